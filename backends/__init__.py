@@ -1,0 +1,1 @@
+"""Backends that come with the distribution; each is found by its entry point."""

@@ -1,0 +1,3 @@
+"""process: a coding agent as a participant of a room."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Assembles rooms, channels, threads and backends into a running agent."""

@@ -1,0 +1,116 @@
+"""The only reader of the environment and of the places where files are kept.
+
+Everything else gets plain values from here, so that a test can build a `Settings` without touching the
+environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from process_agent.errors import UsageError
+
+DEFAULT_PORT = 8722
+"""Loopback port of the local room when neither `--port` nor a running server says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPaths:
+    """Where the local room and the agents keep their files, below one root folder."""
+
+    root: Path
+
+    @property
+    def server_state(self) -> Path:
+        """JSON written by a running room server: url, port, pid, data_dir."""
+        return self.root / "room-server.json"
+
+    @property
+    def server_log(self) -> Path:
+        """Log of the room server when it runs in the background."""
+        return self.root / "room-server.log"
+
+    @property
+    def signing_key(self) -> Path:
+        """HS256 secret that signs participant tokens of the local room; mode 600."""
+        return self.root / "signing-key"
+
+    @property
+    def rooms(self) -> Path:
+        """One folder per room: its datasets, storage, documents."""
+        return self.root / "rooms"
+
+    @property
+    def codex_homes(self) -> Path:
+        """One CODEX_HOME per agent that does not use the user's own."""
+        return self.root / "codex"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says. Secrets are plain strings here and must not be logged."""
+
+    api_url: str | None
+    room_url: str | None
+    token: str | None
+    api_key: str | None
+    secret: str | None
+    room: str | None
+    project_id: str | None
+    openai_base_url: str | None
+    openai_api_key: str | None
+    anthropic_base_url: str | None
+    anthropic_api_key: str | None
+    codex_home: Path | None
+    data_dir: Path
+    home: Path
+
+    def paths(self, data_dir: Path | None = None) -> DataPaths:
+        """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
+        return DataPaths((data_dir or self.data_dir).expanduser().absolute())
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment once. Empty variables count as unset."""
+    env = {k: v for k, v in (os.environ if environ is None else environ).items() if v}
+    home = Path(env.get("HOME") or Path.home())
+    return Settings(
+        api_url=_url(env, "MESHAGENT_API_URL"),
+        room_url=_url(env, "MESHAGENT_ROOM_URL"),
+        token=env.get("MESHAGENT_TOKEN"),
+        api_key=env.get("MESHAGENT_API_KEY"),
+        secret=env.get("MESHAGENT_SECRET"),
+        room=env.get("MESHAGENT_ROOM"),
+        project_id=env.get("MESHAGENT_PROJECT_ID"),
+        openai_base_url=_url(env, "OPENAI_BASE_URL"),
+        openai_api_key=env.get("OPENAI_API_KEY"),
+        anthropic_base_url=_url(env, "ANTHROPIC_BASE_URL"),
+        anthropic_api_key=env.get("ANTHROPIC_API_KEY"),
+        codex_home=Path(env["CODEX_HOME"]).expanduser() if "CODEX_HOME" in env else None,
+        data_dir=Path(env["PROCESS_DATA_DIR"]) if "PROCESS_DATA_DIR" in env else _default_data_dir(env, home),
+        home=home,
+    )
+
+
+def environment_for_child(names: tuple[str, ...]) -> dict[str, str]:
+    """The named variables of our environment that are set; a child process gets these and no others."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _url(env: Mapping[str, str], name: str) -> str | None:
+    value = env.get(name)
+    if value is None:
+        return None
+    if not value.startswith(("http://", "https://", "ws://", "wss://")):
+        raise UsageError(
+            f"{name} is not a web address: {value!r}.", fix="Give it with its scheme, like https://host."
+        )
+    return value.rstrip("/")
+
+
+def _default_data_dir(env: Mapping[str, str], home: Path) -> Path:
+    base = env.get("XDG_DATA_HOME")
+    return Path(base) / "process" if base else home / ".local" / "share" / "process"

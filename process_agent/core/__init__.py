@@ -1,0 +1,1 @@
+"""Pure domain types, state machines and ports: no asyncio, no sockets, no clock."""

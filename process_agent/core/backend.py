@@ -1,0 +1,159 @@
+"""The port every backend implements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, Protocol
+
+from process_agent.core.content import ContentPart, ErrorInfo, LogLine, ToolResult
+from process_agent.core.events import BackendEvent, Phase, ToolRef
+from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.models import ModelChoice, ProviderModels
+
+type SandboxMode = Literal["read-only", "workspace-write", "full-access"]
+type ApprovalMode = Literal["ask", "deny", "auto"]
+
+
+class Decision(StrEnum):
+    """What was decided about an item that waited for approval."""
+
+    ACCEPT = "accept"
+    DECLINE = "decline"
+
+
+# --- What a thread remembers, as a backend gets it --------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What a participant said."""
+
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentMessage:
+    """What the agent answered."""
+
+    text: str
+    phase: Phase = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A finished tool call with its output."""
+
+    ref: ToolRef
+    arguments: Mapping[str, object]
+    log: tuple[LogLine, ...] = ()
+    result: ToolResult | None = None
+    error: ErrorInfo | None = None
+
+
+type HistoryItem = UserMessage | AgentMessage | ToolCall
+
+
+# --- The port ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BackendConfig:
+    """What a backend gets from the command line and the environment, as plain values.
+
+    `models` are the models the operator named for this backend, the first being the default; empty means
+    the backend's own default. `environment` is the only environment a backend may use.
+    """
+
+    agent_name: str
+    working_dir: Path
+    data_dir: Path
+    models: tuple[ModelChoice, ...] = ()
+    provider: Literal["default", "scripted"] = "default"
+    base_url: str | None = None
+    api_key: str | None = None
+    sandbox: SandboxMode = "workspace-write"
+    approvals: ApprovalMode = "ask"
+    network: bool = False
+    instructions: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSummary:
+    """Lines of the start summary: label and text, in order, like ("codex", "0.163.0, …/bin/codex")."""
+
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInput:
+    """What one turn starts with."""
+
+    turn_id: TurnId
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+    model: ModelChoice
+
+
+class BackendThread(Protocol):
+    """One thread behind one backend. At most one turn runs at a time; the caller sees to it."""
+
+    def run(self, turn: TurnInput) -> AsyncIterator[BackendEvent]:
+        """Run a turn. The last event is exactly one `TurnEnded`, whatever happens, and items that were
+        started are ended before it. Raises nothing: failures are a `TurnEnded` with an error.
+        """
+        ...
+
+    async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
+        """Give the running turn more input. Raises `TurnRefusedError` when it cannot be taken up."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Stop the running turn soon; returns at once, `run` then ends with INTERRUPTED. Idempotent."""
+        ...
+
+    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+        """Answer an `ApprovalRequested`. Returns False when nothing waits under this id any more."""
+        ...
+
+    async def close(self) -> None:
+        """Release what this thread holds. Idempotent."""
+        ...
+
+
+class Backend(Protocol):
+    """Opens threads and runs turns. Found by the entry-point group `process_agent.backends`.
+
+    The entry point is a callable `create_backend(config: BackendConfig) -> Backend` that does no I/O.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in model specs: `codex` in `codex/gpt-5.5`."""
+        ...
+
+    async def start(self) -> BackendSummary:
+        """Start what all threads share. Raises `BackendError` or `AuthError`, saying what to do."""
+        ...
+
+    def models(self) -> Sequence[ProviderModels]:
+        """The models on offer, known after `start`."""
+        ...
+
+    def default_model(self) -> ModelChoice:
+        """The model of a thread that never chose one."""
+        ...
+
+    async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
+        """Open a thread. `history` is what the room's thread holds so far, oldest first; the backend makes
+        its model see it exactly once.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop what `start` started, children included. Idempotent."""
+        ...

@@ -1,0 +1,78 @@
+"""What people say and what tools return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Text a person or another agent wrote."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file by reference: `room:///path`, `data:` or `dataset://images?id=…`."""
+
+    url: str
+    name: str | None = None
+
+
+type ContentPart = TextPart | FilePart
+
+
+def plain_text(parts: Iterable[ContentPart]) -> str:
+    """All text parts, joined by newlines."""
+    return "\n".join(part.text for part in parts if isinstance(part, TextPart))
+
+
+@dataclass(frozen=True, slots=True)
+class TextResult:
+    """A tool answered with text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonResult:
+    """A tool answered with a JSON value; a command answers `{"stdout", "stderr", "exit_code"}`."""
+
+    json: Json
+
+
+@dataclass(frozen=True, slots=True)
+class LinkResult:
+    """A tool answered with a link."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyResult:
+    """A tool answered with nothing."""
+
+
+type ToolResult = TextResult | JsonResult | LinkResult | EmptyResult
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """A failure as people and programs see it: a sentence, and a code that never is empty."""
+
+    message: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A piece of a running tool's output."""
+
+    text: str
+    source: Literal["stdout", "stderr"] = "stdout"

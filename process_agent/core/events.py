@@ -1,0 +1,318 @@
+"""Everything that happens in a thread, as typed variants.
+
+Two families. A `BackendEvent` is what a backend says while it works on one turn; it knows nothing of
+threads, viewers or message ids. The supervisor adds the `Lifecycle` events and wraps both in a
+`ThreadEvent`, which is what channels send and the thread store keeps.
+
+Matching over these unions ends with `assert_never`: a new variant breaks the type check until every
+place handles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.usage import ContextWindow, Usage
+
+type Phase = Literal["commentary", "final_answer"] | None
+
+
+# --- What a backend says while it works -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A few words for the status line: "Thinking", "Running pytest -q". Live only, never stored.
+
+    `steerable` tells clients that a message sent now steers the turn instead of queueing behind it.
+    """
+
+    text: str
+    steerable: bool = True
+    pending_item_id: ItemId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextStarted:
+    """A message of the agent begins. A second start for the same item resets its text."""
+
+    item_id: ItemId
+    phase: Phase = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of a message, exactly as the model wrote it."""
+
+    item_id: ItemId
+    text: str
+    phase: Phase = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnded:
+    """The message is complete. The text is the concatenation of its deltas."""
+
+    item_id: ItemId
+    phase: Phase = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningStarted:
+    """The model begins to think aloud."""
+
+    item_id: ItemId
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the reasoning summary."""
+
+    item_id: ItemId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEnded:
+    """The reasoning is complete; `metadata` may hold what a provider wants back on the next call."""
+
+    item_id: ItemId
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileShown:
+    """A file or image the agent shows, by URL."""
+
+    item_id: ItemId
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRef:
+    """Which tool an item is about. `namespace` is `codex` for Codex's own tools."""
+
+    item_id: ItemId
+    toolkit: str
+    tool: str
+    namespace: str = "meshagent"
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool call begins, or its arguments changed (the diff of a turn is sent again as it grows)."""
+
+    ref: ToolRef
+    arguments: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLog:
+    """Output of a running tool."""
+
+    ref: ToolRef
+    lines: tuple[LogLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """A tool call is over: with a result, or with an error."""
+
+    ref: ToolRef
+    result: ToolResult | None = None
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """The turn waits until somebody who may decide accepts or declines `ref`.
+
+    Answered through `BackendThread.decide(ref.item_id, …)`.
+    """
+
+    ref: ToolRef
+    arguments: Mapping[str, Json]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageUpdated:
+    """Tokens of the turn so far."""
+
+    usage: Usage
+    context: ContextWindow | None = None
+
+
+class EndReason(StrEnum):
+    """How a turn ended. Every started turn ends exactly once."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    LOST = "lost"
+    """Whoever ran it is gone: the agent was killed, or the backend's process died."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The last event of a turn. `error` is set when `reason` is FAILED or LOST."""
+
+    reason: EndReason
+    error: ErrorInfo | None = None
+
+
+type BackendEvent = (
+    Working
+    | TextStarted
+    | TextDelta
+    | TextEnded
+    | ReasoningStarted
+    | ReasoningDelta
+    | ReasoningEnded
+    | FileShown
+    | ToolStarted
+    | ToolLog
+    | ToolEnded
+    | ApprovalRequested
+    | UsageUpdated
+    | TurnEnded
+)
+
+
+# --- What the supervisor says about turns -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAccepted:
+    """A turn is queued. `source` is the id of the request that asked for it."""
+
+    source: MessageId
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRejected:
+    """A turn was refused; nothing was queued."""
+
+    source: MessageId
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """A queued turn runs now."""
+
+    source: MessageId
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SteerAccepted:
+    """A steer was received; the running turn will take it up."""
+
+    source: MessageId
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """The running turn took the steer up."""
+
+    source: MessageId
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SteerRejected:
+    """The steer was refused."""
+
+    source: MessageId
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptAccepted:
+    """An interrupt was received."""
+
+    source: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The interrupt took effect."""
+
+    source: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """Somebody, or the time limit, decided about an item. Shown as a line of the item's log."""
+
+    ref: ToolRef
+    accepted: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The live status line; None everywhere means cleared. Never stored."""
+
+    text: str | None = None
+    mode: Literal["busy", "steerable"] | None = None
+    started_at: datetime | None = None
+    pending_item_id: ItemId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChanged:
+    """The thread uses another model from its next turn on."""
+
+    source: MessageId | None
+    backend: str
+    provider: str | None
+    model: str | None
+
+
+type Lifecycle = (
+    TurnAccepted
+    | TurnRejected
+    | TurnStarted
+    | SteerAccepted
+    | Steered
+    | SteerRejected
+    | InterruptAccepted
+    | Interrupted
+    | ApprovalDecided
+    | Status
+    | ModelChanged
+)
+
+type EventBody = BackendEvent | Lifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadEvent:
+    """One event with everything a client needs to place it.
+
+    `provider` and `model` name what produced it; `sender_name` is the agent's own name.
+    """
+
+    message_id: MessageId
+    thread_id: ThreadId
+    turn_id: TurnId | None
+    created_at: datetime
+    body: EventBody
+    sender_name: str | None = None
+    provider: str | None = None
+    model: str | None = None

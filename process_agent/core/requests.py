@@ -1,0 +1,192 @@
+"""What a participant asks of the agent, as typed variants.
+
+A channel makes these from whatever it receives and sets `sender` from what the room authenticated, never
+from what the message claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from process_agent.core.content import ContentPart
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.participants import Participant
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who asked, through which channel, and the id to answer with."""
+
+    message_id: MessageId
+    channel: str
+    sender: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWish:
+    """A model as a client names it; missing parts mean "as it is"."""
+
+    backend: str | None = None
+    provider: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartThread:
+    """Create a thread; with `content`, also its first turn, which reuses the request's message id."""
+
+    envelope: Envelope
+    content: tuple[ContentPart, ...] = ()
+    name: str | None = None
+    wish: ModelWish = ModelWish()
+
+
+@dataclass(frozen=True, slots=True)
+class StartTurn:
+    """Queue a turn."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    content: tuple[ContentPart, ...]
+    turn_id: TurnId | None = None
+    wish: ModelWish = ModelWish()
+
+
+@dataclass(frozen=True, slots=True)
+class SteerTurn:
+    """Give the running turn more to think about."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    turn_id: TurnId
+    content: tuple[ContentPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptTurn:
+    """Stop the running turn; valid in every state, without effect when it does not run."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    turn_id: TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenThread:
+    """Become a viewer; with `load`, get what is stored, from `since_turn` (a turn or message id) on."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    load: bool = False
+    since_turn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseThread:
+    """Stop viewing."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class ListThreads:
+    """One page of the thread list, newest first."""
+
+    envelope: Envelope
+    limit: int = 200
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchThreads:
+    """Hear of created, updated and deleted threads until unwatched."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchThreads:
+    """Stop hearing of the list."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class RenameThread:
+    """Give a thread another name."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteThread:
+    """Remove a thread with all its rows."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels:
+    """Which models can be chosen."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeModel:
+    """Use another model on this thread from its next turn on."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    wish: ModelWish
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Approve or reject an item that waits for approval."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    turn_id: TurnId
+    item_id: ItemId
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListCapabilities:
+    """What the agent can do in this thread."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A participant is gone: it views and watches nothing any more."""
+
+    participant: Participant
+    channel: str
+
+
+type Request = (
+    StartThread
+    | StartTurn
+    | SteerTurn
+    | InterruptTurn
+    | OpenThread
+    | CloseThread
+    | ListThreads
+    | WatchThreads
+    | UnwatchThreads
+    | RenameThread
+    | DeleteThread
+    | ListModels
+    | ChangeModel
+    | Decide
+    | ListCapabilities
+    | Left
+)

@@ -1,0 +1,193 @@
+"""The ports of a joined room: messaging and datasets.
+
+Tables travel as Arrow through the PyCapsule interface, so that core needs no Arrow library: anything with
+`__arrow_c_stream__` (a `pyarrow.Table`) or `__arrow_c_schema__` (a `pyarrow.Schema`) fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from process_agent.core.content import Json
+from process_agent.core.ids import ParticipantId
+from process_agent.core.participants import Participant
+
+AGENT_MESSAGE = "agent-message"
+"""Room messaging type of every agent message (agent protocol section 1.1)."""
+
+
+class ArrowTable(Protocol):
+    """Rows with their schema."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Arrow C stream capsule."""
+        ...
+
+
+class ArrowSchema(Protocol):
+    """Columns and their types."""
+
+    def __arrow_c_schema__(self) -> object:
+        """Arrow C schema capsule."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMessage:
+    """A unary message another participant sent us. `sender` is None when it is not on the roster."""
+
+    sender: Participant | None
+    type: str
+    body: Mapping[str, Json]
+    attachment: bytes | None = None
+
+
+class IncomingStream(Protocol):
+    """A messaging stream that another participant opened to us (agent protocol section 1.2)."""
+
+    @property
+    def sender(self) -> Participant | None:
+        """Who opened it."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Stream type, like `meshagent.chat.thread.subscribe`."""
+        ...
+
+    @property
+    def body(self) -> Mapping[str, Json]:
+        """The first message."""
+        ...
+
+    async def accept(self) -> None:
+        """Let the sender go on."""
+        ...
+
+    async def reject(self, text: str) -> None:
+        """Refuse with a reason people understand."""
+        ...
+
+    async def send(self, message_type: str, body: Mapping[str, Json]) -> None:
+        """Send one message down the stream. Raises `RoomError` when the stream is over."""
+        ...
+
+    def messages(self) -> AsyncIterator[tuple[str, Mapping[str, Json]]]:
+        """What the other side sends, as (type, body), until it closes."""
+        ...
+
+    async def close(self) -> None:
+        """End the stream. Idempotent."""
+        ...
+
+
+class Messaging(Protocol):
+    """Presence and messages."""
+
+    @property
+    def me(self) -> Participant:
+        """Our own entry; its id changes when the connection is taken up again."""
+        ...
+
+    def participants(self) -> Sequence[Participant]:
+        """The other participants that enabled messaging."""
+        ...
+
+    def participant(self, participant_id: ParticipantId) -> Participant | None:
+        """One of them."""
+        ...
+
+    async def send(self, to: ParticipantId, message_type: str, body: Mapping[str, Json]) -> None:
+        """Send one message. Raises `RoomRequestError` with code 1003 when the participant is gone."""
+        ...
+
+    async def set_attributes(self, attributes: Mapping[str, Json]) -> None:
+        """Change our own attributes; None withdraws one."""
+        ...
+
+    def on_message(self, handler: Callable[[RoomMessage], None]) -> Callable[[], None]:
+        """Call `handler` for each incoming message, in order, without waiting; returns the unsubscribe."""
+        ...
+
+    def on_stream(self, handler: Callable[[IncomingStream], None]) -> Callable[[], None]:
+        """Call `handler` for each stream another participant opens; returns the unsubscribe."""
+        ...
+
+    def on_left(self, handler: Callable[[Participant], None]) -> Callable[[], None]:
+        """Call `handler` when a participant leaves or disables messaging; returns the unsubscribe."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A dataset table."""
+
+    name: str
+    namespace: tuple[str, ...] = ()
+
+
+class Datasets(Protocol):
+    """Tables of the room. Every method raises `RoomRequestError` when the room refuses it."""
+
+    async def list_tables(self, namespace: tuple[str, ...]) -> Sequence[str]:
+        """Names of the tables in a namespace; an unknown namespace has none."""
+        ...
+
+    async def create(
+        self,
+        table: TableRef,
+        schema: ArrowSchema,
+        mode: Literal["create", "create_if_not_exists", "overwrite"],
+    ) -> None:
+        """Create a table without rows."""
+        ...
+
+    async def schema(self, table: TableRef) -> ArrowSchema:
+        """Columns of a table, with extension types and metadata."""
+        ...
+
+    async def insert(self, table: TableRef, rows: ArrowTable) -> None:
+        """Append rows; durable and visible on return."""
+        ...
+
+    async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
+        """Insert rows, replacing those with an equal value in column `on`."""
+        ...
+
+    async def update(self, table: TableRef, where: str, values: Mapping[str, Json]) -> None:
+        """Set columns of the rows that match the SQL condition."""
+        ...
+
+    async def delete(self, table: TableRef, where: str) -> None:
+        """Remove the rows that match the SQL condition."""
+        ...
+
+    async def drop(self, table: TableRef) -> None:
+        """Remove a table; one that is missing is fine."""
+        ...
+
+    async def count(self, table: TableRef) -> int:
+        """Number of rows."""
+        ...
+
+    def search(  # noqa: PLR0913 - mirrors the room's search tool
+        self,
+        table: TableRef,
+        *,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        offset: int | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[ArrowTable]:
+        """Rows in batches, in table order."""
+        ...
+
+    def watch(self, table: TableRef) -> AsyncIterator[ArrowTable]:
+        """The current rows, then each change, until the iterator is closed."""
+        ...
+
+    async def optimize(self, table: TableRef) -> None:
+        """Compact small fragments."""
+        ...

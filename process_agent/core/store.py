@@ -1,0 +1,99 @@
+"""The port of the thread store: where the room keeps threads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from process_agent.core.backend import HistoryItem
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import ThreadId
+from process_agent.core.models import ModelChoice
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadEntry:
+    """One row of the thread list."""
+
+    path: ThreadId
+    name: str
+    created_at: datetime
+    modified_at: datetime
+
+
+class ThreadLog(Protocol):
+    """The durable history of one thread, written by one agent.
+
+    Writing never blocks a turn: `append` folds deltas into their item and returns at once; rows go out in
+    the background, at item ends, at turn ends and at least once a second.
+    """
+
+    def append(self, event: ThreadEvent) -> None:
+        """Remember an event. Live-only events (`Working`, `Status`) are ignored."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when everything appended so far is durable. Raises `RoomError` when it cannot be."""
+        ...
+
+    def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+        """What is stored, in order, after an implicit flush. `since` is a turn or message id, itself
+        included; one that is not there replays nothing. Unfinished items follow last, each as one delta
+        with all text so far.
+        """
+        ...
+
+    async def history(self) -> Sequence[HistoryItem]:
+        """What a backend that opens this thread must know, oldest first."""
+        ...
+
+    async def model(self) -> ModelChoice | None:
+        """The model last chosen on this thread, or None."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and release. Idempotent."""
+        ...
+
+
+class ThreadStore(Protocol):
+    """All threads of one agent."""
+
+    @property
+    def directory(self) -> str:
+        """The folder of the threads, like `dataset://agents/codex-agent/threads`."""
+        ...
+
+    async def start(self) -> None:
+        """Create the index if it is missing, and close turns that nobody runs any more (LOST)."""
+        ...
+
+    async def create(self, name: str) -> ThreadEntry:
+        """Create a thread with a new id and list it."""
+        ...
+
+    async def open(self, thread_id: ThreadId) -> ThreadLog:
+        """Open an existing thread. Raises `RoomRequestError` when there is none of that id."""
+        ...
+
+    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
+        """A page of the list, newest first, and the number of all threads."""
+        ...
+
+    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+        """Rename; `created_at` stays."""
+        ...
+
+    async def touch(self, thread_id: ThreadId) -> ThreadEntry:
+        """Set `modified_at` to now and nothing else."""
+        ...
+
+    async def delete(self, thread_id: ThreadId) -> None:
+        """Remove the rows and the entry."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and release every open log."""
+        ...

@@ -1,0 +1,1 @@
+"""The few shells that touch the operating system."""

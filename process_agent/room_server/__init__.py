@@ -1,0 +1,1 @@
+"""The local room: hub, authentication, datasets, storage, queues, toolkits."""

@@ -1,0 +1,1 @@
+"""Joining a room: credentials, connection, roster, and the room ports of core."""

@@ -1,0 +1,1 @@
+"""The scripted model: a deterministic Responses API on loopback."""

@@ -1,0 +1,1 @@
+"""The thread store: rows in the room's dataset."""

@@ -1,0 +1,1 @@
+"""Pure codecs: bytes or JSON to and from core types."""

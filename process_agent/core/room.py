@@ -172,7 +172,7 @@ class Datasets(Protocol):
         """Number of rows."""
         ...
 
-    def search(  # noqa: PLR0913 - mirrors the room's search tool
+    def search(
         self,
         table: TableRef,
         *,

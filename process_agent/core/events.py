@@ -190,6 +190,28 @@ type BackendEvent = (
 
 
 @dataclass(frozen=True, slots=True)
+class TurnRequested:
+    """What a participant asked for, with the turn it became; the event's message id is the request's own.
+
+    Stored, and shown to the other viewers of the thread.
+    """
+
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+    backend: str | None = None
+    provider: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SteerRequested:
+    """What a participant told the running turn; the event's message id is the request's own."""
+
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnAccepted:
     """A turn is queued. `source` is the id of the request that asked for it."""
 
@@ -285,7 +307,9 @@ class ModelChanged:
 
 
 type Lifecycle = (
-    TurnAccepted
+    TurnRequested
+    | SteerRequested
+    | TurnAccepted
     | TurnRejected
     | TurnStarted
     | SteerAccepted

@@ -1,0 +1,188 @@
+"""Agent messages to thread events (sections 3.4 and 3.5); tolerant of what other agents leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from process_agent.core import events as e
+from process_agent.core.content import ErrorInfo, Json
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.usage import ContextWindow, Usage
+from process_agent.wire.agent_messages.parts import (
+    OWN,
+    PREFIX,
+    Body,
+    Fields,
+    decode_content,
+    decode_error,
+    decode_lines,
+    decode_result,
+)
+
+
+def decode_event(body: Body, received_at: datetime) -> e.ThreadEvent | None:
+    """The event a message describes, or None when its type is not an event we know.
+
+    Live messages of other agents carry no `created_at`; `received_at` stands in. Raises `WireError` when
+    the type is known and a field is wrong.
+    """
+    fields = Fields(body)
+    decoder = _DECODERS.get(fields.type.removeprefix(PREFIX))
+    if decoder is None or not fields.type.startswith(PREFIX):
+        return None
+    turn_id = fields.maybe_text("turn_id")
+    return e.ThreadEvent(
+        message_id=MessageId(fields.text("message_id")),
+        thread_id=ThreadId(fields.text("thread_id")),
+        turn_id=None if turn_id is None else TurnId(turn_id),
+        created_at=fields.time("created_at") or received_at,
+        body=decoder(fields),
+        sender_name=fields.maybe_text("sender_name"),
+        provider=fields.maybe_text("provider"),
+        model=fields.maybe_text("model"),
+    )
+
+
+def _item(f: Fields) -> ItemId:
+    return ItemId(f.text("item_id"))
+
+
+def _source(f: Fields) -> MessageId:
+    return MessageId(f.text("source_message_id"))
+
+
+def _own(f: Fields) -> dict[str, Json]:
+    own = f.object("metadata").get(OWN)
+    return own if isinstance(own, dict) else {}
+
+
+def _phase(f: Fields) -> e.Phase:
+    match f.body.get("phase"):
+        case "commentary":
+            return "commentary"
+        case "final_answer":
+            return "final_answer"
+        case _:
+            return None
+
+
+def _ref(f: Fields) -> e.ToolRef:
+    return e.ToolRef(
+        item_id=_item(f),
+        toolkit=f.maybe_text("toolkit") or "",
+        tool=f.maybe_text("tool") or "",
+        namespace=f.maybe_text("namespace") or "meshagent",
+        call_id=f.maybe_text("call_id"),
+    )
+
+
+def _log(f: Fields) -> e.EventBody:
+    approval = _own(f).get("approval")
+    if isinstance(approval, dict):
+        return e.ApprovalDecided(_ref(f), approval.get("accepted") is True, str(approval.get("by")))
+    return e.ToolLog(_ref(f), decode_lines(f))
+
+
+def _approval(f: Fields) -> e.EventBody:
+    reason = _own(f).get("approval_reason")
+    return e.ApprovalRequested(_ref(f), f.object("arguments"), reason if isinstance(reason, str) else None)
+
+
+def _status(f: Fields) -> e.EventBody:
+    pending = f.maybe_text("pending_item_id")
+    mode = f.maybe_text("mode")
+    return e.Status(
+        text=f.maybe_text("status"),
+        mode="steerable" if mode == "steerable" else None if mode is None else "busy",
+        started_at=f.time("started_at"),
+        pending_item_id=None if pending is None else ItemId(pending),
+    )
+
+
+def _model_changed(f: Fields) -> e.EventBody:
+    source = f.maybe_text("source_message_id")
+    return e.ModelChanged(
+        source=None if source is None else MessageId(source),
+        backend=f.maybe_text("backend") or "",
+        provider=f.maybe_text("provider"),
+        model=f.maybe_text("model"),
+    )
+
+
+def _usage(f: Fields) -> e.EventBody:
+    usage = Fields({"type": f"{f.type} usage", **f.object("usage")})
+    context = None
+    if f.body.get("context_window") is not None:
+        window = Fields({"type": f"{f.type} context_window", **f.object("context_window")})
+        total = window.number("total_tokens", -1)
+        context = ContextWindow(window.number("used_tokens", 0), None if total < 0 else total)
+    return e.UsageUpdated(
+        Usage(
+            input=usage.number("input_tokens", 0),
+            cached=usage.number("cached_input_tokens", 0),
+            output=usage.number("output_tokens", 0),
+            reasoning=usage.number("reasoning_output_tokens", 0),
+        ),
+        context,
+    )
+
+
+def _ended(f: Fields) -> e.EventBody:
+    error = decode_error(f)
+    reason = _own(f).get("reason")
+    if isinstance(reason, str) and reason in {r.value for r in e.EndReason}:
+        known = e.EndReason(reason)
+        silent = known is e.EndReason.INTERRUPTED and error is not None and error.code == "cancelled"
+        return e.TurnEnded(known, None if silent else error)
+    if error is None:
+        return e.TurnEnded(e.EndReason.COMPLETED)
+    said = f"{error.code} {error.message}".lower()
+    if any(word in said for word in ("cancel", "interrupt", "abort")):
+        return e.TurnEnded(e.EndReason.INTERRUPTED)
+    return e.TurnEnded(e.EndReason.FAILED, error)
+
+
+def _rejection(f: Fields) -> ErrorInfo:
+    return decode_error(f) or ErrorInfo("refused without a reason", "rejected")
+
+
+_DECODERS: dict[str, Callable[[Fields], e.EventBody]] = {
+    "turn.start": lambda f: e.TurnRequested(
+        decode_content(f),
+        f.maybe_text("sender_name"),
+        f.maybe_text("backend"),
+        f.maybe_text("provider"),
+        f.maybe_text("model"),
+    ),
+    "turn.steer": lambda f: e.SteerRequested(decode_content(f), f.maybe_text("sender_name")),
+    "turn.start.accepted": lambda f: e.TurnAccepted(
+        _source(f), decode_content(f), f.maybe_text("sender_name")
+    ),
+    "turn.start.rejected": lambda f: e.TurnRejected(_source(f), _rejection(f)),
+    "turn.started": lambda f: e.TurnStarted(_source(f), decode_content(f), f.maybe_text("sender_name")),
+    "turn.steer.accepted": lambda f: e.SteerAccepted(
+        _source(f), decode_content(f), f.maybe_text("sender_name")
+    ),
+    "turn.steered": lambda f: e.Steered(_source(f), decode_content(f), f.maybe_text("sender_name")),
+    "turn.steer.rejected": lambda f: e.SteerRejected(_source(f), _rejection(f)),
+    "turn.interrupt.accepted": lambda f: e.InterruptAccepted(_source(f)),
+    "turn.interrupted": lambda f: e.Interrupted(_source(f)),
+    "turn.ended": _ended,
+    "thread.status": _status,
+    "model.changed": _model_changed,
+    "usage.updated": _usage,
+    "text_content.started": lambda f: e.TextStarted(_item(f), _phase(f)),
+    "text_content.delta": lambda f: e.TextDelta(_item(f), f.text("text"), _phase(f)),
+    "text_content.ended": lambda f: e.TextEnded(_item(f), _phase(f)),
+    "reasoning_content.started": lambda f: e.ReasoningStarted(_item(f)),
+    "reasoning_content.delta": lambda f: e.ReasoningDelta(_item(f), f.text("text")),
+    "reasoning_content.ended": lambda f: e.ReasoningEnded(_item(f), f.object("metadata")),
+    "file_content.delta": lambda f: e.FileShown(_item(f), f.text("url")),
+    "tool_call.pending": lambda f: e.ToolStarted(_ref(f), f.object("arguments")),
+    "tool_call.in_progress": lambda f: e.ToolStarted(_ref(f), f.object("arguments")),
+    "tool_call.started": lambda f: e.ToolStarted(_ref(f), f.object("arguments")),
+    "tool_call.log_delta": _log,
+    "tool_call.ended": lambda f: e.ToolEnded(_ref(f), decode_result(f.body.get("result")), decode_error(f)),
+    "tool_call.approval_requested": _approval,
+}

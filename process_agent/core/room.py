@@ -83,6 +83,24 @@ class IncomingStream(Protocol):
         ...
 
 
+class OutgoingStream(Protocol):
+    """A messaging stream we opened to another participant, who accepted it (agent protocol section 1.2)."""
+
+    async def send(self, message_type: str, body: Mapping[str, Json]) -> None:
+        """Send one message down the stream. Raises `RoomError` when the stream is over."""
+        ...
+
+    def messages(self) -> AsyncIterator[tuple[str, Mapping[str, Json]]]:
+        """What the other side sends, as (type, body), in order, until either side closes or the connection
+        is lost. One reader; a slow one slows the sender down.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the stream. Idempotent."""
+        ...
+
+
 class Messaging(Protocol):
     """Presence and messages."""
 
@@ -103,6 +121,14 @@ class Messaging(Protocol):
         """Send one message. Raises `RoomRequestError` with code 1003 when the participant is gone."""
         ...
 
+    async def open_stream(
+        self, to: ParticipantId, stream_type: str, body: Mapping[str, Json]
+    ) -> OutgoingStream:
+        """Open a stream; returns once the other side accepted it. Raises `RoomRequestError` with its reason
+        when it refuses.
+        """
+        ...
+
     async def set_attributes(self, attributes: Mapping[str, Json]) -> None:
         """Change our own attributes; None withdraws one."""
         ...
@@ -115,8 +141,18 @@ class Messaging(Protocol):
         """Call `handler` for each stream another participant opens; returns the unsubscribe."""
         ...
 
+    def on_joined(self, handler: Callable[[Participant], None]) -> Callable[[], None]:
+        """Call `handler` when a participant enables messaging; returns the unsubscribe."""
+        ...
+
     def on_left(self, handler: Callable[[Participant], None]) -> Callable[[], None]:
         """Call `handler` when a participant leaves or disables messaging; returns the unsubscribe."""
+        ...
+
+    def on_connection(self, handler: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `handler` with False when the connection is lost and with True when it is taken up again and
+        the roster is known; returns the unsubscribe. Streams do not survive a lost connection.
+        """
         ...
 
 

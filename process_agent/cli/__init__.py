@@ -1,1 +1,23 @@
-"""The command line, one file per command."""
+"""The command line. `main` is what the `process` program calls."""
+
+from __future__ import annotations
+
+import sys
+
+from process_agent.errors import ProcessError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells count it."""
+
+
+def main() -> None:
+    """Run the command in `sys.argv`; errors become one line on stderr and their exit code."""
+    from process_agent.cli.app import app
+
+    try:
+        app()
+    except ProcessError as error:
+        print(f"process: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,35 @@
+# The front door. Every target works on a fresh clone.
+SHELL := /bin/sh
+BIN := $(CURDIR)/.venv/bin
+
+.PHONY: help run setup test lint check bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: setup ## Start the local room and a Codex agent in it; prints the link to open
+	@mkdir -p playground && sh scripts/run
+
+setup: ## Make .venv and install the package with all extras
+	@sh scripts/setup all
+
+test: ## Run all tests, real programs and browser included
+	@sh scripts/setup all,test
+	@sh scripts/system-packages
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: ## Format and lint checks
+	@sh scripts/setup all,test
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+check: lint ## Lint, types and layers
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: ## Measure side by side with the published CLI; writes docs/benchmarks.md
+	@sh scripts/setup all,test
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove what the other targets made in this folder
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis playground

@@ -1,0 +1,40 @@
+"""All commands under one roof. Importing this imports no heavy library: each command does so when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from process_agent import __version__
+from process_agent.cli import chat, join, room, threads, token
+
+app = typer.Typer(
+    name="process",
+    help="Put a coding agent in a room: Codex or any LLM as a participant of a MeshAgent room, or of a local one.",
+    # Rich markup and tracebacks double the time of --help and hide what we say in our own words.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+app.command(name="join")(join.join)
+app.command(name="chat")(chat.chat)
+app.add_typer(threads.app, name="threads")
+app.add_typer(room.app, name="room")
+app.command(name="token")(token.token)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"process {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before a command."""

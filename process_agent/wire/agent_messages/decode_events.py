@@ -105,8 +105,8 @@ def _model_changed(f: Fields) -> e.EventBody:
     return e.ModelChanged(
         source=None if source is None else MessageId(source),
         backend=f.maybe_text("backend") or "",
-        provider=f.maybe_text("provider"),
-        model=f.maybe_text("model"),
+        provider=f.maybe_text("provider") or None,
+        model=f.maybe_text("model") or None,
     )
 
 

@@ -131,7 +131,8 @@ def _encode_state(body: e.Status | e.ModelChanged | e.Working | e.UsageUpdated |
                 "lines_removed": None,
             }
         case e.ModelChanged(source, backend, provider, model):
-            chosen: dict[str, Json] = {"backend": backend, "provider": provider, "model": model}
+            # The published model requires both names as text.
+            chosen: dict[str, Json] = {"backend": backend, "provider": provider or "", "model": model or ""}
             return "model.changed", {"source_message_id": source, **chosen}
         case e.UsageUpdated(usage, context):
             return "usage.updated", {
@@ -157,15 +158,16 @@ def _encode_usage(usage: Usage) -> dict[str, Json]:
     }
 
 
-def _encode_context(context: ContextWindow | None) -> Json:
+def _encode_context(context: ContextWindow | None) -> dict[str, Json]:
     if context is None:
-        return None
-    return {
+        return {}  # the published model takes a missing window, not a null one
+    window: dict[str, Json] = {
         "used_tokens": context.used,
         "total_tokens": context.total,
         "compaction_mode": None,
         "compaction_threshold": None,
     }
+    return {"context_window": window}
 
 
 def _encode_tool(

@@ -106,7 +106,7 @@ def _encode_provider(provider: ProviderModels) -> dict[str, Json]:
         "friendly_name": provider.friendly_name,
         "description": None,
         "backend": provider.backend,
-        "default_model": provider.default_model,
+        "default_model": provider.default_model or "",
         "models": [_encode_model(m) for m in provider.models],
     }
 
@@ -200,7 +200,7 @@ def _provider(f: Fields) -> ProviderModels:
         name=f.text("name"),
         friendly_name=f.maybe_text("friendly_name") or f.text("name"),
         backend=f.maybe_text("backend") or "",
-        default_model=f.maybe_text("default_model"),
+        default_model=f.maybe_text("default_model") or None,
         models=tuple(_model(m) for m in f.objects("models")),
     )
 

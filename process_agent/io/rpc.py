@@ -1,0 +1,183 @@
+"""A JSON-RPC connection to a child process: who waits for what, within which time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from process_agent.errors import BackendError, FrameTooLargeError, RemoteError, TimeLimitError
+from process_agent.wire.jsonrpc import (
+    OVERLOADED,
+    Answer,
+    Malformed,
+    Notification,
+    Params,
+    Peer,
+    Request,
+    RequestId,
+    Stray,
+)
+from process_agent.wire.ndjson import LineSplitter
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT: Final = 32
+"""Requests under way at once; 200 make Codex answer -32001 (codex-app-server page, section 3)."""
+
+MAX_URGENT: Final = 32
+"""The same for interrupts, which must not queue behind the others."""
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between attempts after -32001, doubled each time, plus up to half of it by chance."""
+
+DEFAULT_TIMEOUT: Final = 60.0
+
+
+class Pipe(Protocol):
+    """The bytes of the other side; `io.child.Child` is one."""
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send without waiting."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait while too much is unsent."""
+        ...
+
+
+type OnNotification = Callable[[Notification], None]
+type OnRequest = Callable[[Request], None]
+
+
+class Connection:
+    """Requests with time limits over a `Pipe`. `run` reads; everything else works while it runs.
+
+    `on_notification` and `on_request` are called in the order of arrival and must not block; each request is
+    answered later through `answer` or `refuse`.
+    """
+
+    def __init__(self, pipe: Pipe, on_notification: OnNotification, on_request: OnRequest) -> None:
+        self._pipe = pipe
+        self._on_notification = on_notification
+        self._on_request = on_request
+        self._peer = Peer()
+        self._waiting: dict[RequestId, asyncio.Future[object]] = {}
+        self._ordinary = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._urgent = asyncio.Semaphore(MAX_URGENT)
+        self._closed: str | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the other side is gone."""
+        return self._closed is not None
+
+    async def run(self) -> None:
+        """Read until the end of the stream, then fail what still waits. Raises nothing but cancellation."""
+        splitter = LineSplitter()
+        reason = "The connection was closed."
+        try:
+            while data := await self._pipe.read():
+                for line in splitter.feed(data):
+                    self._received(line)
+        except (FrameTooLargeError, ConnectionError) as error:
+            reason = f"The connection broke: {error}"
+        finally:
+            self._close(reason)
+
+    async def request(
+        self, method: str, params: Params, *, timeout: float = DEFAULT_TIMEOUT, urgent: bool = False
+    ) -> dict[str, Any]:
+        """Ask and wait for the result; an answer that is no object counts as an empty one.
+
+        The time limit, in seconds, covers waiting for a free place and repeating after -32001. Raises
+        `RemoteError` (the other side's error), `TimeLimitError` or `BackendError` (the other side is gone).
+        """
+        lane = self._urgent if urgent else self._ordinary
+        try:
+            async with asyncio.timeout(timeout), lane:
+                result = await self._repeat(method, params)
+        except TimeoutError as error:
+            raise TimeLimitError(f"No answer to {method} within {timeout:g} s.") from error
+        return result if isinstance(result, dict) else {}
+
+    def notify(self, method: str, params: Params | None = None) -> None:
+        """Tell without an answer."""
+        self._pipe.write(self._peer.notification(method, params))
+
+    def answer(self, id: RequestId, result: object) -> bool:
+        """Answer a request of the other side. False when nothing waits for it any more."""
+        return self._reply(self._peer.result(id, result))
+
+    def refuse(self, id: RequestId, code: int, message: str) -> bool:
+        """Answer a request of the other side with an error. False when nothing waits for it any more."""
+        return self._reply(self._peer.error(id, code, message))
+
+    def withdraw(self, id: RequestId) -> None:
+        """The other side said that its request needs no answer any more."""
+        self._peer.withdraw(id)
+
+    def _reply(self, line: bytes | None) -> bool:
+        if line is None or self.closed:
+            return False
+        self._pipe.write(line)
+        return True
+
+    async def _repeat(self, method: str, params: Params) -> object:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._once(method, params)
+            except RemoteError as error:
+                if error.code != OVERLOADED:
+                    raise
+            await asyncio.sleep(pause * random.uniform(1, 1.5))  # noqa: S311 - spread, not secrecy
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _once(self, method: str, params: Params) -> object:
+        if self._closed is not None:
+            raise BackendError(self._closed)
+        id, line = self._peer.request(method, params)
+        future = self._waiting[id] = asyncio.get_running_loop().create_future()
+        try:
+            self._pipe.write(line)
+            await self._pipe.drain()
+            return await future
+        finally:
+            self._waiting.pop(id, None)
+            self._peer.forget(id)
+
+    def _received(self, line: bytes) -> None:
+        match self._peer.receive(line):
+            case Notification() as notification:
+                self._on_notification(notification)
+            case Request() as request:
+                self._on_request(request)
+            case Answer(id, result, error):
+                self._answered(id, result, error)
+            case Stray(id):
+                logger.debug("late answer to request %r", id)
+            case Malformed(reason):
+                logger.warning("unreadable message: %s", reason)
+
+    def _answered(self, id: RequestId, result: object, error: RemoteError | None) -> None:
+        future = self._waiting.get(id)
+        if future is None or future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def _close(self, reason: str) -> None:
+        self._closed = reason
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(BackendError(reason))

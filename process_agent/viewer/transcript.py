@@ -3,7 +3,7 @@
 Exactness: the text of an item is the concatenation of its deltas, for any split. Idempotence: an event
 whose message id was seen does nothing, and a turn that ended takes no more output, so a replay that
 overlaps what came live changes nothing. Where live and stored forms have different message ids, `rewind`
-forgets a turn before it is replayed.
+forgets unfinished turns before they are replayed.
 """
 
 from __future__ import annotations
@@ -111,17 +111,21 @@ class Transcript:
                 if isinstance(item, ToolItem) and item.state is ToolState.WAITING:
                     yield turn, item
 
-    def rewind(self, since: TurnId | None = None) -> None:
-        """Forget `since` and every later turn, or everything, because they will be replayed."""
-        ids = list(self._turns)
-        start = ids.index(since) if since in self._turns else (0 if since is None else len(ids))
-        for turn_id in ids[start:]:
-            del self._turns[turn_id]
-            self._seen.pop(turn_id, None)
+    @property
+    def resume_point(self) -> TurnId | None:
+        """Where a replay must begin to bring this transcript up to date; None when it knows no turn."""
+        if self.last_ended is not None:
+            return self.last_ended
+        return next((t.id for t in self._turns.values() if t.state is not TurnState.REFUSED), None)
+
+    def rewind(self) -> None:
+        """Forget what a replay from `resume_point` will bring again: everything about unfinished turns."""
+        for turn in self.turns:
+            if turn.state not in (TurnState.ENDED, TurnState.REFUSED):
+                del self._turns[turn.id]
+                self._seen.pop(turn.id, None)
         self._seen.pop(None, None)
         self.status = Status()
-        ended = [turn.id for turn in self._turns.values() if turn.state is TurnState.ENDED]
-        self.last_ended = ended[-1] if ended else None
 
     def apply(self, event: ThreadEvent) -> Change | None:
         """Take an event in. None when it was seen before or comes after its turn's end."""

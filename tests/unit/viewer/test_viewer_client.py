@@ -1,0 +1,330 @@
+"""The client half of the agent protocol against an agent the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from process_agent.core.content import ErrorInfo, Json, TextPart
+from process_agent.core.events import (
+    EndReason,
+    ModelChanged,
+    Status,
+    TextDelta,
+    TurnAccepted,
+    TurnEnded,
+    TurnRequested,
+    TurnStarted,
+)
+from process_agent.core.ids import ItemId, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.participants import Participant
+from process_agent.core.replies import (
+    ModelsListed,
+    RequestRejected,
+    ThreadCreated,
+    ThreadLoaded,
+    ThreadsListed,
+    ThreadStarted,
+    ThreadStartRejected,
+)
+from process_agent.core.requests import ModelWish
+from process_agent.core.store import ThreadEntry
+from process_agent.errors import RoomError, TurnRefusedError
+from process_agent.viewer.client import AgentClient, ListChange
+from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online, Update
+from process_agent.viewer.view import ThreadView
+from tests.fakes.viewer_room import START, FakeMessaging, agent, event, wire_event, wire_reply
+
+HELLO = (TextPart("hello"),)
+BOB = Participant(ParticipantId("p"), "user", {"name": "bob"})
+
+
+@asynccontextmanager
+async def client_in(room: FakeMessaging, name: str | None = "codex-agent") -> AsyncIterator[AgentClient]:
+    async with AgentClient(room, name) as client:
+        yield client
+
+
+def entry(number: int) -> ThreadEntry:
+    return ThreadEntry(ThreadId(f"dataset://t/{number}"), f"thread {number}", START, START)
+
+
+async def until(view: ThreadView, kind: type[Update]) -> list[Update]:
+    seen: list[Update] = []
+    async for update in view.updates():
+        seen.append(update)
+        if isinstance(update, kind):
+            break
+    return seen
+
+
+def text_of(view: ThreadView, turn: str = "U", item: str = "i") -> str:
+    found = view.transcript.turn(TurnId(turn))
+    assert found is not None
+    return str(found.items[item].text)  # type: ignore[union-attr]
+
+
+# --- Finding the agent ------------------------------------------------------------------------------
+
+
+async def test_finds_the_named_agent_that_comes_later() -> None:
+    room = FakeMessaging(agent("other", participant_id="o"))
+    async with client_in(room) as client, asyncio.TaskGroup() as group:
+        found = group.create_task(client.find(5))
+        await asyncio.sleep(0)
+        assert not found.done()
+        room.join(agent())
+        assert (await found).id == "agent-1"
+
+
+async def test_without_a_name_takes_the_first_that_speaks_the_protocol() -> None:
+    room = FakeMessaging(BOB, agent("a"), agent("b", participant_id="b"))
+    async with client_in(room, None) as client:
+        await client.find(5)
+        assert client.agent_name == "a"
+
+
+async def test_an_absent_agent_is_an_error_that_says_who_is_there() -> None:
+    room = FakeMessaging(agent("other"), BOB)
+    async with client_in(room) as client:
+        with pytest.raises(RoomError, match=r"'codex-agent'; in the room: bob, other \(agent\)") as caught:
+            await client.find(0.01)
+    assert "process join" in str(caught.value.fix)
+
+
+# --- Asking -------------------------------------------------------------------------------------------
+
+
+async def test_a_new_thread_is_viewed_and_loses_no_early_event() -> None:
+    room = FakeMessaging(agent())
+
+    def answer(body: Mapping[str, Json]) -> None:
+        if str(body["type"]).endswith("thread.start"):
+            source = MessageId(str(body["message_id"]))
+            room.say(wire_reply(ThreadStarted(source, ThreadId("T"))))
+            room.say(wire_event(event(TurnAccepted(source, HELLO, "ana"), message_id="a1")))
+            room.say(wire_event(event(TurnStarted(source, HELLO, "ana"), message_id="a2")))
+
+    room.answer = answer
+    async with client_in(room) as client:
+        view = await client.start_thread(HELLO)
+        stream = await room.stream(0)
+        assert stream.opening["type"] == "meshagent.agent.thread.open"
+        assert stream.opening["load"] is False
+        # The live buffer repeats what came before; then the turn goes on.
+        stream.say(wire_event(event(TurnStarted(MessageId("m"), HELLO, "ana"), message_id="a2")))
+        stream.say(wire_event(event(TextDelta(ItemId("i"), "hi"))))
+        stream.say(wire_event(event(TurnEnded(EndReason.COMPLETED))))
+        kinds = []
+        async for update in view.updates():
+            assert isinstance(update, Happened)
+            kinds.append(
+                (str(update.received.body["type"]).removeprefix("meshagent.agent."), update.repeated)
+            )
+            if kinds[-1][0] == "turn.ended":
+                break
+        assert kinds == [
+            ("thread.started", False),
+            ("turn.start.accepted", False),
+            ("turn.started", False),
+            ("turn.started", True),
+            ("text_content.delta", False),
+            ("turn.ended", False),
+        ]
+        assert text_of(view) == "hi"
+        await view.close()
+        assert stream.closed
+
+
+async def test_a_refused_thread_is_an_error_with_the_agents_reason() -> None:
+    room = FakeMessaging(agent())
+    room.answer = lambda body: room.say(
+        wire_reply(
+            ThreadStartRejected(
+                MessageId(str(body["message_id"])), ErrorInfo("no such model", "unknown_model")
+            )
+        )
+    )
+    async with client_in(room) as client:
+        with pytest.raises(TurnRefusedError, match="no such model") as caught:
+            await client.start_thread(HELLO)
+    assert caught.value.code == "unknown_model"
+
+
+async def test_models_and_a_change_of_model() -> None:
+    room = FakeMessaging(agent())
+    offered = ProviderModels("openai", "OpenAI", "codex", "gpt-5.5", (ModelInfo("gpt-5.5"),))
+
+    def answer(body: Mapping[str, Json]) -> None:
+        source = MessageId(str(body["message_id"]))
+        if str(body["type"]).endswith("models.request"):
+            room.say(wire_reply(ModelsListed(source, (offered,))))
+        elif body.get("model") == "gpt-5.5":
+            room.say(wire_event(event(ModelChanged(source, "codex", "openai", "gpt-5.5"), None)))
+        else:
+            room.say(
+                wire_reply(RequestRejected(source, ThreadId("T"), ErrorInfo("unknown", "unknown_model")))
+            )
+
+    room.answer = answer
+    async with client_in(room) as client:
+        assert await client.models() == (offered,)
+        changed = await client.change_model(ThreadId("T"), ModelWish(model="gpt-5.5"))
+        assert (changed.backend, changed.model) == ("codex", "gpt-5.5")
+        with pytest.raises(TurnRefusedError, match="unknown"):
+            await client.change_model(ThreadId("T"), ModelWish(model="nope"))
+
+
+async def test_threads_come_page_by_page() -> None:
+    room = FakeMessaging(agent())
+    stored = [entry(number) for number in range(450)]
+
+    def answer(body: Mapping[str, Json]) -> None:
+        offset, limit = int(str(body["offset"])), int(str(body["limit"]))
+        page = tuple(stored[offset : offset + limit])
+        source = MessageId(str(body["message_id"]))
+        room.say(wire_reply(ThreadsListed(source, page, len(stored), offset, limit)))
+
+    room.answer = answer
+    async with client_in(room) as client:
+        assert await client.all_threads(1_000) == stored
+        assert len(room.sent) == 3
+        assert await client.all_threads(250) == stored[:250]
+
+
+async def test_watching_the_list_starts_again_with_an_agent_that_came_back() -> None:
+    room = FakeMessaging(agent())
+    heard: list[ListChange] = []
+    async with client_in(room) as client:
+        await client.watch_threads(heard.append)
+        await room.request("thread.watch")
+        room.leave(room.roster[0])
+        room.join(agent(participant_id="agent-2"))
+        await room.request("thread.watch", 1)
+        room.say(wire_reply(ThreadCreated(entry(1))))
+    assert heard == [ThreadCreated(entry(1))]
+
+
+async def test_messages_of_anybody_else_do_not_count() -> None:
+    room = FakeMessaging(agent(streams=False), BOB)
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"), load=False)
+        await room.request("thread.open")
+        room.say(wire_event(event(TextDelta(ItemId("i"), "forged"))), sender=BOB)
+        room.say({"type": "meshagent.agent.text_content.delta", "thread_id": "T", "item_id": 5})
+        room.say(wire_event(event(TextDelta(ItemId("i"), "real"))))
+        malformed = await anext(view.updates())
+        assert isinstance(malformed, Happened)
+        assert malformed.change is None
+        await anext(view.updates())
+        assert text_of(view) == "real"
+
+
+# --- Staying open -------------------------------------------------------------------------------------
+
+
+async def test_a_lost_connection_is_told_and_the_thread_opened_again_without_doubling() -> None:
+    room = FakeMessaging(agent())
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"))
+        first = await room.stream(0)
+        assert first.opening["load"] is True
+        for number in (1, 2):
+            first.say(wire_event(event(TurnAccepted(MessageId(f"m{number}"), HELLO, "ana"), f"U{number}")))
+            first.say(wire_event(event(TextDelta(ItemId("i"), "one"), f"U{number}")))
+            if number == 1:
+                first.say(wire_event(event(TurnEnded(EndReason.COMPLETED), "U1")))
+        first.say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"))))
+        await until(view, Loaded)
+        room.connection(False)
+        (lost,) = await until(view, Offline)
+        assert isinstance(lost, Offline)
+        assert "connection was lost" in lost.reason
+        room.connection(True)
+        second = await room.stream(1)
+        assert second.opening["since_turn"] == "U1"
+        # Stored forms have other message ids than live ones.
+        second.say(wire_event(event(TextDelta(ItemId("i"), "one"), "U1")))
+        second.say(wire_event(event(TurnEnded(EndReason.COMPLETED), "U1")))
+        second.say(wire_event(event(TurnAccepted(MessageId("m2"), HELLO, "ana"), "U2")))
+        second.say(wire_event(event(TextDelta(ItemId("i"), "one and more"), "U2")))
+        second.say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"))))
+        seen = await until(view, Loaded)
+        assert isinstance(seen[0], Online)
+        assert text_of(view, "U1") == "one"
+        assert text_of(view, "U2") == "one and more"
+
+
+async def test_a_message_the_agent_never_saw_is_sent_again_and_a_known_one_is_not() -> None:
+    room = FakeMessaging(agent())
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"), load=False)
+        stream = await room.stream(0)
+        known = await view.start_turn(HELLO)
+        lost = await view.start_turn((TextPart("again"),))
+        assert [body["message_id"] for body in stream.sent] == [known, lost]
+        room.leave(room.roster[0])
+        room.join(agent(participant_id="agent-2"))
+        again = await room.stream(1)
+        assert again.opening["since_turn"] == "none"
+        again.say(wire_event(event(TurnRequested(HELLO, "ana"), message_id=known)))
+        again.say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"))))
+        await until(view, Loaded)
+        assert [body["message_id"] for body in again.sent] == [lost]
+
+
+async def test_without_streams_everything_is_unary() -> None:
+    room = FakeMessaging(agent(streams=False))
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"))
+        opened = await room.request("thread.open")
+        room.say(wire_reply(ThreadLoaded(MessageId(str(opened["message_id"])), ThreadId("T"))))
+        await until(view, Loaded)
+        await view.start_turn(HELLO)
+        await view.interrupt(TurnId("U"))
+        await view.decide(TurnId("U"), ItemId("i"), False)
+        await view.close()
+    kinds = [str(body["type"]).removeprefix("meshagent.agent.") for body in room.sent]
+    assert kinds == ["thread.open", "turn.start", "turn.interrupt", "tool_call.reject", "thread.close"]
+
+
+async def test_a_refused_stream_falls_back_to_unary() -> None:
+    room = FakeMessaging(agent())
+    room.refuse_streams = True
+    async with client_in(room) as client:
+        client.open_thread(ThreadId("T"))
+        assert (await room.request("thread.open"))["thread_id"] == "T"
+
+
+async def test_a_thread_that_does_not_exist_fails_the_view() -> None:
+    room = FakeMessaging(agent(streams=False))
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"))
+        opened = await room.request("thread.open")
+        error = ErrorInfo("there is no such thread", "thread_not_available")
+        room.say(wire_reply(RequestRejected(MessageId(str(opened["message_id"])), ThreadId("T"), error)))
+        failed = (await until(view, Failed))[-1]
+        assert isinstance(failed, Failed)
+        assert "no such thread" in str(failed.error)
+
+
+async def test_a_turn_can_be_steered_only_while_its_status_says_so() -> None:
+    room = FakeMessaging(agent(streams=False))
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"), load=False)
+        await room.request("thread.open")
+        assert view.steerable is None
+        room.say(wire_event(event(TurnStarted(MessageId("m"), HELLO, "ana"))))
+        room.say(wire_event(event(Status("Thinking", "busy"))))
+        room.say(wire_event(event(Status("Thinking", "steerable"))))
+        room.say(wire_event(event(TurnEnded(EndReason.COMPLETED))))
+        steerable: list[TurnId | None] = []
+        updates = view.updates()
+        for _ in range(4):
+            await anext(updates)
+            steerable.append(view.steerable)
+        assert steerable == [None, None, "U", None]

@@ -1,0 +1,154 @@
+"""Tables of a joined room: the `Datasets` port over the published client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from process_agent.core.content import Json
+from process_agent.core.room import ArrowSchema, ArrowTable, TableRef
+from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
+from process_agent.io.backoff import Backoff
+from process_agent.rooms.requests import Room
+
+logger = logging.getLogger(__name__)
+
+_RETRY = Backoff()
+_NO_ROWS = pa.table({})
+
+
+class RoomDatasets:
+    """See `core.room.Datasets`. A lost connection raises `RoomError`: whether a write landed is not known."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._client = room.client.datasets
+
+    async def list_tables(self, namespace: tuple[str, ...]) -> Sequence[str]:
+        """Names of the tables in a namespace; an unknown namespace has none."""
+        with self._room.request("list tables"):
+            return list(await self._client.list_tables(namespace=list(namespace) or None))
+
+    async def create(
+        self,
+        table: TableRef,
+        schema: ArrowSchema,
+        mode: Literal["create", "create_if_not_exists", "overwrite"],
+    ) -> None:
+        """Create a table without rows."""
+        with self._room.request(f"create the table {table.name}"):
+            await self._client.create_table_with_schema(
+                name=table.name, schema=_columns(schema), mode=mode, namespace=_namespace(table)
+            )
+
+    async def schema(self, table: TableRef) -> ArrowSchema:
+        """Columns of a table, with extension types and metadata."""
+        with self._room.request(f"inspect the table {table.name}"):
+            columns: pa.Schema = await self._client.inspect(table=table.name, namespace=_namespace(table))
+            return columns
+
+    async def insert(self, table: TableRef, rows: ArrowTable) -> None:
+        """Append rows; durable and visible on return."""
+        with self._room.request(f"insert into the table {table.name}"):
+            await self._client.insert(table=table.name, records=pa.table(rows), namespace=_namespace(table))
+
+    async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
+        """Insert rows, replacing those with an equal value in column `on`."""
+        with self._room.request(f"merge into the table {table.name}"):
+            await self._client.merge(
+                table=table.name, on=on, records=pa.table(rows), namespace=_namespace(table)
+            )
+
+    async def update(self, table: TableRef, where: str, values: Mapping[str, Json]) -> None:
+        """Set columns of the rows that match the SQL condition."""
+        with self._room.request(f"update the table {table.name}"):
+            await self._client.update(
+                table=table.name, where=where, values=_untyped(values), namespace=_namespace(table)
+            )
+
+    async def delete(self, table: TableRef, where: str) -> None:
+        """Remove the rows that match the SQL condition."""
+        with self._room.request(f"delete rows of the table {table.name}"):
+            await self._client.delete(table=table.name, where=where, namespace=_namespace(table))
+
+    async def drop(self, table: TableRef) -> None:
+        """Remove a table; one that is missing is fine."""
+        with self._room.request(f"drop the table {table.name}"):
+            await self._client.drop_table(name=table.name, ignore_missing=True, namespace=_namespace(table))
+
+    async def count(self, table: TableRef) -> int:
+        """Number of rows."""
+        with self._room.request(f"count the table {table.name}"):
+            return int(await self._client.count(table=table.name, namespace=_namespace(table)))
+
+    async def search(
+        self,
+        table: TableRef,
+        *,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        offset: int | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[ArrowTable]:
+        """Rows in batches, in table order."""
+        with self._room.request(f"search the table {table.name}"):
+            batches: Any = self._client.search_stream(
+                table=table.name,
+                where=where,
+                select=None if columns is None else list(columns),
+                offset=offset,
+                limit=limit,
+                namespace=_namespace(table),
+            )
+            async with aclosing(batches):
+                async for batch in batches:
+                    yield batch
+
+    async def watch(self, table: TableRef) -> AsyncIterator[ArrowTable]:
+        """The current rows, then each change, until the iterator is closed.
+
+        After a lost connection the current rows come again, then the changes.
+        """
+        delays = _RETRY.delays()
+        while True:
+            try:
+                async for rows in self._watch_once(table):
+                    yield rows
+                    delays = _RETRY.delays()
+            except (RoomRequestError, RoomClosedError):
+                raise
+            except RoomError:
+                logger.info("watching %s again after a lost connection", table.name)
+            await asyncio.sleep(next(delays))
+            await self._room.until_connected()
+
+    async def _watch_once(self, table: TableRef) -> AsyncIterator[ArrowTable]:
+        with self._room.request(f"watch the table {table.name}"):
+            events: Any = self._client.watch_table(table=table.name, namespace=_namespace(table))
+            async with aclosing(events):
+                async for event in events:
+                    if event.kind == "data":
+                        yield _NO_ROWS if event.table is None else event.table
+
+    async def optimize(self, table: TableRef) -> None:
+        """Compact small fragments."""
+        with self._room.request(f"optimize the table {table.name}"):
+            await self._client.optimize(table=table.name, namespace=_namespace(table))
+
+
+def _namespace(table: TableRef) -> list[str] | None:
+    return list(table.namespace) or None
+
+
+def _columns(schema: ArrowSchema) -> pa.Schema:
+    imported: Any = schema
+    return pa.schema(imported)
+
+
+def _untyped(values: Mapping[str, Json]) -> Any:
+    return dict(values)

@@ -1,0 +1,51 @@
+"""Requests to the room: what the published client raises, in the words of our error tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from meshagent.api.room_server_client import RoomClient, RoomException
+
+from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
+from process_agent.rooms.connection import RoomConnection
+
+
+class Room:
+    """A RoomClient with the connection under it: what every port of a joined room stands on."""
+
+    def __init__(self, client: RoomClient, connection: RoomConnection) -> None:
+        self.client = client
+        self.connection = connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests can be sent now."""
+        return bool(self.client.is_connected)
+
+    @contextmanager
+    def request(self, what: str) -> Iterator[None]:
+        """Translate what a request raises. `what` completes "cannot …".
+
+        `RoomRequestError` is the room's refusal; `RoomError` says that the connection was lost and the
+        outcome is not known; `RoomClosedError` that it will not come back.
+        """
+        attempt = self.connection.attempts
+        try:
+            yield
+        except RoomException as error:
+            if self.connected and self.connection.attempts == attempt:
+                code = error.code
+                raise RoomRequestError(
+                    f"The room cannot {what}: {error}", code=None if code is None else int(code)
+                ) from error
+            if self.connection.failure is not None or self.client.is_closed:
+                raise RoomClosedError(f"Cannot {what}: the room is left.") from error
+            raise RoomError(f"Cannot {what}: the connection to the room is lost.") from error
+
+    async def until_connected(self) -> None:
+        """Wait for the connection to be taken up again. Raises `RoomClosedError` when it never will be."""
+        try:
+            await self.client.wait_until_connected()
+        except RoomException as error:
+            raise self.connection.failure or RoomClosedError("The room is left.") from error

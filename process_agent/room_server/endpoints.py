@@ -1,0 +1,225 @@
+"""The HTTP and websocket endpoints of the room server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+from process_agent import __version__
+from process_agent.errors import AuthError, FrameTooLargeError, WireError
+from process_agent.room_server import access
+from process_agent.room_server.access import Codes, Identity
+from process_agent.room_server.hub import Hub, Room
+from process_agent.room_server.member import Member
+from process_agent.room_server.toolkit import Caller, ToolError
+from process_agent.room_server.websocket import EXTENSION, RoomLink
+from process_agent.wire import participant_token
+from process_agent.wire.participant_token import ParticipantToken
+from process_agent.wire.room_frames import PacketJoiner
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+"""Longest body of a request."""
+
+MINTED_SECONDS = 24 * 3600
+"""How long a token lives that the server gives out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The endpoints of one server. `instance` tells one start of the server from another."""
+
+    hub: Hub
+    key: str
+    host: str
+    port: int
+    instance: str
+    codes: Codes = field(default_factory=Codes)
+
+    async def healthz(self, _request: Request) -> Response:
+        """`GET /healthz`: the server is ready."""
+        return JSONResponse({"status": "ok", "instance": self.instance, "version": __version__})
+
+    async def config(self, _request: Request) -> Response:
+        """`GET /config`: the version, asked for by published command lines."""
+        return JSONResponse({"version": __version__})
+
+    async def connect(self, request: Request) -> Response:
+        """`POST /accounts/projects/{project}/rooms/{room}/connect`: a token for a room."""
+        admin = access.administrator(request.headers.get("authorization"), self.key, time.time())
+        room = request.path_params["room"]
+        if not access.is_room_name(room):
+            return _error(404, f"There is no room {room!r}.")
+        body = await _body(request)
+        name = body.get("email") or admin.name
+        token = ParticipantToken(name, room, "user", participant_token.default_api("user"), _soon())
+        project = request.path_params["project"]
+        answer = {"jwt": self._sign(token), "room_name": room, "project_id": project}
+        return JSONResponse({**answer, "room_url": _room_url(request, room)})
+
+    async def participant_tokens(self, request: Request) -> Response:
+        """`POST /accounts/projects/{project}/participant-tokens`: a token with given grants."""
+        access.administrator(request.headers.get("authorization"), self.key, time.time())
+        body = await _body(request)
+        grants = body.get("grants")
+        if grants is None:
+            grants = [{"name": "room", "scope": body.get("room_name")}]
+            grants += [{"name": name, "scope": body[name]} for name in ("role", "api") if body.get(name)]
+        token = participant_token.from_claims({"name": body.get("name"), "grants": grants, "exp": _soon()})
+        return JSONResponse({"token": self._sign(token)})
+
+    async def issue_code(self, request: Request) -> Response:
+        """`POST /codes`: a one-time code for a Studio link."""
+        access.administrator(request.headers.get("authorization"), self.key, time.time())
+        body = await _body(request)
+        room, name = body.get("room"), body.get("name")
+        if not isinstance(room, str) or not access.is_room_name(room):
+            return _error(400, "room is not a room name.")
+        if not isinstance(name, str) or not name.strip():
+            return _error(400, "name is missing.")
+        code = self.codes.issue(Identity(room, name), time.time())
+        return JSONResponse({"code": code, "expires_in": access.CODE_SECONDS})
+
+    async def open_session(self, request: Request) -> Response:
+        """`POST /session`: exchange a code for the session cookie."""
+        access.check_origin(request.headers.get("origin"), request.headers.get("host"), required=True)
+        code = (await _body(request)).get("code")
+        identity = self.codes.redeem(code if isinstance(code, str) else "", time.time())
+        response = JSONResponse({"room": identity.room, "name": identity.name})
+        response.set_cookie(
+            access.cookie_name(self.port),
+            access.session_cookie(identity, self.key, time.time()),
+            max_age=access.SESSION_SECONDS,
+            httponly=True,
+            samesite="strict",
+        )
+        return response
+
+    async def read_session(self, request: Request) -> Response:
+        """`GET /session`: whom the cookie belongs to."""
+        try:
+            identity = self._session(request)
+        except AuthError as error:
+            return _error(401, error.message)
+        return JSONResponse({"room": identity.room, "name": identity.name})
+
+    async def room(self, websocket: WebSocket) -> None:
+        """`GET /rooms/{room}`: join a room. Everything wrong is 403, because clients retry 401 for ever."""
+        name = websocket.path_params["room"]
+        try:
+            caller = self._caller(websocket, name)
+        except AuthError as error:
+            await websocket.send_denial_response(_error(403, error.message))
+            return
+        link: RoomLink = websocket.scope["extensions"][EXTENSION]["link"]
+        try:
+            room = self.hub.room(name)
+        except ToolError as error:
+            await websocket.send_denial_response(_error(503, error.text))
+            return
+        await websocket.accept()
+        try:
+            member = room.join(caller, link.outbox, _room_url(websocket, name))
+        except ToolError as error:
+            link.outbox.close(1013, error.text)
+            return
+        await _converse(websocket, link, room, member)
+
+    def _caller(self, websocket: WebSocket, room: str) -> Caller:
+        headers = websocket.headers
+        authorization = headers.get("authorization")
+        cookie_only = authorization is None
+        access.check_origin(headers.get("origin"), headers.get("host"), required=cookie_only)
+        if not access.is_room_name(room):
+            raise AuthError(f"{room!r} is not a room name.")
+        if cookie_only:
+            identity = self._session(websocket)
+            if identity.room != room:
+                raise AuthError("The session is for another room.")
+            token = ParticipantToken(identity.name, room, api=participant_token.default_api("user"))
+        else:
+            token = access.participant(authorization, self.key, room, time.time())
+        return Caller(uuid.uuid4().hex, token.name, token.role, room, token.api or {})
+
+    def _session(self, connection: HTTPConnection) -> Identity:
+        cookie = connection.cookies.get(access.cookie_name(self.port))
+        return access.session(cookie, self.key, time.time())
+
+    def _sign(self, token: ParticipantToken) -> str:
+        return participant_token.encode(token, self.key)
+
+
+async def _converse(websocket: WebSocket, link: RoomLink, room: Room, member: Member) -> None:
+    """Hand packets to the room until the connection ends."""
+    joiner = PacketJoiner()
+
+    def receive(packet: bytes) -> None:
+        try:
+            message = joiner.feed(packet)
+            if message is not None:
+                room.receive(member, message)
+        except FrameTooLargeError as error:
+            link.outbox.close(1009, error.message[:100])
+        except WireError as error:
+            link.outbox.close(1002, error.message[:100])
+        except Exception:
+            logger.exception("a message of %s in room %s failed", member.id, room.name)
+            link.outbox.abort()
+
+    link.attach(receive)
+    try:
+        while True:
+            event = await websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            if event.get("bytes") is None:
+                link.outbox.close(1003, "the room protocol has binary frames only")
+            else:
+                receive(event["bytes"])
+    finally:
+        room.leave(member)
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    """The JSON object of a request; an empty body is an empty object. Raises `WireError`."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise FrameTooLargeError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+    try:
+        value = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise WireError("The body is not JSON.") from error
+    if not isinstance(value, dict):
+        raise WireError("The body is not a JSON object.")
+    return value
+
+
+def refused(_request: HTTPConnection, error: Exception) -> Response:
+    """The answer to an `AuthError` or `WireError` of an HTTP endpoint."""
+    if isinstance(error, AuthError):
+        return _error(403, error.message)
+    return _error(413 if isinstance(error, FrameTooLargeError) else 400, str(error))
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"message": message}}, status_code=status)
+
+
+def _room_url(connection: HTTPConnection, room: str) -> str:
+    return f"ws://{connection.headers.get('host')}/rooms/{room}"
+
+
+def _soon() -> int:
+    return int(time.time()) + MINTED_SECONDS

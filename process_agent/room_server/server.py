@@ -1,0 +1,218 @@
+"""The room server: a starlette application and the uvicorn server that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import secrets
+import socket
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from process_agent.config import DataPaths
+from process_agent.errors import AuthError, RoomError, UsageError, WireError
+from process_agent.io.tasks import Tasks
+from process_agent.room_server import access
+from process_agent.room_server.endpoints import Endpoints, refused
+from process_agent.room_server.hub import Hub
+from process_agent.room_server.toolkits import toolkits_below
+from process_agent.room_server.websocket import RoomLink
+
+logger = logging.getLogger(__name__)
+
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+"""Longest websocket message; a packet. Published clients send 1 KiB."""
+
+MAX_CONNECTIONS = 4096
+"""Most connections of one server; more get 503 and come back."""
+
+PING_SECONDS = 20.0
+"""How often, and how long, a client is asked whether it is there."""
+
+_SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What a server needs to know. `port` 0 takes a free one; `key` signs and checks tokens."""
+
+    paths: DataPaths
+    key: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    instance: str = field(default_factory=lambda: secrets.token_hex(16))
+
+
+def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlette:
+    """The application; `page` are the routes of Studio. Its lifespan closes the rooms."""
+    hub = Hub(toolkits_below(config.paths.rooms))
+    endpoints = Endpoints(hub, config.key, config.host, config.port, config.instance)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> Any:
+        try:
+            yield
+        finally:
+            await hub.close()
+
+    project = "/accounts/projects/{project}"
+    return Starlette(
+        routes=[
+            Route("/healthz", endpoints.healthz),
+            Route("/config", endpoints.config),
+            Route(project + "/rooms/{room}/connect", endpoints.connect, methods=["POST"]),
+            Route(project + "/participant-tokens", endpoints.participant_tokens, methods=["POST"]),
+            Route("/codes", endpoints.issue_code, methods=["POST"]),
+            Route("/session", endpoints.open_session, methods=["POST"]),
+            Route("/session", endpoints.read_session, methods=["GET"]),
+            WebSocketRoute("/rooms/{room}", endpoints.room),
+            *page,
+        ],
+        middleware=[Middleware(_Door, bound_to=config.host)],
+        exception_handlers={AuthError: refused, WireError: refused},
+        lifespan=lifespan,
+    )
+
+
+class _Door:
+    """Checks the Host of every request and adds the security headers to every HTTP answer."""
+
+    def __init__(self, app: ASGIApp, bound_to: str) -> None:
+        self._app = app
+        self._bound_to = bound_to
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            access.check_host(Headers(scope=scope).get("host"), self._bound_to)
+        except AuthError as error:
+            await _refuse(error, scope, receive, send)
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_SECURITY_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+async def _refuse(error: AuthError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await refused(HTTPConnection(scope), error)(scope, receive, send)
+
+
+class RoomServer:
+    """One running server. It owns its socket and ends with `stop`."""
+
+    def __init__(self, config: ServerConfig, page: Sequence[BaseRoute] = ()) -> None:
+        self._socket = _bind(config.host, config.port)
+        self.port: int = self._socket.getsockname()[1]
+        self.config = ServerConfig(config.paths, config.key, config.host, self.port, config.instance)
+        self._server = _Uvicorn(_uvicorn_config(create_app(self.config, page)))
+        self._tasks = Tasks("room server")
+
+    @property
+    def url(self) -> str:
+        """Where the server answers, without a path."""
+        return f"http://{_reachable(self.config.host)}:{self.port}"
+
+    async def start(self) -> None:
+        """Serve in the background; returns when the server answers."""
+        self._tasks.start(self._server.serve(sockets=[self._socket]), "serve")
+        await self._server.ready.wait()
+
+    async def stop(self) -> None:
+        """Drop the connections without close frames, close the rooms, close the socket."""
+        self._server.should_exit = True
+        await self._tasks.wait()
+        self._socket.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """A server that says when it is ready and leaves signals to its owner."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _uvicorn_config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws=RoomLink,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        server_header=False,
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `RoomError` when the port is taken, `UsageError` for a wrong address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise RoomError(
+                f"Port {port} on {host} is in use by another program.", fix="Choose another with --port."
+            ) from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(
+            f"The room server cannot listen on {host}, port {port}: {reason}.",
+            fix="Choose others with --host and --port.",
+        ) from error
+    return listener
+
+
+def _reachable(host: str) -> str:
+    """A name under which this machine reaches a server bound to `host`."""
+    if host in ("0.0.0.0", ""):  # noqa: S104 - compared with, not bound to
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host

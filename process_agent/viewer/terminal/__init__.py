@@ -1,0 +1,1 @@
+"""The interactive terminal: pure parsing and rendering, and the loop around them."""

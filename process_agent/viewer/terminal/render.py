@@ -1,0 +1,252 @@
+"""Items of a thread as rich renderables. Pure: a renderable in, text with colours out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from io import StringIO
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from process_agent.core.content import FilePart, plain_text
+from process_agent.core.events import EndReason
+from process_agent.viewer.items import (
+    FileItem,
+    InputState,
+    ReasoningItem,
+    ToolItem,
+    ToolState,
+    Turn,
+    TurnState,
+    UserItem,
+)
+from process_agent.viewer.terminal import diffs, tools
+from process_agent.viewer.terminal.plain import duration, one_line, printable, quantity
+
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
+
+FOLDED_LINES = 4
+"""Output lines of a finished tool that are shown before folding."""
+
+DIFF_LINES = 60
+"""Diff lines of one change that are shown before folding."""
+
+REASONING_LINES = 3
+
+type ColorSystem = Literal["auto", "standard", "256", "truecolor", "windows"] | None
+
+
+def to_ansi(renderables: Iterable[RenderableType], width: int, color: ColorSystem = "256") -> str:
+    """What a terminal of `width` columns shows; without colours when `color` is None or NO_COLOR is set."""
+    output = StringIO()
+    console = Console(
+        file=output,
+        width=max(width, 1),
+        color_system=color,
+        force_terminal=color is not None,
+        highlight=False,
+    )
+    for renderable in renderables:
+        console.print(renderable)
+    return output.getvalue()
+
+
+def markdown(text: str) -> RenderableType:
+    """Markdown of the agent."""
+    return _markdown_type()(printable(text).strip("\n"), code_theme="ansi_dark", hyperlinks=False)
+
+
+@cache
+def _markdown_type() -> type[Markdown]:
+    from rich.markdown import Heading, Markdown
+
+    class LeftHeading(Heading):
+        """A heading that starts where the text does."""
+
+        def __rich_console__(self, console: Console, options: object) -> Iterable[RenderableType]:
+            self.text.justify = "left"
+            style = "bold underline" if self.tag == "h1" else "bold"
+            self.text.stylize(style)
+            yield self.text
+
+    class LeftMarkdown(Markdown):
+        """Markdown whose headings are not centred in boxes."""
+
+        elements = {**Markdown.elements, "heading_open": LeftHeading}  # noqa: RUF012 (as the base has it)
+
+    return LeftMarkdown
+
+
+def user(item: UserItem, me: str | None) -> Text:
+    """What somebody said; names are shown when it was not us."""
+    text = Text()
+    if item.sender_name and item.sender_name != me:
+        text.append(f"{printable(item.sender_name)} ", "bold magenta")
+    text.append("› ", "bold cyan")
+    text.append(printable(plain_text(item.content)).replace("\n", "\n  "), "bold")
+    for part in item.content:
+        if isinstance(part, FilePart):
+            text.append(f" [{printable(part.name or part.url)}]", "cyan")
+    if item.state is InputState.REFUSED:
+        reason = item.error.message if item.error else "the turn ended first"
+        text.append(f"  (not taken up: {printable(reason)})", "red")
+    elif item.steer:
+        text.append("  (while it worked)", "dim")
+    return text
+
+
+def reasoning(item: ReasoningItem) -> RenderableType:
+    """The first lines of what the model thought."""
+    lines = [line for line in printable(str(item.text)).replace("**", "").splitlines() if line.strip()]
+    shown = lines[:REASONING_LINES]
+    text = Text("∴ " + "\n  ".join(shown), "dim italic")
+    if len(lines) > len(shown):
+        text.append(" …")
+    return text
+
+
+def file(item: FileItem) -> RenderableType:
+    """Files the agent shows."""
+    return Text("\n".join(f"▤ {printable(url)}" for url in item.urls), "cyan")
+
+
+def tool(item: ToolItem, width: int, *, full: bool = False) -> list[RenderableType]:
+    """A finished tool call: one line, then its diff, plan or folded output."""
+    if tools.is_notice(item):
+        return [Text(f"! {one_line(tools.output_of(item) or item.ref.tool, width * 2)}", "yellow")]
+    plan = tools.plan_of(item)
+    if plan:
+        return [_head(item, Text("Plan", "bold"), width), _plan(plan)]
+    files = tools.files_of(item)
+    if files:
+        return diff(item, files, width, full=full)
+    head = _head(item, Text(tools.title(item, max(width - 24, 20)), no_wrap=True, overflow="ellipsis"), width)
+    return [head, *_folded(tools.output_of(item), full=full)]
+
+
+def diff(
+    item: ToolItem, files: list[diffs.FileDiff], width: int, *, full: bool = False
+) -> list[RenderableType]:
+    """A change of files: its summary, then the lines in colour."""
+    limit = DIFF_LINES if not full else 1_000_000
+    head = _head(item, diffs.summary(files), width)
+    return [head, *(Padding(line, (0, 0, 0, 2)) for line in diffs.body(files, limit))]
+
+
+def running_tool(item: ToolItem, width: int, lines: int) -> list[RenderableType]:
+    """A tool call under way: one line and the end of its output."""
+    plan = tools.plan_of(item)
+    if plan:
+        return [_plan(plan)]
+    files = tools.files_of(item)
+    text = diffs.summary(files) if files else Text(tools.title(item, max(width - 4, 10)))
+    head = Text.assemble(("○ ", "yellow"), text, no_wrap=True, overflow="ellipsis")
+    tail = tools.output_of(item).splitlines()[-lines:] if lines else []
+    return [head, *(_output_line(line) for line in tail)]
+
+
+def approval(item: ToolItem, more: int) -> list[RenderableType]:
+    """What somebody has to decide; nothing of it is cut off."""
+    shown: list[RenderableType] = [Text("May the agent do this?", "bold yellow")]
+    if item.question:
+        shown.append(Padding(Text(printable(item.question)), (0, 0, 0, 2)))
+    shown.append(Padding(Text(tools.question(item), "bold"), (0, 0, 0, 2)))
+    shown.extend(Padding(line, (0, 0, 0, 2)) for line in diffs.body(tools.files_of(item), 20))
+    waiting = f"  ({more} more waiting)" if more else ""
+    shown.append(Text.assemble(("y", "bold green"), " yes   ", ("n", "bold red"), f" no{waiting}"))
+    return shown
+
+
+def footer(turn: Turn) -> RenderableType:
+    """How a turn ended, how long it took and what it used."""
+    parts = []
+    if turn.started_at is not None and turn.ended_at is not None:
+        parts.append(duration(max((turn.ended_at - turn.started_at).total_seconds(), 0)))
+    if turn.usage is not None and turn.usage.total:
+        parts.append(f"{quantity(turn.usage.input)} in, {quantity(turn.usage.output)} out")
+    if turn.model:
+        parts.append(printable(turn.model))
+    facts = " · ".join(parts)
+    text = Text(style="dim")
+    if turn.state is TurnState.REFUSED:
+        text.append(f"✗ refused: {_reason(turn)}", "red not dim")
+    elif turn.end is EndReason.INTERRUPTED:
+        text.append("■ stopped", "yellow not dim")
+    elif turn.end in (EndReason.FAILED, EndReason.LOST):
+        text.append(f"✗ {turn.end}: {_reason(turn)}", "red not dim")
+    else:
+        text.append("✓")
+    text.append(f" {facts}" if facts else "")
+    return text
+
+
+def notice(text: str) -> RenderableType:
+    """Something the program has to say."""
+    return Text(text, "dim")
+
+
+def warning(text: str) -> RenderableType:
+    """Something the program has to say that should be noticed."""
+    return Text(f"! {text}", "yellow")
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> RenderableType:
+    """Columns of text, the last one taking the room that is left."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    for position in range(max(len(row) for row in rows)):
+        grid.add_column(style="bold" if position == 0 else "", overflow="fold", no_wrap=position == 0)
+    for row in rows:
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    return grid
+
+
+def _reason(turn: Turn) -> str:
+    return printable(turn.error.message) if turn.error else "no reason given"
+
+
+def _head(item: ToolItem, text: Text, width: int) -> Text:
+    bad = tools.failed(item)
+    waiting = item.state in (ToolState.RUNNING, ToolState.WAITING)
+    dot = "yellow" if waiting else "red" if bad else "green"
+    head = Text.assemble(("● ", dot), text, no_wrap=True, overflow="ellipsis")
+    ended = tools.outcome(item)
+    if ended and not tools.files_of(item):
+        head.append(f"  {one_line(ended, max(width // 2, 10))}", "red" if bad else "dim")
+    elif ended and bad:
+        head.append(f"  {one_line(ended.partition(' · ')[0], width)}", "red")
+    return head
+
+
+def _folded(output: str, *, full: bool) -> list[RenderableType]:
+    lines = output.splitlines()
+    if full or len(lines) <= FOLDED_LINES + 1:
+        return [_output_line(line, full=full) for line in lines]
+    hidden = len(lines) - FOLDED_LINES
+    fold = Text(f"  │ … {hidden} lines above; /output shows all", "dim italic")
+    return [fold, *(_output_line(line) for line in lines[-FOLDED_LINES:])]
+
+
+def _output_line(line: str, *, full: bool = False) -> Text:
+    return Text(f"  │ {line}", "dim", no_wrap=not full, overflow="fold" if full else "ellipsis")
+
+
+_STEPS = {
+    "completed": ("☑", "green"),
+    "inProgress": ("◐", "yellow"),
+    "in_progress": ("◐", "yellow"),
+}
+
+
+def _plan(steps: list[tuple[str, str]]) -> Text:
+    text = Text()
+    for position, (status, step) in enumerate(steps):
+        sign, style = _STEPS.get(status, ("☐", "dim"))
+        text.append(("\n" if position else "") + f"  {sign} ", style)
+        text.append(printable(step), "dim" if status == "completed" else "")
+    return text

@@ -1,0 +1,160 @@
+"""What a tool call is, in one line, and what it put out. Pure.
+
+The shapes are those of the agent protocol page, section 8.3, which every client knows: toolkit `codex` with
+`shell`, `apply_patch`, `diff_updated`, `plan`, `web_search`; any other tool by its name and arguments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from process_agent.core.content import Json, JsonResult, LinkResult, TextResult
+from process_agent.viewer.items import ToolItem, ToolState
+from process_agent.viewer.terminal.diffs import FileDiff, parse_diff
+from process_agent.viewer.terminal.plain import count, one_line, printable, visible
+
+_COMMAND_KEYS = ("command", "cmd", "script")
+_DIFF_KEYS = ("patch", "diff", "input")
+_MAIN_KEYS = ("query", "path", "url", "prompt", "name", "text", "pattern")
+
+NOTICES = frozenset({"warning", "retry", "notice"})
+"""Tools of toolkit `codex` that only say something."""
+
+
+def command_of(item: ToolItem) -> str | None:
+    """The command line of a shell-like tool, else None."""
+    for key in _COMMAND_KEYS:
+        value = item.arguments.get(key)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list):
+            return " ".join(str(word) for word in value)
+    return None
+
+
+def files_of(item: ToolItem) -> list[FileDiff]:
+    """The files a tool changes, when its arguments hold a unified diff."""
+    for key in _DIFF_KEYS:
+        value = item.arguments.get(key)
+        if isinstance(value, str) and ("@@" in value or value.startswith("diff --git")):
+            return parse_diff(value)
+    return []
+
+
+def is_turn_diff(item: ToolItem) -> bool:
+    """Whether this is the running diff of the whole turn rather than one change."""
+    return item.ref.tool.startswith("diff")
+
+
+def is_notice(item: ToolItem) -> bool:
+    """Whether this only carries a sentence."""
+    return item.ref.toolkit == "codex" and item.ref.tool in NOTICES
+
+
+def plan_of(item: ToolItem) -> list[tuple[str, str]]:
+    """The steps of a plan as (status, text); empty for any other tool."""
+    steps = item.arguments.get("plan", item.arguments.get("steps"))
+    if "plan" not in item.ref.tool or not isinstance(steps, list):
+        return []
+    return [
+        (str(step.get("status", "pending")), str(step.get("step", step.get("text", ""))))
+        for step in steps
+        if isinstance(step, dict)
+    ]
+
+
+def title(item: ToolItem, width: int) -> str:
+    """One line of at most `width` characters that says what the tool does."""
+    command = command_of(item)
+    if command is not None:
+        return one_line(f"$ {command}", width)
+    ref = item.ref
+    name = ref.tool if ref.toolkit in ("codex", ref.namespace) else f"{ref.toolkit}.{ref.tool}"
+    return one_line(f"{name.replace('_', ' ')} {_brief(item.arguments)}", width)
+
+
+def question(item: ToolItem) -> str:
+    """What somebody is asked to approve, in full, nothing hidden; several lines only for a diff."""
+    command = command_of(item)
+    if command is not None:
+        cwd = item.arguments.get("cwd")
+        place = f"  (in {visible(cwd)})" if isinstance(cwd, str) and cwd else ""
+        return f"$ {visible(command)}{place}"
+    files = files_of(item)
+    if files:
+        return "change " + ", ".join(visible(f.path) for f in files)
+    arguments = json.dumps(dict(item.arguments), ensure_ascii=False) if item.arguments else ""
+    return f"{visible(item.ref.toolkit)}.{visible(item.ref.tool)} {visible(arguments)}".rstrip()
+
+
+def output_of(item: ToolItem) -> str:
+    """Everything a tool put out, for people: its log, else its result; its error last."""
+    text = _log(item) or _result(item)
+    if item.error is not None and item.error.code != "declined" and item.error.message not in text:
+        text = f"{text.rstrip()}\n{item.error.message}" if text.strip() else item.error.message
+    return printable(text).rstrip()
+
+
+def outcome(item: ToolItem) -> str:
+    """How it ended in a few words: `exit 1 · 12 lines`, `declined by ana`, nothing for plain success."""
+    if item.accepted is False:
+        return f"declined by {item.decided_by}" if item.decided_by else "declined"
+    if item.error is not None and item.error.code in ("declined", "cancelled", "incomplete"):
+        return {"declined": "declined", "cancelled": "stopped", "incomplete": "unfinished"}[item.error.code]
+    parts = []
+    code = exit_code(item)
+    if code:
+        parts.append(f"exit {code}")
+    elif item.error is not None:
+        parts.append("failed")
+    lines = output_of(item).count("\n") + 1 if output_of(item) else 0
+    if lines:
+        parts.append(count(lines, "line"))
+    elif command_of(item) is not None and item.state is ToolState.DONE:
+        parts.append("no output")
+    return " · ".join(parts)
+
+
+def exit_code(item: ToolItem) -> int | None:
+    """The exit code of a command, when its result tells."""
+    value = item.result.json if isinstance(item.result, JsonResult) else None
+    code = value.get("exit_code") if isinstance(value, dict) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def failed(item: ToolItem) -> bool:
+    """Whether it ended in a way people should notice."""
+    return item.state is ToolState.FAILED or bool(exit_code(item))
+
+
+def _log(item: ToolItem) -> str:
+    """The log. Agents that send whole lines without line ends mean one line each."""
+    pieces = [line.text for line in item.log]
+    if len(pieces) > 1 and not any("\n" in piece for piece in pieces):
+        return "\n".join(pieces)
+    return "".join(pieces)
+
+
+def _result(item: ToolItem) -> str:
+    match item.result:
+        case TextResult(text):
+            return text
+        case LinkResult(name, url):
+            return f"{name} {url}"
+        case JsonResult({"stdout": str(stdout), **rest}):
+            stderr = rest.get("stderr")
+            return stdout + (stderr if isinstance(stderr, str) else "")
+        case JsonResult(value) if value not in (None, {}, []):
+            return json.dumps(value, ensure_ascii=False, indent=2)
+        case _:
+            return ""
+
+
+def _brief(arguments: Mapping[str, Json]) -> str:
+    for key in _MAIN_KEYS:
+        value = arguments.get(key)
+        if isinstance(value, str) and value:
+            return value
+    shown = {k: v for k, v in arguments.items() if v not in (None, "", [], {})}
+    return json.dumps(shown, ensure_ascii=False) if shown else ""

@@ -147,21 +147,31 @@ class RoomServer:
 
     async def stop(self) -> None:
         """Drop the connections without close frames, close the rooms, close the socket."""
-        self._server.should_exit = True
+        self._server.leave()
         await self._tasks.wait()
         self._socket.close()
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that says when it is ready and leaves signals to its owner."""
+    """A server that says when it is ready, does not wake up to look around, and leaves signals to its owner."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+        self._leaving.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._leaving.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -178,6 +188,7 @@ def _uvicorn_config(app: Starlette) -> uvicorn.Config:
         log_config=None,
         log_level=logging.WARNING,
         server_header=False,
+        date_header=False,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,

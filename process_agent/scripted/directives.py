@@ -37,7 +37,7 @@ from process_agent.scripted.actions import (
     Think,
     ToolCall,
 )
-from process_agent.scripted.tools import StepStatus, Tools
+from process_agent.scripted.tools import StepStatus, Tools, parse_command_reply
 from process_agent.wire.responses_stream import Phase
 
 MAX_ACTIONS = 10_000
@@ -119,7 +119,8 @@ def directed(text: str, tools: Tools) -> Script:
         elif directive.plan is not None:
             yield from tools.plan(directive.explanation, [_step(step) for step in directive.plan])
         else:
-            returned.extend((yield CallTools(_calls(directive, tools))))
+            replies = yield CallTools(_calls(directive, tools))
+            returned.extend(parse_command_reply(reply).output for reply in replies)
 
 
 def _simple(directive: _Directive) -> Action | None:

@@ -73,7 +73,7 @@ def command_report(command: str, reply: CommandReply) -> str:
         return f"You did not allow {code(command)}, so it was not run."
     if reply.exit_code is None:
         return f"{code(command)} did not report an end. What came back:\n\n{fenced(reply.output)}"
-    end = "" if reply.ok else f" and ended with exit code **{reply.exit_code}**"
+    end = "" if reply.ok else f", which ended with exit code **{reply.exit_code}**"
     if not reply.output.strip():
         return f"I ran {code(command)}{end}. It printed nothing."
     return f"I ran {code(command)}{end}. It printed:\n\n{fenced(reply.output)}"

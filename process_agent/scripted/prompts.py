@@ -94,9 +94,9 @@ def _count(match: re.Match[str], turn: Turn) -> Script:
 
 
 def _wait(match: re.Match[str], turn: Turn) -> Script:
-    unit = {"ms": 0.001, "mi": 0.001, "s": 1.0, "m": 60.0}
-    name = match["unit"].lower()
-    seconds = min(float(match["number"]) * unit.get(name[:2], unit[name[0]]), MAX_WAIT_S)
+    unit = match["unit"].lower()
+    scale = 0.001 if unit.startswith(("ms", "milli")) else 1 if unit.startswith("s") else 60
+    seconds = min(float(match["number"]) * scale, MAX_WAIT_S)
     steps = max(1, round(seconds * 1000 / WAIT_STEP_MS))
     ticks = tuple(f" {n // 10}" if n % 10 == 0 else "." for n in range(1, steps + 1))
     said = (f"Waiting {seconds:g} seconds: ", *ticks[:-1], f"{ticks[-1]} done.")
@@ -215,7 +215,7 @@ def _http_fault(match: re.Match[str], turn: Turn) -> Script:
     times = {None: None, "once": 1, "twice": 2}[match["times"] and match["times"].lower()]
     message = f"The scripted model was asked to refuse with {status}."
     yield HttpFault(status, _CODES.get(status, "server_error"), message, times=times)
-    yield Say(f"It worked after {match['times']} being refused with {status}.", "final_answer")
+    yield Say(f"It worked after being refused with {status} {match['times']}.", "final_answer")
 
 
 def _stream_fault(match: re.Match[str], turn: Turn) -> Script:
@@ -255,7 +255,7 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     _rule(r"You are performing a CONTEXT CHECKPOINT COMPACTION", _compaction, polite=False),
     _rule(r"\s*(?:please\s+)?say(?:\s*:)?\s(?P<text>.+)\Z", _say, polite=False),
     _rule(r"count (?:up )?to (?P<number>\d{1,9})\b", _count),
-    _rule(r"wait (?:for )?(?P<number>\d+(?:\.\d+)?) ?(?P<unit>m(?:illi)?s\w*|s\w*|m\w*)\b", _wait),
+    _rule(r"wait (?:for )?(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|milli\w*|s\w*|m\w*)\b", _wait),
     _rule(r"sleep (?:for )?(?P<number>\d+(?:\.\d+)?)", _sleep),
     _rule(
         r"(?:fail with |(?:http )?error |(?:http )?status )(?P<status>[45]\d\d)(?: (?P<times>once|twice))?"
@@ -290,7 +290,10 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
         r"(?:list|show)(?: me)?(?: the| my| all)* (?:files|folder|directory)|what(?:'s| is) in this folder",
         _list_files,
     ),
-    _rule(r"(?:run|execute|exec)\s+(?:(?:the|this) )?(?:(?:shell )?command\s*:?\s+)?(?P<command>.+)", _run),
+    _rule(
+        r"(?:run|execute|exec)(?:\s*:)?\s+(?:(?:the|this) )?(?:(?:shell )?command\s*:?\s+)?(?P<command>.+)",
+        _run,
+    ),
     _rule(r"[$!]\s*(?P<command>\S.*)", _run),
     _rule(
         rf"(?:replace|change) (?P<old>{_QUOTED}) (?:with|to|by|into) (?P<new>{_QUOTED}) in {_A_FILE}{_PATH}",

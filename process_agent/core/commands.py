@@ -1,0 +1,271 @@
+"""What the supervisor asks the world to do.
+
+The supervisor decides and returns these; `agent.runner` carries them out and reports what came of them
+through the supervisor's methods named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from process_agent.core.backend import Decision, TurnInput
+from process_agent.core.content import ContentPart
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import ItemId, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.replies import Reply
+from process_agent.core.requests import DeleteThread, ListThreads, RenameThread
+
+type Audience = Mapping[str, tuple[ParticipantId, ...]]
+"""Participants by channel."""
+
+NOBODY: Audience = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A participant as one channel knows it."""
+
+    channel: str
+    participant: ParticipantId
+
+
+# --- To participants ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Remember an event in the thread's log (if `store`), then show it to `to`."""
+
+    event: ThreadEvent
+    to: Audience
+    store: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Send a reply to one participant; `thread_id` keeps it in order with that thread's events."""
+
+    to: Viewer
+    reply: Reply
+    thread_id: ThreadId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenView:
+    """The channel may prepare to send events of this thread to the viewer."""
+
+    viewer: Viewer
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class CloseView:
+    """The viewer gets no more events of this thread."""
+
+    viewer: Viewer
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Read the log from `since` on. Report each event with `replayed`, the end with `replay_ended`."""
+
+    replay_id: str
+    viewer: Viewer
+    thread_id: ThreadId
+    since: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Write a line to the program's log."""
+
+    text: str
+
+
+# --- To the thread store -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateThread:
+    """Create a thread and open its log; report `thread_created` or `thread_not_created` with `key`."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLog:
+    """Open the log of an existing thread; report `log_opened` or `log_not_opened`."""
+
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseThread:
+    """Close the log and the backend thread of a thread nobody needs now."""
+
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTurnEnd:
+    """Make everything in the log durable; report `turn_stored`."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class TouchThread:
+    """Note in the index that something happened; report `thread_updated`."""
+
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class NameThread:
+    """Give a thread its title; report `thread_updated`."""
+
+    thread_id: ThreadId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadList:
+    """Read a page of the index; report `list_read` or `request_failed`."""
+
+    request: ListThreads
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Rename as asked; report `thread_updated` or `request_failed`."""
+
+    request: RenameThread
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Close the thread's log and remove the thread; report `thread_deleted` or `request_failed`."""
+
+    request: DeleteThread
+
+
+# --- To the backend ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunTurn:
+    """Run a turn on the backend of `turn.model`; report `backend_event` for each event, `backend_lost` when
+    it stops without a `TurnEnded`.
+    """
+
+    thread_id: ThreadId
+    turn: TurnInput
+
+
+@dataclass(frozen=True, slots=True)
+class SteerBackend:
+    """Give the running turn more input; report `steer_decided`."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+    source: MessageId
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptBackend:
+    """Stop the running turn; its end comes as a `backend_event`."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonTurn:
+    """Stop listening to a backend that does not end its turn, and close its thread; the turn is over."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class DecideItem:
+    """Answer an approval request; report `item_decided`."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+    item_id: ItemId
+    decision: Decision
+
+
+# --- To the clock ------------------------------------------------------------------------------
+
+
+class TimerKind(StrEnum):
+    """What a timer is for."""
+
+    APPROVAL = "approval"
+    """Nobody decided about an item."""
+    INTERRUPT = "interrupt"
+    """The backend was interrupted and did not end the turn."""
+    STEER = "steer"
+    """The turn is over and the backend has not said whether it took a steer."""
+    IDLE = "idle"
+    """Nobody views a thread in which nothing runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The name of a timer; one of each name runs at most."""
+
+    kind: TimerKind
+    thread_id: ThreadId
+    turn_id: TurnId | None = None
+    item_id: ItemId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Report `timer_fired` after this many seconds, unless stopped. Starting it again starts it anew."""
+
+    timer: Timer
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    """Forget a timer; fine when it does not run."""
+
+    timer: Timer
+
+
+type Command = (
+    Emit
+    | Answer
+    | OpenView
+    | CloseView
+    | Replay
+    | Warn
+    | CreateThread
+    | OpenLog
+    | ReleaseThread
+    | StoreTurnEnd
+    | TouchThread
+    | NameThread
+    | ReadList
+    | Rename
+    | Delete
+    | RunTurn
+    | SteerBackend
+    | InterruptBackend
+    | AbandonTurn
+    | DecideItem
+    | StartTimer
+    | StopTimer
+)

@@ -1,0 +1,101 @@
+"""Which model a wish means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from process_agent.core.content import ErrorInfo
+from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.requests import ModelWish
+
+MAX_NAMED = 40
+"""Most models an error names."""
+
+
+class Catalogue:
+    """The models one agent offers, in order of preference, and the one it uses when nobody chose."""
+
+    def __init__(self, providers: Sequence[ProviderModels], default: ModelChoice) -> None:
+        self.providers = tuple(providers)
+        self.default = self.known(default) or default
+
+    def known(self, choice: ModelChoice) -> ModelChoice | None:
+        """The choice with its missing parts filled in; None when it is not on offer (any more)."""
+        found = self._find(choice.backend, choice.provider, choice.model)
+        return found[0] if found else None
+
+    def resolve(self, wish: ModelWish, current: ModelChoice) -> ModelChoice | ErrorInfo:
+        """The model a wish means, or why there is none.
+
+        A wish may name a part only, and its model may be `backend/model`, `provider/model` or
+        `backend/provider/model`. Where several fit, the thread's current backend and provider win, then the
+        order of the catalogue.
+        """
+        wish = ModelWish(wish.backend or None, wish.provider or None, wish.model or None)
+        if wish == ModelWish():
+            return current
+        if wish.model is None and self._fits(wish, current):
+            return current
+        for reading in _readings(wish):
+            found = self._find(reading.backend, reading.provider, reading.model)
+            if found:
+                return min(found, key=lambda choice: _distance(choice, current))
+        return self._refusal(wish)
+
+    def names(self) -> list[str]:
+        """Every model on offer as `backend/provider/model`."""
+        return [f"{p.backend}/{p.name}/{m.name}" for p in self.providers for m in p.models]
+
+    def _fits(self, wish: ModelWish, current: ModelChoice) -> bool:
+        backend_fits = wish.backend in (None, current.backend)
+        return backend_fits and wish.provider in (None, current.provider)
+
+    def _find(self, backend: str | None, provider: str | None, model: str | None) -> list[ModelChoice]:
+        return [
+            ModelChoice(entry.backend, entry.name, model or entry.default_model)
+            for entry in self.providers
+            if backend in (None, entry.backend)
+            and provider in (None, entry.name)
+            and (model in (None, entry.default_model) or any(m.name == model for m in entry.models))
+        ]
+
+    def _refusal(self, wish: ModelWish) -> ErrorInfo:
+        backends = _unique(p.backend for p in self.providers)
+        if wish.backend is not None and wish.backend not in backends:
+            text = f"There is no backend {wish.backend!r} in this agent; it has {', '.join(backends)}."
+            return ErrorInfo(text, "unknown_backend")
+        providers = _unique(p.name for p in self.providers if wish.backend in (None, p.backend))
+        if wish.provider is not None and wish.provider not in providers:
+            text = f"There is no provider {wish.provider!r} here; there is {', '.join(providers)}."
+            return ErrorInfo(text, "unknown_provider")
+        asked = "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
+        names = self.names()
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        listed = ", ".join(names[:MAX_NAMED]) + more
+        return ErrorInfo(f"No model here is called {asked!r}. There is: {listed}.", "unknown_model")
+
+
+def _readings(wish: ModelWish) -> Iterator[ModelWish]:
+    """What a wish can mean, most literal first."""
+    yield wish
+    if wish.model is None or "/" not in wish.model:
+        return
+    first, rest = wish.model.split("/", 1)
+    if wish.backend in (None, first):
+        if wish.provider is None and "/" in rest:
+            provider, model = rest.split("/", 1)
+            yield ModelWish(first, provider, model)
+        yield ModelWish(first, wish.provider, rest)
+    if wish.provider in (None, first):
+        yield ModelWish(wish.backend, first, rest)
+
+
+def _distance(choice: ModelChoice, current: ModelChoice) -> int:
+    """0 for the current backend and provider, 1 for the backend, 2 for others; `min` keeps the order."""
+    if choice.backend != current.backend:
+        return 2
+    return 0 if choice.provider == current.provider else 1
+
+
+def _unique(names: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(names))

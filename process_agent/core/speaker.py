@@ -1,0 +1,141 @@
+"""Turns what the supervisor has to say about one thread into commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from process_agent.core.backend import ApprovalMode
+from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
+from process_agent.core.events import EventBody, ThreadEvent
+from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.participants import Participant
+from process_agent.core.selection import Catalogue
+from process_agent.core.turn import Turn
+from process_agent.core.viewers import ThreadViewers
+
+type Out = Callable[[Command], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, and counts, that the supervisor keeps."""
+
+    approval: float = 300.0
+    """Nobody decided: that means no."""
+    interrupt: float = 10.0
+    """A backend that does not end an interrupted turn is abandoned."""
+    steer: float = 2.0
+    """How long an ended turn waits to hear whether its last steer was taken."""
+    idle: float = 60.0
+    """A thread without viewers and turns is released."""
+    queued: int = 100
+    """Turns that wait in one thread."""
+    pending: int = 200
+    """Requests that wait until their thread is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all threads of one agent share. `clock` and `new_id` are injected."""
+
+    agent_name: str
+    catalogue: Catalogue
+    new_id: IdSource
+    clock: Clock
+    approvals: ApprovalMode = "ask"
+    limits: Limits = Limits()
+
+    def may_decide(self, participant: Participant) -> bool:
+        """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""
+        return participant.role == "user"
+
+
+class Speaker:
+    """Says things in one thread."""
+
+    def __init__(
+        self,
+        thread_id: ThreadId,
+        setting: Setting,
+        viewers: ThreadViewers,
+        out: Out,
+        drop: Callable[[Viewer, ThreadId], None],
+    ) -> None:
+        self.thread_id = thread_id
+        self.setting = setting
+        self.viewers = viewers
+        self.out = out
+        self._drop = drop
+
+    def make(
+        self,
+        body: EventBody,
+        turn: Turn | None = None,
+        *,
+        turn_id: TurnId | None = None,
+        message_id: MessageId | None = None,
+    ) -> ThreadEvent:
+        """An event with everything a client needs to place it; `turn_id` when the turn itself is unknown."""
+        model = turn.model if turn is not None else None
+        return ThreadEvent(
+            message_id=message_id or MessageId(self.setting.new_id()),
+            thread_id=self.thread_id,
+            turn_id=turn_id if turn is None else turn.id,
+            created_at=self.setting.clock(),
+            body=body,
+            sender_name=self.setting.agent_name,
+            provider=None if model is None else model.provider,
+            model=None if model is None else model.model,
+        )
+
+    def say(self, body: EventBody, turn: Turn | None = None) -> ThreadEvent:
+        """Store an event and show it to every viewer."""
+        event = self.make(body, turn)
+        self.out(Emit(event, self.viewers.audience, store=True))
+        if self.viewers.catching_up:
+            self._hold(event)
+        return event
+
+    def show(self, event: ThreadEvent) -> None:
+        """Show an event that is stored already, or never will be."""
+        self.out(Emit(event, self.viewers.audience, store=False))
+        self._hold(event)
+
+    def store(self, event: ThreadEvent) -> None:
+        """Store an event without showing it now."""
+        self.out(Emit(event, {}, store=True))
+        for catch_up in self.viewers.catching_up.values():
+            catch_up.expect(event)
+
+    def relay(self, event: ThreadEvent, sender: Viewer, *, store: bool) -> None:
+        """Show what a participant asked to the other viewers; it knows it itself."""
+        self.out(Emit(event, self.viewers.without(sender), store=store))
+        self._hold(event, unless=sender)
+        if sender in self.viewers.catching_up:
+            self.viewers.catching_up[sender].expect(event)
+
+    def say_with(self, body: EventBody, turn: Turn, viewer: Viewer) -> None:
+        """Like `say`, also to one who asked without being a viewer."""
+        event = self.say(body, turn)
+        if viewer not in self.viewers:
+            self.tell_event(event, viewer)
+
+    def tell(self, body: EventBody, viewer: Viewer, turn_id: TurnId | None = None) -> None:
+        """Show an event to one viewer only, without storing it."""
+        self.tell_event(self.make(body, turn_id=turn_id), viewer)
+
+    def tell_event(self, event: ThreadEvent, viewer: Viewer) -> None:
+        """Show an event as it is to one viewer only, without storing it."""
+        self.out(Emit(event, only(viewer), store=False))
+
+    def _hold(self, event: ThreadEvent, unless: Viewer | None = None) -> None:
+        for viewer in self.viewers.hold(event, unless):
+            self.out(Warn(f"{viewer.participant} reads {self.thread_id} too slowly and lost its view"))
+            self._drop(viewer, self.thread_id)
+
+
+def only(viewer: Viewer) -> Audience:
+    """An audience of one."""
+    participants: tuple[ParticipantId, ...] = (viewer.participant,)
+    return {viewer.channel: participants}

@@ -1,0 +1,397 @@
+"""Routes each request to the turns of its thread; decides, and leaves the doing to the commands it returns.
+
+Sans-IO: every method takes what happened and returns what to do about it, in order. One supervisor serves
+one agent with all its channels.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from process_agent.core import commands as c
+from process_agent.core import events as e
+from process_agent.core import replies as a
+from process_agent.core import requests as r
+from process_agent.core.content import ErrorInfo
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.models import ModelChoice
+from process_agent.core.speaker import Setting, Speaker
+from process_agent.core.store import ThreadEntry
+from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.threads import Creation, Thread, viewer_of
+from process_agent.core.titles import UNTITLED, title_of
+from process_agent.core.viewers import ThreadViewers
+from process_agent.core.views import Views
+
+STOPPING = ErrorInfo("The agent is stopping and takes nothing new.", "agent_stopping")
+
+
+class Supervisor:
+    """See the module. Not re-entrant: carry the commands out, then report."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._commands: list[c.Command] = []
+        self._views = Views(setting, self._do)
+        self._threads: dict[ThreadId, Thread] = {}
+        self._creations: dict[str, Creation] = {}
+        self._stopping = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no turn runs, waits, is being stored, or is about to be accepted."""
+        threads = self._threads.values()
+        return not self._creations and all(t.idle for t in threads)
+
+    def stop(self) -> list[c.Command]:
+        """The agent stops: take nothing new, refuse what waits, interrupt what runs."""
+        self._stopping = True
+        for thread in self._threads.values():
+            if thread.turns is not None:
+                thread.turns.stop()
+        return self._take()
+
+    # --- Requests --------------------------------------------------------------------------------
+
+    def handle(self, request: r.Request) -> list[c.Command]:
+        """What a participant asks."""
+        match request:
+            case r.StartThread():
+                self._start_thread(request)
+            case r.StartTurn() | r.OpenThread() | r.ChangeModel():
+                self._with_log(request)
+            case r.SteerTurn() | r.InterruptTurn() | r.Decide():
+                self._to_turns(request)
+            case r.CloseThread():
+                self._views.close(viewer_of(request.envelope), request.thread_id)
+                self._watch_idle(request.thread_id)
+            case r.Left():
+                self._left(c.Viewer(request.channel, request.participant.id))
+            case _:
+                self._about_list(request)
+        return self._take()
+
+    def _about_list(
+        self,
+        request: r.ListThreads
+        | r.WatchThreads
+        | r.UnwatchThreads
+        | r.RenameThread
+        | r.DeleteThread
+        | r.ListModels
+        | r.ListCapabilities,
+    ) -> None:
+        viewer, source = viewer_of(request.envelope), request.envelope.message_id
+        match request:
+            case r.ListThreads():
+                self._do(c.ReadList(request))
+            case r.WatchThreads():
+                self._views.watchers.add(viewer)
+            case r.UnwatchThreads():
+                self._views.watchers.discard(viewer)
+            case r.RenameThread():
+                self._do(c.Rename(request))
+            case r.DeleteThread():
+                self._delete(request)
+            case r.ListModels():
+                providers = self._setting.catalogue.providers
+                self._do(c.Answer(viewer, a.ModelsListed(source, providers)))
+            case r.ListCapabilities(_, thread_id):
+                listed = a.CapabilitiesListed(source, thread_id, "process")
+                self._do(c.Answer(viewer, listed, thread_id))
+            case _:
+                assert_never(request)
+
+    def _start_thread(self, request: r.StartThread) -> None:
+        choice = self._setting.catalogue.resolve(request.wish, self._setting.catalogue.default)
+        if isinstance(choice, ErrorInfo):
+            self._reject_thread(request, choice)
+        elif self._stopping:
+            self._reject_thread(request, STOPPING)
+        else:
+            key = self._setting.new_id()
+            self._creations[key] = Creation(request, choice)
+            self._do(c.CreateThread(key, title_of(request.content, request.name)))
+
+    def _with_log(self, request: r.StartTurn | r.OpenThread | r.ChangeModel) -> None:
+        """Requests that need the thread's log; the first of them opens it."""
+        thread = self._threads.get(request.thread_id)
+        if thread is None:
+            thread = Thread(self._speaker(request.thread_id, self._views.of(request.thread_id)))
+            self._threads[request.thread_id] = thread
+            self._do(c.OpenLog(request.thread_id))
+        fresh = False
+        if not isinstance(request, r.ChangeModel):
+            viewer = viewer_of(request.envelope)
+            fresh = viewer not in thread.speaker.viewers
+            if not self._views.open(viewer, request.thread_id):
+                self._refuse(request, ErrorInfo("You view too many threads. Close some.", "too_many_views"))
+                return
+        if thread.turns is not None:
+            self._serve(thread, thread.turns, request, fresh)
+        elif len(thread.pending) >= self._setting.limits.pending:
+            self._refuse(request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests"))
+        else:
+            thread.pending.append(request)
+
+    def _serve(
+        self,
+        thread: Thread,
+        turns: ThreadTurns,
+        request: r.StartTurn | r.OpenThread | r.ChangeModel,
+        fresh: bool,
+    ) -> None:
+        match request:
+            case r.StartTurn():
+                self._start_turn(thread, turns, request)
+            case r.OpenThread():
+                self._views.show(turns, request, fresh)
+            case r.ChangeModel():
+                choice = self._setting.catalogue.resolve(request.wish, turns.model)
+                if isinstance(choice, ErrorInfo):
+                    self._refuse(request, choice)
+                else:
+                    turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
+        self._watch_idle(request.thread_id)
+
+    def _start_turn(self, thread: Thread, turns: ThreadTurns, request: r.StartTurn) -> None:
+        choice = self._setting.catalogue.resolve(request.wish, turns.model)
+        if isinstance(choice, ErrorInfo):
+            self._refuse(request, choice)
+            return
+        if self._stopping:
+            self._refuse(request, STOPPING)
+            return
+        explicit = request.wish != r.ModelWish()
+        turns.accept(request, viewer_of(request.envelope), choice if explicit else None)
+        if thread.untitled and (title := title_of(request.content)) != UNTITLED:
+            thread.untitled = False
+            self._do(c.NameThread(request.thread_id, title))
+
+    def _to_turns(self, request: r.SteerTurn | r.InterruptTurn | r.Decide) -> None:
+        viewer, thread = viewer_of(request.envelope), self._threads.get(request.thread_id)
+        turns = None if thread is None else thread.turns
+        if turns is None:
+            # Nothing runs in a thread that is not open; one without turns gives the right answer.
+            speaker = self._speaker(request.thread_id, ThreadViewers())
+            turns = ThreadTurns(speaker, self._setting.catalogue.default)
+        match request:
+            case r.SteerTurn():
+                turns.steer(request, viewer)
+            case r.InterruptTurn():
+                turns.interrupt(request, viewer)
+            case r.Decide():
+                turns.decide(request)
+
+    def _left(self, viewer: c.Viewer) -> None:
+        for creation in self._creations.values():
+            if viewer_of(creation.request.envelope) == viewer:
+                creation.present = False
+        for thread_id in self._views.leave(viewer):
+            self._watch_idle(thread_id)
+
+    def _delete(self, request: r.DeleteThread) -> None:
+        thread = self._threads.get(request.thread_id)
+        if thread is not None and not (thread.idle and thread.turns is not None):
+            text = "A turn runs in this thread. Stop it first."
+            self._refuse(request, ErrorInfo(text, "turn_in_progress"))
+            return
+        self._threads.pop(request.thread_id, None)
+        self._views.close_all(request.thread_id)
+        self._do(c.Delete(request))
+
+    # --- What came of commands: threads ----------------------------------------------------------
+
+    def thread_created(self, key: str, entry: ThreadEntry) -> list[c.Command]:
+        """A thread was created and its log is open."""
+        creation = self._creations.pop(key)
+        request, viewer = creation.request, viewer_of(creation.request.envelope)
+        source = request.envelope.message_id
+        speaker = self._speaker(entry.path, self._views.of(entry.path))
+        turns = ThreadTurns(speaker, self._setting.catalogue.default)
+        thread = Thread(speaker, turns, untitled=entry.name == UNTITLED)
+        self._threads[entry.path] = thread
+        self._views.tell_watchers(a.ThreadCreated(entry))
+        if creation.present and self._views.open(viewer, entry.path):
+            self._do(c.Answer(viewer, a.ThreadStarted(source, entry.path), entry.path))
+        if creation.model != turns.model:
+            turns.change_model(creation.model, source, viewer)
+        if request.content and self._stopping:
+            speaker.tell(e.TurnRejected(source, STOPPING), viewer)
+        elif request.content:
+            turns.accept(request, viewer, None)
+        self._watch_idle(entry.path)
+        return self._take()
+
+    def thread_not_created(self, key: str, error: ErrorInfo) -> list[c.Command]:
+        """A thread could not be created."""
+        self._reject_thread(self._creations.pop(key).request, error)
+        return self._take()
+
+    def log_opened(self, thread_id: ThreadId, model: ModelChoice | None) -> list[c.Command]:
+        """A thread's log is open; `model` is the one last chosen there."""
+        thread = self._threads[thread_id]
+        catalogue = self._setting.catalogue
+        known = None if model is None else catalogue.known(model)
+        turns = thread.turns = ThreadTurns(thread.speaker, known or catalogue.default)
+        pending, thread.pending = thread.pending, []
+        for request in pending:
+            self._serve(thread, turns, request, fresh=False)
+        self._watch_idle(thread_id)
+        return self._take()
+
+    def log_not_opened(self, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
+        """A thread's log cannot be opened; everything that waited for it is refused."""
+        thread = self._threads.pop(thread_id)
+        for request in thread.pending:
+            self._refuse(request, error)
+        self._views.close_all(thread_id)
+        return self._take()
+
+    def thread_updated(self, entry: ThreadEntry, asked: r.RenameThread | None = None) -> list[c.Command]:
+        """The index entry of a thread changed."""
+        if asked is not None and (thread := self._threads.get(entry.path)) is not None:
+            thread.untitled = False
+        asker = None if asked is None else viewer_of(asked.envelope)
+        self._views.tell_watchers(a.ThreadUpdated(entry), asker)
+        return self._take()
+
+    def thread_deleted(self, request: r.DeleteThread) -> list[c.Command]:
+        """A thread is gone."""
+        self._views.tell_watchers(a.ThreadDeleted(request.thread_id), viewer_of(request.envelope))
+        return self._take()
+
+    def list_read(
+        self, request: r.ListThreads, threads: tuple[ThreadEntry, ...], total: int
+    ) -> list[c.Command]:
+        """A page of the index."""
+        source = request.envelope.message_id
+        listed = a.ThreadsListed(source, threads, total, request.offset, request.limit)
+        self._do(c.Answer(viewer_of(request.envelope), listed))
+        return self._take()
+
+    def request_failed(
+        self, request: r.ListThreads | r.RenameThread | r.DeleteThread, error: ErrorInfo
+    ) -> list[c.Command]:
+        """The room refused what a participant asked."""
+        self._refuse(request, error)
+        return self._take()
+
+    # --- What came of commands: replays ----------------------------------------------------------
+
+    def replaying(self, replay_id: str) -> bool:
+        """Whether somebody still waits for this replay."""
+        return self._views.replaying(replay_id)
+
+    def replayed(self, replay_id: str, event: e.ThreadEvent) -> list[c.Command]:
+        """One stored event."""
+        self._views.replayed(replay_id, event)
+        return self._take()
+
+    def replay_ended(self, replay_id: str, error: ErrorInfo | None = None) -> list[c.Command]:
+        """All stored events were reported, or reading them failed."""
+        self._views.replay_ended(replay_id, error)
+        return self._take()
+
+    # --- What came of commands: turns ------------------------------------------------------------
+
+    def backend_event(self, thread_id: ThreadId, turn_id: TurnId, event: e.BackendEvent) -> list[c.Command]:
+        """What the backend says about a running turn."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.backend_event(turn_id, event)
+        return self._take()
+
+    def backend_lost(self, thread_id: ThreadId, turn_id: TurnId, error: ErrorInfo) -> list[c.Command]:
+        """The backend stopped without ending the turn."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.backend_lost(turn_id, error)
+        return self._take()
+
+    def steer_decided(
+        self, thread_id: ThreadId, turn_id: TurnId, source: MessageId, error: ErrorInfo | None
+    ) -> list[c.Command]:
+        """Whether the backend took a steer."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.steer_decided(turn_id, source, error)
+        return self._take()
+
+    def item_decided(
+        self, thread_id: ThreadId, turn_id: TurnId, item_id: ItemId, known: bool
+    ) -> list[c.Command]:
+        """Whether the backend still waited for a decision."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.item_decided(turn_id, item_id, known)
+        return self._take()
+
+    def turn_stored(self, thread_id: ThreadId, turn_id: TurnId, error: ErrorInfo | None) -> list[c.Command]:
+        """The end of a turn is durable, or cannot be made so."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.turn_stored(turn_id, error)
+            self._watch_idle(thread_id)
+        return self._take()
+
+    def timer_fired(self, timer: c.Timer) -> list[c.Command]:
+        """A time limit ran out."""
+        if timer.kind is c.TimerKind.IDLE:
+            self._release(timer.thread_id)
+        elif (turns := self._turns(timer.thread_id)) is not None:
+            turns.timer_fired(timer)
+        return self._take()
+
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _do(self, command: c.Command) -> None:
+        self._commands.append(command)
+
+    def _take(self) -> list[c.Command]:
+        taken, self._commands = self._commands, []
+        return taken
+
+    def _turns(self, thread_id: ThreadId) -> ThreadTurns | None:
+        thread = self._threads.get(thread_id)
+        return None if thread is None else thread.turns
+
+    def _speaker(self, thread_id: ThreadId, viewers: ThreadViewers) -> Speaker:
+        return Speaker(thread_id, self._setting, viewers, self._do, self._views.close)
+
+    def _reject_thread(self, request: r.StartThread, error: ErrorInfo) -> None:
+        viewer, source = viewer_of(request.envelope), request.envelope.message_id
+        self._do(c.Answer(viewer, a.ThreadStartRejected(source, error)))
+        self._speaker(ThreadId(""), ThreadViewers()).tell(e.TurnRejected(source, error), viewer)
+
+    def _refuse(self, request: r.Request, error: ErrorInfo) -> None:
+        match request:
+            case r.StartTurn(envelope, thread_id):
+                speaker = self._speaker(thread_id, ThreadViewers())
+                speaker.tell(e.TurnRejected(envelope.message_id, error), viewer_of(envelope))
+            case r.OpenThread(envelope, thread_id, load, since):
+                rejected = a.RequestRejected(envelope.message_id, thread_id, error)
+                self._do(c.Answer(viewer_of(envelope), rejected, thread_id))
+                if load:  # clients refuse to send until they hear that loading is over
+                    loaded = a.ThreadLoaded(envelope.message_id, thread_id, since)
+                    self._do(c.Answer(viewer_of(envelope), loaded, thread_id))
+            case r.ListThreads(envelope):
+                rejected = a.RequestRejected(envelope.message_id, ThreadId(""), error)
+                self._do(c.Answer(viewer_of(envelope), rejected))
+            case (
+                r.RenameThread(envelope, thread_id)
+                | r.DeleteThread(envelope, thread_id)
+                | r.ChangeModel(envelope, thread_id)
+            ):
+                rejected = a.RequestRejected(envelope.message_id, thread_id, error)
+                self._do(c.Answer(viewer_of(envelope), rejected, thread_id))
+            case _:
+                self._do(c.Warn(f"cannot refuse {type(request).__name__}: {error.message}"))
+
+    def _watch_idle(self, thread_id: ThreadId) -> None:
+        thread = self._threads.get(thread_id)
+        if thread is not None and thread.unused:
+            idle = c.Timer(c.TimerKind.IDLE, thread_id)
+            self._do(c.StartTimer(idle, self._setting.limits.idle))
+
+    def _release(self, thread_id: ThreadId) -> None:
+        thread = self._threads.get(thread_id)
+        if thread is not None and thread.unused:
+            del self._threads[thread_id]
+            self._views.forget(thread_id)
+            self._do(c.ReleaseThread(thread_id))

@@ -1,0 +1,367 @@
+"""The turns of one thread: queued in order, one running at a time, each ended exactly once."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Literal
+
+from process_agent.core import events as e
+from process_agent.core.approvals import Approvals
+from process_agent.core.backend import TurnInput
+from process_agent.core.commands import (
+    AbandonTurn,
+    InterruptBackend,
+    RunTurn,
+    StartTimer,
+    SteerBackend,
+    StopTimer,
+    StoreTurnEnd,
+    Timer,
+    TimerKind,
+    TouchThread,
+    Viewer,
+    Warn,
+)
+from process_agent.core.content import ErrorInfo
+from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.live import LiveTurn
+from process_agent.core.models import ModelChoice
+from process_agent.core.requests import Decide, InterruptTurn, StartThread, StartTurn, SteerTurn
+from process_agent.core.speaker import Speaker
+from process_agent.core.turn import Steer, Turn, TurnState
+
+REMEMBERED = 256
+"""Ended turns and answered requests a thread remembers, to tell late and repeated requests."""
+
+STOPPED = ErrorInfo("The agent stopped before this turn could start. Send it again.", "agent_stopped")
+
+
+class ThreadTurns:
+    """The turns of one thread. Every method acts through the speaker and returns nothing."""
+
+    def __init__(self, speaker: Speaker, model: ModelChoice) -> None:
+        self.model = model
+        self.running: Turn | None = None
+        self.queue: deque[Turn] = deque()
+        self.live = LiveTurn()
+        self._speaker = speaker
+        self._out = speaker.out
+        self._limits = speaker.setting.limits
+        self._approvals = Approvals(speaker)
+        self._unpublished: dict[TurnId, e.ThreadEvent] = {}
+        self._intro: dict[TurnId, list[e.ThreadEvent]] = {}
+        self._ended: deque[TurnId] = deque(maxlen=REMEMBERED)
+        self._sources: deque[MessageId] = deque(maxlen=REMEMBERED)
+        self._status = e.Status()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs, waits or is being stored."""
+        return self.running is None and not self.queue and not self._unpublished
+
+    @property
+    def unpublished(self) -> tuple[MessageId, ...]:
+        """Ids of events that are in the log and were not shown yet."""
+        return tuple(event.message_id for event in self._unpublished.values())
+
+    @property
+    def status(self) -> e.ThreadEvent:
+        """The current status line."""
+        return self._speaker.make(self._status, self.running)
+
+    def model_now(self) -> e.ThreadEvent:
+        """The model of the next turn, for one who did not see it chosen."""
+        choice = self.model
+        return self._speaker.make(e.ModelChanged(None, choice.backend, choice.provider, choice.model))
+
+    def so_far(self) -> list[e.ThreadEvent]:
+        """The turns that run and wait, as somebody who did not load the thread should see them."""
+        turns = [turn for turn in (self.running, *self.queue) if turn is not None]
+        intro = [event for turn in turns for event in self._intro.get(turn.id, ())]
+        return intro + self.live.all_events()
+
+    # --- What participants ask -------------------------------------------------------------------
+
+    def accept(self, request: StartTurn | StartThread, viewer: Viewer, model: ModelChoice | None) -> None:
+        """Queue a turn; `model` is the resolved wish, None for the thread's own."""
+        source = request.envelope.message_id
+        if source in self._sources:
+            self._out(Warn(f"turn request {source} came twice"))
+            return
+        if len(self.queue) >= self._limits.queued:
+            text = f"{self._limits.queued} turns wait in this thread already. Try again when some are done."
+            self._speaker.tell(e.TurnRejected(source, ErrorInfo(text, "too_many_turns")), viewer)
+            return
+        self._sources.append(source)
+        new_id = TurnId(self._speaker.setting.new_id())
+        name = request.envelope.sender.name
+        turn = Turn(new_id, source, viewer, name, request.content, model)
+        asked = (None, None, None) if model is None else (model.backend, model.provider, model.model)
+        said = e.TurnRequested(turn.content, name, *asked)
+        requested = self._speaker.make(said, turn, message_id=source)
+        self._speaker.relay(requested, viewer, store=True)
+        accepted = self._speaker.say(e.TurnAccepted(source, turn.content, name), turn)
+        self._intro[turn.id] = [requested, accepted]
+        self.queue.append(turn)
+        self._next()
+
+    def steer(self, request: SteerTurn, viewer: Viewer) -> None:
+        """Give the running turn more input, or say why not."""
+        source, name = request.envelope.message_id, request.envelope.sender.name
+        turn = self._under_way(request.turn_id)
+        refusal = self._steer_refusal(request.turn_id, turn)
+        if turn is None or refusal is not None:
+            rejected = e.SteerRejected(source, refusal or _not_running())
+            self._speaker.tell(rejected, viewer, request.turn_id)
+            return
+        if source in self._sources:
+            self._out(Warn(f"steer {source} came twice"))
+            return
+        self._sources.append(source)
+        said = e.SteerRequested(request.content, name)
+        self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
+        self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
+        turn.steers[source] = Steer(request.content, name)
+        self._out(SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
+
+    def interrupt(self, request: InterruptTurn, viewer: Viewer) -> None:
+        """Stop a turn, whatever it does. Acknowledged at once."""
+        source = request.envelope.message_id
+        queued = next((turn for turn in self.queue if turn.id == request.turn_id), None)
+        turn = self._under_way(request.turn_id) or queued
+        if turn is None:
+            self._speaker.tell(e.InterruptAccepted(source), viewer, request.turn_id)
+            return
+        self._speaker.say_with(e.InterruptAccepted(source), turn, viewer)
+        if turn is queued:
+            self.queue.remove(turn)
+            turn.interrupt = source
+            self._finish(turn, e.TurnEnded(e.EndReason.INTERRUPTED))
+        else:
+            self._interrupt(turn, source)
+
+    def decide(self, request: Decide) -> None:
+        """Approve or reject an item."""
+        turn = self._under_way(request.turn_id)
+        sender = request.envelope.sender
+        if not self._speaker.setting.may_decide(sender):
+            self._out(
+                Warn(f"{sender.name or sender.id} ({sender.role}) may not decide about {request.item_id}")
+            )
+        elif turn is None or not self._approvals.decide(
+            turn, request.item_id, request.accepted, sender.name or sender.id
+        ):
+            self._out(Warn(f"nothing waits for a decision about {request.item_id}"))
+
+    def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: Viewer) -> None:
+        """Use another model from the next turn on. Asking for the current one stores nothing."""
+        changed = e.ModelChanged(source, choice.backend, choice.provider, choice.model)
+        if choice == self.model:
+            self._speaker.tell(changed, viewer)
+            return
+        self.model = choice
+        event = self._speaker.say(changed)
+        if viewer not in self._speaker.viewers:
+            self._speaker.tell_event(event, viewer)
+
+    # --- What the backend says -------------------------------------------------------------------
+
+    def backend_event(self, turn_id: TurnId, event: e.BackendEvent) -> None:
+        """One event of the running turn. What comes after its end is dropped."""
+        turn = self._under_way(turn_id)
+        if turn is None or turn.ending is not None:
+            return
+        match event:
+            case e.TextDelta(text="") | e.ReasoningDelta(text=""):
+                pass
+            case e.Working():
+                turn.working = event
+                self._refresh(turn)
+            case e.TurnEnded():
+                self._backend_ended(turn, event)
+            case e.ApprovalRequested():
+                self._note(event, turn)
+                self._approvals.ask(turn, event)
+                self._refresh(turn)
+            case e.ToolEnded(ref):
+                decided = self._approvals.close(turn, ref.item_id)
+                if decided is not None:
+                    self._note(decided, turn)
+                self._note(event, turn)
+                self._refresh(turn)
+            case _:
+                self._note(event, turn)
+
+    def backend_lost(self, turn_id: TurnId, error: ErrorInfo) -> None:
+        """The backend stopped without ending the turn."""
+        turn = self._under_way(turn_id)
+        if turn is not None:
+            self._finish(turn, turn.ending or e.TurnEnded(e.EndReason.LOST, error))
+
+    def steer_decided(self, turn_id: TurnId, source: MessageId, error: ErrorInfo | None) -> None:
+        """Whether the backend took a steer."""
+        turn = self._under_way(turn_id)
+        steer = None if turn is None else turn.steers.pop(source, None)
+        if turn is None or steer is None:
+            return
+        if error is None:
+            said = e.SteerRequested(steer.content, steer.sender_name)
+            self._speaker.store(self._speaker.make(said, turn, message_id=source))
+            self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
+        else:
+            self._speaker.say(e.SteerRejected(source, error), turn)
+        if turn.ending is not None and not turn.steers:
+            self._finish(turn, turn.ending)
+
+    def item_decided(self, turn_id: TurnId, item_id: ItemId, known: bool) -> None:
+        """Whether the backend still waited for the decision."""
+        turn = self._under_way(turn_id)
+        if turn is None:
+            return
+        decided = self._approvals.close(turn, item_id)
+        if decided is not None and known:
+            self._note(decided, turn)
+        self._refresh(turn)
+
+    def turn_stored(self, turn_id: TurnId, error: ErrorInfo | None) -> None:
+        """The end of a turn is durable, or cannot be made so; now it is shown."""
+        ended = self._unpublished.pop(turn_id, None)
+        if ended is None:
+            return
+        if error is not None and isinstance(ended.body, e.TurnEnded):
+            ended = replace(ended, body=e.TurnEnded(ended.body.reason, ended.body.error or error))
+        self._speaker.show(ended)
+        self._ended.append(turn_id)
+        turn = self.running
+        if turn is not None and turn.id == turn_id:
+            self.running = None
+            self._show_status(e.Status(), turn)
+            self.live = LiveTurn()
+            self._out(TouchThread(self._speaker.thread_id))
+            self._next()
+        elif turn is not None:
+            # Clients clear their status at any turn's end.
+            self._speaker.show(self.status)
+
+    def timer_fired(self, timer: Timer) -> None:
+        """A time limit ran out."""
+        turn = None if timer.turn_id is None else self._under_way(timer.turn_id)
+        if turn is None:
+            return
+        match timer.kind:
+            case TimerKind.APPROVAL if timer.item_id is not None:
+                self._approvals.decide(turn, timer.item_id, False, "the time limit")
+            case TimerKind.INTERRUPT:
+                self._out(AbandonTurn(self._speaker.thread_id, turn.id))
+                self._finish(turn, turn.ending or e.TurnEnded(e.EndReason.INTERRUPTED))
+            case TimerKind.STEER if turn.ending is not None:
+                self._finish(turn, turn.ending)
+
+    def stop(self) -> None:
+        """The agent stops: refuse what waits, interrupt what runs."""
+        while self.queue:
+            self._finish(self.queue.popleft(), e.TurnEnded(e.EndReason.FAILED, STOPPED))
+        if self.running is not None and self.running.under_way:
+            self._interrupt(self.running, self.running.source)
+
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _under_way(self, turn_id: TurnId) -> Turn | None:
+        turn = self.running
+        return turn if turn is not None and turn.id == turn_id and turn.under_way else None
+
+    def _note(self, event: e.EventBody, turn: Turn) -> None:
+        self.live.note(self._speaker.say(event, turn))
+
+    def _next(self) -> None:
+        if self.running is not None or not self.queue:
+            return
+        turn = self.running = self.queue.popleft()
+        choice = turn.model or self.model
+        if choice != self.model:
+            self.model = choice
+            changed = e.ModelChanged(turn.source, choice.backend, choice.provider, choice.model)
+            self._speaker.say(changed, turn)
+        turn.start(self._speaker.setting.clock(), choice)
+        started = self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
+        self._intro[turn.id].append(started)
+        turn.working = e.Working("Thinking")
+        self._refresh(turn)
+        given = TurnInput(turn.id, turn.content, turn.sender_name, choice)
+        self._out(RunTurn(self._speaker.thread_id, given))
+
+    def _refresh(self, turn: Turn) -> None:
+        working = turn.working or e.Working("Thinking")
+        text, pending = working.text, working.pending_item_id
+        if turn.interrupt is not None:
+            text = "Interrupting"
+        elif turn.state is TurnState.WAITING:
+            text, pending = "Waiting for approval", next(iter(turn.approvals))
+        mode: Literal["steerable", "busy"] = "steerable"
+        if turn.interrupt is not None or not working.steerable:
+            mode = "busy"
+        self._show_status(e.Status(text, mode, turn.started_at, pending), turn)
+
+    def _show_status(self, status: e.Status, turn: Turn) -> None:
+        if status != self._status:
+            self._status = status
+            self._speaker.show(self._speaker.make(status, turn))
+
+    def _steer_refusal(self, turn_id: TurnId, turn: Turn | None) -> ErrorInfo | None:
+        if turn_id in self._ended or turn_id in self._unpublished:
+            return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
+        if turn is None:
+            return _not_running()
+        if turn.interrupt is not None or turn.ending is not None:
+            return ErrorInfo("The turn is ending; send the message as a new turn.", "turn_ended")
+        return None
+
+    def _interrupt(self, turn: Turn, source: MessageId) -> None:
+        if turn.interrupt is not None:
+            return
+        turn.interrupt = source
+        thread_id = self._speaker.thread_id
+        self._out(InterruptBackend(thread_id, turn.id))
+        timer = Timer(TimerKind.INTERRUPT, thread_id, turn.id)
+        self._out(StartTimer(timer, self._limits.interrupt))
+        self._refresh(turn)
+
+    def _backend_ended(self, turn: Turn, ended: e.TurnEnded) -> None:
+        if not turn.steers:
+            self._finish(turn, ended)
+            return
+        turn.ending = ended
+        timer = Timer(TimerKind.STEER, self._speaker.thread_id, turn.id)
+        self._out(StartTimer(timer, self._limits.steer))
+
+    def _finish(self, turn: Turn, ended: e.TurnEnded) -> None:
+        if turn.under_way:
+            self._wind_up(turn)
+        if ended.reason is e.EndReason.INTERRUPTED:
+            self._speaker.say(e.Interrupted(turn.interrupt or turn.source), turn)
+        elif ended.reason is not e.EndReason.COMPLETED and ended.error is None:
+            ended = e.TurnEnded(ended.reason, ErrorInfo("The turn failed without a reason.", "failed"))
+        turn.end()
+        self._intro.pop(turn.id, None)
+        event = self._speaker.make(ended, turn)
+        self._unpublished[turn.id] = event
+        self._speaker.store(event)
+        self._out(StoreTurnEnd(self._speaker.thread_id, turn.id))
+
+    def _wind_up(self, turn: Turn) -> None:
+        thread_id = self._speaker.thread_id
+        self._approvals.forget(turn)
+        if turn.interrupt is not None:
+            self._out(StopTimer(Timer(TimerKind.INTERRUPT, thread_id, turn.id)))
+        if turn.ending is not None:
+            self._out(StopTimer(Timer(TimerKind.STEER, thread_id, turn.id)))
+        for body in self.live.closing():
+            self._note(body, turn)
+        for source in turn.steers:
+            over = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
+            self._speaker.say(e.SteerRejected(source, over), turn)
+
+
+def _not_running() -> ErrorInfo:
+    return ErrorInfo("This turn is not running; send the message as a new turn.", "turn_not_in_progress")

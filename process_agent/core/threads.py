@@ -1,0 +1,45 @@
+"""A thread as the supervisor has it in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from process_agent.core.commands import Viewer
+from process_agent.core.models import ModelChoice
+from process_agent.core.requests import ChangeModel, Envelope, OpenThread, StartThread, StartTurn
+from process_agent.core.speaker import Speaker
+from process_agent.core.thread_turns import ThreadTurns
+
+
+@dataclass(slots=True)
+class Thread:
+    """One open thread. `turns` is None, and requests wait in `pending`, until its log is open."""
+
+    speaker: Speaker
+    turns: ThreadTurns | None = None
+    pending: list[StartTurn | OpenThread | ChangeModel] = field(default_factory=list)
+    untitled: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no turn runs or is about to."""
+        return not self.pending and (self.turns is None or self.turns.idle)
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody would miss it."""
+        return self.turns is not None and self.idle and not len(self.speaker.viewers)
+
+
+@dataclass(slots=True)
+class Creation:
+    """A thread that is being made. `present` is False once the one who asked left."""
+
+    request: StartThread
+    model: ModelChoice
+    present: bool = True
+
+
+def viewer_of(envelope: Envelope) -> Viewer:
+    """Who asked, as a viewer."""
+    return Viewer(envelope.channel, envelope.sender.id)

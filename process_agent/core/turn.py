@@ -1,0 +1,97 @@
+"""One turn: queued, running, waiting for approval, ended.
+
+The state only moves forward, and `end` happens once: everything that must happen exactly once hangs on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from process_agent.core.commands import Viewer
+from process_agent.core.content import ContentPart
+from process_agent.core.events import ApprovalRequested, TurnEnded, Working
+from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.models import ModelChoice
+
+
+class TurnState(StrEnum):
+    """Where a turn is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting for approval"
+    ENDED = "ended"
+
+
+@dataclass(slots=True)
+class Approval:
+    """An item that waits for a decision; `by` is set once somebody decided and the backend is being told."""
+
+    request: ApprovalRequested
+    by: str | None = None
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Input the running turn was given and has not confirmed yet."""
+
+    content: tuple[ContentPart, ...]
+    sender_name: str | None
+
+
+@dataclass(slots=True)
+class Turn:
+    """One turn. `model` is what its request asked for, None for the thread's own."""
+
+    id: TurnId
+    source: MessageId
+    sender: Viewer
+    sender_name: str | None
+    content: tuple[ContentPart, ...]
+    model: ModelChoice | None = None
+    state: TurnState = TurnState.QUEUED
+    started_at: datetime | None = None
+    working: Working | None = None
+    interrupt: MessageId | None = None
+    ending: TurnEnded | None = None
+    """What the backend said last, while it has not said whether it took a steer."""
+    steers: dict[MessageId, Steer] = field(default_factory=dict)
+    approvals: dict[ItemId, Approval] = field(default_factory=dict)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the backend is working on it."""
+        return self.state in (TurnState.RUNNING, TurnState.WAITING)
+
+    def start(self, at: datetime, model: ModelChoice) -> None:
+        """The backend gets it now."""
+        if self.state is not TurnState.QUEUED:
+            raise ValueError(f"turn {self.id} is {self.state.value} and cannot start")
+        self.state = TurnState.RUNNING
+        self.started_at = at
+        self.model = model
+
+    def wait_for(self, approval: Approval) -> None:
+        """An item needs a decision."""
+        if not self.under_way:
+            raise ValueError(f"turn {self.id} is {self.state.value} and cannot wait")
+        self.approvals[approval.request.ref.item_id] = approval
+        self.state = TurnState.WAITING
+
+    def settle(self, item_id: ItemId) -> Approval | None:
+        """The item needs no decision any more; None when it needed none."""
+        approval = self.approvals.pop(item_id, None)
+        if self.state is TurnState.WAITING and not self.approvals:
+            self.state = TurnState.RUNNING
+        return approval
+
+    def end(self) -> None:
+        """The turn is over. Raises ValueError the second time."""
+        if self.state is TurnState.ENDED:
+            raise ValueError(f"turn {self.id} ended already")
+        self.state = TurnState.ENDED
+        self.steers.clear()
+        self.approvals.clear()

@@ -1,0 +1,159 @@
+"""Which threads each participant sees, how it gets to see them, and who watches the thread list."""
+
+from __future__ import annotations
+
+from process_agent.core import commands as c
+from process_agent.core.catchup import MAX_WAITING, CatchUp
+from process_agent.core.content import ErrorInfo
+from process_agent.core.events import ModelChanged, ThreadEvent
+from process_agent.core.ids import ThreadId
+from process_agent.core.replies import Reply, RequestRejected, ThreadLoaded
+from process_agent.core.requests import OpenThread
+from process_agent.core.speaker import Out, Setting, only
+from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.threads import viewer_of
+from process_agent.core.viewers import ThreadViewers
+
+MAX_VIEWS = 1_000
+"""Threads one participant can view at a time."""
+
+
+class Views:
+    """The views of all threads of one agent. Opening a view changes nothing in the thread."""
+
+    def __init__(self, setting: Setting, out: Out) -> None:
+        self.watchers: set[c.Viewer] = set()
+        self._setting = setting
+        self._out = out
+        self._threads: dict[ThreadId, ThreadViewers] = {}
+        self._seen: dict[c.Viewer, set[ThreadId]] = {}
+        self._replays: dict[str, tuple[ThreadTurns, CatchUp]] = {}
+
+    def of(self, thread_id: ThreadId) -> ThreadViewers:
+        """The viewers of a thread."""
+        viewers = self._threads.get(thread_id)
+        if viewers is None:
+            viewers = self._threads[thread_id] = ThreadViewers()
+        return viewers
+
+    def open(self, viewer: c.Viewer, thread_id: ThreadId) -> bool:
+        """Let a viewer see what happens from now on; False when it sees too many threads."""
+        seen = self._seen.setdefault(viewer, set())
+        if thread_id in seen:
+            return True
+        if len(seen) >= MAX_VIEWS:
+            return False
+        seen.add(thread_id)
+        self._out(c.OpenView(viewer, thread_id))
+        self.of(thread_id).add(viewer)
+        return True
+
+    def close(self, viewer: c.Viewer, thread_id: ThreadId) -> None:
+        """The viewer sees the thread no more."""
+        seen = self._seen.get(viewer, set())
+        seen.discard(thread_id)
+        if not seen:
+            self._seen.pop(viewer, None)
+        viewers = self._threads.get(thread_id)
+        if viewers is None:
+            return
+        catch_up = viewers.catching_up.get(viewer)
+        if catch_up is not None:
+            self._replays.pop(catch_up.replay_id, None)
+        if viewers.remove(viewer):
+            self._out(c.CloseView(viewer, thread_id))
+
+    def close_all(self, thread_id: ThreadId) -> None:
+        """Nobody sees the thread any more."""
+        viewers = self.of(thread_id)
+        for viewer in (*viewers.live, *viewers.catching_up):
+            self.close(viewer, thread_id)
+        self.forget(thread_id)
+
+    def leave(self, viewer: c.Viewer) -> tuple[ThreadId, ...]:
+        """The viewer is gone; returns what it saw."""
+        self.watchers.discard(viewer)
+        seen = tuple(self._seen.get(viewer, ()))
+        for thread_id in seen:
+            self.close(viewer, thread_id)
+        return seen
+
+    def forget(self, thread_id: ThreadId) -> None:
+        """Drop what is kept of a thread without viewers."""
+        viewers = self._threads.get(thread_id)
+        if viewers is not None and not len(viewers):
+            del self._threads[thread_id]
+
+    def tell_watchers(self, reply: Reply, also: c.Viewer | None = None) -> None:
+        """Tell those who watch the list, and one who asked."""
+        told = self.watchers if also is None else self.watchers | {also}
+        for viewer in sorted(told, key=lambda v: (v.channel, v.participant)):
+            self._out(c.Answer(viewer, reply))
+
+    # --- Showing a thread ------------------------------------------------------------------------
+
+    def show(self, turns: ThreadTurns, request: OpenThread, fresh: bool) -> None:
+        """Show a thread to one who opened it: what is stored if it asked for that, then what goes on now.
+
+        `fresh` is False when it saw everything since the running turn began.
+        """
+        viewer, viewers = viewer_of(request.envelope), self.of(request.thread_id)
+        if viewer not in viewers:  # it left while the log was being opened
+            return
+        catch_up = viewers.catching_up.get(viewer)
+        if request.load and catch_up is None:
+            self._replay(turns, request, [])
+        elif request.load and catch_up is not None:
+            if len(catch_up.waiting) < MAX_WAITING:
+                catch_up.waiting.append(request)
+        elif catch_up is None:
+            events = turns.so_far() if fresh else []
+            for event in events:
+                self._out(c.Emit(event, only(viewer), store=False))
+            self._show_state(turns, viewer, model_seen=False)
+
+    def replaying(self, replay_id: str) -> bool:
+        """Whether somebody still waits for this replay."""
+        return replay_id in self._replays
+
+    def replayed(self, replay_id: str, event: ThreadEvent) -> None:
+        """One stored event, for the one who asked."""
+        found = self._replays.get(replay_id)
+        if found is None:
+            return
+        catch_up = found[1]
+        if catch_up.wants(event):
+            catch_up.model_seen = catch_up.model_seen or isinstance(event.body, ModelChanged)
+            self._out(c.Emit(event, only(catch_up.viewer), store=False))
+
+    def replay_ended(self, replay_id: str, error: ErrorInfo | None) -> None:
+        """Everything stored was shown; go over to what happens now."""
+        found = self._replays.pop(replay_id, None)
+        if found is None:
+            return
+        turns, catch_up = found
+        viewer, request = catch_up.viewer, catch_up.request
+        for event in catch_up.finish():
+            self._out(c.Emit(event, only(viewer), store=False))
+        self.of(request.thread_id).add(viewer)
+        self._show_state(turns, viewer, catch_up.model_seen)
+        source, thread_id = request.envelope.message_id, request.thread_id
+        if error is not None:
+            self._out(c.Answer(viewer, RequestRejected(source, thread_id, error), thread_id))
+        self._out(c.Answer(viewer, ThreadLoaded(source, thread_id, request.since_turn), thread_id))
+        if catch_up.waiting:
+            self._replay(turns, catch_up.waiting[0], catch_up.waiting[1:])
+
+    def _replay(self, turns: ThreadTurns, request: OpenThread, waiting: list[OpenThread]) -> None:
+        viewer, replay_id = viewer_of(request.envelope), self._setting.new_id()
+        catch_up = CatchUp(replay_id, viewer, request, turns.live.open_events(), turns.unpublished)
+        catch_up.waiting = waiting
+        self.of(request.thread_id).load(catch_up)
+        self._replays[replay_id] = (turns, catch_up)
+        self._out(c.Replay(replay_id, viewer, request.thread_id, request.since_turn))
+
+    def _show_state(self, turns: ThreadTurns, viewer: c.Viewer, model_seen: bool) -> None:
+        if turns.running is not None:
+            self._out(c.Emit(turns.status, only(viewer), store=False))
+        if not model_seen and turns.model != self._setting.catalogue.default:
+            self._out(c.Emit(turns.model_now(), only(viewer), store=False))

@@ -78,7 +78,7 @@ class ScriptedServer:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Starlette(routes=routes),
-                http=H11Protocol,
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -216,9 +216,17 @@ class ScriptedServer:
 
     def _cut(self, request: Request) -> None:
         for connection in self._server.server_state.connections:
-            if isinstance(connection, H11Protocol) and connection.client == request.scope["client"]:
+            if isinstance(connection, _Protocol) and connection.client == request.scope["client"]:
                 # close and not abort: what was said before the cut must still arrive
                 connection.transport.close()
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 without an access log, whatever handlers the program has on its loggers."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.access_log = False
 
 
 class _Answering(StreamingResponse):

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from process_agent.core.content import ContentPart
 from process_agent.core.events import ModelChanged
-from process_agent.core.ids import Clock, IdSource, ThreadId
+from process_agent.core.ids import Clock, IdSource, MessageId, ThreadId
 from process_agent.core.models import ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import (
@@ -177,7 +177,7 @@ class AgentClient:
         reply = received.reply
         if isinstance(reply, ThreadStarted) and reply.source in self._starting:
             # Before the asker wakes up: events of the new thread may be right behind.
-            self._add_view(reply.thread_id, "new").receive(received)
+            self._add_view(reply.thread_id, "new", reply.source).receive(received)
             return
         if isinstance(reply, ThreadCreated | ThreadUpdated | ThreadDeleted):
             if self._on_list is not None:
@@ -188,8 +188,10 @@ class AgentClient:
         if view is not None:
             view.receive(received)
 
-    def _add_view(self, thread_id: ThreadId, history: History) -> ThreadView:
-        view = ThreadView(self._link, thread_id, history=history, forget=self._forget)
+    def _add_view(
+        self, thread_id: ThreadId, history: History, started_by: MessageId | None = None
+    ) -> ThreadView:
+        view = ThreadView(self._link, thread_id, history=history, started_by=started_by, forget=self._forget)
         self._views[thread_id] = view
         return view
 

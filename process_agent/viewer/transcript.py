@@ -44,7 +44,7 @@ from process_agent.core.events import (
     TurnStarted,
     UsageUpdated,
 )
-from process_agent.core.ids import TurnId
+from process_agent.core.ids import MessageId, TurnId
 from process_agent.viewer.items import (
     FileItem,
     InputState,
@@ -156,7 +156,7 @@ class Transcript:
                 self.model = event.body
             case TurnRejected(source=source, error=error):
                 turn = self._add(TurnId(source))
-                turn.state, turn.error = TurnState.REFUSED, error
+                _refuse(turn, source, error)
                 return Change(event, turn)
         return Change(event)
 
@@ -232,14 +232,21 @@ def _reduce_state(turn: Turn, at: datetime, body: EventBody) -> None:
     match body:
         case UsageUpdated(usage=usage, context=context):
             turn.usage, turn.context = usage, context
-        case TurnRejected(error=error):
-            turn.state, turn.error = TurnState.REFUSED, error
+        case TurnRejected(source=source, error=error):
+            _refuse(turn, source, error)
         case TurnEnded(reason=reason, error=error):
             _end(turn, at, reason, error)
         case ModelChanged(backend=backend, provider=provider, model=model):
             turn.backend, turn.provider, turn.model = backend, provider, model
         case Interrupted():
             turn.end = EndReason.INTERRUPTED
+
+
+def _refuse(turn: Turn, source: MessageId, error: ErrorInfo) -> None:
+    turn.state, turn.error = TurnState.REFUSED, error
+    item = turn.items.setdefault(source, UserItem(source, (), None))
+    if isinstance(item, UserItem):
+        item.state, item.error = InputState.REFUSED, error
 
 
 def _end(turn: Turn, at: datetime, reason: EndReason, error: ErrorInfo | None) -> None:

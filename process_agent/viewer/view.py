@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Literal
 
 from process_agent.core.content import ContentPart
@@ -72,10 +73,13 @@ class ThreadView:
         thread_id: ThreadId,
         *,
         history: History,
+        started_by: MessageId | None = None,
         forget: Callable[[ThreadView], None],
     ) -> None:
         self.thread_id = thread_id
         self.transcript = Transcript()
+        self.started_by = started_by
+        """The id of the request that created the thread, which is also that of its first input."""
         self._link = link
         self._history = history
         self._forget = forget
@@ -99,6 +103,8 @@ class ThreadView:
             return
         self._closed = True
         self._forget(self)
+        with suppress(asyncio.QueueFull):  # a full one wakes the reader anyway
+            self._inbox.put_nowait(Offline("The view was closed."))
         streamed = self._stream is not None
         await self._tasks.close()
         if self._link.agent is not None and not streamed:
@@ -106,8 +112,7 @@ class ThreadView:
 
     async def updates(self) -> AsyncIterator[Update]:
         """What happens, in order, until the view is closed or cannot go on. For one reader."""
-        while not self._closed:
-            update = await self._inbox.get()
+        while (update := await self._next()) is not None:
             if not isinstance(update, Received):
                 if isinstance(update, Online):
                     self.transcript.rewind()
@@ -121,6 +126,12 @@ class ThreadView:
                 error = update.reply.error
                 yield Failed(TurnRefusedError(f"{self.thread_id}: {error.message}", code=error.code))
                 return
+
+    async def _next(self) -> Received | Offline | Online | None:
+        if self._closed:
+            return None
+        update = await self._inbox.get()
+        return None if self._closed else update
 
     # --- Asking ---------------------------------------------------------------------------------
 
@@ -150,6 +161,11 @@ class ThreadView:
     async def decide(self, turn_id: TurnId, item_id: ItemId, accepted: bool) -> None:
         """Answer a request for approval."""
         await self._send(Decide(self._link.envelope(), self.thread_id, turn_id, item_id, accepted))
+
+    @property
+    def unacknowledged(self) -> tuple[tuple[ContentPart, ...], ...]:
+        """What was said and the agent has not acknowledged yet, oldest first."""
+        return tuple(request.content for request in self._unacknowledged.values())
 
     @property
     def steerable(self) -> TurnId | None:

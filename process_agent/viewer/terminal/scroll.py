@@ -127,6 +127,8 @@ class Scroll:
     def _finished(self, turn: Turn, item: Item, width: int, *, over: bool) -> list[RenderableType] | None:
         """How a finished item looks; None while it is not finished."""
         match item:
+            case UserItem(content=()):
+                return []
             case UserItem(state=state):
                 return None if state is InputState.PENDING and not over else [render.user(item, self._me)]
             case ReasoningItem(done=done):

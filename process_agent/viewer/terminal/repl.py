@@ -1,0 +1,380 @@
+"""The interactive terminal: an input line that stays at the bottom while the conversation scrolls above it.
+
+What is final is printed above and belongs to the terminal's own history; below it, and drawn again as it
+changes, stand what is under way, the status with its spinner, the input and a line of facts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import ANSI, AnyFormattedText
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
+from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
+from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.styles import Style
+from rich.console import RenderableType
+
+from process_agent.errors import ProcessError, UsageError
+from process_agent.viewer.client import AgentClient
+from process_agent.viewer.terminal import commands, render
+from process_agent.viewer.terminal.plain import duration, one_line, quantity
+from process_agent.viewer.terminal.session import Approve, Session
+
+if TYPE_CHECKING:
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.output import Output
+
+FRAME_SECONDS = 0.08
+"""Pause between two drawings."""
+
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+SPINNER_SECONDS = 0.1
+
+HISTORY_LINES = 10_000
+"""Lines a history file may have before its older half is dropped."""
+
+INPUT_LINES = 10
+"""Most lines of the input that are shown at once."""
+
+_STYLE = Style.from_dict(
+    {
+        "prompt": "ansicyan bold",
+        "status": "ansiyellow",
+        "facts": "ansibrightblack",
+        "completion-menu": "noinherit",
+        "completion-menu.completion": "noinherit",
+        "completion-menu.completion.current": "reverse",
+        "completion-menu.meta.completion": "noinherit ansibrightblack",
+        "completion-menu.meta.completion.current": "reverse",
+    }
+)
+
+
+class Repl:
+    """The terminal of one session. `run` returns when the person leaves.
+
+    `closed` waits for the end of the room membership and returns why. `input` and `output` are the
+    terminal's own when None.
+    """
+
+    def __init__(
+        self,
+        client: AgentClient,
+        *,
+        me: str | None,
+        room: str,
+        approve: Approve = "ask",
+        history: Path | None = None,
+        terminal: tuple[Input, Output] | None = None,
+    ) -> None:
+        self._room = room
+        self._lines: asyncio.Queue[str] = asyncio.Queue(100)
+        self._dirty = asyncio.Event()
+        self._to_print: list[RenderableType] = []
+        self._live = ""
+        self._leaving = False
+        self._busy_since: float | None = None
+        self.session = Session(
+            client,
+            me=me,
+            approve=approve,
+            show=self._print,
+            changed=self._dirty.set,
+            give_back=self._give_back,
+        )
+        self._buffer = Buffer(
+            multiline=True,
+            completer=_SlashCompleter(self.session),
+            complete_while_typing=Condition(lambda: self._buffer.text.startswith("/")),
+            history=_history(history),
+            accept_handler=self._accept,
+        )
+        self._app = self._application(terminal)
+
+    @property
+    def thread(self) -> str | None:
+        """The path of the thread that is open, for a way back to it."""
+        return None if self.session.view is None else self.session.view.thread_id
+
+    async def run(
+        self, *, thread: str | None = None, closed: Callable[[], Awaitable[ProcessError | None]] | None = None
+    ) -> None:
+        """Run until the person leaves. Raises the error the room membership ended with."""
+        self._print([render.notice(self._greeting())])
+        async with asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(self._work(thread)),
+                group.create_task(self._paint()),
+                group.create_task(self._spin()),
+            ]
+            if closed is not None:
+                running.append(group.create_task(self._leave_when_closed(closed)))
+            try:
+                error = await self._app.run_async(handle_sigint=False)
+            finally:
+                for task in running:
+                    task.cancel()
+                await self.session.close()
+        if error is not None:
+            raise error
+
+    # --- Tasks ------------------------------------------------------------------------------------
+
+    async def _work(self, thread: str | None) -> None:
+        await self.session.start()
+        if thread is not None:
+            await self.session.perform(commands.OpenThreadNamed(thread))
+        while True:
+            line = await self._lines.get()
+            try:
+                command = commands.parse(line)
+            except UsageError as error:
+                self._print([render.warning(str(error))])
+                continue
+            if command is not None and not await self.session.perform(command):
+                self._leave()
+
+    async def _paint(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            await self._flush()
+            self._app.invalidate()
+            await asyncio.sleep(FRAME_SECONDS)
+
+    async def _flush(self) -> None:
+        size = self._app.output.get_size()
+        shown = [*self._to_print, *self.session.take(size.columns)]
+        self._to_print.clear()
+        live = render.to_ansi(self.session.live(size.columns), size.columns).rstrip("\n")
+        if not shown:
+            self._live = live
+            return
+        text = render.to_ansi(shown, size.columns)
+
+        def write() -> None:
+            self._live = live
+            self._app.output.write_raw(text.replace("\n", "\r\n"))
+            self._app.output.flush()
+
+        await run_in_terminal(write)
+
+    async def _spin(self) -> None:
+        while True:
+            await asyncio.sleep(SPINNER_SECONDS)
+            if self.session.busy is None:
+                self._busy_since = None
+                continue
+            if self._busy_since is None:
+                self._busy_since = time.monotonic()
+            self._app.invalidate()
+
+    async def _leave_when_closed(self, closed: Callable[[], Awaitable[ProcessError | None]]) -> None:
+        error = await closed()
+        if self._app.is_running:
+            self._app.exit(result=error)
+
+    # --- What happens -----------------------------------------------------------------------------
+
+    def _print(self, shown: Sequence[RenderableType]) -> None:
+        # What is shown belongs after what became final before it.
+        columns = self._app.output.get_size().columns
+        self._to_print.extend(self.session.take(columns))
+        self._to_print.extend(shown)
+        self._dirty.set()
+
+    def _give_back(self, text: str) -> None:
+        if not self._buffer.text:
+            self._buffer.text = text
+            self._buffer.cursor_position = len(text)
+
+    def _accept(self, buffer: Buffer) -> bool:
+        return not self._submit(buffer.text)
+
+    def _submit(self, line: str) -> bool:
+        try:
+            self._lines.put_nowait(line)
+        except asyncio.QueueFull:
+            self._print([render.warning("Too many lines wait; try again in a moment.")])
+            return False
+        return True
+
+    def _leave(self) -> None:
+        if self._app.is_running:
+            self._app.exit(result=None)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: stop the turn, else empty the line; leave on the second press in a row."""
+        if self._leaving:
+            self._leave()
+        elif self.session.running is not None:
+            self._leaving = True
+            self._submit("/stop")
+        elif self._buffer.text:
+            self._buffer.reset()
+        else:
+            self._leaving = True
+        self._app.invalidate()
+
+    # --- Keys and layout --------------------------------------------------------------------------
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        asked = Condition(lambda: self.session.asks and not self._buffer.text)
+        any_key = Condition(lambda: self._leaving)
+
+        @keys.add("c-c", eager=True)
+        def _(event: KeyPressEvent) -> None:
+            self._interrupt()
+
+        @keys.add("c-d", filter=Condition(lambda: not self._buffer.text))
+        def _(event: KeyPressEvent) -> None:
+            self._leave()
+
+        @keys.add("enter")
+        def _(event: KeyPressEvent) -> None:
+            self._leaving = False
+            if self._buffer.text.strip():
+                self._buffer.validate_and_handle()
+
+        @keys.add("escape", "enter")
+        @keys.add("c-j")
+        def _(event: KeyPressEvent) -> None:
+            self._buffer.insert_text("\n")
+
+        for key, accepted in (("y", True), ("n", False)):
+
+            @keys.add(key, filter=asked, eager=True)
+            def _(event: KeyPressEvent, accepted: bool = accepted) -> None:
+                event.app.create_background_task(self._decide(accepted))
+
+        @keys.add("<any>", filter=any_key)
+        def _(event: KeyPressEvent) -> None:
+            self._leaving = False
+            self._buffer.insert_text(event.data)
+
+        return keys
+
+    async def _decide(self, accepted: bool) -> None:
+        try:
+            await self.session.decide(accepted)
+        except ProcessError as error:
+            self._print([render.warning(str(error))])
+        self._dirty.set()
+
+    def _application(self, terminal: tuple[Input, Output] | None) -> Application[ProcessError | None]:
+        field = Window(
+            BufferControl(self._buffer, input_processors=[BeforeInput("› ", style="class:prompt")]),
+            height=Dimension(min=1, max=INPUT_LINES),
+            wrap_lines=True,
+            dont_extend_height=True,
+        )
+        shown = Condition(lambda: bool(self._live))
+        busy = Condition(lambda: self.session.busy is not None)
+        parts = [
+            ConditionalContainer(
+                Window(FormattedTextControl(self._live_text), height=self._live_height), shown
+            ),
+            ConditionalContainer(
+                Window(FormattedTextControl(self._status), height=1, style="class:status"), busy
+            ),
+            Window(height=1),
+            field,
+            CompletionsMenu(max_height=8, scroll_offset=1),
+            Window(FormattedTextControl(self._facts), height=1, style="class:facts"),
+        ]
+        return Application(
+            layout=Layout(HSplit(parts), focused_element=field),
+            key_bindings=self._keys(),
+            style=_STYLE,
+            erase_when_done=True,
+            input=terminal[0] if terminal else None,
+            output=terminal[1] if terminal else None,
+        )
+
+    def _live_text(self) -> AnyFormattedText:
+        lines = self._live.split("\n")
+        return ANSI("\n".join(lines[-self._live_height() :]))
+
+    def _live_height(self) -> int:
+        """Lines of the live part: its end, when it does not fit."""
+        room = max(self._app.output.get_size().rows - 7, 3)
+        return min(self._live.count("\n") + 1, room)
+
+    def _status(self) -> AnyFormattedText:
+        since = self._busy_since if self._busy_since is not None else time.monotonic()
+        elapsed = time.monotonic() - since
+        sign = SPINNER[int(elapsed / SPINNER_SECONDS) % len(SPINNER)]
+        hint = ""
+        if self.session.running is not None and self.session.offline is None:
+            hint = " · Ctrl-C stops"
+        text = one_line(self.session.busy or "", max(self._app.output.get_size().columns - 32, 10))
+        return f"{sign} {text} · {duration(elapsed)}{hint}"
+
+    def _facts(self) -> AnyFormattedText:
+        if self._leaving:
+            return "Ctrl-C again leaves; the agent goes on."
+        columns = self._app.output.get_size().columns
+        return one_line(" · ".join(self._fact_list()), columns)
+
+    def _fact_list(self) -> Iterable[str]:
+        session = self.session
+        yield session.client.agent_name
+        if session.model is not None:
+            yield session.model
+        if session.view is None:
+            yield "new thread"
+        else:
+            yield session.thread_name or session.view.thread_id.rsplit("/", 1)[-1][:8]
+            context = next((t.context for t in reversed(session.view.transcript.turns) if t.context), None)
+            if context is not None and context.total:
+                yield f"context {100 * context.used // context.total}%"
+            elif context is not None and context.used:
+                yield f"context {quantity(context.used)}"
+        yield "/help"
+
+    def _greeting(self) -> str:
+        return f"{self.session.client.agent_name} in {self._room} · say something, or /help"
+
+
+class _SlashCompleter(Completer):
+    """Completes slash commands and their arguments."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """See `commands.completions`."""
+        session = self._session
+        found = commands.completions(document.text_before_cursor, session.providers, session.listed)
+        for word, explanation, replaced in found:
+            yield Completion(word, start_position=-replaced, display_meta=explanation)
+
+
+def _history(path: Path | None) -> History:
+    """The history in a file that only its owner can read; in memory when it cannot be written."""
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        if len(lines) > HISTORY_LINES:
+            path.write_text("".join(lines[-HISTORY_LINES // 2 :]), encoding="utf-8")
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))

@@ -1,0 +1,368 @@
+"""What the interactive terminal does with an agent: one open thread at a time, and the slash commands.
+
+Knows nothing of keys and screens; `repl` puts it on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, assert_never
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from process_agent.core.content import ContentPart, TextPart, plain_text
+from process_agent.core.ids import ItemId, ThreadId
+from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.replies import ThreadDeleted
+from process_agent.core.requests import ModelWish
+from process_agent.core.store import ThreadEntry
+from process_agent.errors import ProcessError
+from process_agent.io.tasks import Tasks
+from process_agent.viewer.client import AgentClient, ListChange
+from process_agent.viewer.items import ToolItem, Turn, TurnState
+from process_agent.viewer.terminal import commands as c
+from process_agent.viewer.terminal import render
+from process_agent.viewer.terminal.scroll import Scroll, earlier
+from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online
+from process_agent.viewer.view import AS_IT_IS, ThreadView
+
+LISTED_THREADS = 50
+"""Threads that `/threads` shows and `/open` can name by number."""
+
+RECENT_TURNS = 20
+"""Turns of an opened thread that are shown."""
+
+type Approve = Literal["ask", "wait", "never", "always"]
+"""Requests for approval: asked here, left to other participants, declined, or accepted."""
+
+
+class Session:
+    """One person's conversation with one agent.
+
+    `show` prints for good; `changed` is called when something may have to be drawn; `give_back` puts a text
+    that could not be sent into the input line again.
+    """
+
+    def __init__(
+        self,
+        client: AgentClient,
+        *,
+        me: str | None,
+        approve: Approve,
+        show: Callable[[Sequence[RenderableType]], None],
+        changed: Callable[[], None],
+        give_back: Callable[[str], None],
+    ) -> None:
+        self.client = client
+        self.me = me
+        self.view: ThreadView | None = None
+        self.scroll = Scroll(me)
+        self.providers: tuple[ProviderModels, ...] = ()
+        self.listed: list[ThreadEntry] = []
+        self.offline: str | None = None
+        self.starting: str | None = None
+        self.loading = False
+        self.wish = AS_IT_IS
+        self._approve = approve
+        self._show = show
+        self._changed = changed
+        self._give_back = give_back
+        self._names: dict[ThreadId, str] = {}
+        self._decided: set[ItemId] = set()
+        self._tasks = Tasks("terminal session")
+
+    async def start(self) -> None:
+        """Learn the models and thread names in the background."""
+        await self.client.watch_threads(self._list_changed)
+        self._tasks.start(self._learn(), "learn models and threads")
+
+    async def close(self) -> None:
+        """Close what is open. Idempotent."""
+        await self._tasks.close()
+        await self._close_view()
+
+    # --- What is shown ----------------------------------------------------------------------------
+
+    def take(self, width: int) -> list[RenderableType]:
+        """What became final since the last call."""
+        if self.view is None or self.loading:
+            return []
+        return self.scroll.take(self.view.transcript, width)
+
+    def live(self, width: int) -> list[RenderableType]:
+        """What is under way."""
+        shown: list[RenderableType] = []
+        if self.view is not None and not self.loading:
+            shown.extend(self.scroll.live(self.view.transcript, width))
+            shown.extend(_sending(plain_text(content)) for content in self.view.unacknowledged)
+        if self.starting is not None:
+            shown.append(_sending(self.starting))
+        waiting = self.waiting
+        if waiting and self._approve == "ask":
+            shown += [Text(), *render.approval(waiting[0][1], len(waiting) - 1)]
+        return shown
+
+    @property
+    def running(self) -> Turn | None:
+        """The turn under way, or the next one that is queued."""
+        if self.view is None:
+            return None
+        queued = (t for t in self.view.transcript.turns if t.state is TurnState.QUEUED)
+        return self.view.transcript.running or next(queued, None)
+
+    @property
+    def busy(self) -> str | None:
+        """A few words on what goes on, or None."""
+        if self.offline is not None:
+            return self.offline
+        if self.loading:
+            return "Loading the thread"
+        if self.starting is not None:
+            return "Starting a thread"
+        turn = self.running
+        if turn is None or self.view is None:
+            return None
+        return self.view.transcript.status.text or str(turn.state).capitalize()
+
+    @property
+    def waiting(self) -> list[tuple[Turn, ToolItem]]:
+        """What waits for an approval that was not given here yet."""
+        if self.view is None or self.loading:
+            return []
+        return [(t, i) for t, i in self.view.transcript.waiting_tools() if i.id not in self._decided]
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody here is asked something."""
+        return self._approve == "ask" and bool(self.waiting)
+
+    @property
+    def thread_name(self) -> str | None:
+        """The name of the open thread."""
+        return None if self.view is None else self._names.get(self.view.thread_id)
+
+    @property
+    def model(self) -> str | None:
+        """The model of the next turn, when it is known."""
+        if self.wish.model is not None:
+            return self.wish.model
+        chosen: ModelChoice | None = None if self.view is None else self.view.model
+        if chosen is not None and chosen.model is not None:
+            return chosen.model
+        turns = () if self.view is None else self.view.transcript.turns
+        return next((t.model for t in reversed(turns) if t.model), None)
+
+    # --- What is done -----------------------------------------------------------------------------
+
+    async def perform(self, command: c.Command) -> bool:
+        """Do it; errors are shown. False when it was the wish to leave."""
+        if isinstance(command, c.Quit):
+            return False
+        try:
+            await self._perform(command)
+        except ProcessError as error:
+            self._show([render.warning(str(error))])
+            if isinstance(command, c.Say):
+                self._give_back(command.text)
+        self._changed()
+        return True
+
+    async def _perform(self, command: c.Command) -> None:
+        match command:
+            case c.Say(text):
+                await self._say(text)
+            case c.Help():
+                rows = [(f"{name} {argument}".strip(), text) for name, (argument, text) in c.COMMANDS.items()]
+                self._show([Text(), render.table([*rows, *_KEYS])])
+            case c.ShowModels() | c.ChooseModel():
+                await self._model(command)
+            case c.ShowThreads():
+                await self._show_threads()
+            case c.OpenThreadNamed(ref):
+                await self.open(ref)
+            case c.NewThread():
+                await self._close_view()
+                self._show([render.notice("The next message starts a new thread.")])
+            case c.Stop():
+                await self.stop()
+            case c.ShowOutput(number):
+                self._show_output(number)
+            case c.Quit():
+                raise AssertionError("handled by perform")
+            case _:
+                assert_never(command)
+
+    async def _say(self, text: str) -> None:
+        content: tuple[ContentPart, ...] = (TextPart(text),)
+        if self.view is None:
+            self.starting = text
+            self._changed()
+            try:
+                self._follow_view(await self.client.start_thread(content, wish=self.wish))
+            finally:
+                self.starting = None
+            self.wish = AS_IT_IS
+            return
+        turn_id = self.view.steerable
+        if turn_id is not None and self.offline is None:
+            await self.view.steer(turn_id, content)
+        else:
+            await self.view.start_turn(content)
+
+    async def stop(self) -> None:
+        """Ask to stop what runs."""
+        turn = self.running
+        if turn is None or self.view is None:
+            self._show([render.notice("Nothing runs.")])
+        else:
+            await self.view.interrupt(turn.id)
+
+    async def decide(self, accepted: bool) -> None:
+        """Answer the oldest request for approval."""
+        waiting = self.waiting
+        if not waiting or self.view is None:
+            return
+        turn, item = waiting[0]
+        self._decided.add(item.id)
+        await self.view.decide(turn.id, item.id, accepted)
+
+    async def open(self, ref: str) -> None:
+        """Open the thread that `ref` names; see `commands.resolve_thread`."""
+        if "://" in ref:
+            thread_id = ThreadId(ref)
+        else:
+            self.listed = await self.client.all_threads(LISTED_THREADS)
+            entry = c.resolve_thread(ref, self.listed)
+            thread_id, self._names[entry.path] = entry.path, entry.name
+        await self._close_view()
+        self.wish = AS_IT_IS
+        self.loading = True
+        self._follow_view(self.client.open_thread(thread_id))
+
+    async def _model(self, command: c.ShowModels | c.ChooseModel) -> None:
+        self.providers = await self.client.models()
+        if isinstance(command, c.ShowModels):
+            self._show([Text(), render.table(_model_rows(self.providers, self.model))])
+            return
+        wish = c.resolve_model(command.name, self.providers)
+        if self.view is None:
+            self.wish = wish
+        else:
+            await self.client.change_model(self.view.thread_id, wish)
+        self._show([render.notice(f"From the next turn on: {_full_name(wish)}")])
+
+    async def _show_threads(self) -> None:
+        self.listed = await self.client.all_threads(LISTED_THREADS)
+        self._names |= {entry.path: entry.name for entry in self.listed}
+        if not self.listed:
+            self._show([render.notice("There are no threads yet.")])
+            return
+        rows = []
+        for number, entry in enumerate(self.listed, 1):
+            here = self.view is not None and entry.path == self.view.thread_id
+            moment = entry.modified_at.astimezone().strftime("%Y-%m-%d %H:%M")
+            rows.append((f"{'›' if here else ' '}{number:3}", moment, entry.name or "(no name)"))
+        self._show([Text(), render.table(rows), render.notice("/open N opens one.")])
+
+    def _show_output(self, number: int) -> None:
+        shown = self.scroll.tools
+        if number > len(shown):
+            self._show([render.notice("There is no such tool call on this screen.")])
+        else:
+            self._show([Text(), *render.tool(shown[-number], 200, full=True)])
+
+    # --- The open thread --------------------------------------------------------------------------
+
+    def _follow_view(self, view: ThreadView) -> None:
+        self.view = view
+        self.scroll = Scroll(self.me)
+        self._decided.clear()
+        self._tasks.start(self._follow(view), "follow the thread")
+
+    async def _close_view(self) -> None:
+        view, self.view = self.view, None
+        self.offline, self.loading = None, False
+        if view is not None:
+            await view.close()
+
+    async def _follow(self, view: ThreadView) -> None:
+        async for update in view.updates():
+            if view is not self.view:
+                return
+            match update:
+                case Happened(change=change):
+                    if change is not None and not self.loading:
+                        await self._decide_alone()
+                case Loaded():
+                    self._loaded(view)
+                case Offline(reason):
+                    self.offline = reason.rstrip(".")
+                    self._show([render.warning(f"{reason} Waiting for it to come back.")])
+                case Online():
+                    self.offline = None
+                    self._show([render.notice("Back again.")])
+                case Failed(error):
+                    self._show([render.warning(str(error))])
+                    await self._close_view()
+                case _:
+                    assert_never(update)
+            self._changed()
+
+    def _loaded(self, view: ThreadView) -> None:
+        if not self.loading:
+            return
+        self.loading = False
+        left_out = self.scroll.skip(view.transcript, RECENT_TURNS)
+        name = self._names.get(view.thread_id)
+        head: list[RenderableType] = [Text(), render.notice(f"── {name or view.thread_id} ──")]
+        self._show([*head, earlier(left_out)] if left_out else head)
+
+    async def _decide_alone(self) -> None:
+        if self._approve in ("never", "always"):
+            while self.waiting:
+                await self.decide(self._approve == "always")
+
+    async def _learn(self) -> None:
+        try:
+            self.providers = await self.client.models()
+            self.listed = await self.client.all_threads(LISTED_THREADS)
+        except ProcessError:
+            return  # only completion misses them; /models and /threads ask again and say why not
+        self._names |= {entry.path: entry.name for entry in self.listed}
+        self._changed()
+
+    def _list_changed(self, change: ListChange) -> None:
+        if isinstance(change, ThreadDeleted):
+            self._names.pop(change.path, None)
+        else:
+            self._names[change.thread.path] = change.thread.name
+        while len(self._names) > 10 * LISTED_THREADS:
+            del self._names[next(iter(self._names))]
+        self._changed()
+
+
+_KEYS = (
+    ("Enter", "send; while a turn runs, tell it something or queue the next one"),
+    ("Alt-Enter", "a new line"),
+    ("Ctrl-C", "stop the turn; again to leave"),
+    ("Ctrl-D", "leave"),
+)
+
+
+def _sending(text: str) -> RenderableType:
+    return Text(f"⋯ › {text}", "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _full_name(wish: ModelWish) -> str:
+    return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
+
+
+def _model_rows(providers: Sequence[ProviderModels], current: str | None) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for word, provider, model in c.model_names(providers):
+        sign = "›" if model.name == current or (current is None and model.active) else " "
+        rows.append(
+            (f"{sign} {word}", provider.friendly_name, model.description or model.friendly_name or "")
+        )
+    return rows or [("no models", "the agent offers none")]

@@ -1,0 +1,119 @@
+"""The calls of the app-server that are used here, with the shapes of its schema (0.163.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from backends.codex.app_server import AppServer
+from process_agent.errors import BackendError, ProcessError, WireError
+from process_agent.io.child import Child, Command
+from process_agent.wire import ndjson
+
+STOP_TIMEOUT: Final = 5.0
+"""0.163.0 sometimes never answers an interrupt (page section 5)."""
+
+PROBE_TIMEOUT: Final = 20.0
+MAX_MODELS: Final = 200
+
+
+async def start_thread(server: AppServer, params: dict[str, Any]) -> str:
+    """`thread/start`; returns the id of the Codex thread."""
+    result = await server.request("thread/start", params)
+    thread = result.get("thread")
+    if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
+        raise BackendError("Codex started a thread and did not say its id.")
+    return str(thread["id"])
+
+
+async def inject_items(server: AppServer, codex_thread: str, items: Sequence[dict[str, Any]]) -> None:
+    """`thread/inject_items`: append to what the model sees."""
+    await server.request("thread/inject_items", {"threadId": codex_thread, "items": list(items)})
+
+
+async def start_turn(
+    server: AppServer, codex_thread: str, items: list[dict[str, Any]], model: str | None
+) -> str:
+    """`turn/start`; returns the id of the Codex turn. The model stays for later turns."""
+    params: dict[str, Any] = {"threadId": codex_thread, "input": items}
+    if model is not None:
+        params["model"] = model
+    turn = (await server.request("turn/start", params)).get("turn")
+    if not isinstance(turn, dict) or not isinstance(turn.get("id"), str):
+        raise BackendError("Codex started a turn and did not say its id.")
+    return str(turn["id"])
+
+
+async def steer_turn(server: AppServer, codex_thread: str, turn: str, items: list[dict[str, Any]]) -> None:
+    """`turn/steer`; fails when another turn runs, or none."""
+    params = {"threadId": codex_thread, "expectedTurnId": turn, "input": items}
+    await server.request("turn/steer", params, urgent=True)
+
+
+async def interrupt_turn(server: AppServer, codex_thread: str, turn: str) -> None:
+    """`turn/interrupt`, never waited for without a limit."""
+    params = {"threadId": codex_thread, "turnId": turn}
+    await server.request("turn/interrupt", params, timeout=STOP_TIMEOUT, urgent=True)
+
+
+async def clean_terminals(server: AppServer, codex_thread: str) -> None:
+    """`thread/backgroundTerminals/clean`: an interrupt leaves running commands behind."""
+    params = {"threadId": codex_thread}
+    await server.request("thread/backgroundTerminals/clean", params, timeout=STOP_TIMEOUT, urgent=True)
+
+
+async def unsubscribe(server: AppServer, codex_thread: str) -> None:
+    """`thread/unsubscribe`: Codex may unload the thread."""
+    await server.request("thread/unsubscribe", {"threadId": codex_thread}, timeout=STOP_TIMEOUT)
+
+
+async def read_account(server: AppServer) -> dict[str, Any]:
+    """`account/read`: `account` (or null) and `requiresOpenaiAuth`."""
+    return await server.request("account/read", {})
+
+
+async def list_models(server: AppServer) -> list[dict[str, Any]]:
+    """`model/list`, at most `MAX_MODELS` of them."""
+    found: list[dict[str, Any]] = []
+    cursor: object = None
+    while len(found) < MAX_MODELS:
+        params = {"limit": 100} if cursor is None else {"limit": 100, "cursor": cursor}
+        page = await server.request("model/list", params)
+        found += [model for model in page.get("data") or () if isinstance(model, dict)]
+        cursor = page.get("nextCursor")
+        if not cursor:
+            break
+    return found[:MAX_MODELS]
+
+
+async def probe_sandbox(server: AppServer, folder: Path, profile: str) -> str | None:
+    """Run `true` in the sandbox. Returns why it does not work, or None when it does."""
+    params = {"command": ["true"], "cwd": str(folder), "permissionProfile": profile, "timeoutMs": 10_000}
+    try:
+        result = await server.request("command/exec", params, timeout=PROBE_TIMEOUT)
+    except ProcessError as error:
+        return str(error)
+    if result.get("exitCode") == 0:
+        return None
+    return str(
+        result.get("stderr") or result.get("stdout") or f"exit status {result.get('exitCode')}"
+    ).strip()
+
+
+async def read_catalog(command: Command) -> object:
+    """What `codex debug models` prints, as a JSON value. Raises `BackendError`."""
+    child = await Child.spawn(command)
+    parts: list[bytes] = []
+    try:
+        while data := await child.read():
+            parts.append(data)
+        code = await child.wait()
+    finally:
+        await child.stop(grace=0)
+    if code != 0:
+        raise BackendError(f"Codex did not list its models: {child.stderr_tail()[-500:]}")
+    try:
+        return ndjson.decode(b"".join(parts))
+    except WireError as error:
+        raise BackendError(f"Codex's list of models cannot be read: {error}") from error

@@ -1,0 +1,62 @@
+"""Codex's errors as a sentence and a code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from process_agent.core.content import ErrorInfo
+from process_agent.errors import ProcessError, RemoteError
+
+_ADDRESS = re.compile(r",?\s*(?:url:\s*)?\(?\b(?:https?|wss?)://[^\s,;)\"']+\)?", re.IGNORECASE)
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+MAX_MESSAGE = 2_000
+"""Characters of an error message that are passed on."""
+
+
+def without_addresses(text: str) -> str:
+    """The text without web addresses: they name the operator's provider (page section 13)."""
+    return _ADDRESS.sub("", text).strip()[:MAX_MESSAGE]
+
+
+def snake_case(name: str) -> str:
+    """`contextWindowExceeded` as `context_window_exceeded`."""
+    return _CAPITAL.sub("_", name).lower()
+
+
+def turn_error(error: object) -> ErrorInfo:
+    """The `error` of a failed turn (schema `TurnError`); its `codexErrorInfo` becomes the code.
+
+    The info is a name, or an object with one name that may hold an HTTP status, or missing.
+    """
+    error = error if isinstance(error, dict) else {}
+    name, status = _info(error.get("codexErrorInfo"))
+    message = without_addresses(str(error.get("message") or "")) or "The turn failed without saying why."
+    if status is not None and str(status) not in message:
+        message = f"{message} (HTTP {status})"
+    return ErrorInfo(message, "codex_turn_failed" if name in ("", "other") else snake_case(name))
+
+
+def retry_message(error: object) -> str:
+    """What an `error` notification with `willRetry` says, with its details."""
+    error = error if isinstance(error, dict) else {}
+    parts = [str(error.get(name) or "") for name in ("message", "additionalDetails")]
+    return without_addresses(": ".join(part for part in parts if part)) or "Trying again."
+
+
+def refused(error: ProcessError, code: str) -> ErrorInfo:
+    """An error of ours, or an answer of Codex to one of our requests."""
+    if isinstance(error, RemoteError):
+        return ErrorInfo(f"Codex refused: {without_addresses(error.message)}", code)
+    return ErrorInfo(without_addresses(str(error)), code)
+
+
+def _info(value: Any) -> tuple[str, int | None]:
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, dict) and value:
+        name, detail = next(iter(value.items()))
+        status = detail.get("httpStatusCode") if isinstance(detail, dict) else None
+        return str(name), status if isinstance(status, int) else None
+    return "", None

@@ -1,0 +1,116 @@
+"""What a thread remembers, as Responses items for `thread/inject_items` (page section 4).
+
+Codex accepts unknown items in silence, so everything is built here from known types.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, assert_never
+
+from backends.codex.items import CODEX
+from backends.codex.notices import NOTICE_TOOLS
+from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
+from process_agent.core.content import (
+    ContentPart,
+    EmptyResult,
+    JsonResult,
+    LinkResult,
+    TextPart,
+    TextResult,
+)
+
+MAX_HISTORY: Final = 400_000
+"""Characters of history a new Codex thread gets, the newest first: about 100,000 tokens."""
+
+MAX_OUTPUT: Final = 8_000
+"""Characters of one tool call's arguments and of its output."""
+
+_LEFT_OUT: Final = NOTICE_TOOLS | {"diff_updated", "plan"}
+_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+def responses_items(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> list[dict[str, Any]]:
+    """The newest part of the history that fits into `limit` characters, oldest first."""
+    groups: list[list[dict[str, Any]]] = []
+    room = limit
+    for position in range(len(history) - 1, -1, -1):
+        group = list(_items(history[position], position))
+        room -= sum(map(_length, group))
+        if room < 0:
+            break
+        groups.append(group)
+    return [item for group in reversed(groups) for item in group]
+
+
+def input_items(content: Iterable[ContentPart]) -> list[dict[str, Any]]:
+    """The `input` of a turn or steer: text, images by data URL, other files by their address."""
+    return [
+        {"type": "image", "url": part.url}
+        if not isinstance(part, TextPart) and part.url.startswith("data:image/")
+        else {"type": "text", "text": _part_text(part), "text_elements": []}
+        for part in content
+    ]
+
+
+def _items(item: HistoryItem, position: int) -> Iterator[dict[str, Any]]:
+    match item:
+        case UserMessage():
+            parts = [{"type": "input_text", "text": text} for p in item.content if (text := _part_text(p))]
+            if parts:
+                yield {"type": "message", "role": "user", "content": parts}
+        case AgentMessage():
+            if item.text:
+                parts = [{"type": "output_text", "text": item.text}]
+                yield {"type": "message", "role": "assistant", "content": parts}
+        case ToolCall():
+            yield from _tool_call(item, position)
+        case _:
+            assert_never(item)
+
+
+def _tool_call(call: ToolCall, position: int) -> Iterator[dict[str, Any]]:
+    if call.ref.toolkit == CODEX and call.ref.tool in _LEFT_OUT:
+        return
+    name = call.ref.tool if call.ref.toolkit == CODEX else f"{call.ref.toolkit}_{call.ref.tool}"
+    call_id = f"call_history_{position}"
+    yield {
+        "type": "function_call",
+        "call_id": call_id,
+        "name": _NAME.sub("_", name)[:64] or "tool",
+        "arguments": _arguments(call),
+    }
+    yield {"type": "function_call_output", "call_id": call_id, "output": _output(call)[:MAX_OUTPUT]}
+
+
+def _arguments(call: ToolCall) -> str:
+    """Arguments as JSON text; too long ones are cut and stay JSON."""
+    text = json.dumps(dict(call.arguments), ensure_ascii=False, default=str)
+    if len(text) <= MAX_OUTPUT:
+        return text
+    return json.dumps({"shortened": text[:MAX_OUTPUT]}, ensure_ascii=False)
+
+
+def _output(call: ToolCall) -> str:
+    if call.error is not None:
+        return call.error.message
+    match call.result:
+        case TextResult(text):
+            return text
+        case JsonResult(value):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        case LinkResult(name, url):
+            return f"{name}: {url}"
+        case EmptyResult() | None:
+            return "".join(line.text for line in call.log)
+    assert_never(call.result)
+
+
+def _part_text(part: ContentPart) -> str:
+    return part.text if isinstance(part, TextPart) else f"[file {part.name or ''} {part.url}]"
+
+
+def _length(item: dict[str, Any]) -> int:
+    return len(json.dumps(item, ensure_ascii=False))

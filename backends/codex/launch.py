@@ -1,0 +1,169 @@
+"""The command line and the environment of the app-server (page sections 2, 11, 17)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from backends.codex.account import KEY_VARIABLE, TEMPLATE_MODEL, Account, agent_folder
+from backends.codex.locate import Program, Version
+from backends.codex.sandbox import profile_arguments
+from backends.codex.toml import Value, inline_table, text
+from process_agent.core.backend import BackendConfig
+from process_agent.io.child import Command
+
+_PASSED_ON: Final = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "TERM",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CODEX_CA_CERTIFICATE",
+    "SYSTEMROOT",
+    "USERPROFILE",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "TEMP",
+    "TMP",
+)
+
+_FEATURES_OFF: Final = (
+    "plugins",
+    "apps",
+    "remote_plugin",
+    "plugin_sharing",
+    "tool_suggest",
+    "goals",
+    "image_generation",
+    "unbounded_connection_retries",
+)
+"""Talk to third parties, add tools nobody asked for, or wait for a lost network without end."""
+
+_AGENTS_TABLE: Final = (0, 169, 0)
+"""From here on the switch for sub-agents is `agents.enabled`; the old one makes it warn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything needed to start the app-server, again and again."""
+
+    program: Program
+    account: Account
+    command: Command
+    scratch: Path
+
+
+def prepare(config: BackendConfig, program: Program, account: Account) -> Launch:
+    """Make the folders and compose the command. The user's own home is used as it is."""
+    scratch = agent_folder(config) / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    arguments = [
+        str(program.path),
+        "app-server",
+        *settings(config, program.version, account),
+        *profile_arguments(config, account.home, scratch, account.own_home),
+        "-c",
+        f"shell_environment_policy={_environment_policy(config, scratch)}",
+    ]
+    environment = child_environment(config.environment, program, account)
+    return Launch(program, account, Command(arguments, environment, config.working_dir), scratch)
+
+
+def settings(config: BackendConfig, version: Version, account: Account) -> list[str]:
+    """`-c` arguments apart from the sandbox."""
+    switch = "agents.enabled" if version >= _AGENTS_TABLE else "features.multi_agent"
+    values = {
+        **{f"features.{name}": "false" for name in _FEATURES_OFF},
+        switch: "false",
+        "tools.update_plan.enabled": "true",
+        "analytics.enabled": "false",
+        "check_for_update_on_startup": "false",
+    }
+    if not config.network or account.scripted:
+        values["web_search"] = text("disabled")
+    if account.provider is not None:
+        values["model_provider"] = text(account.provider)
+        values[f"model_providers.{account.provider}"] = _provider(account)
+    if account.slugs:
+        values["model_catalog_json"] = text(str(catalog_path(account, version)))
+    if account.model is not None:
+        values["model"] = text(account.model)
+    return [word for key, value in values.items() for word in ("-c", f"{key}={value}")]
+
+
+def child_environment(given: Mapping[str, str], program: Program, account: Account) -> dict[str, str]:
+    """The environment of the app-server: nothing of ours but what programs need, and the provider's key."""
+    environment = {name: given[name] for name in _PASSED_ON if given.get(name)}
+    path = environment.get("PATH") or os.defpath
+    environment["PATH"] = f"{program.tools}{os.pathsep}{path}" if program.tools else path
+    environment["CODEX_HOME"] = str(account.home)
+    if account.key:
+        environment[KEY_VARIABLE] = account.key
+    for name in ("NO_PROXY", "no_proxy"):
+        others = environment.get(name)
+        environment[name] = f"{others},127.0.0.1,localhost" if others else "127.0.0.1,localhost"
+    return environment
+
+
+def catalog_path(account: Account, version: Version) -> Path:
+    """Where the description of our models for this version of Codex is kept."""
+    key = json.dumps([version, account.slugs, account.label])
+    return account.home / f"models-{sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def catalog(models: object, account: Account) -> str | None:
+    """That description, as JSON, from what `codex debug models` prints; None when it lacks the template."""
+    entries = models.get("models") if isinstance(models, dict) else None
+    template = next((e for e in entries or () if e.get("slug") == TEMPLATE_MODEL), None)
+    if template is None:
+        return None
+    ours = [_entry(template, slug, account) for slug in account.slugs]
+    return json.dumps({"models": ours}, ensure_ascii=False)
+
+
+def _entry(template: Mapping[str, object], slug: str, account: Account) -> dict[str, object]:
+    name = account.label if account.scripted else slug
+    about = (
+        "Built in, for demonstrations and tests; no network." if account.scripted else f"{slug}, as named."
+    )
+    return {**template, "slug": slug, "display_name": name, "description": about, "upgrade": None}
+
+
+def _provider(account: Account) -> str:
+    values: dict[str, Value] = {
+        "name": account.label,
+        "base_url": account.base_url or "",
+        "wire_api": "responses",
+        **({"env_key": KEY_VARIABLE} if account.key else {}),
+        **({"request_max_retries": 1, "stream_max_retries": 1} if account.scripted else {}),
+    }
+    return inline_table(values)
+
+
+def _environment_policy(config: BackendConfig, scratch: Path) -> str:
+    """Commands get PATH, HOME and the like, and no key. In the sandbox /tmp is not theirs to write."""
+    own_tmp: dict[str, Value] = (
+        {"set": {"TMPDIR": str(scratch)}} if config.sandbox == "workspace-write" else {}
+    )
+    return inline_table({"inherit": "core", **own_tmp})

@@ -1,0 +1,326 @@
+"""Notifications of one Codex turn as events. Pure: the caller brings the clock.
+
+Promises: an item that was started is ended before the turn, the turn ends once, no kind of item vanishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from backends.codex.failures import turn_error
+from backends.codex.items import CODEX, file_change_view, outcome, tool_view
+from backends.codex.notices import notice_of
+from backends.codex.standing import DiffCard, PlanCard
+from backends.codex.texts import OpenReasoning, OpenText, fragments_text, input_text, phase_of
+from backends.codex.tools import OpenTool
+from process_agent.core.content import ErrorInfo, TextResult
+from process_agent.core.events import (
+    BackendEvent,
+    EndReason,
+    FileShown,
+    ToolEnded,
+    ToolRef,
+    ToolStarted,
+    TurnEnded,
+    UsageUpdated,
+    Working,
+)
+from process_agent.core.ids import ItemId, TurnId
+from process_agent.core.usage import ContextWindow, Usage
+
+type Params = Mapping[str, Any]
+type Item = Mapping[str, Any]
+type Events = list[BackendEvent]
+
+MAX_NOTICES: Final = 100
+"""Notices of one turn; more are dropped."""
+
+MAX_IMAGE: Final = 1024 * 1024
+"""Characters of a base64 image that is shown."""
+
+_TEXT_KINDS: Final = frozenset({"agentMessage", "plan", "hookPrompt", "userMessage"})
+
+
+class TurnMapper:
+    """The state of one turn. `folder` is the working folder, for relative paths."""
+
+    def __init__(self, turn_id: TurnId, folder: str) -> None:
+        self._turn_id = turn_id
+        self._folder = folder
+        self._open: dict[str, OpenText | OpenReasoning | OpenTool] = {}
+        self._closed: set[str] = set()
+        self._ours: list[str] = []
+        self._user_messages = 0
+        self._notices = 0
+        self._usage = Usage()
+        self._status: Working | None = None
+        self._diff = DiffCard(turn_id)
+        self._plan = PlanCard(turn_id)
+        self.ended = False
+
+    def said_by_us(self, text: str) -> None:
+        """The text of an input we sent: its echo as a `userMessage` item is not shown again."""
+        self._ours.append(text)
+
+    def map(self, method: str, params: Params, now: float) -> Events:
+        """The events of one notification; `now` in seconds of any steady clock."""
+        if self.ended:
+            return []
+        handler = _HANDLERS.get(method)
+        if handler is not None:
+            return [*self._diff.due(now), *handler(self, params, now)]
+        notice = notice_of(method, params)
+        return self._diff.due(now) if notice is None else self.notice(*notice)
+
+    def notice(self, tool: str, text: str) -> Events:
+        """Something to be seen that is no item, as a finished tool call."""
+        self._notices += 1
+        if self._notices > MAX_NOTICES:
+            return []
+        ref = self._own_ref(f"notice-{self._notices}", tool)
+        return [ToolStarted(ref, {"message": text}), ToolEnded(ref, TextResult(text))]
+
+    def tool(self, item_id: str) -> OpenTool | None:
+        """A tool call that runs."""
+        found = self._open.get(item_id)
+        return found if isinstance(found, OpenTool) else None
+
+    def tool_of_server(self, server: str) -> OpenTool | None:
+        """The running call of an MCP server, when there is only one."""
+        found = [t for t in self._open.values() if isinstance(t, OpenTool) and t.ref.toolkit == server]
+        return found[0] if len(found) == 1 else None
+
+    def open_own_tool(self, name: str, tool: str, arguments: dict[str, Any]) -> tuple[OpenTool, Events]:
+        """A tool call of ours, for a question of Codex that belongs to no item."""
+        opened = OpenTool(self._own_ref(name, tool), arguments)
+        self._open[opened.ref.item_id] = opened
+        return opened, opened.start()
+
+    def close_own_tool(self, item_id: str, accepted: bool) -> Events:
+        """The end of a tool call made by `open_own_tool`."""
+        opened = self.tool(item_id)
+        if opened is None:
+            return []
+        del self._open[item_id]
+        if accepted:
+            return [ToolEnded(opened.ref, TextResult("Accepted."))]
+        return [ToolEnded(opened.ref, error=ErrorInfo("Declined.", "declined"))]
+
+    def working(self, text: str, pending: ItemId | None = None) -> Events:
+        """The status line, when it changes."""
+        status = Working(text, pending_item_id=pending)
+        if status == self._status:
+            return []
+        self._status = status
+        return [status]
+
+    def finish(self, reason: EndReason, error: ErrorInfo | None = None) -> Events:
+        """Close what is open and end the turn; nothing when it has ended."""
+        if self.ended:
+            return []
+        events: Events = []
+        for opened in self._open.values():
+            events += opened.abandon(reason) if isinstance(opened, OpenTool) else opened.close()
+        self._open.clear()
+        events += self._diff.finish()
+        events += self._plan.finish()
+        self.ended = True
+        return [*events, TurnEnded(reason, error)]
+
+    # --- Items -----------------------------------------------------------------------------------
+
+    def _item_started(self, params: Params, _: float) -> Events:
+        item = _item(params)
+        item_id, kind = _id(item), item.get("type")
+        if kind == "userMessage":
+            self._user_messages += 1
+            return self._cut_texts() if self._user_messages > 1 else []
+        if kind in _TEXT_KINDS:
+            return [*self.working("Responding"), *self._text(item_id, item).start()]
+        if kind == "reasoning":
+            return [*self.working("Thinking"), *self._reasoning(item_id).start()]
+        view = tool_view(item, self._folder)
+        ref = ToolRef(ItemId(item_id), view.toolkit, view.tool, CODEX, item_id)
+        opened = OpenTool(ref, view.arguments)
+        self._open[item_id] = opened
+        return [*opened.start(), *self.working(view.working)]
+
+    def _item_completed(self, params: Params, now: float) -> Events:
+        item = _item(params)
+        item_id, kind = _id(item), item.get("type")
+        if kind == "userMessage" and self._is_ours(item):
+            return []
+        events: Events = []
+        if item_id not in self._open:
+            if item_id in self._closed:
+                return []  # it was cut off: a command that went on in the background, for one
+            if kind == "userMessage":
+                events = self._text(item_id, {"phase": "commentary"}).start()
+            else:
+                events = self._item_started(params, now)
+        opened = self._open.pop(item_id)
+        self._closed.add(item_id)
+        if isinstance(opened, OpenText):
+            return [*events, *opened.complete(_full_text(item))]
+        if isinstance(opened, OpenReasoning):
+            return [*events, *opened.complete(item)]
+        events += self._grown(opened, item)
+        events += opened.end(*outcome(item, self._folder))
+        return [*events, *_image(item), *self.working("Thinking")]
+
+    def _grown(self, opened: OpenTool, item: Item) -> Events:
+        """Arguments that are only known at the end: a search that had no query yet, a patch that grew."""
+        view = tool_view(item, self._folder)
+        return opened.change(view.arguments)
+
+    def _text(self, item_id: str, item: Item) -> OpenText:
+        phase = phase_of(item) if item.get("type") == "agentMessage" else "commentary"
+        opened = self._open[item_id] = OpenText(ItemId(item_id), phase)
+        return opened
+
+    def _reasoning(self, item_id: str) -> OpenReasoning:
+        opened = self._open[item_id] = OpenReasoning(ItemId(item_id))
+        return opened
+
+    def _is_ours(self, item: Item) -> bool:
+        text = input_text(item.get("content"))
+        if text in self._ours:
+            self._ours.remove(text)
+            return True
+        return False
+
+    def _cut_texts(self) -> Events:
+        """A steer cuts the model's stream: what it was writing gets no end of its own (page section 5)."""
+        events: Events = []
+        for item_id, opened in list(self._open.items()):
+            if not isinstance(opened, OpenTool):
+                events += opened.close()
+                del self._open[item_id]
+                self._closed.add(item_id)
+        return [*events, *self.working("Thinking")]
+
+    # --- Deltas ----------------------------------------------------------------------------------
+
+    def _text_delta(self, params: Params, _: float) -> Events:
+        opened = self._open.get(str(params.get("itemId")))
+        return opened.delta(str(params.get("delta", ""))) if isinstance(opened, OpenText) else []
+
+    def _summary_delta(self, params: Params, _: float) -> Events:
+        return self._reasoning_delta("summary", params.get("summaryIndex"), params)
+
+    def _raw_delta(self, params: Params, _: float) -> Events:
+        return self._reasoning_delta("content", params.get("contentIndex"), params)
+
+    def _reasoning_delta(self, kind: str, index: object, params: Params) -> Events:
+        opened = self._open.get(str(params.get("itemId")))
+        if not isinstance(opened, OpenReasoning):
+            return []
+        return opened.delta(kind, index if isinstance(index, int) else 0, str(params.get("delta", "")))
+
+    def _output(self, params: Params, _: float) -> Events:
+        opened = self.tool(str(params.get("itemId")))
+        return opened.log(str(params.get("delta", ""))) if opened else []
+
+    def _progress(self, params: Params, _: float) -> Events:
+        opened = self.tool(str(params.get("itemId")))
+        return opened.log(f"{params.get('message', '')}\n") if opened else []
+
+    def _typed(self, params: Params, _: float) -> Events:
+        opened = self.tool(str(params.get("itemId")))
+        return opened.log(f"> {params.get('stdin', '')}") if opened else []
+
+    def _patch(self, params: Params, _: float) -> Events:
+        opened = self.tool(str(params.get("itemId")))
+        return (
+            opened.change(file_change_view(params.get("changes"), self._folder).arguments) if opened else []
+        )
+
+    # --- The turn --------------------------------------------------------------------------------
+
+    def _turn_started(self, _: Params, __: float) -> Events:
+        return self.working("Thinking")
+
+    def _diff_updated(self, params: Params, now: float) -> Events:
+        return self._diff.update(str(params.get("diff", "")), now)
+
+    def _plan_updated(self, params: Params, _: float) -> Events:
+        return self._plan.update(params.get("explanation"), params.get("plan"))
+
+    def _token_usage(self, params: Params, _: float) -> Events:
+        usage = params.get("tokenUsage")
+        usage = usage if isinstance(usage, dict) else {}
+        last = usage.get("last")
+        if not isinstance(last, dict):
+            return []
+        self._usage += Usage(
+            input=_count(last, "inputTokens"),
+            cached=_count(last, "cachedInputTokens"),
+            output=_count(last, "outputTokens"),
+            reasoning=_count(last, "reasoningOutputTokens"),
+        )
+        window = usage.get("modelContextWindow")
+        context = ContextWindow(_count(last, "totalTokens"), window if isinstance(window, int) else None)
+        return [UsageUpdated(self._usage, context)]
+
+    def _turn_completed(self, params: Params, _: float) -> Events:
+        turn = params.get("turn")
+        turn = turn if isinstance(turn, dict) else {}
+        if turn.get("status") == "completed":
+            return self.finish(EndReason.COMPLETED)
+        if turn.get("status") == "interrupted":
+            return self.finish(EndReason.INTERRUPTED)
+        return self.finish(EndReason.FAILED, turn_error(turn.get("error")))
+
+    def _own_ref(self, name: str, tool: str) -> ToolRef:
+        item_id = f"{self._turn_id}:codex-{name}"
+        return ToolRef(ItemId(item_id), CODEX, tool, CODEX, item_id)
+
+
+def _item(params: Params) -> Item:
+    item = params.get("item")
+    return item if isinstance(item, dict) else {}
+
+
+def _id(item: Item) -> str:
+    return str(item.get("id") or f"codex-{item.get('type')}")
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    value = counts.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _full_text(item: Item) -> str:
+    if item.get("type") == "hookPrompt":
+        return fragments_text(item)
+    return (
+        input_text(item.get("content")) if item.get("type") == "userMessage" else str(item.get("text") or "")
+    )
+
+
+def _image(item: Item) -> Events:
+    data = item.get("result")
+    if item.get("type") != "imageGeneration" or not isinstance(data, str) or not 0 < len(data) <= MAX_IMAGE:
+        return []
+    return [FileShown(ItemId(f"{_id(item)}:image"), f"data:image/png;base64,{data}")]
+
+
+_HANDLERS: Final[Mapping[str, Callable[[TurnMapper, Params, float], Events]]] = {
+    "item/started": TurnMapper._item_started,
+    "item/completed": TurnMapper._item_completed,
+    "item/agentMessage/delta": TurnMapper._text_delta,
+    "item/plan/delta": TurnMapper._text_delta,
+    "item/reasoning/summaryTextDelta": TurnMapper._summary_delta,
+    "item/reasoning/textDelta": TurnMapper._raw_delta,
+    "item/commandExecution/outputDelta": TurnMapper._output,
+    "item/fileChange/outputDelta": TurnMapper._output,
+    "item/commandExecution/terminalInteraction": TurnMapper._typed,
+    "item/mcpToolCall/progress": TurnMapper._progress,
+    "item/fileChange/patchUpdated": TurnMapper._patch,
+    "turn/started": TurnMapper._turn_started,
+    "turn/diff/updated": TurnMapper._diff_updated,
+    "turn/plan/updated": TurnMapper._plan_updated,
+    "turn/completed": TurnMapper._turn_completed,
+    "thread/tokenUsage/updated": TurnMapper._token_usage,
+}

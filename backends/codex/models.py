@@ -1,0 +1,50 @@
+"""Models on offer, from what the operator named or from what Codex lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backends.codex.account import Account
+from process_agent.core.backend import BackendConfig
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+
+
+def provider_models(
+    backend: str, config: BackendConfig, account: Account, listed: Sequence[dict[str, Any]]
+) -> tuple[ProviderModels, ...]:
+    """One provider with its models; `listed` is the answer to `model/list`."""
+    default = default_choice(backend, config, account, listed).model
+    by_name = {str(model.get("model") or model.get("id")): model for model in listed}
+    pinned = [choice.model for choice in config.models if choice.model]
+    names = pinned or [name for name, model in by_name.items() if not model.get("hidden")]
+    models = tuple(_info(name, by_name.get(name, {}), account, name == default) for name in names)
+    friendly = account.label if account.scripted else "Codex"
+    return (ProviderModels(provider_name(account), friendly, backend, default, models),)
+
+
+def default_choice(
+    backend: str, config: BackendConfig, account: Account | None, listed: Sequence[dict[str, Any]]
+) -> ModelChoice:
+    """The first named model, that of the account, or the one Codex marks as default."""
+    provider = provider_name(account) if account else None
+    pinned = next((choice.model for choice in config.models if choice.model), None)
+    marked = next((model for model in listed if model.get("isDefault")), None)
+    own = account.model if account else None
+    name = pinned or own or (str(marked.get("model") or marked.get("id")) if marked else None)
+    return ModelChoice(backend, provider, name)
+
+
+def provider_name(account: Account) -> str:
+    """The provider in model specs."""
+    return account.provider if account.scripted and account.provider else "openai"
+
+
+def _info(name: str, listed: dict[str, Any], account: Account, active: bool) -> ModelInfo:
+    friendly = account.label if account.scripted else listed.get("displayName")
+    return ModelInfo(
+        name=name,
+        friendly_name=str(friendly) if friendly else None,
+        description=str(listed["description"]) if listed.get("description") else None,
+        active=active,
+    )

@@ -1,0 +1,79 @@
+"""File changes as unified diffs, the form every client draws."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+
+def patch_text(changes: object, folder: str) -> str:
+    """One unified diff of all changes (schema `FileUpdateChange`), paths relative to `folder` where below it.
+
+    An added or deleted file carries its content in `diff`, an updated one its hunks.
+    """
+    return "".join(_one(change, folder) for change in _dicts(changes))
+
+
+def change_list(changes: object, folder: str) -> list[dict[str, Any]]:
+    """The changes one by one: `path`, `kind` (add, delete, update, move), `move_path` and `diff`."""
+    return [
+        {
+            "path": str(change.get("path", "")),
+            "kind": _kind(change),
+            **({"move_path": target} if (target := _target(change)) else {}),
+            "diff": _one(change, folder),
+        }
+        for change in _dicts(changes)
+    ]
+
+
+def changed_files(changes: object, folder: str) -> list[str]:
+    """Paths that change, for a line like "Changed a.txt, b.txt"."""
+    return [_relative(str(change.get("path", "")), folder) for change in _dicts(changes)]
+
+
+def _one(change: dict[str, Any], folder: str) -> str:
+    kind, body = _kind(change), str(change.get("diff", ""))
+    old = _relative(str(change.get("path", "")), folder)
+    new = _relative(_target(change) or str(change.get("path", "")), folder)
+    head = f"diff --git a/{old} b/{new}\n"
+    if kind == "add":
+        return f"{head}new file mode 100644\n--- /dev/null\n+++ b/{new}\n{_whole(body, '+')}"
+    if kind == "delete":
+        return f"{head}deleted file mode 100644\n--- a/{old}\n+++ /dev/null\n{_whole(body, '-')}"
+    rename = f"rename from {old}\nrename to {new}\n" if old != new else ""
+    if not body:
+        return head + rename
+    return f"{head}{rename}--- a/{old}\n+++ b/{new}\n{body}" + ("" if body.endswith("\n") else "\n")
+
+
+def _whole(content: str, sign: str) -> str:
+    if not content:
+        return ""
+    lines = content.split("\n")
+    ended = lines[-1] == ""
+    lines = lines[:-1] if ended else lines
+    span = f"-0,0 +1,{len(lines)}" if sign == "+" else f"-1,{len(lines)} +0,0"
+    text = f"@@ {span} @@\n" + "".join(f"{sign}{line}\n" for line in lines)
+    return text if ended else text + "\\ No newline at end of file\n"
+
+
+def _kind(change: dict[str, Any]) -> str:
+    kind = change.get("kind")
+    name = str(kind.get("type", "update")) if isinstance(kind, dict) else str(kind or "update")
+    return "move" if name == "update" and _target(change) else name
+
+
+def _target(change: dict[str, Any]) -> str | None:
+    kind = change.get("kind")
+    target = kind.get("move_path") if isinstance(kind, dict) else None
+    return target if isinstance(target, str) and target else None
+
+
+def _relative(path: str, folder: str) -> str:
+    pure = PurePath(path)
+    return pure.relative_to(folder).as_posix() if pure.is_relative_to(folder) else pure.as_posix().lstrip("/")
+
+
+def _dicts(changes: object) -> list[dict[str, Any]]:
+    return [change for change in changes if isinstance(change, dict)] if isinstance(changes, list) else []

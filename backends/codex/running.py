@@ -1,0 +1,206 @@
+"""One turn under way: what Codex says becomes events, what it asks waits for a decision."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from backends.codex.app_server import AppServer, Lost
+from backends.codex.approvals import Question, Refused, Settled, read_request
+from backends.codex.mapping import TurnMapper
+from backends.codex.notices import NOTICE
+from backends.codex.tools import OpenTool
+from process_agent.core.backend import ApprovalMode, Decision
+from process_agent.core.content import ErrorInfo
+from process_agent.core.events import ApprovalRequested, BackendEvent, EndReason
+from process_agent.core.ids import ItemId, TurnId
+from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request, RequestId
+
+logger = logging.getLogger(__name__)
+
+MAX_QUEUED: Final = 10_000
+"""Messages that wait for a slow reader; above it deltas are dropped, which completed items make good."""
+
+type Events = list[BackendEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """`decide` was called: the item goes on."""
+
+    item_id: ItemId
+    own: bool
+    accepted: bool
+
+
+class GivenUp:
+    """Codex did not end an interrupted turn in time."""
+
+
+type Heard = Notification | Request | Lost | Decided | GivenUp
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    request: RequestId
+    question: Question
+    own: bool
+
+
+class RunningTurn:
+    """State of one turn from its start to its `TurnEnded`."""
+
+    def __init__(self, turn_id: TurnId, folder: str, approvals: ApprovalMode) -> None:
+        self.mapper = TurnMapper(turn_id, folder)
+        self.server: AppServer | None = None
+        self.codex_thread: str | None = None
+        self.codex_turn: str | None = None
+        self.begun = asyncio.Event()
+        """Set when Codex has accepted the turn, or never will."""
+        self.over = asyncio.Event()
+        self.interrupted = False
+        self._approvals = approvals
+        self._heard: deque[Heard] = deque()
+        self._more = asyncio.Event()
+        self._pending: dict[ItemId, _Pending] = {}
+
+    def accepted(self, server: AppServer, codex_thread: str, codex_turn: str) -> None:
+        """Codex runs the turn under this id."""
+        self.server, self.codex_thread, self.codex_turn = server, codex_thread, codex_turn
+        self.begun.set()
+
+    def hear(self, message: Heard) -> None:
+        """Something happened; never blocks."""
+        crowded = len(self._heard) >= MAX_QUEUED
+        if crowded and isinstance(message, Notification) and message.method.lower().endswith("delta"):
+            return
+        self._heard.append(message)
+        self._more.set()
+
+    async def events(self) -> AsyncIterator[BackendEvent]:
+        """Everything up to and with `TurnEnded`."""
+        if not self.mapper.ended:
+            for event in self.mapper.working("Thinking"):
+                yield event
+        while not self.mapper.ended:
+            await self._more.wait()
+            self._more.clear()
+            while self._heard and not self.mapper.ended:
+                for event in self._take(self._heard.popleft()):
+                    yield event
+        self.over.set()
+
+    def decide(self, item_id: ItemId, decision: Decision) -> bool:
+        """Answer what waits under this id. False when nothing does."""
+        pending = self._pending.pop(item_id, None)
+        if pending is None or self.server is None or self.mapper.ended:
+            return False
+        if not self.server.answer(pending.request, pending.question.answer(decision)):
+            return False
+        self.hear(Decided(item_id, pending.own, decision is Decision.ACCEPT))
+        return True
+
+    def _take(self, message: Heard) -> Events:
+        match message:
+            case Notification():
+                return self._notified(message)
+            case Request():
+                return self._asked(message)
+            case Decided(item_id, own, accepted):
+                return self._decided(item_id, own, accepted)
+            case GivenUp():
+                return self.mapper.finish(EndReason.INTERRUPTED)
+            case Lost():
+                reason = EndReason.INTERRUPTED if self.interrupted else EndReason.LOST
+                text = "Codex stopped working during this turn. It is started again with the next one."
+                return self.mapper.finish(reason, None if self.interrupted else ErrorInfo(text, "codex_lost"))
+
+    def _notified(self, notification: Notification) -> Events:
+        params = notification.params
+        turn = params.get("turn")
+        turn_id = params.get("turnId") or (turn.get("id") if isinstance(turn, dict) else None)
+        if turn_id is not None and turn_id != self.codex_turn:
+            return []  # the rest of an earlier turn, a command that went on in the background
+        if notification.method == "serverRequest/resolved":
+            return self._resolved(params.get("requestId"))
+        return self.mapper.map(notification.method, params, time.monotonic())
+
+    # --- Approvals -------------------------------------------------------------------------------
+
+    def _asked(self, request: Request) -> Events:
+        if self.server is None:
+            return []
+        if request.params.get("turnId", self.codex_turn) != self.codex_turn:
+            self.server.refuse(request.id, METHOD_NOT_FOUND, "that turn is over")
+            return []
+        reading = read_request(request)
+        match reading:
+            case Settled(result, notice):
+                self.server.answer(request.id, result)
+                return self.mapper.notice(NOTICE, notice)
+            case Refused(code, message):
+                self.server.refuse(request.id, code, message)
+                return self.mapper.notice(
+                    NOTICE, f"Codex asked for {request.method}, which is not supported."
+                )
+            case Question():
+                return self._question(request, reading)
+
+    def _question(self, request: Request, question: Question) -> Events:
+        if self.server is None:
+            return []
+        if self._approvals != "ask":
+            accepted = self._approvals == "auto"
+            decision = Decision.ACCEPT if accepted else Decision.DECLINE
+            self.server.answer(request.id, question.answer(decision))
+            return self._settled_by_rule(request, question, accepted)
+        opened, events = self._subject(request, question)
+        item_id = opened.ref.item_id
+        own = bool(events)
+        self._pending[item_id] = _Pending(request.id, question, own)
+        arguments = {**opened.arguments, **question.arguments}
+        asked = ApprovalRequested(opened.ref, arguments, question.reason)
+        return [*events, asked, *self.mapper.working("Waiting for approval", item_id)]
+
+    def _settled_by_rule(self, request: Request, question: Question, accepted: bool) -> Events:
+        opened, events = self._subject(request, question)
+        said = "Accepted" if accepted else "Declined"
+        log = opened.log(f"{said} by --approvals {self._approvals}.\n")
+        return [*events, *log, *(self.mapper.close_own_tool(opened.ref.item_id, accepted) if events else [])]
+
+    def _subject(self, request: Request, question: Question) -> tuple[OpenTool, Events]:
+        """The tool call a question is about; one of our own, started here, when there is none."""
+        opened = None
+        if question.server is not None:
+            opened = self.mapper.tool_of_server(question.server)
+        elif question.item_id is not None and question.part is None:
+            opened = self.mapper.tool(question.item_id)
+        if opened is not None and opened.ref.item_id not in self._pending:
+            return opened, []
+        return self.mapper.open_own_tool(f"approval-{request.id}", question.tool, question.arguments)
+
+    def _decided(self, item_id: ItemId, own: bool, accepted: bool) -> Events:
+        closing = self.mapper.close_own_tool(item_id, accepted) if own else []
+        return [*closing, *self._after_question()]
+
+    def _resolved(self, request_id: object) -> Events:
+        """Codex needs no answer any more: it got ours, or the turn went on without it."""
+        if self.server is not None and isinstance(request_id, int | str):
+            self.server.withdraw(request_id)
+        found = [item for item, pending in self._pending.items() if pending.request == request_id]
+        events: Events = []
+        for item_id in found:
+            if self._pending.pop(item_id).own:
+                events += self.mapper.close_own_tool(item_id, accepted=False)
+        return [*events, *self._after_question()] if found else []
+
+    def _after_question(self) -> Events:
+        waiting = next(iter(self._pending), None)
+        if waiting is not None:
+            return self.mapper.working("Waiting for approval", waiting)
+        return self.mapper.working("Thinking")

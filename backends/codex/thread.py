@@ -1,0 +1,250 @@
+"""A thread of the room behind Codex: an ephemeral Codex thread, made when needed and made again when lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, Protocol
+
+from backends.codex import client
+from backends.codex.app_server import AppServer, Lost, Message
+from backends.codex.failures import refused
+from backends.codex.history import input_items, responses_items
+from backends.codex.memory import Memory
+from backends.codex.notices import notice_of
+from backends.codex.running import GivenUp, RunningTurn
+from backends.codex.texts import input_text
+from process_agent.core.backend import ApprovalMode, Decision, HistoryItem, TurnInput, UserMessage
+from process_agent.core.content import ContentPart
+from process_agent.core.events import BackendEvent, EndReason
+from process_agent.core.ids import ItemId
+from process_agent.core.models import ModelChoice
+from process_agent.errors import ProcessError, RemoteError, TimeLimitError, TurnRefusedError
+from process_agent.io.tasks import Tasks
+from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request
+
+logger = logging.getLogger(__name__)
+
+START_PATIENCE: Final = 10.0
+"""Seconds a steer waits for its turn to be accepted."""
+
+INTERRUPT_PATIENCE: Final = 5.0
+"""Seconds Codex has to end an interrupted turn; then it is ended without it."""
+
+MAX_EARLY: Final = 20
+"""Notices that arrive between turns and are kept for the next one."""
+
+_REPEATS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Host(Protocol):
+    """What a thread needs of the backend."""
+
+    @property
+    def folder(self) -> str:
+        """The working folder."""
+        ...
+
+    @property
+    def approvals(self) -> ApprovalMode:
+        """Who answers Codex's questions."""
+        ...
+
+    async def server(self) -> AppServer:
+        """The app-server, started again if it is gone. Raises `BackendError`."""
+        ...
+
+    def default_model(self) -> ModelChoice:
+        """The model of a thread that never chose one."""
+        ...
+
+    def thread_settings(self, model: str | None) -> dict[str, Any]:
+        """Parameters of `thread/start`."""
+        ...
+
+
+class CodexThread:
+    """Implements the port `BackendThread`."""
+
+    def __init__(self, host: Host, history: Sequence[HistoryItem]) -> None:
+        self._host = host
+        self._memory = Memory(history)
+        self._server: AppServer | None = None
+        self._codex_thread: str | None = None
+        self._turn: RunningTurn | None = None
+        self._early: list[Notification] = []
+        self._warned: set[str] = set()
+        self._tasks = Tasks("codex thread")
+
+    async def run(self, turn: TurnInput) -> AsyncIterator[BackendEvent]:
+        """Run a turn; see the port."""
+        running = RunningTurn(turn.turn_id, self._host.folder, self._host.approvals)
+        self._turn = running
+        try:
+            for event in await self._begin(running, turn):
+                yield event
+            async for event in running.events():
+                self._memory.observe(event)
+                yield event
+        finally:
+            self._turn = None
+            running.begun.set()
+            if not running.over.is_set() and running.codex_turn is not None:
+                self._stop_in_background(running)
+
+    async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
+        """Give the running turn more input; see the port."""
+        running = self._turn
+        if running is None:
+            raise TurnRefusedError("No turn is running.", code="turn_not_in_progress")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_PATIENCE):
+                await running.begun.wait()
+        server, thread, codex_turn = running.server, running.codex_thread, running.codex_turn
+        over = running.mapper.ended or running.interrupted
+        if server is None or thread is None or codex_turn is None or over:
+            raise TurnRefusedError("The turn takes no more input.", code="turn_not_in_progress")
+        items = input_items(content)
+        running.mapper.said_by_us(input_text(items))
+        try:
+            await client.steer_turn(server, thread, codex_turn, items)
+        except ProcessError as error:
+            info = refused(error, "codex_turn_steer_failed")
+            raise TurnRefusedError(info.message, code=info.code) from error
+        self._memory.said(UserMessage(content, sender_name))
+
+    async def interrupt(self) -> None:
+        """Stop the running turn; see the port."""
+        running = self._turn
+        if running is not None and not running.interrupted:
+            self._stop_in_background(running)
+
+    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+        """Answer an approval; see the port."""
+        return self._turn is not None and self._turn.decide(item_id, decision)
+
+    async def close(self) -> None:
+        """Stop what runs and let Codex forget the thread. Idempotent."""
+        running, server, thread = self._turn, self._server, self._codex_thread
+        self._server = self._codex_thread = None
+        if running is not None and running.codex_turn is not None and not running.over.is_set():
+            await self._stop(running)
+        if server is not None and thread is not None and server.alive:
+            with contextlib.suppress(ProcessError):
+                await client.unsubscribe(server, thread)
+            server.detach(thread)
+        await self._tasks.close()
+
+    # --- Beginning -------------------------------------------------------------------------------
+
+    async def _begin(self, running: RunningTurn, turn: TurnInput) -> list[BackendEvent]:
+        """Have Codex accept the turn. Returns the end of the turn when it does not."""
+        items = input_items(turn.content)
+        running.mapper.said_by_us(input_text(items))
+        model = turn.model.model or self._host.default_model().model
+        server: AppServer | None = None
+        try:
+            server, thread = await self._connected(model)
+            self._memory.said(UserMessage(turn.content, turn.sender_name))
+            if running.interrupted:
+                return running.mapper.finish(EndReason.INTERRUPTED)
+            for notification in self._early:
+                running.hear(notification)
+            self._early.clear()
+            codex_turn = await client.start_turn(server, thread, items, model)
+        except ProcessError as error:
+            lost = server is not None and not server.alive
+            reason = EndReason.LOST if lost else EndReason.FAILED
+            return running.mapper.finish(reason, refused(error, "codex_turn_start_failed"))
+        running.accepted(server, thread, codex_turn)
+        return []
+
+    async def _connected(self, model: str | None) -> tuple[AppServer, str]:
+        """A Codex thread that knows the history; tried again once when Codex dies meanwhile."""
+        for attempt in (1, 2):
+            server = await self._host.server()
+            if server is self._server and self._codex_thread is not None:
+                return server, self._codex_thread
+            try:
+                return server, await self._new_codex_thread(server, model)
+            except ProcessError:
+                if attempt == 2 or server.alive:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
+
+    async def _new_codex_thread(self, server: AppServer, model: str | None) -> str:
+        thread = await client.start_thread(server, self._host.thread_settings(model))
+        history = responses_items(self._memory.items())
+        if history:
+            await client.inject_items(server, thread, history)
+        self._server, self._codex_thread = server, thread
+        server.attach(thread, self._receive)
+        return thread
+
+    def _receive(self, message: Message) -> None:
+        running = self._turn
+        if isinstance(message, Notification) and self._seen_before(message):
+            return
+        if isinstance(message, Lost):
+            self._server = self._codex_thread = None
+        if running is not None:
+            running.hear(message)
+        elif isinstance(message, Request) and self._server is not None:
+            self._server.refuse(message.id, METHOD_NOT_FOUND, "no turn is running")
+        elif isinstance(message, Notification) and len(self._early) < MAX_EARLY and _is_notice(message):
+            self._early.append(message)
+
+    def _seen_before(self, notification: Notification) -> bool:
+        """Some warnings come with every turn; once in a thread is enough."""
+        if notification.method not in ("warning", "deprecationNotice", "configWarning"):
+            return False
+        text = str(notification.params)
+        if text in self._warned or len(self._warned) >= 1_000:
+            return True
+        self._warned.add(text)
+        return False
+
+    # --- Stopping --------------------------------------------------------------------------------
+
+    def _stop_in_background(self, running: RunningTurn) -> None:
+        running.interrupted = True
+        self._tasks.start(self._stop(running), "interrupt")
+
+    async def _stop(self, running: RunningTurn) -> None:
+        """Interrupt, kill what its commands left running, and give up on Codex when it does not react."""
+        running.interrupted = True
+        await running.begun.wait()
+        server, thread, codex_turn = running.server, running.codex_thread, running.codex_turn
+        if server is None or thread is None or codex_turn is None:
+            return
+        try:
+            async with asyncio.timeout(INTERRUPT_PATIENCE):
+                await self._interrupt(running, server, thread, codex_turn)
+                with contextlib.suppress(ProcessError):
+                    await client.clean_terminals(server, thread)
+                await running.over.wait()
+        except TimeoutError:
+            logger.warning("Codex did not end an interrupted turn; its thread is made anew")
+            if self._codex_thread == thread:
+                server.detach(thread)
+                self._server = self._codex_thread = None
+            running.hear(GivenUp())
+
+    async def _interrupt(self, running: RunningTurn, server: AppServer, thread: str, turn: str) -> None:
+        """Right after `turn/start` Codex may not know the turn yet, so a refusal is tried again."""
+        for pause in _REPEATS:
+            try:
+                await client.interrupt_turn(server, thread, turn)
+                return
+            except RemoteError:
+                if running.over.is_set():
+                    return
+                await asyncio.sleep(pause)
+            except TimeLimitError:
+                return
+
+
+def _is_notice(notification: Notification) -> bool:
+    return notice_of(notification.method, notification.params) is not None

@@ -1,0 +1,289 @@
+/** Puts room, agent and views together: what the user does goes out, what is heard goes into the store. */
+
+import { readAddress, showAddress } from "./address.js";
+import { agentToChoose, currentAgent, nextInput, stoppable, wish } from "./model/select.js";
+import { PREFIX } from "./model/thread.js";
+import { AgentClient } from "./protocol/agent.js";
+import { Room } from "./room/room.js";
+import { openSession, signedIn, takeCode } from "./room/session.js";
+import { Store } from "./store.js";
+import { Shell } from "./view/shell.js";
+import { newId } from "./wire/ids.js";
+
+/**
+ * @typedef {import("./wire/frames.js").Body} Body
+ * @typedef {import("./model/types.js").Choice} Choice
+ * @typedef {import("./model/types.js").ContentPart} ContentPart
+ * @typedef {import("./model/types.js").Pending} Pending
+ * @typedef {import("./room/room.js").RoomEvent} RoomEvent
+ */
+
+/**
+ * What views can ask for.
+ * @typedef {object} Actions
+ * @property {() => void} newThread
+ * @property {(path: string) => void} openThread
+ * @property {(path: string, name: string) => void} rename
+ * @property {(path: string) => void} remove
+ * @property {(text: string, queue: boolean) => void} send
+ * @property {(text: string) => void} suggest
+ * @property {(entry: Pending) => void} resend
+ * @property {(entry: Pending) => void} drop
+ * @property {() => void} stop
+ * @property {(turnId: string, itemId: string, accepted: boolean) => void} decide
+ * @property {(choice: Choice) => void} pickModel
+ * @property {(name: string) => void} chooseAgent
+ * @property {() => void} retryNow
+ * @property {(id: string) => void} dismiss
+ */
+
+/** Time for the agent to start a thread (agent protocol, section 10). */
+const START_MS = 30_000;
+const NOTICE_MS = 8_000;
+/** Rejections after which a steer is worth sending as a turn of its own. */
+const TOO_LATE = new Set(["turn_not_in_progress", "turn_ended"]);
+
+/** @implements {Actions} */
+export class App {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.shell = new Shell(root, this);
+    this.store = new Store((state, before) => this.shell.render(state, before));
+    /** @type {Room | null} */
+    this.room = null;
+    /** @type {AgentClient | null} */
+    this.agent = null;
+    window.addEventListener("popstate", () => this.#addressChanged());
+  }
+
+  async start() {
+    const address = readAddress();
+    this.store.dispatch({ type: "address", agent: address.agent, thread: address.thread });
+    let session;
+    try {
+      session = await openSession(takeCode());
+    } catch {
+      this.store.dispatch({ type: "gate", gate: "unreachable" });
+      return;
+    }
+    if (!session) {
+      this.store.dispatch({ type: "gate", gate: "signed-out" });
+      return;
+    }
+    this.store.dispatch({ type: "session", session });
+    this.room = new Room(session.room, (event) => this.#roomSaid(event), signedIn);
+    this.room.connect();
+  }
+
+  newThread() {
+    this.agent?.closeThread();
+    this.store.dispatch({ type: "thread.new" });
+    showAddress(null, false);
+    this.shell.composer.focus();
+  }
+
+  /** @param {string} path */
+  openThread(path) {
+    if (this.store.state.thread?.path === path) return;
+    showAddress(path, false);
+    this.#open(path);
+    this.shell.composer.focus();
+  }
+
+  /** @param {string} path @param {string} name */
+  rename(path, name) {
+    this.agent?.rename(path, name);
+  }
+
+  /** @param {string} path */
+  remove(path) {
+    this.agent?.remove(path);
+  }
+
+  /** @param {string} text @param {boolean} queue as a turn of its own, although the running one could be steered */
+  send(text, queue) {
+    const next = nextInput(this.store.state);
+    const content = [/** @type {ContentPart} */ ({ type: "text", text })];
+    if (next.kind === "start") this.#startThread(content);
+    else if (next.kind === "steer" && !queue) this.#steer(content, next.turnId);
+    else if (next.kind !== "wait") this.#startTurn(content);
+    this.shell.timeline.toEnd();
+  }
+
+  /** @param {string} text */
+  suggest(text) {
+    this.shell.composer.fill(text);
+  }
+
+  /** @param {Pending} entry */
+  resend(entry) {
+    const next = nextInput(this.store.state);
+    if (next.kind === "wait") return;
+    this.store.dispatch({ type: "input.dropped", id: entry.id });
+    if (!this.store.state.thread) this.#startThread(entry.content);
+    else this.#startTurn(entry.content);
+  }
+
+  /** @param {Pending} entry */
+  drop(entry) {
+    this.store.dispatch({ type: "input.dropped", id: entry.id });
+  }
+
+  stop() {
+    const { thread } = this.store.state;
+    const running = stoppable(this.store.state);
+    if (thread && running && !running.stopping) this.agent?.interrupt(thread.path, running.turnId);
+  }
+
+  /** @param {string} turnId @param {string} itemId @param {boolean} accepted */
+  decide(turnId, itemId, accepted) {
+    const { thread } = this.store.state;
+    if (!thread || !this.agent) return;
+    this.store.dispatch({ type: "approval.answered", turnId, itemId });
+    this.agent.decide(thread.path, turnId, itemId, accepted);
+  }
+
+  /** @param {Choice} choice */
+  pickModel(choice) {
+    this.store.dispatch({ type: "choice", choice });
+    const { thread } = this.store.state;
+    if (thread) this.agent?.changeModel(thread.path, choice);
+  }
+
+  /** @param {string} name */
+  chooseAgent(name) {
+    if (name === this.store.state.agent) return;
+    showAddress(null, false);
+    this.store.dispatch({ type: "thread.new" });
+    this.#attach(name);
+  }
+
+  retryNow() {
+    if (this.room && !this.room.connection) this.room.connect();
+  }
+
+  /** @param {string} id */
+  dismiss(id) {
+    this.store.dispatch({ type: "notice.gone", id });
+  }
+
+  /** @param {ContentPart[]} content */
+  #startThread(content) {
+    const id = newId();
+    const asked = wish(this.store.state);
+    this.store.dispatch({ type: "thread.starting", id, content });
+    this.agent?.startThread(id, content, asked);
+    const late = "The agent did not answer. It may be busy, or gone.";
+    window.setTimeout(() => {
+      if (this.store.state.starting?.id === id) this.store.dispatch({ type: "input.failed", id, error: late });
+    }, START_MS);
+  }
+
+  /** @param {ContentPart[]} content */
+  #startTurn(content) {
+    const { thread } = this.store.state;
+    if (!thread) return;
+    const id = newId();
+    this.store.dispatch({ type: "input.sent", id, kind: "turn", content, turnId: null });
+    this.agent?.startTurn(id, thread.path, content, wish(this.store.state));
+  }
+
+  /** @param {ContentPart[]} content @param {string} turnId */
+  #steer(content, turnId) {
+    const { thread } = this.store.state;
+    if (!thread) return;
+    const id = newId();
+    this.store.dispatch({ type: "input.sent", id, kind: "steer", content, turnId });
+    this.agent?.steer(id, thread.path, turnId, content);
+  }
+
+  /** @param {RoomEvent} event */
+  #roomSaid(event) {
+    if (event.type === "message") {
+      if (event.kind === "agent-message" && event.from === this.agent?.id) this.agent.heard(event.message);
+      return;
+    }
+    this.store.dispatch({ type: "room", event });
+    if (event.type === "phase" && event.phase !== "online") this.#detach();
+    else if (event.type !== "self") this.#rosterChanged();
+  }
+
+  /** The agent talked to may have come, gone, or come back under a new id. */
+  #rosterChanged() {
+    const state = this.store.state;
+    if (state.connection.phase !== "online") return;
+    const present = currentAgent(state);
+    if (this.agent && this.agent.id !== present?.id) this.#detach();
+    if (this.agent) return;
+    const name = agentToChoose(state);
+    if (name) this.#attach(name);
+  }
+
+  #detach() {
+    this.agent?.detach();
+    this.agent = null;
+  }
+
+  /** @param {string} name */
+  #attach(name) {
+    this.#detach();
+    this.store.dispatch({ type: "agent.chosen", name });
+    const state = this.store.state;
+    const member = currentAgent(state);
+    if (!member || !this.room) return;
+    const client = new AgentClient(this.room, member, {
+      message: (message) => this.agent === client && this.#agentSaid(message),
+      failed: (id, error) => this.#sendFailed(id, error),
+      lost: (path) => this.#open(path),
+    });
+    this.agent = client;
+    void client.attach();
+    const path = state.thread?.path ?? state.wanted;
+    if (path) this.#open(path);
+  }
+
+  /** @param {string} path */
+  #open(path) {
+    this.store.dispatch({ type: "thread.opening", path });
+    void this.agent?.open(path, true);
+  }
+
+  /** @param {Body} message */
+  #agentSaid(message) {
+    const before = this.store.state;
+    const type = String(message.type).slice(PREFIX.length);
+    const steer = before.thread?.pending.find((entry) => entry.id === message.source_message_id && entry.mine);
+    this.store.dispatch({ type: "agent", message, at: Date.now() });
+    if (type === "thread.started" && before.starting?.id === message.source_message_id) {
+      showAddress(message.thread_id, false);
+      void this.agent?.open(message.thread_id, false);
+    } else if (type === "thread.deleted" && before.wanted === message.path) {
+      showAddress(null, true);
+      this.#notice("This thread was deleted.");
+    } else if (type === "turn.steer.rejected" && steer && TOO_LATE.has(message.error?.code)) {
+      this.store.dispatch({ type: "input.dropped", id: steer.id });
+      this.#startTurn(steer.content);
+    }
+  }
+
+  /** @param {string} id @param {string} error */
+  #sendFailed(id, error) {
+    const { starting, thread } = this.store.state;
+    const isInput = starting?.id === id || thread?.pending.some((entry) => entry.id === id);
+    if (isInput) this.store.dispatch({ type: "input.failed", id, error });
+    else if (this.store.state.connection.phase === "online") this.#notice(error, "error");
+  }
+
+  #addressChanged() {
+    const { thread } = readAddress();
+    if (thread) this.#open(thread);
+    else this.store.dispatch({ type: "thread.new" });
+  }
+
+  /** @param {string} text @param {"info" | "error"} [level] */
+  #notice(text, level = "info") {
+    const id = newId();
+    this.store.dispatch({ type: "notice", notice: { id, level, text } });
+    window.setTimeout(() => this.dismiss(id), NOTICE_MS);
+  }
+}

@@ -1,0 +1,203 @@
+/** Items of a turn: what each agent message does to them. Pure. */
+
+/**
+ * @typedef {import("./types.js").Body} Body
+ * @typedef {import("./types.js").Item} Item
+ * @typedef {import("./types.js").ToolItem} ToolItem
+ */
+
+/** Characters of a tool's output kept per item; older output is dropped, and the item says how much. */
+export const LOG_LIMIT = 200_000;
+
+/** @typedef {(item: any, message: Body, at: number) => Item} Rule */
+
+/**
+ * What makes an item and changes it, by message type without the prefix.
+ * @type {Record<string, {kind: Item["kind"], change: Rule}>}
+ */
+export const ITEM_RULES = {
+  "text_content.started": { kind: "text", change: (item, m) => ({ ...item, text: "", phase: m.phase ?? item.phase }) },
+  "text_content.delta": {
+    kind: "text",
+    change: (item, m) => ({ ...item, text: item.text + (m.text ?? ""), phase: m.phase ?? item.phase }),
+  },
+  "text_content.ended": { kind: "text", change: (item, m) => ({ ...item, text: m.text ?? item.text, done: true }) },
+  "reasoning_content.started": { kind: "reasoning", change: (item) => ({ ...item, text: "" }) },
+  "reasoning_content.delta": {
+    kind: "reasoning",
+    change: (item, m) => ({ ...item, text: item.text + (m.text ?? "") }),
+  },
+  "reasoning_content.ended": { kind: "reasoning", change: (item, _, at) => ({ ...item, done: true, endedAt: at }) },
+  "file_content.delta": { kind: "media", change: (item, m) => ({ ...item, url: m.url ?? item.url }) },
+  "file_content.ended": { kind: "media", change: (item) => ({ ...item, done: true }) },
+  "image_generation.completed": {
+    kind: "media",
+    change: (item, m) => ({ ...item, url: m.images?.[0]?.uri ?? item.url, done: true }),
+  },
+  "image_generation.failed": { kind: "notice", change: (item, m) => failedImage(item, m) },
+  "tool_call.pending": { kind: "tool", change: started },
+  "tool_call.in_progress": { kind: "tool", change: started },
+  "tool_call.started": { kind: "tool", change: started },
+  "tool_call.arguments_delta": {
+    kind: "tool",
+    change: (item, m) => ({ ...item, argsText: item.argsText + (m.delta ?? "") }),
+  },
+  "tool_call.log_delta": { kind: "tool", change: logged },
+  "tool_call.ended": { kind: "tool", change: ended },
+  "tool_call.approval_requested": { kind: "tool", change: approvalAsked },
+};
+
+/**
+ * A new item before its first message is applied.
+ * @param {Item["kind"]} kind
+ * @param {string} id
+ * @param {number} at
+ * @returns {Item}
+ */
+export function blankItem(kind, id, at) {
+  const key = `${kind}:${id}`;
+  switch (kind) {
+    case "text":
+      return { kind, key, id, text: "", phase: null, done: false, at };
+    case "reasoning":
+      return { kind, key, id, text: "", done: false, startedAt: at, endedAt: null };
+    case "media":
+      return { kind, key, id, url: "", done: false };
+    case "user":
+      return { kind, key, id, content: [], sender: null, steer: false, at };
+    case "notice":
+      return { kind, key, id, level: "info", text: "", detail: "" };
+    default:
+      return blankTool(key, id, at);
+  }
+}
+
+/**
+ * An item of a turn that is over: nothing runs any more.
+ * @param {Item} item
+ * @param {number} at
+ * @returns {Item}
+ */
+export function settle(item, at) {
+  if (item.kind === "text" && !item.done) return { ...item, done: true };
+  if (item.kind === "reasoning" && !item.done) return { ...item, done: true, endedAt: at };
+  if (item.kind !== "tool") return item;
+  const waits = item.approval?.state === "asked" || item.approval?.state === "answering";
+  const approval = waits && item.approval ? { ...item.approval, state: /** @type {const} */ ("lapsed") } : item.approval;
+  if (item.state !== "running") return approval === item.approval ? item : { ...item, approval };
+  return { ...item, state: "stopped", endedAt: at, approval };
+}
+
+/**
+ * @param {string} key
+ * @param {string} id
+ * @param {number} at
+ * @returns {ToolItem}
+ */
+function blankTool(key, id, at) {
+  return {
+    kind: "tool",
+    key,
+    id,
+    toolkit: "",
+    tool: "",
+    namespace: "meshagent",
+    args: {},
+    argsText: "",
+    log: [],
+    logSize: 0,
+    logCut: 0,
+    result: null,
+    error: null,
+    state: "running",
+    startedAt: at,
+    endedAt: null,
+    approval: null,
+  };
+}
+
+/** @param {ToolItem} item @param {Body} m @returns {ToolItem} */
+function named(item, m) {
+  const args = m.arguments && Object.keys(m.arguments).length > 0 ? m.arguments : item.args;
+  return {
+    ...item,
+    toolkit: m.toolkit || item.toolkit,
+    tool: m.tool || item.tool,
+    namespace: m.namespace || item.namespace,
+    args,
+  };
+}
+
+/**
+ * A start for an item that waited for approval means that the approval was given.
+ * @type {Rule}
+ */
+function started(item, m) {
+  const next = named(item, m);
+  return answered({ ...next, state: item.endedAt === null ? "running" : item.state }, "approved", null);
+}
+
+/** @type {Rule} */
+function logged(item, m) {
+  const decision = m.metadata?.process?.approval;
+  if (decision) return answered(item, decision.accepted === true ? "approved" : "declined", decision.by ?? null);
+  let { log, logSize, logCut } = item;
+  log = [...log];
+  for (const line of m.lines ?? []) {
+    const source = line.source === "stderr" ? "stderr" : "stdout";
+    const last = log.at(-1);
+    if (last && last.source === source) log[log.length - 1] = { source, text: last.text + line.text };
+    else log.push({ source, text: line.text });
+    logSize += line.text.length;
+  }
+  while (logSize > LOG_LIMIT) {
+    const surplus = logSize - LOG_LIMIT;
+    const head = log[0];
+    const cut = Math.min(surplus, head.text.length);
+    if (cut === head.text.length) log.shift();
+    else log[0] = { source: head.source, text: head.text.slice(cut) };
+    logSize -= cut;
+    logCut += cut;
+  }
+  return answered({ ...item, log, logSize, logCut }, "approved", null);
+}
+
+/** @type {Rule} */
+function ended(item, m, at) {
+  const error = m.error ? { message: m.error.message ?? "failed", code: m.error.code ?? "error" } : null;
+  const next = named(item, m);
+  const state = error || failedResult(m.result) ? "failed" : "done";
+  return answered({ ...next, result: m.result ?? null, error, state, endedAt: at }, error ? "declined" : "approved", null);
+}
+
+/** @type {Rule} */
+function approvalAsked(item, m) {
+  const reason = m.metadata?.process?.approval_reason ?? null;
+  return { ...named(item, m), approval: { state: "asked", reason, by: null } };
+}
+
+/**
+ * @param {ToolItem} item
+ * @param {"approved" | "declined"} state
+ * @param {string | null} by
+ * @returns {ToolItem}
+ */
+function answered(item, state, by) {
+  const approval = item.approval;
+  if (!approval) return item;
+  const waits = approval.state === "asked" || approval.state === "answering";
+  if (!waits && by === null) return item;
+  return { ...item, approval: { ...approval, state: by !== null || waits ? state : approval.state, by: by ?? approval.by } };
+}
+
+/** @param {Body | null | undefined} result */
+function failedResult(result) {
+  if (result?.type === "error") return true;
+  const code = result?.type === "json" ? result.json?.exit_code : undefined;
+  return typeof code === "number" && code !== 0;
+}
+
+/** @param {any} item @param {Body} m @returns {Item} */
+function failedImage(item, m) {
+  return { ...item, level: "error", text: "The image could not be made.", detail: m.error?.message ?? "" };
+}

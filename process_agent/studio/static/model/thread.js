@@ -1,0 +1,371 @@
+/** One thread: agent messages in, turns with their items out. Pure. */
+
+import { ITEM_RULES, blankItem, settle } from "./items.js";
+
+/**
+ * @typedef {import("./types.js").Body} Body
+ * @typedef {import("./types.js").ContentPart} ContentPart
+ * @typedef {import("./types.js").Item} Item
+ * @typedef {import("./types.js").Pending} Pending
+ * @typedef {import("./types.js").Thread} Thread
+ * @typedef {import("./types.js").Turn} Turn
+ */
+
+export const PREFIX = "meshagent.agent.";
+
+/** Inputs kept that wait for their turn; the oldest failed ones go first. */
+const PENDING_LIMIT = 200;
+
+/** Turns among which an input is looked for; it is never older than the queue is long. */
+const RECENT = 50;
+
+/**
+ * @param {string} path
+ * @param {Partial<Thread>} [rest]
+ * @returns {Thread}
+ */
+export function newThread(path, rest = {}) {
+  return {
+    path,
+    loading: false,
+    previous: null,
+    turns: [],
+    pending: [],
+    status: null,
+    context: null,
+    model: null,
+    ...rest,
+  };
+}
+
+/**
+ * The thread after one agent message. `at` is when the page heard it, in milliseconds; a stored message brings
+ * its own time.
+ * @param {Thread} thread
+ * @param {Body} message
+ * @param {number} at
+ * @returns {Thread}
+ */
+export function reduceThread(thread, message, at) {
+  const type = String(message.type).slice(PREFIX.length);
+  const when = Date.parse(message.created_at ?? "") || at;
+  const rule = THREAD_RULES[type];
+  if (rule) return rule(thread, message, when);
+  const itemRule = ITEM_RULES[type];
+  if (!itemRule || !message.turn_id || !message.item_id) return thread;
+  return withItem(thread, message.turn_id, itemRule.kind, message.item_id, when, (item) =>
+    itemRule.change(item, message, when),
+  );
+}
+
+/** @type {Record<string, (thread: Thread, message: Body, at: number) => Thread>} */
+const THREAD_RULES = {
+  "turn.start": (t, m) => withPending(t, m.message_id, { kind: "turn", ...said(m), turnId: m.turn_id ?? null }),
+  "turn.steer": (t, m) => withPending(t, m.message_id, { kind: "steer", ...said(m), turnId: m.turn_id ?? null }),
+  "turn.start.accepted": (t, m) => accepted(t, m, "turn"),
+  "turn.steer.accepted": (t, m) => accepted(t, m, "steer"),
+  "turn.started": (t, m, at) => userItem(withTurn(t, m.turn_id, at, (turn) => turn), m, false, at),
+  "turn.steered": (t, m, at) => userItem(t, m, true, at),
+  "turn.start.rejected": rejected,
+  "turn.steer.rejected": rejected,
+  "turn.interrupt.accepted": (t, m) => changeTurn(t, m.turn_id, (turn) => ({ ...turn, stopping: true })),
+  "turn.interrupted": (t, m) => changeTurn(t, m.turn_id, (turn) => ({ ...turn, outcome: "interrupted" })),
+  "turn.ended": turnEnded,
+  "thread.status": (t, m) => ({ ...t, status: statusOf(m) }),
+  "thread.loaded": (t) => ({ ...t, loading: false, previous: null, pending: confirmed(t) }),
+  "thread.cleared": (t) => newThread(t.path, { model: t.model }),
+  "usage.updated": usageUpdated,
+  "model.changed": (t, m) => ({
+    ...t,
+    model: { backend: m.backend ?? null, provider: m.provider ?? null, model: m.model ?? null },
+  }),
+  "context.compacted": (t, m, at) => lastTurnNotice(t, m, at, "Earlier messages were summarised to make room."),
+  "thread.event": threadEvent,
+  "secret.requested": (t, m, at) =>
+    notice(t, m.turn_id, m.request_id, at, "The agent asks for a secret. Answer it in the terminal.", m.prompt ?? ""),
+};
+
+/**
+ * The turn that runs, if any.
+ * @param {Thread} thread
+ * @returns {Turn | null}
+ */
+export function runningTurn(thread) {
+  const last = thread.turns.findLast((turn) => turn.state === "running");
+  return last ?? null;
+}
+
+/** @param {Body} m @returns {{content: ContentPart[], sender: string | null}} */
+function said(m) {
+  return { content: m.content ?? [], sender: m.sender_name ?? null };
+}
+
+/**
+ * Adds a pending input, or changes the one with this id; values that say nothing change nothing.
+ * @param {Thread} thread
+ * @param {string} id
+ * @param {Partial<Pending>} change
+ * @returns {Thread}
+ */
+export function withPending(thread, id, change) {
+  if (isPlaced(thread, id)) return thread;
+  const known = thread.pending.find((entry) => entry.id === id);
+  if (!known) {
+    /** @type {Pending} */
+    const fresh = {
+      id,
+      kind: "turn",
+      content: [],
+      sender: null,
+      turnId: null,
+      state: "queued",
+      error: null,
+      mine: false,
+      ...change,
+    };
+    return { ...thread, pending: [...thread.pending, fresh].slice(-PENDING_LIMIT) };
+  }
+  const content = change.content?.length ? change.content : known.content;
+  const sender = change.sender ?? known.sender;
+  const next = { ...known, ...change, content, sender, turnId: change.turnId ?? known.turnId };
+  return { ...thread, pending: thread.pending.map((entry) => (entry === known ? next : entry)) };
+}
+
+/** @param {Thread} thread @param {string} id */
+export function withoutPending(thread, id) {
+  return { ...thread, pending: thread.pending.filter((entry) => entry.id !== id) };
+}
+
+/** Whether an input is part of a recent turn already. @param {Thread} thread @param {string} id */
+function isPlaced(thread, id) {
+  const key = `user:${id}`;
+  return thread.turns.slice(-RECENT).some((turn) => turn.items.some((item) => item.key === key));
+}
+
+/** @param {Thread} t @param {Body} m @param {"turn" | "steer"} kind */
+function accepted(t, m, kind) {
+  return withPending(t, m.source_message_id, { kind, ...said(m), turnId: m.turn_id ?? null, state: "queued" });
+}
+
+/** @param {Thread} t @param {Body} m @param {number} at */
+function rejected(t, m, at) {
+  const text = m.error?.message ?? "The agent refused this message.";
+  if (t.pending.some((entry) => entry.id === m.source_message_id)) {
+    return withPending(t, m.source_message_id, { state: "failed", error: text });
+  }
+  return lastTurnNotice(t, m, at, text, "error");
+}
+
+/**
+ * An input becomes part of its turn.
+ * @param {Thread} thread
+ * @param {Body} m
+ * @param {boolean} steer
+ * @param {number} at
+ */
+function userItem(thread, m, steer, at) {
+  const id = m.source_message_id;
+  const known = thread.pending.find((entry) => entry.id === id);
+  const { content, sender } = said(m);
+  return withItem(withoutPending(thread, id), m.turn_id, "user", id, at, (item) => {
+    const kept = item.kind === "user" ? item : { content: [], sender: null };
+    return /** @type {Item} */ ({
+      ...item,
+      steer,
+      content: firstFilled(content, known?.content, kept.content),
+      sender: sender ?? known?.sender ?? kept.sender,
+    });
+  });
+}
+
+/** @param {(ContentPart[] | undefined)[]} lists @returns {ContentPart[]} */
+function firstFilled(...lists) {
+  return lists.find((list) => list && list.length > 0) ?? [];
+}
+
+/** @param {Thread} thread @param {Body} m @param {number} at @returns {Thread} */
+function turnEnded(thread, m, at) {
+  const error = m.error ? { message: m.error.message ?? "", code: m.error.code ?? "" } : null;
+  const next = changeTurn(thread, m.turn_id, (turn) => {
+    const outcome = outcomeOf(m, error, turn);
+    return {
+      ...turn,
+      state: /** @type {const} */ ("ended"),
+      stopping: false,
+      outcome,
+      error: outcome === "failed" || outcome === "lost" ? error : null,
+      endedAt: at,
+      items: turn.items.map((item) => settle(item, at)),
+    };
+  });
+  const pending = next.pending
+    .filter((entry) => entry.turnId !== m.turn_id || entry.kind === "steer")
+    .map((entry) => (entry.turnId === m.turn_id && entry.state !== "failed" ? missed(entry) : entry));
+  const status = next.status?.turnId && next.status.turnId !== m.turn_id ? next.status : null;
+  return { ...next, pending, status };
+}
+
+/** A steer that its turn did not take up. @param {Pending} entry @returns {Pending} */
+function missed(entry) {
+  return { ...entry, state: "failed", error: "The turn ended before it could take this up." };
+}
+
+/** @param {Body} m @param {{message: string, code: string} | null} error @param {Turn} turn @returns {Turn["outcome"]} */
+function outcomeOf(m, error, turn) {
+  const named = m.metadata?.process?.reason;
+  if (["completed", "interrupted", "failed", "lost"].includes(named)) return named;
+  if (turn.outcome === "interrupted") return "interrupted";
+  if (!error) return "completed";
+  return /cancel|interrupt|abort/i.test(`${error.code} ${error.message}`) ? "interrupted" : "failed";
+}
+
+/** @param {Body} m @returns {Thread["status"]} */
+function statusOf(m) {
+  if (!m.status) return null;
+  return {
+    text: m.status,
+    steerable: m.mode === "steerable" && Boolean(m.turn_id),
+    turnId: m.turn_id ?? null,
+    startedAt: Date.parse(m.started_at ?? "") || null,
+    itemId: m.pending_item_id ?? null,
+  };
+}
+
+/** @param {Thread} thread @param {Body} m @returns {Thread} */
+function usageUpdated(thread, m) {
+  const window = m.context_window;
+  const context = window?.used_tokens ? { used: window.used_tokens, total: window.total_tokens ?? null } : thread.context;
+  const usage = tokens(m.usage ?? {});
+  const next = { ...thread, context };
+  return m.turn_id && usage ? changeTurn(next, m.turn_id, (turn) => ({ ...turn, usage })) : next;
+}
+
+/** Sums metrics by their last word, so that prefixed names of other agents count too. @param {Body} usage */
+function tokens(usage) {
+  let input = 0;
+  let output = 0;
+  for (const [name, value] of Object.entries(usage)) {
+    if (typeof value !== "number") continue;
+    if (/(^|\.)input_tokens$/.test(name)) input += value;
+    else if (/(^|\.)output_tokens$/.test(name)) output += value;
+  }
+  return input + output > 0 ? { input, output } : null;
+}
+
+/** @param {Thread} thread @param {Body} m @param {number} at @returns {Thread} */
+function threadEvent(thread, m, at) {
+  const event = m.event ?? {};
+  switch (event.type) {
+    case "codex_reasoning_delta":
+      return withItem(thread, event.turn_id, "reasoning", event.item_id, at, (item) =>
+        ITEM_RULES["reasoning_content.delta"].change(item, event, at),
+      );
+    case "model_change_rejected":
+      return lastTurnNotice(thread, m, at, event.error?.message ?? "The model was not changed.", "error");
+    case "agent.event":
+    case "codex.event":
+      return event.headline ? eventNotice(thread, m, event, at) : thread;
+    default:
+      return thread;
+  }
+}
+
+/** @param {Thread} thread @param {Body} m @param {Body} event @param {number} at */
+function eventNotice(thread, m, event, at) {
+  const detail = [event.summary, ...(event.details ?? [])].filter((line) => line && line !== event.headline).join("\n");
+  const id = event.correlation_key ?? event.item_id ?? m.message_id;
+  const turnId = event.turn_id ?? m.turn_id ?? thread.turns.at(-1)?.id;
+  return turnId ? notice(thread, turnId, id, at, event.headline, detail, event.state === "failed" ? "error" : "info") : thread;
+}
+
+/**
+ * @param {Thread} thread
+ * @param {Body} m
+ * @param {number} at
+ * @param {string} text
+ * @param {"info" | "error"} [level]
+ */
+function lastTurnNotice(thread, m, at, text, level = "info") {
+  const turnId = thread.turns.at(-1)?.id;
+  return turnId ? notice(thread, turnId, m.message_id, at, text, "", level) : thread;
+}
+
+/**
+ * @param {Thread} thread
+ * @param {string} turnId
+ * @param {string} id
+ * @param {number} at
+ * @param {string} text
+ * @param {string} detail
+ * @param {"info" | "error"} [level]
+ */
+function notice(thread, turnId, id, at, text, detail, level = "info") {
+  return withItem(thread, turnId, "notice", id, at, (item) => /** @type {Item} */ ({ ...item, text, detail, level }));
+}
+
+/** After a replay: own inputs that it does not know were lost on the way. @param {Thread} thread */
+function confirmed(thread) {
+  return thread.pending.map((entry) =>
+    entry.state === "sending"
+      ? { ...entry, state: /** @type {const} */ ("failed"), error: "The connection broke before this arrived." }
+      : entry,
+  );
+}
+
+/**
+ * @param {Thread} thread
+ * @param {string} turnId
+ * @param {Item["kind"]} kind
+ * @param {string} id
+ * @param {number} at
+ * @param {(item: Item) => Item} change
+ */
+export function withItem(thread, turnId, kind, id, at, change) {
+  const key = `${kind}:${id}`;
+  return withTurn(thread, turnId, at, (turn) => {
+    const index = turn.items.findLastIndex((item) => item.key === key);
+    if (index < 0) return { ...turn, items: [...turn.items, change(blankItem(kind, id, at))] };
+    const items = [...turn.items];
+    items[index] = change(items[index]);
+    return { ...turn, items };
+  });
+}
+
+/**
+ * Changes a turn, and makes it when it is new: who joins in the middle hears no start.
+ * @param {Thread} thread
+ * @param {string} turnId
+ * @param {number} at
+ * @param {(turn: Turn) => Turn} change
+ * @returns {Thread}
+ */
+function withTurn(thread, turnId, at, change) {
+  if (thread.turns.findLastIndex((turn) => turn.id === turnId) >= 0) return changeTurn(thread, turnId, change);
+  /** @type {Turn} */
+  const fresh = {
+    id: turnId,
+    items: [],
+    state: "running",
+    outcome: null,
+    stopping: false,
+    error: null,
+    startedAt: at,
+    endedAt: null,
+    usage: null,
+  };
+  return { ...thread, turns: [...thread.turns, change(fresh)] };
+}
+
+/**
+ * @param {Thread} thread
+ * @param {string} turnId
+ * @param {(turn: Turn) => Turn} change
+ * @returns {Thread}
+ */
+function changeTurn(thread, turnId, change) {
+  const index = thread.turns.findLastIndex((turn) => turn.id === turnId);
+  if (index < 0) return thread;
+  const turns = [...thread.turns];
+  turns[index] = change(turns[index]);
+  return { ...thread, turns };
+}

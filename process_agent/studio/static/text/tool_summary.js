@@ -1,0 +1,164 @@
+/** What a tool call is about, in one line. Pure. */
+
+import { parseDiff, totals } from "./diff.js";
+import { plural, shorten } from "./format.js";
+
+/**
+ * @typedef {import("../model/types.js").ToolItem} ToolItem
+ * @typedef {import("../model/types.js").Body} Body
+ * @typedef {import("./diff.js").DiffFile} DiffFile
+ * @typedef {"shell" | "edit" | "diff" | "plan" | "search" | "tool"} ToolKind
+ * @typedef {{kind: ToolKind, title: string, code: boolean, exitCode: number | null, counts: {added: number, removed: number} | null}} Summary
+ * @typedef {{step: string, status: "pending" | "in_progress" | "completed"}} PlanStep
+ */
+
+const SHELL = new Set(["shell", "local_shell", "exec_command", "command_execution", "bash"]);
+const TITLE_LIMIT = 160;
+
+/** @param {ToolItem} item @returns {ToolKind} */
+export function toolKind(item) {
+  if (item.tool.startsWith("diff") && diffText(item)) return "diff";
+  if (item.tool === "apply_patch" || item.tool === "file_change") return "edit";
+  if (SHELL.has(item.tool) || commandText(item)) return "shell";
+  if (/plan/.test(item.tool) && planSteps(item).length > 0) return "plan";
+  return item.tool === "web_search" ? "search" : "tool";
+}
+
+/** @param {ToolItem} item @returns {Summary} */
+export function summarise(item) {
+  const kind = toolKind(item);
+  const blank = { kind, code: false, exitCode: null, counts: null };
+  switch (kind) {
+    case "shell":
+      return { ...blank, title: shorten(firstLine(commandText(item)), TITLE_LIMIT), code: true, exitCode: exitCode(item) };
+    case "edit":
+    case "diff": {
+      const files = diffFiles(item);
+      return { ...blank, title: filesTitle(files), counts: files.length > 0 ? totals(files) : null };
+    }
+    case "plan": {
+      const steps = planSteps(item);
+      const done = steps.filter((step) => step.status === "completed").length;
+      return { ...blank, title: `Plan · ${done} of ${plural(steps.length, "step")} done` };
+    }
+    case "search":
+      return { ...blank, title: shorten(`Searched the web for ${item.args.query ?? "…"}`, TITLE_LIMIT) };
+    default:
+      return { ...blank, title: [item.toolkit, item.tool].filter(Boolean).join(" · ") || "Tool" };
+  }
+}
+
+/** The command as a person would type it, without the shell around it. @param {ToolItem} item @returns {string} */
+export function commandText(item) {
+  const command = item.args.command ?? item.args.cmd ?? "";
+  const text = Array.isArray(command) ? unwrapList(command.map(String)) : String(command);
+  const wrapped = /^(?:\/\S*\/)?(?:bash|sh|zsh) -l?c (['"])([^]*)\1$/.exec(text);
+  if (!wrapped) return text;
+  const inner = wrapped[2];
+  return wrapped[1] === "'" ? inner.replaceAll(`'"'"'`, "'").replaceAll(`'\\''`, "'") : inner.replace(/\\(["\\$`])/g, "$1");
+}
+
+/** @param {ToolItem} item @returns {string} */
+export function diffText(item) {
+  const { diff, patch, input, operation, changes, unified_diff: unified } = item.args;
+  for (const value of [diff, patch, unified, input, operation?.diff, operation?.patch]) {
+    if (typeof value === "string" && value) return value;
+  }
+  return Array.isArray(changes) ? changes.map(changeText).join("") : "";
+}
+
+/** @param {ToolItem} item @returns {DiffFile[]} */
+export function diffFiles(item) {
+  return parseDiff(diffText(item));
+}
+
+/** @param {ToolItem} item @returns {PlanStep[]} */
+export function planSteps(item) {
+  const plan = item.args.plan ?? item.args.steps;
+  if (!Array.isArray(plan)) return [];
+  return plan
+    .filter((entry) => typeof entry?.step === "string")
+    .map((entry) => ({ step: entry.step, status: planStatus(String(entry.status)) }));
+}
+
+/** What the tool printed or answered, for people. @param {ToolItem} item @returns {{source: "stdout" | "stderr", text: string}[]} */
+export function output(item) {
+  if (item.log.length > 0) return item.log;
+  const result = item.result;
+  if (result?.type === "json" && isObject(result.json) && ("stdout" in result.json || "stderr" in result.json)) {
+    return [
+      { source: /** @type {const} */ ("stdout"), text: String(result.json.stdout ?? "") },
+      { source: /** @type {const} */ ("stderr"), text: String(result.json.stderr ?? "") },
+    ].filter((piece) => piece.text);
+  }
+  const text = resultText(result);
+  return text ? [{ source: "stdout", text }] : [];
+}
+
+/** @param {ToolItem} item */
+export function exitCode(item) {
+  const code = item.result?.type === "json" && isObject(item.result.json) ? item.result.json.exit_code : null;
+  return typeof code === "number" ? code : null;
+}
+
+/** @param {Body | null} result */
+function resultText(result) {
+  switch (result?.type) {
+    case "text":
+    case "error":
+      return String(result.text ?? "");
+    case "json":
+      return typeof result.json === "string" ? result.json : JSON.stringify(result.json, null, 2);
+    case "link":
+      return `${result.name ?? ""} ${result.url ?? ""}`.trim();
+    case "file":
+      return String(result.name ?? "file");
+    default:
+      return "";
+  }
+}
+
+/** @param {string[]} command */
+function unwrapList(command) {
+  const shell = /(^|\/)(ba|z)?sh$/.test(command[0] ?? "") && /^-l?c$/.test(command[1] ?? "");
+  return shell && command.length === 3 ? command[2] : command.join(" ");
+}
+
+/** One entry of a Codex file change: the diff of an added file is its content. @param {Body} change */
+function changeText(change) {
+  const path = String(change.path ?? "");
+  const kind = change.kind?.type ?? change.kind ?? "update";
+  const diff = String(change.diff ?? "");
+  if (kind === "update" || /^@@ |^--- /m.test(diff)) return `diff --git a/${path} b/${path}\n${diff.replace(/\n?$/, "\n")}`;
+  const lines = diff.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  const sign = kind === "delete" ? "-" : "+";
+  const [mode, range] = kind === "delete" ? ["deleted", `-1,${lines.length} +0,0`] : ["new", `-0,0 +1,${lines.length}`];
+  const body = lines.map((line) => `${sign}${line}\n`).join("");
+  return `diff --git a/${path} b/${path}\n${mode} file mode 100644\n@@ ${range} @@\n${body}`;
+}
+
+/** @param {DiffFile[]} files */
+function filesTitle(files) {
+  if (files.length === 0) return "Edited files";
+  const verb = { added: "Created", deleted: "Deleted", modified: "Edited", renamed: "Moved" };
+  if (files.length === 1) return `${verb[files[0].change]} ${files[0].path}`;
+  return `Changed ${files.length} files`;
+}
+
+/** @param {string} status @returns {PlanStep["status"]} */
+function planStatus(status) {
+  if (/^(completed|done)$/.test(status)) return "completed";
+  return /^in_?progress$/i.test(status) ? "in_progress" : "pending";
+}
+
+/** @param {string} text */
+function firstLine(text) {
+  const line = text.split("\n").find((part) => part.trim()) ?? "";
+  return text.trim().includes("\n") ? `${line} …` : line;
+}
+
+/** @param {unknown} value @returns {value is Body} */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,131 @@
+/** Views of items that are not steps. */
+
+import { diffFiles, planSteps } from "../text/tool_summary.js";
+import { totals } from "../text/diff.js";
+import { plural } from "../text/format.js";
+import { countsView, diffView } from "./diff_view.js";
+import { h, setAttribute } from "./dom.js";
+import { icon } from "./icons.js";
+import { RichText } from "./rich_text.js";
+
+/**
+ * @typedef {import("../model/types.js").UserItem} UserItem
+ * @typedef {import("../model/types.js").TextItem} TextItem
+ * @typedef {import("../model/types.js").ToolItem} ToolItem
+ * @typedef {import("../model/types.js").MediaItem} MediaItem
+ * @typedef {import("../model/types.js").NoticeItem} NoticeItem
+ * @typedef {import("../model/types.js").ContentPart} ContentPart
+ */
+
+const INLINE_IMAGE = /^data:image\/(png|jpe?g|gif|webp|avif);base64,/i;
+
+/** @param {string | null} self name of the user of this page */
+export function userView(self) {
+  const el = h("div", { class: "message user" });
+  return {
+    el,
+    /** @param {UserItem} item */
+    update(item) {
+      el.replaceChildren(bubble(item.content, item.sender !== self ? item.sender : null, item.steer ? "while it worked" : null));
+    },
+  };
+}
+
+/** What somebody wrote. @param {ContentPart[]} content @param {string | null} sender @param {string | null} note */
+export function bubble(content, sender, note) {
+  const parts = content.map((part) =>
+    part.type === "text" ? h("p", {}, part.text) : h("p", { class: "attachment" }, part.name || part.url),
+  );
+  const label = [sender, note].filter(Boolean).join(" · ");
+  return h("div", { class: "bubble-column" }, label && h("span", { class: "bubble-label" }, label), h("div", { class: "bubble" }, ...parts));
+}
+
+export function textView() {
+  const rich = new RichText();
+  const el = h("div", { class: "message agent" }, rich.el);
+  return {
+    el,
+    /** @param {TextItem} item */
+    update(item) {
+      setAttribute(el, "data-phase", item.phase);
+      setAttribute(el, "data-streaming", !item.done);
+      rich.update(item.text, item.done);
+    },
+  };
+}
+
+export function mediaView() {
+  const el = h("figure", { class: "media" });
+  return {
+    el,
+    /** @param {MediaItem} item */
+    update(item) {
+      el.replaceChildren(
+        INLINE_IMAGE.test(item.url) ? h("img", { src: item.url, alt: "Image from the agent" }) : h("code", {}, item.url || "…"),
+      );
+    },
+  };
+}
+
+export function noticeView() {
+  const el = h("div", { class: "notice" });
+  return {
+    el,
+    /** @param {NoticeItem} item */
+    update(item) {
+      setAttribute(el, "data-level", item.level);
+      el.replaceChildren(
+        icon(item.level === "error" ? "alert" : "info"),
+        h("div", {}, h("p", {}, item.text), item.detail && h("p", { class: "detail" }, item.detail)),
+      );
+    },
+  };
+}
+
+export function planView() {
+  const list = h("ol", { class: "plan-steps" });
+  const count = h("span", { class: "card-note" });
+  const el = h("section", { class: "card plan", "aria-label": "Plan" }, h("h4", {}, icon("plan"), "Plan", count), list);
+  return {
+    el,
+    /** @param {ToolItem} item */
+    update(item) {
+      const steps = planSteps(item);
+      count.textContent = `${steps.filter((step) => step.status === "completed").length} / ${steps.length}`;
+      list.replaceChildren(...steps.map(planStep));
+    },
+  };
+}
+
+/** @param {import("../text/tool_summary.js").PlanStep} step */
+function planStep(step) {
+  const words = { completed: "done", in_progress: "in progress", pending: "to do" };
+  return h(
+    "li",
+    { "data-status": step.status },
+    h("span", { class: "box", role: "img", "aria-label": words[step.status] }, step.status === "completed" ? icon("check") : null),
+    h("span", {}, step.step),
+  );
+}
+
+/** All changes of a turn. What the user folded stays folded while the diff grows. */
+export function changesView() {
+  const title = h("span", {});
+  const counts = h("span", {});
+  const body = h("div", {});
+  const el = h("section", { class: "card changes", "aria-label": "Changes" }, h("h4", {}, icon("diff"), title, counts), body);
+  let drawn = "";
+  return {
+    el,
+    /** @param {ToolItem} item */
+    update(item) {
+      if (item.args.diff === drawn) return;
+      drawn = item.args.diff;
+      const files = diffFiles(item);
+      title.textContent = `${plural(files.length, "file")} changed`;
+      counts.replaceChildren(countsView(totals(files)));
+      const open = new Map([...body.querySelectorAll("details")].map((d) => [d.dataset.path, d.open]));
+      body.replaceChildren(diffView(files, (path) => open.get(path)));
+    },
+  };
+}

@@ -1,0 +1,48 @@
+/** A thread in the list, with its menu. */
+
+import { askName, confirm } from "./dialogs.js";
+import { h, setAttribute, setText } from "./dom.js";
+import { icon } from "./icons.js";
+import { toggleMenu } from "./menu.js";
+import { threadAddress } from "../address.js";
+
+/** @typedef {import("../model/types.js").ThreadEntry} ThreadEntry */
+
+/** @param {import("../app.js").Actions} actions */
+export function threadRow(actions) {
+  /** @type {ThreadEntry} */
+  let shown;
+  const link = h("a", { class: "thread-link" });
+  const more = h("button", { type: "button", class: "quiet-button more", "aria-haspopup": "menu", "aria-expanded": "false" }, icon("dots"));
+  const el = h("li", { class: "thread-row" }, link, more);
+  link.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    actions.openThread(shown.path);
+  });
+  more.addEventListener("click", () => toggleMenu(more, `Thread ${shown.name}`, () => [{ entries: entries() }]));
+  const entries = () => [
+    { label: "Rename", icon: icon("pencil"), choose: rename },
+    { label: "Delete", icon: icon("trash"), danger: true, choose: remove },
+  ];
+  const rename = async () => {
+    const name = await askName("Rename thread", shown.name);
+    if (name && name !== shown.name) actions.rename(shown.path, name);
+  };
+  const remove = async () => {
+    const text = `“${shown.name}” and everything said in it will be gone for everybody in this room.`;
+    if (await confirm("Delete thread?", text, "Delete")) actions.remove(shown.path);
+  };
+  return {
+    el,
+    /** @param {ThreadEntry} entry */
+    update(entry) {
+      shown = entry;
+      setText(link, entry.name || "New thread");
+      setAttribute(link, "href", threadAddress(entry.path));
+      setAttribute(link, "title", entry.name);
+      setAttribute(link, "data-path", entry.path);
+      setAttribute(more, "aria-label", `More about ${entry.name}`);
+    },
+  };
+}

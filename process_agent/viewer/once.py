@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from process_agent.core.content import ContentPart
 from process_agent.core.events import EndReason
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.core.requests import ModelWish
 from process_agent.errors import BackendError, ProcessError, RoomClosedError, TimeLimitError, TurnRefusedError
+from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import MessageItem, ToolItem, Turn, TurnState
 from process_agent.viewer.received import Received
@@ -21,9 +22,6 @@ from process_agent.viewer.view import AS_IT_IS, ThreadView
 
 STOP_SECONDS = 5.0
 """How long a turn that was asked to stop may take to say that it ended."""
-
-type Approve = Literal["wait", "never", "always"]
-"""Requests for approval: left to other participants, declined, or accepted."""
 
 
 class Sink(Protocol):
@@ -48,12 +46,14 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What to ask. `thread` None starts a new one; `limit` is in seconds for everything together."""
+    """What to ask. `thread` None starts a new one; `limit` is in seconds for everything together. Nobody is
+    here to be asked, so `approve` ASK means WAIT.
+    """
 
     content: tuple[ContentPart, ...]
     thread: ThreadId | None = None
     wish: ModelWish = AS_IT_IS
-    approve: Approve = "wait"
+    approve: Approve = Approve.WAIT
     limit: float | None = None
 
 
@@ -172,10 +172,10 @@ class _Once:
         if not isinstance(item, ToolItem) or self._view is None or change.turn is None:
             return
         waiting = [i for t, i in self._view.transcript.waiting_tools() if i is item]
-        if not waiting or item.id in self._decided or self._errand.approve == "wait":
-            return
-        self._decided.add(item.id)
-        await self._view.decide(change.turn.id, item.id, self._errand.approve == "always")
+        approve = self._errand.approve
+        if waiting and item.id not in self._decided and approve in (Approve.NEVER, Approve.ALWAYS):
+            self._decided.add(item.id)
+            await self._view.decide(change.turn.id, item.id, approve is Approve.ALWAYS)
 
 
 def _check(turn: Turn) -> None:

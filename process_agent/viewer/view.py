@@ -90,7 +90,7 @@ class ThreadView:
         self._attempt = 0
         self._resuming = False
         self._open_id: MessageId | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
         self._tasks = Tasks(f"view of {thread_id}")
 
     def start(self) -> None:
@@ -99,9 +99,9 @@ class ThreadView:
 
     async def close(self) -> None:
         """Stop viewing. Idempotent."""
-        if self._closed:
+        if self._closed.is_set():
             return
-        self._closed = True
+        self._closed.set()
         self._forget(self)
         with suppress(asyncio.QueueFull):  # a full one wakes the reader anyway
             self._inbox.put_nowait(Offline("The view was closed."))
@@ -128,10 +128,10 @@ class ThreadView:
                 return
 
     async def _next(self) -> Received | Offline | Online | None:
-        if self._closed:
+        if self._closed.is_set():
             return None
         update = await self._inbox.get()
-        return None if self._closed else update
+        return None if self._closed.is_set() else update
 
     # --- Asking ---------------------------------------------------------------------------------
 

@@ -29,10 +29,11 @@ from prompt_toolkit.styles import Style
 from rich.console import RenderableType
 
 from process_agent.errors import ProcessError, UsageError
+from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.terminal import commands, render
 from process_agent.viewer.terminal.plain import duration, one_line, quantity
-from process_agent.viewer.terminal.session import Approve, Session
+from process_agent.viewer.terminal.session import Session
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -77,7 +78,7 @@ class Repl:
         *,
         me: str | None,
         room: str,
-        approve: Approve = "ask",
+        approve: Approve = Approve.ASK,
         history: Path | None = None,
         terminal: tuple[Input, Output] | None = None,
     ) -> None:
@@ -105,15 +106,14 @@ class Repl:
         )
         self._app = self._application(terminal)
 
-    @property
-    def thread(self) -> str | None:
-        """The path of the thread that is open, for a way back to it."""
-        return None if self.session.view is None else self.session.view.thread_id
-
     async def run(
         self, *, thread: str | None = None, closed: Callable[[], Awaitable[ProcessError | None]] | None = None
-    ) -> None:
-        """Run until the person leaves. Raises the error the room membership ended with."""
+    ) -> str | None:
+        """Run until the person leaves; returns the path of the thread that was open then.
+
+        Raises the error the room membership ended with.
+        """
+        last: str | None = None
         self._print([render.notice(self._greeting())])
         async with asyncio.TaskGroup() as group:
             running = [
@@ -126,11 +126,13 @@ class Repl:
             try:
                 error = await self._app.run_async(handle_sigint=False)
             finally:
+                last = None if self.session.view is None else self.session.view.thread_id
                 for task in running:
                     task.cancel()
                 await self.session.close()
         if error is not None:
             raise error
+        return last
 
     # --- Tasks ------------------------------------------------------------------------------------
 

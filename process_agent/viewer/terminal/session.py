@@ -6,7 +6,7 @@ Knows nothing of keys and screens; `repl` puts it on one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, assert_never
+from typing import assert_never
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -19,6 +19,7 @@ from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import ProcessError
 from process_agent.io.tasks import Tasks
+from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient, ListChange
 from process_agent.viewer.items import ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
@@ -32,9 +33,6 @@ LISTED_THREADS = 50
 
 RECENT_TURNS = 20
 """Turns of an opened thread that are shown."""
-
-type Approve = Literal["ask", "wait", "never", "always"]
-"""Requests for approval: asked here, left to other participants, declined, or accepted."""
 
 
 class Session:
@@ -99,7 +97,7 @@ class Session:
         if self.starting is not None:
             shown.append(_sending(self.starting))
         waiting = self.waiting
-        if waiting and self._approve == "ask":
+        if waiting and self._approve is Approve.ASK:
             shown += [Text(), *render.approval(waiting[0][1], len(waiting) - 1)]
         return shown
 
@@ -135,7 +133,7 @@ class Session:
     @property
     def asks(self) -> bool:
         """Whether somebody here is asked something."""
-        return self._approve == "ask" and bool(self.waiting)
+        return self._approve is Approve.ASK and bool(self.waiting)
 
     @property
     def thread_name(self) -> str | None:
@@ -319,9 +317,9 @@ class Session:
         self._show([*head, earlier(left_out)] if left_out else head)
 
     async def _decide_alone(self) -> None:
-        if self._approve in ("never", "always"):
+        if self._approve in (Approve.NEVER, Approve.ALWAYS):
             while self.waiting:
-                await self.decide(self._approve == "always")
+                await self.decide(self._approve is Approve.ALWAYS)
 
     async def _learn(self) -> None:
         try:

@@ -1,0 +1,89 @@
+"""From flags and environment to a room membership: what `join`, `chat` and `threads` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from process_agent.config import DataPaths, Settings
+from process_agent.errors import RoomClosedError, RoomError
+
+if TYPE_CHECKING:
+    from process_agent.room_server.state import ServerState
+    from process_agent.rooms.credentials import JoinWish
+    from process_agent.rooms.join import JoinedRoom, JoinTarget
+
+
+async def join_target(
+    settings: Settings,
+    wish: JoinWish,
+    *,
+    data_dir: Path | None = None,
+    start: bool = False,
+    port: int | None = None,
+) -> JoinTarget:
+    """Where to join, with a token.
+
+    For the local room, `start` starts its server when none runs, on `port` if given; without `start` a server
+    that does not run is a `RoomError`. Raises what `rooms.credentials.resolve` and `fetch_token` raise.
+    """
+    from process_agent.rooms import credentials
+    from process_agent.rooms.login import login_file, read_login
+
+    login = None if wish.local else read_login(login_file(settings.home), settings.api_url)
+    destination = credentials.resolve(wish, settings, login, time.time())
+    if isinstance(destination, credentials.TokenRequest):
+        return await credentials.fetch_token(destination)
+    if isinstance(destination, credentials.LocalRoom):
+        return _local_target(settings.paths(data_dir), destination.room, wish, start=start, port=port)
+    return destination
+
+
+def _local_target(
+    paths: DataPaths, room: str, wish: JoinWish, *, start: bool, port: int | None
+) -> JoinTarget:
+    from process_agent.room_server.keys import signing_key
+    from process_agent.rooms.join import JoinTarget
+    from process_agent.wire import participant_token as tokens
+
+    server = _server(paths, start=start, port=port)
+    # Without an expiry: the token stays in this process and has to be good for every reconnect.
+    token = tokens.ParticipantToken(wish.identity or "", room, wish.role, tokens.default_api(wish.role))
+    return JoinTarget(room, server.url, tokens.encode(token, signing_key(paths.signing_key)))
+
+
+def _server(paths: DataPaths, *, start: bool, port: int | None) -> ServerState:
+    if start:
+        from process_agent.room_server.lifecycle import ensure_running
+
+        return ensure_running(paths, port)
+    from process_agent.room_server.state import running
+
+    state = running(paths)
+    if state is None:
+        raise RoomError(
+            f"No local room runs for {paths.root}.",
+            fix="Start an agent in it with `process join`, or the room alone with `process room start`.",
+        )
+    return state
+
+
+async def while_joined[T](room: JoinedRoom, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work as long as the membership lasts. When the room ends it, the work is cancelled and the
+    reason raised.
+    """
+    from process_agent.io.tasks import Tasks
+
+    tasks = Tasks("room membership", on_failure=lambda name, error: None)
+    working = tasks.start(work, "work")
+    closed = tasks.start(room.closed(), "wait for the end")
+    try:
+        await asyncio.wait([working, closed], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise closed.result() or RoomClosedError("The room ended the connection.")
+        return working.result()
+    finally:
+        await tasks.close()

@@ -6,7 +6,6 @@ Times are seconds since 1970 and passed in.
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from dataclasses import dataclass
 
@@ -26,7 +25,6 @@ SESSION_SECONDS = 30 * 24 * 3600
 """How long a browser stays logged in."""
 
 _STUDIO = "studio"
-_ROOM_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - compared with, not bound to
 
@@ -37,11 +35,6 @@ class Identity:
 
     room: str
     name: str
-
-
-def is_room_name(name: str) -> bool:
-    """1 to 63 lower-case letters, digits and inner hyphens."""
-    return _ROOM_NAME.fullmatch(name) is not None
 
 
 def bearer(authorization: str | None) -> str:

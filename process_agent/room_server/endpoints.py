@@ -58,7 +58,7 @@ class Endpoints:
         """`POST /accounts/projects/{project}/rooms/{room}/connect`: a token for a room."""
         admin = access.administrator(request.headers.get("authorization"), self.key, time.time())
         room = request.path_params["room"]
-        if not access.is_room_name(room):
+        if not participant_token.is_room_name(room):
             return _error(404, f"There is no room {room!r}.")
         body = await _body(request)
         name = body.get("email") or admin.name
@@ -83,7 +83,7 @@ class Endpoints:
         access.administrator(request.headers.get("authorization"), self.key, time.time())
         body = await _body(request)
         room, name = body.get("room"), body.get("name")
-        if not isinstance(room, str) or not access.is_room_name(room):
+        if not isinstance(room, str) or not participant_token.is_room_name(room):
             return _error(400, "room is not a room name.")
         if not isinstance(name, str) or not name.strip():
             return _error(400, "name is missing.")
@@ -140,7 +140,7 @@ class Endpoints:
         authorization = headers.get("authorization")
         cookie_only = authorization is None
         access.check_origin(headers.get("origin"), headers.get("host"), required=cookie_only)
-        if not access.is_room_name(room):
+        if not participant_token.is_room_name(room):
             raise AuthError(f"{room!r} is not a room name.")
         if cookie_only:
             identity = self._session(websocket)

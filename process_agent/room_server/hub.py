@@ -158,6 +158,10 @@ class Room:
         if tool == "stream":
             self._messaging.check_may_send(member)
             MessageStream(self._calls, self._messaging, Route(member, request_id, call_id))
+        elif tool == "enable":
+            self._messaging.check_may_enable(member)
+            member.respond(request_id, EMPTY)
+            self._messaging.enable(member)
         else:
             member.respond(request_id, self._messaging.call(member, tool, arguments))
 

@@ -34,11 +34,8 @@ class Messaging:
         self._members = members
 
     def call(self, member: Member, tool: str, arguments: Content) -> Content:
-        """Run `enable`, `disable`, `send` or `broadcast`. Raises `ToolError`."""
-        if tool == "enable":
-            grants.require(member.caller, "messaging")
-            self.enable(member)
-        elif tool == "disable":
+        """Run `disable`, `send` or `broadcast`. Raises `ToolError`."""
+        if tool == "disable":
             self.disable(member)
         elif tool == "send":
             self.check_may_send(member)
@@ -53,6 +50,10 @@ class Messaging:
     def check_may_send(self, member: Member) -> None:
         """Raise `ToolError` 1001 unless the member's token lets it send."""
         grants.require(member.caller, "messaging", "send")
+
+    def check_may_enable(self, member: Member) -> None:
+        """Raise `ToolError` 1001 unless the member's token grants messaging."""
+        grants.require(member.caller, "messaging")
 
     def enable(self, member: Member) -> None:
         """Make a member visible; tell it who is there and the others that it came."""

@@ -153,7 +153,7 @@ class RoomServer:
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that says when it is ready, does not wake up to look around, and leaves signals to its owner."""
+    """A server that says when it is ready, sleeps until it stops, and leaves signals to its owner."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -187,6 +187,7 @@ def _uvicorn_config(app: Starlette) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         log_level=logging.WARNING,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         ws_max_size=MAX_FRAME_BYTES,

@@ -7,6 +7,7 @@ grants with defaults, a missing key grants nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ _USER_SCOPES = (
     "developer", "agents", "services",
 )  # fmt: skip
 
+_ROOM_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DATASET_ALIASES = ("database", "datasets")
 
 
@@ -38,6 +40,11 @@ class ParticipantToken:
     api: Mapping[str, Any] | None = None
     expires: int | None = None
     extra: Mapping[str, Any] | None = None
+
+
+def is_room_name(name: str) -> bool:
+    """Whether a room can have this name: 1 to 63 lower-case letters, digits and inner hyphens."""
+    return _ROOM_NAME.fullmatch(name) is not None
 
 
 def default_api(role: str) -> dict[str, Any]:

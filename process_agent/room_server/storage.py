@@ -41,6 +41,9 @@ PIECE: Final = 256 * 1024
 MAX_PIECE: Final = 1024 * 1024
 """Bytes of one chunk of a download, whatever the caller asks for."""
 
+SMALL_FILE: Final = 1024 * 1024
+"""Bytes `read_small` reads at most."""
+
 LINK_SECONDS: Final = 3_600
 """How long a download link works."""
 
@@ -128,6 +131,16 @@ class StorageToolkit:
             raise ToolError("this link has expired", code=PERMISSION_DENIED)
         await self._start()
         return await asyncio.to_thread(self._files.open, clean_path(path))
+
+    async def read_small(self, path: str) -> bytes | None:
+        """A small file for the room itself, like a document schema; None when there is none."""
+        await self._start()
+        try:
+            stored = await asyncio.to_thread(self._files.open, clean_path(path))
+        except ToolError:
+            return None
+        with stored.file:
+            return await asyncio.to_thread(stored.file.read, SMALL_FILE)
 
     # Plain tools
 

@@ -1,0 +1,49 @@
+"""Help is quick because it imports nothing that works for a living."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "meshagent", "pyarrow", "httpx", "lance", "starlette", "uvicorn", "aiohttp", "duckdb", "pycrdt", "asyncio",
+    "prompt_toolkit", "rich", "jwt", "pydantic", "backends",
+)  # fmt: skip
+
+PROGRAM = """
+import sys
+from process_agent.cli import main
+sys.argv = ["process", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as stopped:
+    assert stopped.code == 0, stopped.code
+print("LOADED " + " ".join(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help",
+        "join --help",
+        "chat --help",
+        "room --help",
+        "room start --help",
+        "threads --help",
+        "token --help",
+    ],
+)
+def test_help_imports_no_heavy_library(arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert "Usage: process" in done.stdout
+    loaded = done.stdout.rsplit("LOADED ", 1)[1].split()
+    assert not set(HEAVY) & set(loaded)

@@ -1,0 +1,109 @@
+"""What `process join` makes of its flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from process_agent.cli import join, main
+from process_agent.cli.summary import as_json, as_text
+from process_agent.config import Settings
+from process_agent.errors import UsageError
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[join.JoinOptions]:
+    options: list[join.JoinOptions] = []
+
+    def keep(wanted: join.JoinOptions, settings: Settings) -> None:
+        options.append(wanted)
+
+    monkeypatch.setattr(join, "run", keep)
+    return options
+
+
+def process(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["process", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    code = stopped.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def test_the_documented_command(seen: list[join.JoinOptions], monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "join --room gettingstarted --agent-name codex-agent --channel chat --backend codex"
+    assert process(monkeypatch, *typed.split()) == 0
+    [options] = seen
+    assert (options.room, options.agent_name, options.backends) == (
+        "gettingstarted",
+        "codex-agent",
+        ("codex",),
+    )
+    assert (options.sandbox, options.approvals, options.scripted) == ("workspace-write", "ask", False)
+    assert options.working_dir == Path.cwd()
+
+
+def test_flags_repeat_and_keep_their_order(
+    seen: list[join.JoinOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = "join --room r --agent-name a --channel chat --model codex/a --model codex/b --rule one -r two"
+    assert process(monkeypatch, *typed.split()) == 0
+    [options] = seen
+    assert options.models == ("codex/a", "codex/b")
+    assert options.instructions == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("", "needs a channel"),
+        ("--channel smoke", "no channel 'smoke'"),
+        ("--channel chat --sandbox none", "--sandbox cannot be 'none'"),
+        ("--channel chat --approvals maybe", "--approvals cannot be 'maybe'"),
+        ("--channel chat --provider magic", "--provider cannot be 'magic'"),
+        ("--channel chat --working-dir /no/such/folder", "is not a folder"),
+        ("--channel chat --rules-file /no/such/file", "cannot be read"),
+        ("--channel chat --port 99999", "99999"),
+        ("--channel chat --shout", "--shout"),
+    ],
+)
+def test_bad_flags_exit_2_and_say_what_to_do(
+    flags: str,
+    said: str,
+    seen: list[join.JoinOptions],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert process(monkeypatch, "join", "--room", "r", "--agent-name", "a", *flags.split()) == 2
+    assert said in capsys.readouterr().err
+    assert seen == []
+
+
+def test_an_address_without_scheme_in_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MESHAGENT_API_URL", "room.example")
+    assert process(monkeypatch, "join", "--room", "r", "--agent-name", "a", "--channel", "chat") == 2
+    assert "MESHAGENT_API_URL" in capsys.readouterr().err
+
+
+def test_rules_files_lose_comments_and_blank_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rules.txt"
+    path.write_text("# why\nBe brief.\n\n  # no\nUse [bold] and ünïcode.\n", "utf-8")
+    assert join.rules(["First."], [path]) == "First.\nBe brief.\nUse [bold] and ünïcode."
+    assert join.rules([], []) is None
+
+
+def test_a_huge_rules_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rules.txt"
+    path.write_bytes(b"x" * (join.MAX_RULES_BYTES + 1))
+    with pytest.raises(UsageError, match="larger than"):
+        join.rules([], [path])
+
+
+def test_summary_forms() -> None:
+    lines = [("agent", "bot"), ("working folder", "/w"), ("agent", "again")]
+    assert as_text(lines).splitlines()[0] == "agent           bot"
+    assert as_json(lines) == '{"agent": "bot; again", "working_folder": "/w"}'

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 HEAVY = (
-    "meshagent", "pyarrow", "httpx", "lance", "starlette", "uvicorn", "aiohttp", "duckdb", "pycrdt", "asyncio",
-    "prompt_toolkit", "rich", "jwt", "pydantic", "backends",
+    "meshagent", "pyarrow", "httpx", "lance", "starlette", "uvicorn", "aiohttp", "duckdb", "pycrdt",
+    "asyncio", "prompt_toolkit", "rich", "jwt", "pydantic", "backends",
 )  # fmt: skip
 
 PROGRAM = """

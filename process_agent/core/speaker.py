@@ -112,13 +112,15 @@ class Speaker:
         """Show what a participant asked to the other viewers; it knows it itself."""
         self.out(Emit(event, self.viewers.without(sender), store=store))
         self._hold(event, unless=sender)
-        if sender in self.viewers.catching_up:
-            self.viewers.catching_up[sender].expect(event)
+        self._expect(event, sender)
 
     def say_with(self, body: EventBody, turn: Turn, viewer: Viewer) -> None:
-        """Like `say`, also to one who asked without being a viewer."""
-        event = self.say(body, turn)
-        if viewer not in self.viewers:
+        """Like `say`, and at once to the one who asked, viewer or not, up to date or not."""
+        event = self.make(body, turn)
+        self.out(Emit(event, self.viewers.audience, store=True))
+        self._hold(event, unless=viewer)
+        if viewer not in self.viewers.live:
+            self._expect(event, viewer)
             self.tell_event(event, viewer)
 
     def tell(self, body: EventBody, viewer: Viewer, turn_id: TurnId | None = None) -> None:
@@ -128,6 +130,12 @@ class Speaker:
     def tell_event(self, event: ThreadEvent, viewer: Viewer) -> None:
         """Show an event as it is to one viewer only, without storing it."""
         self.out(Emit(event, only(viewer), store=False))
+
+    def _expect(self, event: ThreadEvent, viewer: Viewer) -> None:
+        """The viewer knows the event already, should it be on its way through the store."""
+        catch_up = self.viewers.catching_up.get(viewer)
+        if catch_up is not None:
+            catch_up.expect(event)
 
     def _hold(self, event: ThreadEvent, unless: Viewer | None = None) -> None:
         for viewer in self.viewers.hold(event, unless):

@@ -1,0 +1,252 @@
+"""A supervisor with everything around it in memory, driven one effect at a time.
+
+`World` keeps what the supervisor asked for until the test lets it happen, in whatever order it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from process_agent.core import commands as c
+from process_agent.core import requests as r
+from process_agent.core.backend import ApprovalMode
+from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.events import ModelChanged, Status, ThreadEvent, Working
+from process_agent.core.ids import MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.participants import Participant
+from process_agent.core.replies import Reply
+from process_agent.core.selection import Catalogue
+from process_agent.core.speaker import Setting
+from process_agent.core.store import ThreadEntry
+from process_agent.core.supervisor import Supervisor
+
+DEFAULT = ModelChoice("codex", "openai", "gpt-5.5")
+OTHER = ModelChoice("codex", "openai", "gpt-5.5-mini")
+START = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
+_NO_THREAD = ErrorInfo("There is no such thread.", "thread_not_available")
+
+
+def catalogue() -> Catalogue:
+    models = (ModelInfo("gpt-5.5", active=True), ModelInfo("gpt-5.5-mini"))
+    return Catalogue([ProviderModels("openai", "OpenAI Codex", "codex", "gpt-5.5", models)], DEFAULT)
+
+
+def person(name: str, role: str = "user") -> Participant:
+    return Participant(ParticipantId(f"id-{name}"), role, {"name": name})
+
+
+@dataclass
+class Sent:
+    """What one participant got, in order."""
+
+    events: list[ThreadEvent] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    all: list[ThreadEvent | Reply] = field(default_factory=list)
+
+
+class World:
+    """Carries out commands: at once what needs no waiting, the rest when the test says so."""
+
+    def __init__(self, approvals: ApprovalMode = "ask") -> None:
+        self._ids = 0
+        self.now = START
+        setting = Setting("bot", catalogue(), self.new_id, self.clock, approvals=approvals)
+        self.supervisor = Supervisor(setting)
+        self.outstanding: list[c.Command] = []
+        self.timers: dict[c.Timer, float] = {}
+        self.logs: dict[ThreadId, list[ThreadEvent]] = {}
+        self.open_logs: set[ThreadId] = set()
+        self.views: set[tuple[c.Viewer, ThreadId]] = set()
+        self.sent: dict[ParticipantId, Sent] = {}
+        self.warnings: list[str] = []
+        self.done: list[c.Command] = []
+        self.strays: list[tuple[ParticipantId, ThreadEvent]] = []
+        self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
+        self._readers: dict[str, Iterator[ThreadEvent]] = {}
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"n{self._ids}"
+
+    def clock(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    # --- Requests, in short ----------------------------------------------------------------------
+
+    def envelope(self, who: Participant) -> r.Envelope:
+        return r.Envelope(MessageId(self.new_id()), "chat", who)
+
+    def ask(self, request: r.Request) -> None:
+        self.carry_out(self.supervisor.handle(request))
+
+    def start_thread(self, who: Participant, text: str = "hello") -> r.StartThread:
+        request = r.StartThread(self.envelope(who), (TextPart(text),) if text else ())
+        self.ask(request)
+        return request
+
+    def start_turn(self, who: Participant, thread_id: ThreadId, text: str = "more") -> r.StartTurn:
+        request = r.StartTurn(self.envelope(who), thread_id, (TextPart(text),))
+        self.ask(request)
+        return request
+
+    def got(self, who: Participant) -> Sent:
+        return self.sent.setdefault(who.id, Sent())
+
+    # --- Carrying out ----------------------------------------------------------------------------
+
+    def carry_out(self, commands: list[c.Command]) -> None:
+        for command in commands:
+            self.done.append(command)
+            if isinstance(command, c.Emit):
+                self._emit(command)
+            elif isinstance(command, c.Answer):
+                sent = self.sent.setdefault(command.to.participant, Sent())
+                sent.replies.append(command.reply)
+                sent.all.append(command.reply)
+            elif not self._note(command):
+                self.outstanding.append(command)
+
+    def _note(self, command: c.Command) -> bool:
+        """Whether the command was carried out at once."""
+        match command:
+            case c.OpenView(viewer, thread_id):
+                assert (viewer, thread_id) not in self.views
+                self.views.add((viewer, thread_id))
+            case c.CloseView(viewer, thread_id):
+                self.views.remove((viewer, thread_id))
+            case c.Warn(text):
+                self.warnings.append(text)
+            case c.StartTimer(timer, seconds):
+                self.timers[timer] = seconds
+            case c.StopTimer(timer):
+                self.timers.pop(timer, None)
+            case c.ReleaseThread(thread_id):
+                self.open_logs.remove(thread_id)
+            case c.AbandonTurn(_, turn_id):
+                self.backend_done(turn_id)
+            case c.Replay(_, viewer, thread_id):
+                began = len(self.sent.setdefault(viewer.participant, Sent()).all)
+                self.loads_began[viewer, thread_id] = began
+                return False
+            case _:
+                return False
+        return True
+
+    def _emit(self, command: c.Emit) -> None:
+        event = command.event
+        if command.store and not isinstance(event.body, Status | Working):
+            assert event.thread_id in self.open_logs
+            self.logs[event.thread_id].append(event)
+        for channel, participants in command.to.items():
+            for participant in participants:
+                if (c.Viewer(channel, participant), event.thread_id) not in self.views:
+                    self.strays.append((participant, event))
+                sent = self.sent.setdefault(participant, Sent())
+                sent.events.append(event)
+                sent.all.append(event)
+
+    def take(self, kind: type[c.Command]) -> c.Command:
+        """Remove and return the oldest outstanding command of a kind."""
+        found = next(command for command in self.outstanding if isinstance(command, kind))
+        self.outstanding.remove(found)
+        return found
+
+    def settle(self) -> None:
+        """Let everything happen but the backend's work, until nothing is left."""
+        while command := next((o for o in self.outstanding if self.settles(o)), None):
+            self.happen(command)
+
+    def settles(self, command: c.Command) -> bool:
+        return not isinstance(
+            command, c.RunTurn | c.InterruptBackend | c.AbandonTurn | c.SteerBackend | c.DecideItem
+        )
+
+    def happen(self, command: c.Command) -> None:
+        """Let one outstanding command succeed; a replay advances by one event."""
+        if isinstance(command, c.Replay):
+            self._replay_step(command)
+            return
+        self.outstanding.remove(command)
+        match command:
+            case c.StoreTurnEnd(thread_id, turn_id):
+                self.carry_out(self.supervisor.turn_stored(thread_id, turn_id, None))
+            case c.SteerBackend(thread_id, turn_id, source):
+                self.carry_out(self.supervisor.steer_decided(thread_id, turn_id, source, None))
+            case c.DecideItem(thread_id, turn_id, item_id):
+                self.carry_out(self.supervisor.item_decided(thread_id, turn_id, item_id, True))
+            case _:
+                self._happen_in_store(command)
+
+    def _happen_in_store(self, command: c.Command) -> None:
+        s = self.supervisor
+        match command:
+            case c.CreateThread(key, name):
+                thread_id = ThreadId(f"dataset://t/{self.new_id()}")
+                self.logs[thread_id] = []
+                self.open_logs.add(thread_id)
+                self.carry_out(s.thread_created(key, self.entry(thread_id, name)))
+            case c.OpenLog(thread_id) if thread_id in self.logs:
+                self.open_logs.add(thread_id)
+                self.carry_out(s.log_opened(thread_id, self.stored_model(thread_id)))
+            case c.OpenLog(thread_id):
+                self.carry_out(s.log_not_opened(thread_id, _NO_THREAD))
+            case c.TouchThread(thread_id):
+                self.carry_out(s.thread_updated(self.entry(thread_id, "touched")))
+            case c.NameThread(thread_id, name):
+                self.carry_out(s.thread_updated(self.entry(thread_id, name)))
+            case c.ReadList(request):
+                entries = tuple(self.entry(t, "x") for t in self.logs)
+                self.carry_out(s.list_read(request, entries, len(entries)))
+            case _:
+                self._happen_as_asked(command)
+
+    def _happen_as_asked(self, command: c.Command) -> None:
+        match command:
+            case c.Rename(request):
+                entry = self.entry(request.thread_id, request.name)
+                self.carry_out(self.supervisor.thread_updated(entry, request))
+            case c.Delete(request):
+                self.open_logs.discard(request.thread_id)
+                self.logs.pop(request.thread_id, None)
+                self.carry_out(self.supervisor.thread_deleted(request))
+            case _:
+                raise AssertionError(command)
+
+    def _replay_step(self, command: c.Replay) -> None:
+        reader = self._readers.get(command.replay_id)
+        if reader is None:
+            reader = self._readers[command.replay_id] = iter(self.logs[command.thread_id])
+        event = next(reader, None)
+        if event is None:
+            self.outstanding.remove(command)
+            self.carry_out(self.supervisor.replay_ended(command.replay_id))
+        else:
+            self.carry_out(self.supervisor.replayed(command.replay_id, event))
+
+    def entry(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+        return ThreadEntry(thread_id, name, START, self.now)
+
+    def stored_model(self, thread_id: ThreadId) -> ModelChoice | None:
+        changes = [event.body for event in self.logs[thread_id] if isinstance(event.body, ModelChanged)]
+        if not changes:
+            return None
+        return ModelChoice(changes[-1].backend, changes[-1].provider, changes[-1].model)
+
+    def running(self) -> list[tuple[ThreadId, TurnId]]:
+        """Turns whose backend works."""
+        return [(o.thread_id, o.turn.turn_id) for o in self.outstanding if isinstance(o, c.RunTurn)]
+
+    def backend(self, thread_id: ThreadId, turn_id: TurnId, *events: object) -> None:
+        """The backend says these things about a turn."""
+        for event in events:
+            self.carry_out(self.supervisor.backend_event(thread_id, turn_id, event))  # type: ignore[arg-type]
+
+    def backend_done(self, turn_id: TurnId) -> None:
+        """Forget that the backend works on a turn."""
+        self.outstanding = [
+            o for o in self.outstanding if not (isinstance(o, c.RunTurn) and o.turn.turn_id == turn_id)
+        ]

@@ -1,0 +1,334 @@
+"""The supervisor as a state machine: whatever people, backends, the room and the clock do, in any order,
+
+- each accepted turn ends exactly once, and turns of a thread start in the order they were accepted,
+- at most one turn of a thread runs,
+- events of a thread go to its viewers only, replies to those who asked,
+- each viewer that loads a thread sees exactly what is in its log, each thing once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from process_agent.core import commands as c
+from process_agent.core import events as e
+from process_agent.core import requests as r
+from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.live import item_of
+from process_agent.core.participants import Participant
+from process_agent.core.replies import ThreadLoaded
+from tests.fakes.supervised import World, person
+
+PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
+ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
+TEXTS = st.sampled_from(["a", "b", "ab", "\n"])
+
+_DIRECT = (e.TurnRejected, e.SteerRejected, e.InterruptAccepted, e.SteerAccepted, e.ModelChanged)
+"""Told to one who asked, viewer or not."""
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.open: dict[tuple[TurnId, ItemId], str] = {}
+        self.deleted: set[ThreadId] = set()
+        self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
+        self.interrupted: set[TurnId] = set()
+
+    # --- People ----------------------------------------------------------------------------------
+
+    @rule(who=st.sampled_from(PEOPLE), text=st.sampled_from(["", "hi"]))
+    def start_thread(self, who: Participant, text: str) -> None:
+        if len(self.world.logs) < 3:
+            self.world.start_thread(who, text)
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def start_turn(self, who: Participant, data: st.DataObject) -> None:
+        self.world.start_turn(who, self._thread(data))
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data(), load=st.booleans())
+    def open_thread(self, who: Participant, data: st.DataObject, load: bool) -> None:
+        thread_id = self._thread(data)
+        request = r.OpenThread(self.world.envelope(who), thread_id, load)
+        if load:
+            self.loads[request.envelope.message_id] = (who, thread_id)
+        before = len(self.world.logs[thread_id])
+        self.world.ask(request)
+        assert len(self.world.logs[thread_id]) == before  # opening writes nothing
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def close_thread(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        self.world.ask(r.CloseThread(self.world.envelope(who), thread_id))
+        self.loads = {k: v for k, v in self.loads.items() if v != (who, thread_id)}
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def leave(self, who: Participant) -> None:
+        self.world.ask(r.Left(who, "chat"))
+        self.loads = {k: v for k, v in self.loads.items() if v[0] != who}
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def steer(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        request = r.SteerTurn(
+            self.world.envelope(who), thread_id, self._turn(data, thread_id), (TextPart("s"),)
+        )
+        self.world.ask(request)
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def interrupt(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        turn_id = self._turn(data, thread_id)
+        self.interrupted.add(turn_id)
+        request = r.InterruptTurn(self.world.envelope(who), thread_id, turn_id)
+        self.world.ask(request)
+        answered = [event.body for event in self.world.got(who).events]
+        assert e.InterruptAccepted(request.envelope.message_id) in answered
+
+    @precondition(lambda self: self.world.logs)
+    @rule(
+        who=st.sampled_from(PEOPLE), data=st.data(), model=st.sampled_from(["gpt-5.5", "gpt-5.5-mini", "no"])
+    )
+    def change_model(self, who: Participant, data: st.DataObject, model: str) -> None:
+        thread_id = self._thread(data)
+        self.world.ask(r.ChangeModel(self.world.envelope(who), thread_id, r.ModelWish(model=model)))
+
+    @precondition(lambda self: self.world.running())
+    @rule(who=st.sampled_from(PEOPLE), data=st.data(), item=st.sampled_from(ITEMS), accepted=st.booleans())
+    def decide(self, who: Participant, data: st.DataObject, item: ItemId, accepted: bool) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        decisions = sum(isinstance(o, c.DecideItem) for o in self.world.outstanding)
+        self.world.ask(r.Decide(self.world.envelope(who), thread_id, turn_id, item, accepted))
+        if who.role != "user":
+            assert sum(isinstance(o, c.DecideItem) for o in self.world.outstanding) == decisions
+
+    @precondition(lambda self: len(self.world.logs) > 1)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def delete(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        self.world.ask(r.DeleteThread(self.world.envelope(who), thread_id))
+        if any(isinstance(o, c.Delete) and o.request.thread_id == thread_id for o in self.world.outstanding):
+            self.world.settle()
+            self.deleted.add(thread_id)
+
+    # --- The backend -----------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data(), item=st.sampled_from(ITEMS), text=TEXTS)
+    def write(self, data: st.DataObject, item: ItemId, text: str) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        kind = self.open.get((turn_id, item))
+        if kind is None:
+            self.open[turn_id, item] = "text"
+            self.world.backend(thread_id, turn_id, e.TextStarted(item))
+        if kind in (None, "text"):
+            self.world.backend(thread_id, turn_id, e.TextDelta(item, text))
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data(), item=st.sampled_from(ITEMS))
+    def use_tool(self, data: st.DataObject, item: ItemId) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        ref = e.ToolRef(item, "codex", "shell")
+        kind = self.open.get((turn_id, item))
+        if kind is None:
+            self.open[turn_id, item] = "tool"
+            self.world.backend(thread_id, turn_id, e.ToolStarted(ref, {}))
+        elif kind == "tool":
+            self.world.backend(thread_id, turn_id, e.ApprovalRequested(ref, {}))
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data(), item=st.sampled_from(ITEMS))
+    def end_item(self, data: st.DataObject, item: ItemId) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        kind = self.open.get((turn_id, item))
+        if kind == "text":
+            self.world.backend(thread_id, turn_id, e.TextEnded(item))
+        elif kind == "tool":
+            self.world.backend(thread_id, turn_id, e.ToolEnded(e.ToolRef(item, "codex", "shell")))
+        if kind is not None:
+            self.open[turn_id, item] = "done"
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data(), reason=st.sampled_from(e.EndReason))
+    def end_turn(self, data: st.DataObject, reason: e.EndReason) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        self.world.backend_done(turn_id)
+        self.world.backend(thread_id, turn_id, e.TurnEnded(reason))
+        # A backend that says more is not heard.
+        self.world.backend(thread_id, turn_id, e.TextDelta(ItemId("late"), "x"), e.TurnEnded(reason))
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data())
+    def lose_backend(self, data: st.DataObject) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        self.world.backend_done(turn_id)
+        gone = ErrorInfo("gone", "backend_lost")
+        self.world.carry_out(self.world.supervisor.backend_lost(thread_id, turn_id, gone))
+
+    # --- The world -------------------------------------------------------------------------------
+
+    @precondition(lambda self: self._waiting())
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        self._happen(data.draw(st.sampled_from(self._waiting())))
+
+    @precondition(lambda self: any(isinstance(o, c.SteerBackend) for o in self.world.outstanding))
+    @rule()
+    def steer_refused(self) -> None:
+        steer = self.world.take(c.SteerBackend)
+        assert isinstance(steer, c.SteerBackend)
+        error = ErrorInfo("no", "turn_ended")
+        self.world.carry_out(
+            self.world.supervisor.steer_decided(steer.thread_id, steer.turn_id, steer.source, error)
+        )
+
+    @precondition(lambda self: self.world.timers)
+    @rule(data=st.data())
+    def timer_fires(self, data: st.DataObject) -> None:
+        timer = data.draw(st.sampled_from(list(self.world.timers)))
+        del self.world.timers[timer]
+        self.world.carry_out(self.world.supervisor.timer_fired(timer))
+
+    def _waiting(self) -> list[c.Command]:
+        return [o for o in self.world.outstanding if not isinstance(o, c.RunTurn)]
+
+    def _happen(self, command: c.Command) -> None:
+        if isinstance(command, c.InterruptBackend):
+            self.world.outstanding.remove(command)
+            run = next((o for o in self.world.running() if o[1] == command.turn_id), None)
+            if run is not None:
+                self.world.backend_done(command.turn_id)
+                self.world.backend(*run, e.TurnEnded(e.EndReason.INTERRUPTED))
+        elif isinstance(command, c.Replay) and command.thread_id in self.deleted:
+            self.world.outstanding.remove(command)
+            self.world.carry_out(self.world.supervisor.replay_ended(command.replay_id))
+        else:
+            self.world.happen(command)
+
+    def _thread(self, data: st.DataObject) -> ThreadId:
+        return data.draw(st.sampled_from(sorted(self.world.logs)))
+
+    def _turn(self, data: st.DataObject, thread_id: ThreadId) -> TurnId:
+        known = {event.turn_id for event in self.world.logs[thread_id] if event.turn_id}
+        return data.draw(st.sampled_from([*sorted(known), TurnId("unknown")]))
+
+    # --- What always holds -----------------------------------------------------------------------
+
+    @invariant()
+    def one_turn_runs_in_a_thread(self) -> None:
+        counts = Counter(thread_id for thread_id, _ in self.world.running())
+        assert all(count == 1 for count in counts.values())
+
+    @invariant()
+    def turns_end_once_and_start_in_order(self) -> None:
+        for log in self.world.logs.values():
+            accepted = [x.turn_id for x in log if isinstance(x.body, e.TurnAccepted)]
+            started = [x.turn_id for x in log if isinstance(x.body, e.TurnStarted)]
+            ended = [x.turn_id for x in log if isinstance(x.body, e.TurnEnded)]
+            assert len(set(accepted)) == len(accepted)
+            assert len(set(ended)) == len(ended)
+            assert set(ended) <= set(accepted)
+            assert started == [turn for turn in accepted if turn in started]
+
+    @invariant()
+    def events_go_to_viewers(self) -> None:
+        for _, event in self.world.strays:
+            assert isinstance(event.body, _DIRECT)
+
+    @invariant()
+    def nothing_follows_the_end_of_a_turn(self) -> None:
+        for log in self.world.logs.values():
+            ended: set[TurnId | None] = set()
+            for event in log:
+                assert event.turn_id is None or event.turn_id not in ended
+                if isinstance(event.body, e.TurnEnded):
+                    ended.add(event.turn_id)
+
+    def teardown(self) -> None:
+        """The agent stops: everything that was accepted ends, and everybody who loaded sees it all."""
+        self.world.carry_out(self.world.supervisor.stop())
+        for _ in range(10_000):
+            if not (waiting := self._waiting()):
+                break
+            self._happen(waiting[0])
+        assert not self.world.running()
+        assert self.world.supervisor.idle
+        for log in self.world.logs.values():
+            accepted = [x.turn_id for x in log if isinstance(x.body, e.TurnAccepted)]
+            ended = [x.turn_id for x in log if isinstance(x.body, e.TurnEnded)]
+            assert sorted(map(str, accepted)) == sorted(map(str, ended))
+            _items_are_closed(log)
+        for source, (who, thread_id) in self.loads.items():
+            if thread_id not in self.deleted:
+                self._saw_everything(source, who, thread_id)
+
+    def _saw_everything(self, source: MessageId, who: Participant, thread_id: ThreadId) -> None:
+        began = self.world.loads_began.get((c.Viewer("chat", who.id), thread_id), 0)
+        sent = self.world.got(who).all[began:]
+        loaded = [x for x in sent if isinstance(x, ThreadLoaded) and x.source == source]
+        still = (c.Viewer("chat", who.id), thread_id) in self.world.views
+        others = sum(x == (who, thread_id) for x in self.loads.values())
+        if not still or others > 1:
+            return
+        assert len(loaded) == 1
+        seen = [x for x in sent if isinstance(x, e.ThreadEvent) and x.thread_id == thread_id]
+        log = self.world.logs[thread_id]
+        assert _texts(seen) == _texts(log)
+        assert not {x.message_id for x in _plain(log)} - {x.message_id for x in _plain(seen)} - self._own(who)
+        counts = Counter(x.message_id for x in _plain(seen))
+        assert all(count == 1 for count in counts.values()), counts
+
+    def _own(self, who: Participant) -> set[MessageId]:
+        """Ids of requests, which those who made them are not told."""
+        said = (
+            x.message_id
+            for log in self.world.logs.values()
+            for x in log
+            if isinstance(x.body, e.TurnRequested | e.SteerRequested) and x.body.sender_name == who.name
+        )
+        return set(said)
+
+
+def _plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:
+    """Events about no item that belong into the log."""
+    live_only = (e.Status, *_DIRECT)
+    return [x for x in events if item_of(x.body) is None and not isinstance(x.body, live_only)]
+
+
+def _texts(events: list[e.ThreadEvent]) -> dict[tuple[TurnId | None, ItemId], str]:
+    texts: dict[tuple[TurnId | None, ItemId], str] = {}
+    for event in events:
+        if isinstance(event.body, e.TextDelta):
+            key = event.turn_id, event.body.item_id
+            texts[key] = texts.get(key, "") + event.body.text
+    return texts
+
+
+def _items_are_closed(log: list[e.ThreadEvent]) -> None:
+    open_items: set[tuple[TurnId | None, ItemId]] = set()
+    for event in log:
+        match event.body:
+            case e.TextStarted(item_id):
+                open_items.add((event.turn_id, item_id))
+            case e.ToolStarted(ref):
+                open_items.add((event.turn_id, ref.item_id))
+            case e.TextEnded(item_id):
+                open_items.discard((event.turn_id, item_id))
+            case e.ToolEnded(ref):
+                open_items.discard((event.turn_id, ref.item_id))
+    assert not open_items
+
+
+Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestSupervisor = Machine.TestCase

@@ -142,7 +142,9 @@ class Messaging(Protocol):
         ...
 
     def on_joined(self, handler: Callable[[Participant], None]) -> Callable[[], None]:
-        """Call `handler` when a participant enables messaging; returns the unsubscribe."""
+        """Call `handler` when a participant enables messaging, and again when its attributes change; returns
+        the unsubscribe.
+        """
         ...
 
     def on_left(self, handler: Callable[[Participant], None]) -> Callable[[], None]:

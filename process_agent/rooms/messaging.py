@@ -93,7 +93,8 @@ class RoomMessaging:
         return self._subscribe("stream_requested", requested)
 
     def on_joined(self, handler: Callable[[Participant], None]) -> Callable[[], None]:
-        """Call `handler` when a participant enables messaging; returns the unsubscribe.
+        """Call `handler` when a participant enables messaging, and again when its attributes change; returns
+        the unsubscribe.
 
         Those who are there already when the connection is taken up again are told of too.
         """
@@ -107,6 +108,7 @@ class RoomMessaging:
 
         unsubscribes = (
             self._subscribe("participant_added", added),
+            self._subscribe("participant_attributes_updated", added),
             self._subscribe("messaging_enabled", enabled),
         )
 

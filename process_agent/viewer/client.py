@@ -93,6 +93,11 @@ class AgentClient:
         """The agent's name for messages to people."""
         return self._link.name
 
+    @property
+    def online(self) -> bool:
+        """Whether the room connection is up."""
+        return self._link.online
+
     async def find(self, limit: float = 30.0) -> Participant:
         """Wait up to `limit` seconds for the agent. Raises `RoomError` that says who is there."""
         return await self._link.find(limit)

@@ -257,7 +257,8 @@ def _end(turn: Turn, at: datetime, reason: EndReason, error: ErrorInfo | None) -
                 item.done = True
             case ToolItem(state=ToolState.RUNNING | ToolState.WAITING):
                 item.state = ToolState.FAILED
-                item.error = item.error or ErrorInfo("The turn ended before this was done.", "incomplete")
+                code = "cancelled" if reason is EndReason.INTERRUPTED else "incomplete"
+                item.error = item.error or ErrorInfo("The turn ended before this was done.", code)
             case UserItem(state=InputState.PENDING):
                 item.state = InputState.TAKEN if not item.steer else InputState.REFUSED
 

@@ -27,6 +27,7 @@ from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.styles import Style
 from rich.console import RenderableType
+from rich.text import Text
 
 from process_agent.errors import ProcessError, UsageError
 from process_agent.viewer.approvals import Approve
@@ -147,6 +148,8 @@ class Repl:
             except UsageError as error:
                 self._print([render.warning(str(error))])
                 continue
+            if command is not None and not isinstance(command, commands.Say):
+                self._print([Text(), Text(f"› {line.strip()}", "dim")])
             if command is not None and not await self.session.perform(command):
                 self._leave()
 

@@ -112,6 +112,8 @@ class Session:
     @property
     def busy(self) -> str | None:
         """A few words on what goes on, or None."""
+        if not self.client.online:
+            return "The room connection was lost; trying to get it back"
         if self.offline is not None:
             return self.offline
         if self.loading:
@@ -172,7 +174,7 @@ class Session:
                 await self._say(text)
             case c.Help():
                 rows = [(f"{name} {argument}".strip(), text) for name, (argument, text) in c.COMMANDS.items()]
-                self._show([Text(), render.table([*rows, *_KEYS])])
+                self._show([render.table([*rows, *_KEYS])])
             case c.ShowModels() | c.ChooseModel():
                 await self._model(command)
             case c.ShowThreads():
@@ -241,7 +243,7 @@ class Session:
     async def _model(self, command: c.ShowModels | c.ChooseModel) -> None:
         self.providers = await self.client.models()
         if isinstance(command, c.ShowModels):
-            self._show([Text(), render.table(_model_rows(self.providers, self.model))])
+            self._show([render.table(_model_rows(self.providers, self.model))])
             return
         wish = c.resolve_model(command.name, self.providers)
         if self.view is None:
@@ -261,14 +263,14 @@ class Session:
             here = self.view is not None and entry.path == self.view.thread_id
             moment = entry.modified_at.astimezone().strftime("%Y-%m-%d %H:%M")
             rows.append((f"{'›' if here else ' '}{number:3}", moment, entry.name or "(no name)"))
-        self._show([Text(), render.table(rows), render.notice("/open N opens one.")])
+        self._show([render.table(rows), render.notice("/open N opens one.")])
 
     def _show_output(self, number: int) -> None:
         shown = self.scroll.tools
         if number > len(shown):
             self._show([render.notice("There is no such tool call on this screen.")])
         else:
-            self._show([Text(), *render.tool(shown[-number], 200, full=True)])
+            self._show([*render.tool(shown[-number], 200, full=True)])
 
     # --- The open thread --------------------------------------------------------------------------
 
@@ -310,11 +312,11 @@ class Session:
     def _loaded(self, view: ThreadView) -> None:
         if not self.loading:
             return
-        self.loading = False
         left_out = self.scroll.skip(view.transcript, RECENT_TURNS)
         name = self._names.get(view.thread_id)
         head: list[RenderableType] = [Text(), render.notice(f"── {name or view.thread_id} ──")]
         self._show([*head, earlier(left_out)] if left_out else head)
+        self.loading = False
 
     async def _decide_alone(self) -> None:
         if self._approve in (Approve.NEVER, Approve.ALWAYS):

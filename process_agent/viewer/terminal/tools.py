@@ -18,6 +18,9 @@ _COMMAND_KEYS = ("command", "cmd", "script")
 _DIFF_KEYS = ("patch", "diff", "input")
 _MAIN_KEYS = ("query", "path", "url", "prompt", "name", "text", "pattern")
 
+_SAID_BEFORE = {"declined": "declined", "cancelled": "stopped", "incomplete": "unfinished"}
+"""Error codes that say all in a word, so that their message is not shown below."""
+
 NOTICES = frozenset({"warning", "retry", "notice"})
 """Tools of toolkit `codex` that only say something."""
 
@@ -91,7 +94,7 @@ def question(item: ToolItem) -> str:
 def output_of(item: ToolItem) -> str:
     """Everything a tool put out, for people: its log, else its result; its error last."""
     text = _log(item) or _result(item)
-    if item.error is not None and item.error.code != "declined" and item.error.message not in text:
+    if item.error is not None and item.error.code not in _SAID_BEFORE and item.error.message not in text:
         text = f"{text.rstrip()}\n{item.error.message}" if text.strip() else item.error.message
     return printable(text).rstrip()
 
@@ -100,17 +103,17 @@ def outcome(item: ToolItem) -> str:
     """How it ended in a few words: `exit 1 · 12 lines`, `declined by ana`, nothing for plain success."""
     if item.accepted is False:
         return f"declined by {item.decided_by}" if item.decided_by else "declined"
-    if item.error is not None and item.error.code in ("declined", "cancelled", "incomplete"):
-        return {"declined": "declined", "cancelled": "stopped", "incomplete": "unfinished"}[item.error.code]
+    if item.error is not None and item.error.code in _SAID_BEFORE:
+        return _SAID_BEFORE[item.error.code]
     parts = []
     code = exit_code(item)
     if code:
         parts.append(f"exit {code}")
     elif item.error is not None:
         parts.append("failed")
-    lines = output_of(item).count("\n") + 1 if output_of(item) else 0
-    if lines:
-        parts.append(count(lines, "line"))
+    output = "" if plan_of(item) else output_of(item)
+    if output:
+        parts.append(count(output.count("\n") + 1, "line"))
     elif command_of(item) is not None and item.state is ToolState.DONE:
         parts.append("no output")
     return " · ".join(parts)

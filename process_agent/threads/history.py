@@ -1,0 +1,95 @@
+"""What a backend that opens a thread has to know, from the thread's events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from process_agent.core import events as e
+from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
+from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import MessageId, TurnId
+from process_agent.threads.fold import ItemKey
+
+_UNFINISHED = ErrorInfo("The turn ended before this did.", "incomplete")
+
+
+class History:
+    """Gathers history items from events in order.
+
+    What a participant said counts once, where its turn started: a request, its acceptance and its start all
+    carry it. A turn that never started and said nothing was never seen by a model and is left out.
+    """
+
+    def __init__(self, running: Collection[TurnId] = ()) -> None:
+        self._running = running
+        self._items: list[HistoryItem] = []
+        self._said: dict[MessageId, tuple[TurnId | None, UserMessage]] = {}
+        self._heard: set[MessageId] = set()
+        self._tools: dict[ItemKey, ToolCall] = {}
+
+    def items(self) -> Sequence[HistoryItem]:
+        """All of it, oldest first; calls that nobody ended count as failed."""
+        unfinished = [
+            ToolCall(call.ref, call.arguments, call.log, error=_UNFINISHED) for call in self._tools.values()
+        ]
+        return [*self._items, *unfinished]
+
+    def add(self, event: ThreadEvent) -> None:
+        """Take the next event in; those of running turns are left out."""
+        if event.turn_id in self._running and event.turn_id is not None:
+            return
+        match event.body:
+            case e.TurnRequested(content, sender):
+                self._say(event.message_id, event.turn_id, content, sender)
+            case e.TurnAccepted(source, content, sender):
+                self._say(source, event.turn_id, content, sender)
+            case e.SteerRequested(content, sender):
+                self._say(event.message_id, None, content, sender)
+            case e.SteerAccepted(source, content, sender):
+                self._say(source, None, content, sender)
+            case e.TurnStarted(source, content, sender) | e.Steered(source, content, sender):
+                self._say(source, event.turn_id, content, sender)
+                self._hear(source)
+            case e.TextDelta(_, text, phase):
+                self._hear_turn(event.turn_id)
+                if text.strip():
+                    self._items.append(AgentMessage(text, phase))
+            case _:
+                self._add_tool(event)
+
+    def _add_tool(self, event: ThreadEvent) -> None:
+        match event.body:
+            case e.ToolStarted(ref, arguments):
+                self._hear_turn(event.turn_id)
+                log = self._call(event.turn_id, ref).log
+                self._tools[event.turn_id, ref.item_id] = ToolCall(ref, arguments, log)
+            case e.ToolLog(ref, lines):
+                call = self._call(event.turn_id, ref)
+                self._tools[event.turn_id, ref.item_id] = ToolCall(ref, call.arguments, call.log + lines)
+            case e.ToolEnded(ref, result, error):
+                call = self._call(event.turn_id, ref)
+                self._tools.pop((event.turn_id, ref.item_id), None)
+                self._items.append(ToolCall(ref, call.arguments, call.log, result, error))
+            case _:
+                return
+
+    def _call(self, turn: TurnId | None, ref: e.ToolRef) -> ToolCall:
+        return self._tools.get((turn, ref.item_id), ToolCall(ref, {}))
+
+    def _say(
+        self, source: MessageId, turn: TurnId | None, content: tuple[ContentPart, ...], sender: str | None
+    ) -> None:
+        if content and source not in self._heard:
+            self._said[source] = (turn, UserMessage(content, sender))
+
+    def _hear(self, source: MessageId) -> None:
+        said = self._said.pop(source, None)
+        self._heard.add(source)
+        if said is not None:
+            self._items.append(said[1])
+
+    def _hear_turn(self, turn: TurnId | None) -> None:
+        """A turn that does something has started, even if no row says so. Steers (of no turn here) wait."""
+        for source in [source for source, (of, _) in self._said.items() if of == turn and turn is not None]:
+            self._hear(source)

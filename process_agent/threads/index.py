@@ -1,0 +1,107 @@
+"""The list of threads: one table beside the threads' own (agent protocol, section 6.6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from process_agent.core.ids import Clock, ThreadId
+from process_agent.core.room import Datasets, TableRef
+from process_agent.core.store import ThreadEntry
+from process_agent.threads.schema import INDEX, INDEX_TABLE
+from process_agent.threads.table import quoted
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+UNNAMED = "New Chat"
+"""The published agent's name for a thread that nobody named."""
+
+
+class ThreadIndex:
+    """Reads and changes entries. Clients may change the table too, so nothing is remembered."""
+
+    def __init__(self, datasets: Datasets, namespace: tuple[str, ...], clock: Clock) -> None:
+        self._datasets = datasets
+        self._table = TableRef(INDEX_TABLE, namespace)
+        self._clock = clock
+
+    async def ensure(self) -> None:
+        """Create the table if it is missing."""
+        await self._datasets.create(self._table, INDEX, "create_if_not_exists")
+
+    async def put(self, entry: ThreadEntry) -> None:
+        """Add an entry, or replace the one of the same path."""
+        row: dict[str, Any] = {
+            "path": entry.path,
+            "name": entry.name,
+            "created_at": _iso(entry.created_at),
+            "modified_at": _iso(entry.modified_at),
+        }
+        await self._datasets.merge(self._table, pa.Table.from_pylist([row], schema=INDEX), "path")
+
+    async def get(self, path: ThreadId) -> ThreadEntry | None:
+        """One entry."""
+        entries = await self._read(_same(path))
+        return entries[0] if entries else None
+
+    async def all(self) -> list[ThreadEntry]:
+        """Every entry, the latest changed first."""
+        entries = await self._read(None)
+        return sorted(entries, key=lambda t: (t.modified_at, t.created_at, t.path), reverse=True)
+
+    async def rename(self, path: ThreadId, name: str) -> ThreadEntry:
+        """Change the name; `created_at` stays."""
+        return await self._change(path, {"name": name})
+
+    async def touch(self, path: ThreadId) -> ThreadEntry:
+        """Set `modified_at` to now and nothing else."""
+        return await self._change(path, {})
+
+    async def remove(self, path: ThreadId) -> None:
+        """Remove an entry."""
+        await self._datasets.delete(self._table, _same(path))
+
+    async def _change(self, path: ThreadId, values: dict[str, str]) -> ThreadEntry:
+        now = self._clock()
+        before = await self.get(path)
+        if before is None:
+            entry = ThreadEntry(path, values.get("name", UNNAMED), now, now)
+            await self.put(entry)
+            return entry
+        await self._datasets.update(self._table, _same(path), {**values, "modified_at": _iso(now)})
+        return ThreadEntry(path, values.get("name", before.name), before.created_at, now)
+
+    async def _read(self, where: str | None) -> list[ThreadEntry]:
+        entries: list[ThreadEntry] = []
+        async for batch in self._datasets.search(self._table, where=where):
+            entries += [entry for row in pa.table(batch).to_pylist() if (entry := _entry(row)) is not None]
+        return entries
+
+
+def _same(path: ThreadId) -> str:
+    return f"path = {quoted(path)}"
+
+
+def _entry(row: dict[str, Any]) -> ThreadEntry | None:
+    path = row.get("path")
+    if not isinstance(path, str) or not path:
+        return None
+    created = _moment(row.get("created_at"))
+    modified = _moment(row.get("modified_at"))
+    name = row.get("name")
+    return ThreadEntry(
+        ThreadId(path), str(name or UNNAMED), created or modified or _EPOCH, modified or created or _EPOCH
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,163 @@
+"""The open items of a thread: texts that are being written and tool calls that run. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from process_agent.core import events as e
+from process_agent.core.content import ErrorInfo, LogLine
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import ItemId
+from process_agent.threads.cuts import safe_cut
+from process_agent.threads.rows import PartialText, Stored, stable_id
+
+MAX_LOG = 1 << 20
+"""Characters of one tool call's log that are stored; the rest is counted and left out."""
+
+type DeltaKind = type[e.TextDelta] | type[e.ReasoningDelta]
+
+
+@dataclass(slots=True)
+class OpenText:
+    """A message or reasoning that is being written.
+
+    `latest` is the event that spoke of it last. The first `stored` characters are in delta rows; up to
+    `partial` characters are in partial rows at least.
+    """
+
+    item: ItemId
+    kind: DeltaKind
+    latest: ThreadEvent
+    phase: e.Phase = None
+    length: int = 0
+    stored: int = 0
+    partial: int = 0
+    _parts: list[str] = field(default_factory=list)
+
+    def add(self, event: ThreadEvent, text: str, phase: e.Phase) -> None:
+        """More text."""
+        self.latest = event
+        self.phase = phase or self.phase
+        self.length += len(text)
+        self._parts.append(text)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a tick would store anything."""
+        return self.length > max(self.stored, self.partial)
+
+    def tick(self) -> list[Stored]:
+        """A delta row up to a safe cut, and the rest as partial text."""
+        rows: list[Stored] = []
+        cut = safe_cut(self.text, self.stored)
+        if cut > self.stored:
+            rows.append(self._delta(self.stored, cut))
+            self.stored = cut
+        if self.length > self.stored:
+            rows.append(PartialText(self._delta(self.stored, self.length), self.stored))
+        self.partial = self.length
+        return rows
+
+    def rest(self) -> list[Stored]:
+        """What is in no delta row yet, at the end."""
+        return [self._delta(self.stored, self.length)] if self.length > self.stored else []
+
+    def whole(self) -> list[ThreadEvent]:
+        """All text so far as one delta, with the id that its stored form begins with."""
+        return [self._delta(0, self.length)] if self.length else []
+
+    def ended(self, at: ThreadEvent) -> ThreadEvent:
+        """An end for a text that nobody ended, in the frame of `at`."""
+        body = e.TextEnded(self.item, self.phase) if self.kind is e.TextDelta else e.ReasoningEnded(self.item)
+        return replace(at, message_id=stable_id(at.thread_id, at.turn_id, self.item, "ended"), body=body)
+
+    def _delta(self, start: int, end: int) -> ThreadEvent:
+        text, at = self.text[start:end], self.latest
+        body = (
+            e.TextDelta(self.item, text, self.phase)
+            if self.kind is e.TextDelta
+            else e.ReasoningDelta(self.item, text)
+        )
+        return replace(at, message_id=stable_id(at.thread_id, at.turn_id, self.item, start), body=body)
+
+
+@dataclass(slots=True)
+class OpenTool:
+    """A tool call that runs; `started` is its latest start."""
+
+    ref: e.ToolRef
+    started: ThreadEvent
+    latest: ThreadEvent
+    _started_stored: bool = False
+    _changed: bool = False
+    _lines: list[LogLine] = field(default_factory=list)
+    _lines_stored: int = 0
+    _size: int = 0
+    _left_out: int = 0
+
+    @classmethod
+    def unannounced(cls, event: ThreadEvent, ref: e.ToolRef) -> OpenTool:
+        """A call whose start nobody told us of: every reader needs one."""
+        message_id = stable_id(event.thread_id, event.turn_id, ref.item_id, "started")
+        return cls(ref, replace(event, message_id=message_id, body=e.ToolStarted(ref, {})), event)
+
+    def restart(self, event: ThreadEvent) -> None:
+        """The arguments changed."""
+        self._changed = self._changed or self.started.body != event.body
+        self.started = self.latest = event
+
+    def log(self, event: ThreadEvent, lines: tuple[LogLine, ...]) -> None:
+        """More output."""
+        self.latest = event
+        for line in lines:
+            if self._size + len(line.text) > MAX_LOG:
+                self._left_out += len(line.text)
+            else:
+                self._lines.append(line)
+                self._size += len(line.text)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a tick would store anything. Changed arguments wait for the end: they can be large."""
+        return not self._started_stored or len(self._lines) > self._lines_stored
+
+    def tick(self) -> list[Stored]:
+        """What is not stored yet."""
+        rows: list[Stored] = [] if self._started_stored else [self.started]
+        self._started_stored = True
+        if len(self._lines) > self._lines_stored:
+            rows.append(self._log(self._lines_stored))
+            self._lines_stored = len(self._lines)
+        return rows
+
+    def rest(self) -> list[Stored]:
+        """What is left to store before the end."""
+        if self._left_out:
+            self._lines.append(LogLine(f"\n… {self._left_out:,} more characters are not stored\n"))
+            self._left_out = 0
+        again: list[Stored] = [self.started] if self._changed and self._started_stored else []
+        self._changed = False
+        return again + self.tick()
+
+    def whole(self) -> list[ThreadEvent]:
+        """The call so far: its start, and its log in one piece."""
+        return [self.started, *([self._log(0)] if self._lines else [])]
+
+    def ended(self, at: ThreadEvent, reason: e.EndReason) -> ThreadEvent:
+        """An end for a call that nobody ended, in the frame of `at`, with a code of the published agent."""
+        code = {e.EndReason.INTERRUPTED: "cancelled", e.EndReason.FAILED: "failed"}.get(reason, "incomplete")
+        body = e.ToolEnded(self.ref, error=ErrorInfo("The turn ended before this did.", code))
+        message_id = stable_id(at.thread_id, at.turn_id, self.ref.item_id, "ended")
+        return replace(at, message_id=message_id, body=body)
+
+    def _log(self, start: int) -> ThreadEvent:
+        at = self.latest
+        message_id = stable_id(at.thread_id, at.turn_id, self.ref.item_id, "log", start)
+        return replace(at, message_id=message_id, body=e.ToolLog(self.ref, tuple(self._lines[start:])))

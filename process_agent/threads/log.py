@@ -1,0 +1,188 @@
+"""The log of one thread: what is appended becomes rows in the background, in order, each exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from process_agent.core import events as e
+from process_agent.core.backend import HistoryItem
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.models import ModelChoice
+from process_agent.errors import RoomError
+from process_agent.io.tasks import Tasks
+from process_agent.threads.fold import Fold, ItemKey
+from process_agent.threads.history import History
+from process_agent.threads.reading import Reading
+from process_agent.threads.rows import Row, Stored, to_row
+from process_agent.threads.table import Tail, ThreadTable
+from process_agent.threads.writer import RowWriter
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.8
+"""How often open items are stored while they grow; with the time of an insert below one second."""
+
+CLOSE_SECONDS = 5.0
+"""How long closing waits for rows that are not stored yet."""
+
+_ACTIVE = (e.TurnRequested, e.TurnAccepted, e.TurnStarted)
+
+
+class DatasetThreadLog:
+    """See `core.store.ThreadLog`. Made by `DatasetThreadStore.open`, which read the end of the table.
+
+    Turns that the end of the table shows under way, and that nobody runs, read as LOST from the start; the
+    rows that say so are written before the first row of our own.
+    """
+
+    def __init__(
+        self,
+        thread_id: ThreadId,
+        table: ThreadTable,
+        tail: Tail,
+        *,
+        on_close: Callable[[DatasetThreadLog], None],
+    ) -> None:
+        self._thread_id = thread_id
+        self._table = table
+        self._on_close = on_close
+        self._fold = Fold()
+        self._lost = list(tail.lost)
+        self._model = tail.model
+        self._model_known = tail.model is not None or tail.complete
+        self._running: dict[TurnId, None] = {}
+        self._sequence = tail.sequence
+        self._time = tail.latest
+        self._tasks = Tasks(f"log of {thread_id}")
+        self._writer = RowWriter(table, self._tasks)
+        self._ticking: asyncio.Task[None] | None = None
+        self._closed = False
+        self._released = asyncio.Event()
+
+    @property
+    def thread_id(self) -> ThreadId:
+        """The thread's path."""
+        return self._thread_id
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    def append(self, event: ThreadEvent) -> None:
+        """Remember an event. Live-only events (`Working`, `Status`) are ignored."""
+        if self._closed:
+            logger.warning("an event came after the log of %s was closed", self._thread_id)
+            return
+        self._note(event)
+        self._store(self._fold.add(event), urgent=isinstance(event.body, e.TurnEnded))
+        if self._ticking is None and self._fold.unsaved:
+            self._ticking = self._tasks.start(self._tick(), "tick")
+
+    def settle(self) -> bool:
+        """Store the end of the turns that were lost; whether there were any."""
+        lost, self._lost = self._lost, []
+        self._queue(list(lost), urgent=True)
+        return bool(lost)
+
+    async def flush(self) -> None:
+        """Return when everything appended so far is durable. Raises `RoomError` when it cannot be."""
+        await self._writer.flush()
+
+    async def close(self) -> None:
+        """Store what is open as far as it is, flush and release. Idempotent."""
+        if self._closed:
+            await self._released.wait()
+            return
+        self._closed = True
+        self._store(self._fold.tick(), urgent=True)
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._writer.flush()
+        except (TimeoutError, RoomError) as error:
+            why = str(error) or "the room did not answer in time"
+            logger.error("%d rows of %s are not stored: %s", self._writer.waiting, self._thread_id, why)
+        finally:
+            await self._tasks.close()
+            self._on_close(self)
+            self._released.set()
+
+    def _note(self, event: ThreadEvent) -> None:
+        turn = event.turn_id
+        match event.body:
+            case e.ModelChanged(_, backend, provider, model):
+                self._model = ModelChoice(backend, provider or None, model or None)
+                self._model_known = True
+            case e.TurnEnded() if turn is not None:
+                self._running.pop(turn, None)
+            case _ if turn is not None and isinstance(event.body, _ACTIVE):
+                self._running.setdefault(turn)
+
+    def _store(self, stored: list[Stored], *, urgent: bool) -> None:
+        if stored:
+            self.settle()
+            self._queue(stored, urgent=urgent)
+
+    def _queue(self, stored: Sequence[Stored], *, urgent: bool) -> None:
+        self._writer.add([self._row(each) for each in stored], urgent=urgent)
+
+    def _row(self, stored: Stored) -> Row:
+        moment = stored.created_at if isinstance(stored, ThreadEvent) else stored.delta.created_at
+        self._time = max(self._time, moment)
+        return to_row(stored, self._sequence.next(), self._time)
+
+    async def _tick(self) -> None:
+        """Runs while items are open and grow."""
+        while self._fold.unsaved:
+            await asyncio.sleep(TICK_SECONDS)
+            self._store(self._fold.tick(), urgent=True)
+        self._ticking = None
+
+    # --- Reading ---------------------------------------------------------------------------------
+
+    def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+        """What is stored, in order: everything appended before this call, and nothing after it.
+
+        `since` is a turn or message id, itself included; one that is not there replays nothing. At most the
+        last `table.MAX_TURNS` turns. Unfinished items follow last, each as one delta with all text so far.
+        """
+        open_items, partials = self._fold.open_items(), self._fold.open_events()
+        return self._replay(since, self._sequence.latest(), list(self._lost), open_items, partials)
+
+    async def _replay(
+        self,
+        since: str | None,
+        until: int,
+        lost: list[ThreadEvent],
+        open_items: set[ItemKey],
+        partials: list[ThreadEvent],
+    ) -> AsyncIterator[ThreadEvent]:
+        await self._writer.flush()
+        reading, found = Reading(self._thread_id), since is None
+        async for row in self._table.rows(since, until):
+            found = True
+            for event in reading.feed(row):
+                yield event
+        if found:
+            ends = [event for event in lost if not isinstance(event.body, e.TextDelta | e.ReasoningDelta)]
+            for event in (*reading.finish(without=open_items), *ends, *partials):
+                yield event
+
+    async def history(self) -> Sequence[HistoryItem]:
+        """What a backend that opens this thread must know, oldest first; turns under way are not in it."""
+        history = History(running=set(self._running))
+        async for event in self.replay():
+            history.add(event)
+        return history.items()
+
+    async def model(self) -> ModelChoice | None:
+        """The model last chosen on this thread, or None."""
+        if not self._model_known:
+            self._model = await self._table.model()
+            self._model_known = True
+        return self._model

@@ -1,0 +1,52 @@
+"""Names of threads and their tables (agent protocol, section 6.1)."""
+
+from __future__ import annotations
+
+import re
+
+from process_agent.core.ids import ThreadId
+from process_agent.core.room import TableRef
+from process_agent.errors import RoomRequestError, UsageError
+from process_agent.threads.schema import INDEX_TABLE
+
+SCHEME = "dataset://"
+_NOT_FOUND = 1003
+_TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+
+
+def directory_of(agent_name: str) -> str:
+    """The folder where an agent keeps its threads when nobody names another."""
+    return f"{SCHEME}agents/{agent_name}/threads"
+
+
+def namespace_of(directory: str) -> tuple[str, ...]:
+    """The namespace of a thread folder. Raises `UsageError` for a folder that cannot be one."""
+    parts = tuple(directory.removeprefix(SCHEME).strip("/").split("/"))
+    if not all(parts) or "://" in directory.removeprefix(SCHEME):
+        raise UsageError(f"{directory!r} is not a folder of threads.", fix="Write it like dataset://a/b.")
+    return parts
+
+
+def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
+    """The table of a thread below `namespace`.
+
+    Whoever can chat can send any thread id, and must not reach other tables of the room through the agent:
+    everything that is not a thread of this folder raises `RoomRequestError` (not found). The doubled scheme
+    that published queue and mail channels write is taken literally, as they do.
+    """
+    if not thread_id.startswith(SCHEME):
+        raise _unknown(thread_id)
+    *parents, name = thread_id.removeprefix(SCHEME).split("/")
+    doubled = ("dataset:", "", *namespace)
+    if tuple(parents) not in (namespace, doubled) or name == INDEX_TABLE or not _TABLE.fullmatch(name):
+        raise _unknown(thread_id)
+    return TableRef(name, tuple(part for part in parents if part))
+
+
+def _unknown(thread_id: str) -> RoomRequestError:
+    return RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=_NOT_FOUND)
+
+
+def unknown_thread(thread_id: ThreadId) -> RoomRequestError:
+    """The error for a thread that is not there."""
+    return _unknown(thread_id)

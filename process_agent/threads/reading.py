@@ -1,0 +1,174 @@
+"""Rows of a thread back to events, whoever wrote them. Pure.
+
+The delta rows of one item become one delta, put together by the published rule; a text that nobody ended
+gets what its partial rows have. Rows of other agents that we have no event for are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from process_agent.core import events as e
+from process_agent.core.content import ErrorInfo
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.threads.cuts import fold
+from process_agent.threads.fold import ItemKey
+from process_agent.threads.items import DeltaKind, OpenText, OpenTool
+from process_agent.threads.rows import PartialText, Row, Stored, stable_id, to_stored
+
+LOST = ErrorInfo("The agent stopped while this turn was under way.", "lost")
+
+_OUTSIDE = (
+    e.ModelChanged,
+    e.UsageUpdated,
+    e.InterruptAccepted,
+    e.Interrupted,
+    e.SteerAccepted,
+    e.SteerRejected,
+)
+"""Events that may carry a turn's id before it begins or after it ended."""
+
+
+@dataclass(slots=True)
+class _Text:
+    """A text whose end was not read yet; `tail` comes from partial rows, after all of `text`."""
+
+    first: ThreadEvent
+    kind: DeltaKind
+    text: str = ""
+    tail: str = ""
+
+
+class Reading:
+    """Takes rows in order and gives the events they make."""
+
+    def __init__(self, thread_id: ThreadId) -> None:
+        self._thread_id = thread_id
+        self._texts: dict[ItemKey, _Text] = {}
+        self._tools: dict[ItemKey, OpenTool] = {}
+        self._turns: dict[TurnId, None] = {}
+        self._ended: set[TurnId] = set()
+        self._time = datetime.fromtimestamp(0, UTC)
+
+    def feed(self, row: Row) -> list[ThreadEvent]:
+        """The events that this row completes; their times never go back."""
+        stored = to_stored(row)
+        return [] if stored is None else [self._in_time(event) for event in self._take(stored)]
+
+    def finish(self, without: Collection[ItemKey] = ()) -> list[ThreadEvent]:
+        """The texts nobody ended, each as one delta, but for those in `without`."""
+        left = [event for key, text in self._texts.items() if key not in without for event in _whole(text)]
+        return [self._in_time(event) for event in left]
+
+    def open_turns(self) -> list[TurnId]:
+        """The turns that have not ended."""
+        return list(self._turns)
+
+    def closing(self, running: Collection[TurnId]) -> list[ThreadEvent]:
+        """What to store so that every turn that is not among `running` has ended, and its items with it.
+
+        Made twice from the same rows, it is the same.
+        """
+        return [event for turn in self._turns if turn not in running for event in self._close(turn)]
+
+    def _take(self, stored: Stored) -> list[ThreadEvent]:
+        if isinstance(stored, PartialText):
+            self._take_partial(stored)
+            return []
+        event, body = stored, stored.body
+        self._note_turn(event)
+        match body:
+            case e.TextStarted(item) | e.ReasoningStarted(item):
+                self._texts.pop((event.turn_id, item), None)
+                return []
+            case e.TextDelta(item, text) | e.ReasoningDelta(item, text):
+                open_text = self._text(event, item)
+                open_text.text, open_text.tail = fold(open_text.text, text), ""
+                return []
+            case e.TextEnded(item) | e.ReasoningEnded(item):
+                ended = self._texts.pop((event.turn_id, item), None)
+                return [*([] if ended is None else _whole(replace(ended, tail=""))), event]
+            case e.ToolStarted(ref):
+                self._tools[event.turn_id, ref.item_id] = OpenTool(ref, event, event)
+            case e.ToolEnded(ref):
+                self._tools.pop((event.turn_id, ref.item_id), None)
+            case e.TurnEnded():
+                return [*self._give_up(event.turn_id), event]
+            case e.Status() | e.Working():
+                return []
+        return [event]
+
+    def _take_partial(self, partial: PartialText) -> None:
+        body = partial.delta.body
+        if isinstance(body, e.TextDelta | e.ReasoningDelta):
+            text = self._text(partial.delta, body.item_id)
+            if partial.offset == len(text.text):
+                text.tail = body.text
+
+    def _text(self, event: ThreadEvent, item: ItemId) -> _Text:
+        key = (event.turn_id, item)
+        if key not in self._texts:
+            kind = e.TextDelta if isinstance(event.body, e.TextDelta) else e.ReasoningDelta
+            self._texts[key] = _Text(event, kind)
+        return self._texts[key]
+
+    def _note_turn(self, event: ThreadEvent) -> None:
+        turn = event.turn_id
+        if turn is None:
+            return
+        if isinstance(event.body, e.TurnEnded | e.TurnRejected):
+            self._turns.pop(turn, None)
+            self._ended.add(turn)
+        elif turn not in self._ended and not isinstance(event.body, _OUTSIDE):
+            self._turns.setdefault(turn)
+
+    def _give_up(self, turn: TurnId | None) -> list[ThreadEvent]:
+        """The texts of a turn that ended without ending them."""
+        keys = [key for key in self._texts if key[0] == turn]
+        for key in [key for key in self._tools if key[0] == turn]:
+            del self._tools[key]
+        return [event for key in keys for event in _whole(self._texts.pop(key))]
+
+    def _close(self, turn: TurnId) -> list[ThreadEvent]:
+        at = ThreadEvent(
+            message_id=stable_id(self._thread_id, turn, "lost"),
+            thread_id=self._thread_id,
+            turn_id=turn,
+            created_at=self._time,
+            body=e.TurnEnded(e.EndReason.LOST, LOST),
+        )
+        rows: list[ThreadEvent] = []
+        for (of, item), text in self._texts.items():
+            if of == turn:
+                rows += [*_tail(text), OpenText(item, text.kind, at).ended(at)]
+        tools = [tool.ended(at, e.EndReason.LOST) for (of, _), tool in self._tools.items() if of == turn]
+        return [*rows, *tools, at]
+
+    def _in_time(self, event: ThreadEvent) -> ThreadEvent:
+        self._time = max(self._time, event.created_at)
+        return event if event.created_at == self._time else replace(event, created_at=self._time)
+
+
+def _whole(text: _Text) -> list[ThreadEvent]:
+    return _delta(text, text.first, text.text + text.tail)
+
+
+def _tail(text: _Text) -> list[ThreadEvent]:
+    """What only partial rows have, as the delta row it would have become."""
+    at, start = text.first, len(text.text)
+    item = text.first.body.item_id if isinstance(text.first.body, e.TextDelta | e.ReasoningDelta) else ""
+    return _delta(text, replace(at, message_id=stable_id(at.thread_id, at.turn_id, item, start)), text.tail)
+
+
+def _delta(text: _Text, frame: ThreadEvent, content: str) -> list[ThreadEvent]:
+    body = text.first.body
+    if not content:
+        return []
+    if isinstance(body, e.TextDelta):
+        return [replace(frame, body=e.TextDelta(body.item_id, content, body.phase))]
+    if isinstance(body, e.ReasoningDelta):
+        return [replace(frame, body=e.ReasoningDelta(body.item_id, content))]
+    return []

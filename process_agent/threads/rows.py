@@ -1,0 +1,185 @@
+"""Thread events to rows of the thread table, and back."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from process_agent.core.content import Json
+from process_agent.core.events import ReasoningDelta, SteerAccepted, TextDelta, ThreadEvent
+from process_agent.core.ids import MessageId, ThreadId, TurnId
+from process_agent.core.room import ArrowTable
+from process_agent.errors import WireError
+from process_agent.threads.schema import DATA, THREAD
+from process_agent.wire.agent_messages import PREFIX, decode_event, encode_event
+
+_NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
+_PARTIAL = "process.partial_text"
+THREAD_EVENT = PREFIX + "thread.event"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row. `data` is JSON text without `created_at`, which `timestamp` holds."""
+
+    turn_id: str | None
+    item_id: str
+    type: str
+    sequence: int
+    timestamp: datetime
+    data: str
+
+    @property
+    def kind(self) -> str:
+        """The type without its prefix: `turn.started`."""
+        return self.type.removeprefix(PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class PartialText:
+    """Text of an item that streams and is not in its delta rows yet, kept in case nobody ends the item.
+
+    Stored as a `thread.event`, which every reader but ours passes over; void once the item has a later row.
+    `delta` is a `TextDelta` or `ReasoningDelta`; `offset` counts the characters in the rows before it.
+    """
+
+    delta: ThreadEvent
+    offset: int
+
+
+type Stored = ThreadEvent | PartialText
+
+
+def stable_id(thread_id: ThreadId, turn_id: TurnId | None, *parts: object) -> MessageId:
+    """A message id that is the same whenever the same thing is folded again."""
+    return MessageId(str(uuid.uuid5(_NAMESPACE, "\n".join([thread_id, turn_id or "", *map(str, parts)]))))
+
+
+# --- Writing -----------------------------------------------------------------------------------
+
+
+def to_row(stored: Stored, sequence: int, timestamp: datetime) -> Row:
+    """The row of what is to be stored."""
+    message = _partial_message(stored) if isinstance(stored, PartialText) else encode_event(_as_kept(stored))
+    message.pop("created_at", None)
+    item_id = message.get("item_id")
+    turn_id = message.get("turn_id")
+    return Row(
+        turn_id=_clean(turn_id) if isinstance(turn_id, str) else None,
+        item_id=_clean(str(item_id or message["message_id"])),
+        type=str(message["type"]),
+        sequence=sequence,
+        timestamp=timestamp,
+        data=json.dumps(message, separators=(",", ":")),
+    )
+
+
+def _as_kept(event: ThreadEvent) -> ThreadEvent:
+    """An accepted steer is kept without its content, which the row of the steer itself holds."""
+    if isinstance(event.body, SteerAccepted):
+        return replace(event, body=SteerAccepted(event.body.source, (), event.body.sender_name))
+    return event
+
+
+def _partial_message(partial: PartialText) -> dict[str, Json]:
+    delta = encode_event(partial.delta)
+    kept = ("type", "item_id", "text", "phase", "provider", "model")
+    event: dict[str, Json] = {key: delta[key] for key in kept if key in delta}
+    event = {**event, "delta_type": event["type"], "type": _PARTIAL, "offset": partial.offset}
+    same = ("message_id", "metadata", "sender_name", "thread_id", "turn_id")
+    return {"type": THREAD_EVENT, **{key: delta[key] for key in same}, "event": event}
+
+
+def _clean(text: str) -> str:
+    """Columns are UTF-8; ids come from clients, who may send half surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def to_table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as a table of the thread schema."""
+    every = list(rows)
+    data = pa.array([row.data for row in every], pa.large_string())
+    columns: list[Any] = [
+        pa.array([row.turn_id for row in every], pa.string()),
+        pa.array([row.item_id for row in every], pa.string()),
+        pa.array([row.type for row in every], pa.string()),
+        pa.array([row.sequence for row in every], pa.int64()),
+        pa.array([row.timestamp for row in every], pa.timestamp("us", tz="UTC")),
+        pa.ExtensionArray.from_storage(DATA, data),
+        pa.nulls(len(every), pa.large_binary()),
+    ]
+    return pa.Table.from_arrays(columns, schema=THREAD)
+
+
+# --- Reading -----------------------------------------------------------------------------------
+
+
+def from_table(table: ArrowTable) -> Iterator[Row]:
+    """The rows of a table that may lack columns or hold rows of others; unreadable ones are left out."""
+    for cells in pa.table(table).to_pylist():
+        row = _row(cells)
+        if row is not None:
+            yield row
+
+
+def _row(cells: dict[str, Any]) -> Row | None:
+    sequence, data = cells.get("sequence"), cells.get("data")
+    if not isinstance(sequence, int):
+        return None
+    kind = cells.get("type")
+    if kind is None:
+        kind = (_message(data) or {}).get("type")
+    moment = cells.get("timestamp")
+    return Row(
+        turn_id=cells.get("turn_id"),
+        item_id=str(cells.get("item_id") or ""),
+        type=str(kind or ""),
+        sequence=sequence,
+        timestamp=moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(0, UTC),
+        data=data if isinstance(data, str) else "",
+    )
+
+
+def to_stored(row: Row) -> Stored | None:
+    """What a row says, or None when it says nothing we know: other agents store more than we show."""
+    message = _message(row.data)
+    if message is None:
+        return None
+    message["type"] = message.get("type") or row.type
+    message.pop("created_at", None)
+    if message["type"] == THREAD_EVENT:
+        return _partial(message, row.timestamp)
+    try:
+        return decode_event(message, row.timestamp)
+    except WireError:
+        return None
+
+
+def _partial(message: dict[str, Any], moment: datetime) -> PartialText | None:
+    event = message.get("event")
+    if not isinstance(event, dict) or event.get("type") != _PARTIAL:
+        return None
+    offset = event.get("offset")
+    try:
+        delta = decode_event({**message, **event, "type": event.get("delta_type")}, moment)
+    except WireError:
+        return None
+    if delta is None or not isinstance(delta.body, TextDelta | ReasoningDelta) or not isinstance(offset, int):
+        return None
+    return PartialText(delta, offset)
+
+
+def _message(data: object) -> dict[str, Any] | None:
+    if not isinstance(data, str):
+        return None
+    try:
+        message = json.loads(data)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None

@@ -1,0 +1,63 @@
+"""Row numbers that two writers of one thread never give out twice, without asking each other.
+
+The room has no compare-and-set, and a published agent refuses a thread with a doubled number. A number is
+the millisecond since 2024 (41 bits, until 2093) and the writer's part (12 bits): below 2^53, so that
+JavaScript reads it exactly, and growing with time, so that rows of two writers sort as they happened. Rows
+of published agents count from 0 and sort before.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Container
+from datetime import UTC, datetime
+
+from process_agent.core.ids import Clock
+
+_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+_WRITER_BITS = 12
+_WRITERS = 1 << _WRITER_BITS
+LIMIT = 1 << 53
+"""Every number is below this."""
+
+
+class Sequence:
+    """The numbers of one writer; each is above the one before and above `floor`."""
+
+    def __init__(self, clock: Clock, writer: int, floor: int = -1) -> None:
+        self._clock = clock
+        self._writer = writer
+        self._tick = -1
+        self.raise_floor(floor)
+
+    def raise_floor(self, floor: int) -> None:
+        """Only numbers above `floor` from now on: the highest number that is known to be taken."""
+        self._tick = max(self._tick, floor >> _WRITER_BITS)
+
+    def next(self) -> int:
+        """A number nobody has."""
+        self._tick = max(self._tick + 1, self._now())
+        return (self._tick << _WRITER_BITS) | self._writer
+
+    def latest(self) -> int:
+        """No number given out so far, by any writer with a right clock, is above this one."""
+        return (max(self._tick, self._now()) + 1 << _WRITER_BITS) - 1
+
+    def _now(self) -> int:
+        passed = self._clock() - _EPOCH
+        return max((passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000, 0)
+
+
+def choose_writer(taken: Container[int], pick: Callable[[int], int] = random.randrange) -> int:
+    """A writer's part that is not among those of the rows already there (see `writer_of`), if one is left."""
+    chosen = pick(_WRITERS)
+    for _ in range(_WRITERS):
+        if chosen not in taken:
+            return chosen
+        chosen = (chosen + 1) % _WRITERS
+    return chosen
+
+
+def writer_of(number: int) -> int:
+    """The writer's part of a number."""
+    return number % _WRITERS

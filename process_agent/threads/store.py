@@ -1,0 +1,159 @@
+"""The threads of one agent in the room's dataset: the `ThreadStore` port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from process_agent.core.ids import Clock, IdSource, ThreadId
+from process_agent.core.room import Datasets
+from process_agent.core.store import ThreadEntry
+from process_agent.errors import RoomError, RoomRequestError
+from process_agent.io.tasks import Tasks
+from process_agent.threads.index import ThreadIndex
+from process_agent.threads.log import DatasetThreadLog
+from process_agent.threads.paths import directory_of, namespace_of, table_of, unknown_thread
+from process_agent.threads.schema import THREAD
+from process_agent.threads.table import ThreadTable
+
+logger = logging.getLogger(__name__)
+
+RECOVER_FIRST = 16
+"""Threads, the latest changed, whose lost turns are closed before `start` returns."""
+
+RECOVER_LATER = 500
+"""Threads that are looked at for lost turns in all; older ones are closed when somebody goes on with them."""
+
+_AT_ONCE = 4
+
+
+class DatasetThreadStore:
+    """See `core.store.ThreadStore`.
+
+    `others_here` says whether another agent of our name is in the room now; turns under way are left to it.
+    """
+
+    def __init__(
+        self,
+        datasets: Datasets,
+        agent_name: str,
+        *,
+        clock: Clock,
+        new_id: IdSource,
+        directory: str | None = None,
+        others_here: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._datasets = datasets
+        self._clock = clock
+        self._new_id = new_id
+        self._namespace = namespace_of(directory or directory_of(agent_name))
+        self._directory = "dataset://" + "/".join(self._namespace)
+        self._others_here = others_here
+        self._index = ThreadIndex(datasets, self._namespace, clock)
+        self._logs: dict[ThreadId, DatasetThreadLog] = {}
+        # Opening and recovering one thread take turns; a few locks serve all threads.
+        self._locks = [asyncio.Lock() for _ in range(64)]
+        self._tasks = Tasks("thread store")
+
+    @property
+    def directory(self) -> str:
+        """The folder of the threads, like `dataset://agents/codex-agent/threads`."""
+        return self._directory
+
+    async def start(self) -> None:
+        """Create the index if it is missing, and close turns that nobody runs any more (LOST).
+
+        The latest `RECOVER_FIRST` threads are done on return, the others soon after.
+        """
+        await self._index.ensure()
+        if self._others_here():
+            return
+        entries = (await self._index.all())[:RECOVER_LATER]
+        await self._recover(entries[:RECOVER_FIRST])
+        if len(entries) > RECOVER_FIRST:
+            self._tasks.start(self._recover(entries[RECOVER_FIRST:]), "recovery")
+
+    async def create(self, name: str) -> ThreadEntry:
+        """Create a thread with a new id and list it."""
+        now = self._clock()
+        entry = ThreadEntry(ThreadId(f"{self._directory}/{self._new_id()}"), name, now, now)
+        await self._datasets.create(table_of(entry.path, self._namespace), THREAD, "create_if_not_exists")
+        await self._index.put(entry)
+        return entry
+
+    async def open(self, thread_id: ThreadId) -> DatasetThreadLog:
+        """Open an existing thread; one that is open is the same log. Writes nothing.
+
+        Raises `RoomRequestError` when there is none of that id.
+        """
+        table_of(thread_id, self._namespace)
+        async with self._lock(thread_id):
+            log = self._logs.get(thread_id)
+            if log is not None and log.closed:
+                await log.close()
+                log = None
+            if log is None:
+                log = self._logs[thread_id] = await self._make_log(thread_id)
+            return log
+
+    async def _make_log(self, thread_id: ThreadId) -> DatasetThreadLog:
+        table = ThreadTable(self._datasets, table_of(thread_id, self._namespace), thread_id)
+        try:
+            tail = await table.tail(self._clock, leave_turns=self._others_here())
+        except RoomRequestError as error:
+            raise unknown_thread(thread_id) from error
+        return DatasetThreadLog(thread_id, table, tail, on_close=self._closed)
+
+    def _lock(self, thread_id: ThreadId) -> asyncio.Lock:
+        return self._locks[hash(thread_id) % len(self._locks)]
+
+    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
+        """A page of the list, newest first, and the number of all threads."""
+        entries = await self._index.all()
+        return entries[offset : offset + limit], len(entries)
+
+    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+        """Rename; `created_at` stays."""
+        table_of(thread_id, self._namespace)
+        return await self._index.rename(thread_id, name)
+
+    async def touch(self, thread_id: ThreadId) -> ThreadEntry:
+        """Set `modified_at` to now and nothing else."""
+        table_of(thread_id, self._namespace)
+        return await self._index.touch(thread_id)
+
+    async def delete(self, thread_id: ThreadId) -> None:
+        """Remove the rows and the entry."""
+        ref = table_of(thread_id, self._namespace)
+        log = self._logs.get(thread_id)
+        if log is not None:
+            await log.close()
+        await self._index.remove(thread_id)
+        await self._datasets.drop(ref)
+
+    async def close(self) -> None:
+        """Flush and release every open log."""
+        await self._tasks.close()
+        await asyncio.gather(*(log.close() for log in list(self._logs.values())))
+
+    def _closed(self, log: DatasetThreadLog) -> None:
+        if self._logs.get(log.thread_id) is log:
+            del self._logs[log.thread_id]
+
+    # --- Recovery --------------------------------------------------------------------------------
+
+    async def _recover(self, entries: Sequence[ThreadEntry]) -> None:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._recover_one(entry.path, gate) for entry in entries))
+
+    async def _recover_one(self, thread_id: ThreadId, gate: asyncio.Semaphore) -> None:
+        async with gate, self._lock(thread_id):
+            if thread_id in self._logs:
+                return  # whoever opened it goes on with it, and closes lost turns first
+            try:
+                log = await self._make_log(thread_id)
+                log.settle()
+                await log.close()
+            except RoomError as error:
+                logger.warning("lost turns of %s are not closed: %s", thread_id, error)

@@ -1,0 +1,242 @@
+"""The table of one thread in the room's dataset: inserting, reading its end, and streaming its last turns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from process_agent.core import events as e
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import Clock, ThreadId
+from process_agent.core.models import ModelChoice
+from process_agent.core.room import Datasets, TableRef
+from process_agent.threads.reading import Reading
+from process_agent.threads.rows import Row, from_table, to_stored, to_table
+from process_agent.threads.sequence import Sequence as RowNumbers
+from process_agent.threads.sequence import choose_writer, writer_of
+from process_agent.wire.agent_messages import PREFIX
+
+MAX_TURNS = 1000
+"""Turns that a replay goes back at most."""
+
+MAX_ROWS = 100_000
+"""Rows that a replay goes back at most."""
+
+TAIL_ROWS = 512
+"""Rows at the end of the table that are looked at when a thread is opened."""
+
+PAGE_ROWS = 2048
+"""Rows read at a time."""
+
+_LIGHT = ("sequence", "turn_id", "item_id", "type")
+_MODEL_CHANGED = PREFIX + "model.changed"
+_CLEARED = PREFIX + "thread.cleared"
+
+
+_FULL = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What the end of a table says: how rows go on, which turns were lost, and the model chosen last.
+
+    `complete` means that it was the whole table.
+    """
+
+    sequence: RowNumbers
+    latest: datetime = _EPOCH
+    lost: tuple[ThreadEvent, ...] = ()
+    model: ModelChoice | None = None
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class _Window:
+    """The rows a replay reads: `[start, total)` in table order, which is the order of numbers if `sorted`."""
+
+    total: int
+    start: int
+    turns: set[str] = field(default_factory=set)
+    first_match: int | None = None
+    lowest: int | None = None
+    sorted: bool = True
+    cleared: bool = False
+
+
+class ThreadTable:
+    """One thread's rows. Every method raises `RoomError` as `Datasets` does."""
+
+    def __init__(self, datasets: Datasets, ref: TableRef, thread_id: ThreadId) -> None:
+        self._datasets = datasets
+        self._ref = ref
+        self._thread_id = thread_id
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    async def insert(self, rows: Sequence[Row]) -> None:
+        """Append rows."""
+        await self._datasets.insert(self._ref, to_table(rows))
+
+    async def landed(self, rows: Sequence[Row]) -> set[int]:
+        """Which numbers of these rows are in the table."""
+        numbers = [row.sequence for row in rows]
+        where = f"sequence >= {min(numbers)} AND sequence <= {max(numbers)}"
+        found: set[int] = set()
+        async for batch in self._datasets.search(self._ref, where=where, columns=["sequence"]):
+            found.update(row["sequence"] for row in pa.table(batch).to_pylist())
+        return found & set(numbers)
+
+    async def optimize(self) -> None:
+        """Compact small fragments."""
+        await self._datasets.optimize(self._ref)
+
+    # --- Reading the end -------------------------------------------------------------------------
+
+    async def tail(self, clock: Clock, *, leave_turns: bool) -> Tail:
+        """Read the end of the table. With `leave_turns`, turns under way are somebody else's and not lost."""
+        total = await self._datasets.count(self._ref)
+        if total == 0:
+            return Tail(RowNumbers(clock, choose_writer(())))
+        rows = [row async for row in self._page(max(0, total - TAIL_ROWS), TAIL_ROWS)]
+        rows.sort(key=lambda row: row.sequence)
+        highest = rows[-1].sequence if rows else -1
+        numbers = RowNumbers(clock, choose_writer({writer_of(row.sequence) for row in rows}), highest)
+        lost = () if leave_turns else await self._lost(rows, complete=total <= TAIL_ROWS)
+        latest = max((row.timestamp for row in rows), default=_EPOCH)
+        models = [model for row in rows if row.type == _MODEL_CHANGED and (model := _model(row)) is not None]
+        return Tail(numbers, latest, lost, models[-1] if models else None, complete=total <= TAIL_ROWS)
+
+    async def _lost(self, rows: list[Row], *, complete: bool) -> tuple[ThreadEvent, ...]:
+        reading = _read(self._thread_id, rows)
+        if complete or not (turns := reading.open_turns()):
+            return tuple(reading.closing(()))
+        # Part of these turns lies before the rows at hand: read each of them whole.
+        lost: list[ThreadEvent] = []
+        for turn in turns:
+            theirs = [row async for row in self._where(f"turn_id = {quoted(turn)}")]
+            lost += _read(self._thread_id, sorted(theirs, key=lambda row: row.sequence)).closing(())
+        return tuple(lost)
+
+    async def model(self) -> ModelChoice | None:
+        """The model chosen last in the whole table."""
+        rows = [row async for row in self._where(f"type = {quoted(_MODEL_CHANGED)}")]
+        models = [_model(row) for row in sorted(rows, key=lambda row: row.sequence)]
+        return models[-1] if models else None
+
+    # --- Reading the last turns ------------------------------------------------------------------
+
+    async def rows(self, since: str | None, until: int) -> AsyncIterator[Row]:
+        """The rows of the last turns, in order, from the first of `since` on, up to the number `until`.
+
+        None at all when `since` is not among them.
+        """
+        window = await self._window(since)
+        if window.sorted:
+            found = self._stream(window)
+        else:
+            found = _each(sorted([row async for row in self._stream(window)], key=lambda row: row.sequence))
+        skipping, last = since is not None, -1
+        async for row in found:
+            if skipping and since not in (row.turn_id, row.item_id) and not _is_message(row, since):
+                continue
+            skipping = False
+            if last < row.sequence <= until:
+                last = row.sequence
+                yield row
+
+    async def _window(self, since: str | None) -> _Window:
+        """Go back from the end, looking at few columns, until the limits or `since` are reached."""
+        total = await self._datasets.count(self._ref)
+        window = _Window(total, total)
+        while window.start > 0 and not self._enough(window, since):
+            start = max(0, window.start - PAGE_ROWS, total - MAX_ROWS)
+            if start == window.start:
+                break
+            page = [row async for row in self._page(start, window.start - start, _LIGHT)]
+            _go_back(window, page, start, since)
+        if window.first_match is not None and window.sorted:
+            window.start = max(window.start, window.first_match)
+        return window
+
+    @staticmethod
+    def _enough(window: _Window, since: str | None) -> bool:
+        if window.cleared or len(window.turns) > MAX_TURNS:
+            return True
+        # A turn's rows lie close together: a page before its first row without another ends the search.
+        return since is not None and window.first_match is not None and window.first_match > window.start
+
+    async def _stream(self, window: _Window) -> AsyncIterator[Row]:
+        position = window.start
+        while position < window.total:
+            count = min(PAGE_ROWS, window.total - position)
+            async for row in self._page(position, count):
+                yield row
+            position += count
+
+    async def _page(self, offset: int, limit: int, columns: Sequence[str] = _FULL) -> AsyncIterator[Row]:
+        async for batch in self._datasets.search(self._ref, columns=columns, offset=offset, limit=limit):
+            for row in from_table(batch):
+                yield row
+
+    async def _where(self, where: str) -> AsyncIterator[Row]:
+        async for batch in self._datasets.search(self._ref, where=where, columns=_FULL):
+            for row in from_table(batch):
+                yield row
+
+
+def quoted(text: str) -> str:
+    """A SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _go_back(window: _Window, page: list[Row], start: int, since: str | None) -> None:
+    """Extend the window by the page before it."""
+    first = start
+    for position in range(len(page) - 1, -1, -1):
+        row = page[position]
+        if row.type == _CLEARED:
+            window.cleared, first = True, start + position + 1
+            break
+        window.sorted = window.sorted and (window.lowest is None or row.sequence < window.lowest)
+        window.lowest = row.sequence if window.lowest is None else min(window.lowest, row.sequence)
+        if row.turn_id is not None:
+            window.turns.add(row.turn_id)
+            if len(window.turns) > MAX_TURNS:
+                first = start + position + 1
+                break
+        if since is not None and since in (row.turn_id, row.item_id):
+            window.first_match = start + position
+    window.start = first
+
+
+def _read(thread_id: ThreadId, rows: Collection[Row]) -> Reading:
+    reading = Reading(thread_id)
+    for row in rows:
+        reading.feed(row)
+    return reading
+
+
+def _model(row: Row) -> ModelChoice | None:
+    stored = to_stored(row)
+    if not isinstance(stored, ThreadEvent) or not isinstance(stored.body, e.ModelChanged):
+        return None
+    changed = stored.body
+    return ModelChoice(changed.backend, changed.provider or None, changed.model or None)
+
+
+def _is_message(row: Row, message_id: str | None) -> bool:
+    """Whether the row of an item is this message; its id is in the data only."""
+    if message_id is None or message_id not in row.data:
+        return False
+    stored: Any = to_stored(row)
+    return isinstance(stored, ThreadEvent) and stored.message_id == message_id
+
+
+async def _each(rows: list[Row]) -> AsyncIterator[Row]:
+    for row in rows:
+        yield row

@@ -1,0 +1,163 @@
+"""Rows on their way to the table: in order, batched, and each exactly once through lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
+from process_agent.io.backoff import Backoff
+from process_agent.io.tasks import Tasks
+from process_agent.threads.rows import Row
+from process_agent.threads.table import ThreadTable
+
+logger = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.02
+"""How long rows that are not urgent wait for others; a short turn goes out in one insert."""
+
+MAX_WAITING = 64 << 20
+"""Characters of rows that wait to be stored; above that the room has been away too long."""
+
+MAX_BATCH = 4 << 20
+"""Characters of rows in one insert."""
+
+MAX_REFUSALS = 6
+"""Times one insert may be refused before the log gives up; a lost connection is no refusal."""
+
+COMPACT_EVERY = 64
+"""Inserts between compactions of the table."""
+
+_HOPELESS = {1001, 1003}
+"""Room errors that will not go away: permission denied, no such table."""
+
+
+class RowWriter:
+    """One writer of one table. Not thread-safe."""
+
+    def __init__(self, table: ThreadTable, tasks: Tasks, backoff: Backoff | None = None) -> None:
+        self._table = table
+        self._tasks = tasks
+        self._backoff = backoff or Backoff(ceiling=5.0)
+        self._rows: deque[Row] = deque()
+        self._size = 0
+        self._added = 0
+        self._written = 0
+        self._inserts = 0
+        self._writing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._failure: RoomError | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not durable yet."""
+        return self._added - self._written
+
+    def add(self, rows: list[Row], *, urgent: bool) -> None:
+        """Queue rows; urgent ones do not wait for others. After a failure rows are dropped."""
+        if self._failure is not None or not rows:
+            return
+        self._size += sum(len(row.data) for row in rows)
+        if self._size > MAX_WAITING:
+            self._fail(RoomError("Too much of the thread waits to be stored: the room was away too long."))
+            return
+        self._rows.extend(rows)
+        self._added += len(rows)
+        if urgent:
+            self._hurry.set()
+        if self._writing is None:
+            self._writing = self._tasks.start(self._write(), "writer")
+
+    async def flush(self) -> None:
+        """Return when all rows added so far are durable. Raises `RoomError` when they cannot be."""
+        until = self._added
+        while self._written < until and self._failure is None:
+            self._hurry.set()
+            self._moved.clear()
+            await self._moved.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _write(self) -> None:
+        try:
+            while self._rows and self._failure is None:
+                await self._gather()
+                batch = self._take()
+                await self._insert(batch)
+                self._written += len(batch)
+                self._size -= sum(len(row.data) for row in batch)
+                self._moved.set()
+                if not self._rows:
+                    await self._compact()
+            self._writing = None
+        except RoomError as error:
+            self._fail(error)
+        finally:
+            if self._writing is not None and self._failure is None:
+                # Cancelled, or a defect: whoever waits for the rows must not wait for ever.
+                self._fail(RoomError("The thread's rows are not written any more."))
+
+    async def _gather(self) -> None:
+        try:
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._hurry.clear()
+
+    def _take(self) -> list[Row]:
+        batch, size = [self._rows.popleft()], 0
+        while self._rows and size + len(self._rows[0].data) <= MAX_BATCH:
+            size += len(self._rows[0].data)
+            batch.append(self._rows.popleft())
+        return batch
+
+    async def _insert(self, batch: list[Row]) -> None:
+        delays, refusals, rows = self._backoff.delays(), 0, batch
+        while rows:
+            try:
+                await self._table.insert(rows)
+                return
+            except RoomRequestError as error:
+                refusals += 1
+                if error.code in _HOPELESS or refusals == MAX_REFUSALS:
+                    raise
+                logger.warning("storing rows was refused and is tried again: %s", error)
+            except RoomClosedError:
+                raise
+            except RoomError as error:
+                logger.info("storing rows is tried again: %s", error)
+            rows = await self._not_landed(batch, delays)
+
+    async def _not_landed(self, batch: list[Row], delays: Iterator[float]) -> list[Row]:
+        """After a pause, the rows of a failed batch which are not in the table after all."""
+        while True:
+            await asyncio.sleep(next(delays))
+            try:
+                landed = await self._table.landed(batch)
+            except (RoomClosedError, RoomRequestError):
+                raise
+            except RoomError:
+                continue
+            return [row for row in batch if row.sequence not in landed]
+
+    async def _compact(self) -> None:
+        self._inserts += 1
+        if self._inserts < COMPACT_EVERY:
+            return
+        self._inserts = 0
+        try:
+            await self._table.optimize()
+        except RoomError as error:
+            logger.info("the thread's table was not compacted: %s", error)
+
+    def _fail(self, error: RoomError) -> None:
+        self._failure = error
+        self._rows.clear()
+        self._moved.set()
+        if self.waiting:
+            logger.error("%d rows of the thread are not stored: %s", self.waiting, error)

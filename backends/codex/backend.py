@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from backends.codex.app_server import AppServer
 from backends.codex.launch import Launch, catalog, catalog_path, prepare
 from backends.codex.locate import locate
 from backends.codex.models import default_choice, provider_models
-from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, Sandbox, choose_sandbox
+from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
 from backends.codex.thread import CodexThread
 from process_agent.core.backend import (
     ApprovalMode,
@@ -52,6 +53,7 @@ class CodexBackend:
         self._restarting = asyncio.Lock()
         self._closed = False
         self._sandbox = choose_sandbox(config)
+        self._mount_points: MountPoints | None = None
         self._models: tuple[ProviderModels, ...] = ()
         self._default = default_choice(NAME, config, None, [])
 
@@ -75,6 +77,8 @@ class CodexBackend:
         config = self._config
         if not config.working_dir.is_dir():
             raise BackendError(f"The working folder {config.working_dir} does not exist.")
+        self._mount_points = MountPoints(config.working_dir)
+        self._mount_points.forget_leftovers()
         account = choose_account(config)
         launch = await self._prepare(account)
         self._launch = launch
@@ -82,6 +86,8 @@ class CodexBackend:
         await server.start()
         try:
             label = await _account_label(server, account)
+            if not account.own_home and account.model is None:
+                account = replace(account, model=await client.configured_model(server, config.working_dir))
             self._sandbox = await self._checked_sandbox(server)
             listed = await client.list_models(server)
         except BaseException:
@@ -108,6 +114,8 @@ class CodexBackend:
         self._closed = True
         if self._server is not None:
             await self._server.close()
+        if self._mount_points is not None:
+            self._mount_points.remove()
 
     async def server(self) -> AppServer:
         """The app-server, started again if it is gone. Raises `BackendError`."""
@@ -178,7 +186,9 @@ class CodexBackend:
 
     def _summary(self, launch: Launch, account: str, warnings: Sequence[str]) -> BackendSummary:
         program, config = launch.program, self._config
-        shown = [text for text in warnings if "bubblewrap" not in text]  # the bundled one was tried and works
+        shown = [
+            text.partition("\n")[0] for text in warnings if "bubblewrap" not in text
+        ]  # the bundled one works
         approvals = _APPROVAL_LINES[config.approvals]
         if config.sandbox == "full-access" and config.approvals == "deny":
             approvals = "deny: nothing needs one with full access"

@@ -73,6 +73,13 @@ async def read_account(server: AppServer) -> dict[str, Any]:
     return await server.request("account/read", {})
 
 
+async def configured_model(server: AppServer, folder: Path) -> str | None:
+    """`config/read`: the model the user's own configuration names."""
+    config = (await server.request("config/read", {"cwd": str(folder)})).get("config")
+    model = config.get("model") if isinstance(config, dict) else None
+    return model if isinstance(model, str) and model else None
+
+
 async def list_models(server: AppServer) -> list[dict[str, Any]]:
     """`model/list`, at most `MAX_MODELS` of them."""
     found: list[dict[str, Any]] = []

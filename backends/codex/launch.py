@@ -91,12 +91,17 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
 
 
 def settings(config: BackendConfig, version: Version, account: Account) -> list[str]:
-    """`-c` arguments apart from the sandbox."""
+    """`-c` arguments apart from the sandbox.
+
+    No login shells: commands run with the PATH we were started with, not after the user's profile, which may
+    be slow, write files, or export the very keys that are kept from commands.
+    """
     switch = "agents.enabled" if version >= _AGENTS_TABLE else "features.multi_agent"
     values = {
         **{f"features.{name}": "false" for name in _FEATURES_OFF},
         switch: "false",
         "tools.update_plan.enabled": "true",
+        "allow_login_shell": "false",
         "analytics.enabled": "false",
         "check_for_update_on_startup": "false",
     }

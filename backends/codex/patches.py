@@ -9,6 +9,8 @@ from typing import Any
 def patch_text(changes: object, folder: str) -> str:
     """One unified diff of all changes (schema `FileUpdateChange`), paths relative to `folder` where below it.
 
+    Paths elsewhere stay absolute, so that nobody takes them for files of the folder.
+
     An added or deleted file carries its content in `diff`, an updated one its hunks.
     """
     return "".join(_one(change, folder) for change in _dicts(changes))
@@ -72,7 +74,7 @@ def _target(change: dict[str, Any]) -> str | None:
 
 def _relative(path: str, folder: str) -> str:
     pure = PurePath(path)
-    return pure.relative_to(folder).as_posix() if pure.is_relative_to(folder) else pure.as_posix().lstrip("/")
+    return pure.relative_to(folder).as_posix() if pure.is_relative_to(folder) else pure.as_posix()
 
 
 def _dicts(changes: object) -> list[dict[str, Any]]:

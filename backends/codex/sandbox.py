@@ -6,16 +6,22 @@ room stay out of reach of commands (`[permissions]` of Codex's configuration; tr
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from backends.codex.toml import inline_table, text
+from backends.codex.toml import Value, inline_table, text
 from process_agent.core.backend import BackendConfig
 
 PROFILE: Final = "room"
 _BASES: Final = {"read-only": ":read-only", "workspace-write": ":workspace"}
+
+_READABLE: Final = frozenset({"skills", "AGENTS.md", "AGENTS.override.md", "plugins", "prompts", "rules"})
+_ALWAYS_PRIVATE: Final = frozenset(
+    {"auth.json", "config.toml", ".credentials.json", "history.jsonl", "sessions"}
+)
 
 NO_SANDBOX_FIX: Final = (
     "Allow unprivileged user namespaces on this machine, or choose --approvals ask to decide about each "
@@ -50,9 +56,7 @@ def profile_arguments(config: BackendConfig, home: Path, scratch: Path, own_home
     base = _BASES.get(config.sandbox)
     if base is None:
         return []
-    rules: dict[str, str] = {str(path): "deny" for path in secret_paths(config, home, own_home)}
-    if not own_home:
-        rules |= {str(home / "skills"): "read", str(home / "AGENTS.md"): "read"}
+    rules: dict[str, Value] = {str(path): "deny" for path in secret_paths(config, home, own_home)}
     if config.sandbox == "workspace-write":
         rules |= {":slash_tmp": "read", ":tmpdir": "read", str(scratch): "write"}
     profile = inline_table(
@@ -62,10 +66,49 @@ def profile_arguments(config: BackendConfig, home: Path, scratch: Path, own_home
 
 
 def secret_paths(config: BackendConfig, home: Path, own_home: bool) -> list[Path]:
-    """Folders and files that commands must not read, whether they exist or not."""
-    user = Path(config.environment.get("HOME") or Path.home())
-    found = [config.data_dir.absolute(), home, user / ".codex", user / ".meshagent"]
+    """Folders that commands must not read, whether they exist or not; none lies below another.
+
+    (bubblewrap cannot hide a folder inside a hidden one.)
+    """
+    user = Path(config.environment.get("HOME") or Path.home()).absolute()
+    found = [config.data_dir.absolute(), user / ".meshagent"]
+    homes = [home, user / ".codex"]
     chosen = config.environment.get("CODEX_HOME")
-    if own_home and chosen:
-        found.append(Path(chosen).expanduser().absolute())
-    return list(dict.fromkeys(found))
+    if chosen:
+        homes.append(Path(chosen).expanduser().absolute())
+    for each in homes:
+        found += [each] if own_home or each != home else _private_files(each)
+    return [
+        path for path in dict.fromkeys(found) if not any(path.is_relative_to(o) for o in found if o != path)
+    ]
+
+
+def _private_files(home: Path) -> list[Path]:
+    """Of a Codex home in use, everything but what commands have to read: skills and instructions."""
+    there = {entry.name for entry in home.iterdir()} if home.is_dir() else set()
+    return [home / name for name in sorted((there | _ALWAYS_PRIVATE) - _READABLE)]
+
+
+class MountPoints:
+    """Empty folders that Codex's sandbox makes in the working folder while a command runs.
+
+    It leaves them behind when a command is killed (page section 12), and an empty `.git` changes how diffs
+    are named. Those that were not there before, and hold nothing, are removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._places = [folder / name for name in (".git", ".codex", ".agents", ".aws")]
+        self._before = {place for place in self._places if place.exists()}
+
+    def forget_leftovers(self) -> None:
+        """All four there and all empty: that is an earlier run, killed."""
+        if all(place.is_dir() and not any(place.iterdir()) for place in self._places):
+            self._before.clear()
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove what was not there before. A folder that holds something stays."""
+        for place in self._places:
+            if place not in self._before:
+                with contextlib.suppress(OSError):
+                    place.rmdir()

@@ -1,0 +1,92 @@
+"""`python -m benchmarks [NAMES] [--reference PATH] [--install-reference] [--json OUT] [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import reference as references
+from benchmarks.figures import Section, as_json, markdown
+from benchmarks.programs import machine
+
+NAMES = ("help", "join", "turn", "stream")
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    if not sys.platform.startswith("linux"):
+        print("The benchmarks read /proc and run on Linux only.", file=sys.stderr)
+        return 2
+    if options.install_reference:
+        references.install()
+    try:
+        reference = references.find(options.reference)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if reference is None:
+        print("No reference CLI: only our own figures. --install-reference gets it.", file=sys.stderr)
+    about = machine()
+    with tempfile.TemporaryDirectory(prefix="process-bench-", ignore_cleanup_errors=True) as folder:
+        sections = asyncio.run(_measure(options.names or list(NAMES), Path(folder), reference, options.quick))
+    page = _page(sections, about, reference)
+    print(page)
+    if options.json is not None:
+        content = {"machine": about, "sections": as_json(sections)}
+        options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    if options.write:
+        PAGE.write_text(page)
+    return 0
+
+
+async def _measure(
+    names: list[str], folder: Path, reference: references.Reference | None, quick: bool
+) -> list[Section]:
+    from benchmarks import codex_turn, help_time, join_ready
+    from benchmarks.stage import set_stage
+
+    sections: dict[str, Section] = {}
+    if "help" in names:
+        sections["help"] = help_time.measure(folder, reference, 2 if quick else help_time.RUNS)
+    if set(names) - {"help"}:
+        with set_stage(folder, reference) as stage:
+            if "join" in names:
+                sections["join"] = await join_ready.measure(stage, 2 if quick else join_ready.RUNS)
+            if "turn" in names:
+                sections["turn"] = await codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS)
+            if "stream" in names:
+                sections["stream"] = await codex_turn.measure_streaming(
+                    stage, 1 if quick else codex_turn.STREAM_ROUNDS
+                )
+    return [sections[name] for name in NAMES if name in sections]
+
+
+def _page(sections: list[Section], about: str, reference: references.Reference | None) -> str:
+    beside = (
+        f"`{references.PACKAGE}`" if reference is not None else "nothing: the reference was not installed"
+    )
+    return (
+        "# Benchmarks\n\n"
+        "Made by `make bench` (`python -m benchmarks --install-reference --write`). Ratios are of medians. "
+        "The reference is " + beside + f".\n\nThe machine: {about}\n\n{markdown(sections)}\n"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--reference", type=Path, help="virtual environment of the published CLI")
+    parser.add_argument("--install-reference", action="store_true", help="install it into .venv-reference")
+    parser.add_argument("--json", type=Path, help="write every sample to this file")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(PAGE.parent.parent)}")
+    parser.add_argument("--quick", action="store_true", help="few runs, to see that it works")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

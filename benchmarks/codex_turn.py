@@ -1,0 +1,141 @@
+"""A short Codex turn, and a long streamed one, as a person's client sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from benchmarks.bare_codex import bare_codex
+from benchmarks.chat import Chat, joined
+from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
+from benchmarks.join_ready import READY
+from benchmarks.programs import cpu_ms, running
+from benchmarks.stage import Agent, Stage
+
+ROUNDS = 6
+TURNS = 10
+"""Turns of one program before the next one has its round."""
+
+SETTLE_SECONDS = 0.5
+"""Work after a turn's end counts as the turn's: this long is waited for it."""
+
+DELTAS = 400
+PACE_MS = 5.0
+STREAM_ROUNDS = 5
+
+_LABELS = {BARE: "Codex alone", OURS: "`process join`", REFERENCE: "`meshagent process join`"}
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A thread with a running agent."""
+
+    chat: Chat
+    thread_id: str
+    pid: int
+
+
+@asynccontextmanager
+async def talk(stage: Stage, agent: Agent) -> AsyncIterator[Talk]:
+    """Start an agent and a thread with it."""
+    async with AsyncExitStack() as stack:
+        chat = await stack.enter_async_context(joined(stage.room_url, stage.token(f"to-{agent.name}")))
+        await chat.gone(agent.name)
+        log = stage.folder / f"{agent.name}.log"
+        child = stack.enter_context(running(agent.command, agent.env, agent.folder, log))
+        participant = await chat.see(agent.name, READY)
+        yield Talk(chat, await chat.new_thread(participant), child.pid)
+
+
+async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Section:
+    """Programs take rounds of short turns; the first round is not counted."""
+    first, ended = Figure("request to first delta", "ms"), Figure("request to end of turn", "ms")
+    cpu = Figure("the agent's processor time for each turn", "ms")
+    async with AsyncExitStack() as stack:
+        bare = await stack.enter_async_context(bare_codex(stage.folder, stage.model))
+        talks = {
+            program: await stack.enter_async_context(talk(stage, agent))
+            for program, agent in stage.agents().items()
+        }
+        for number in range(rounds + 1):
+            counted = number > 0
+            times = [await bare.turn(f"say turn {number}.{n}") for n in range(turns)]
+            _add(first, ended, BARE, times, counted)
+            for program, running_talk in talks.items():
+                times, used = await _round(running_talk, number, turns)
+                _add(first, ended, program, times, counted)
+                if counted:
+                    cpu.add(program, used)
+    notes = (
+        f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
+        "its own process. *Codex alone* is its app-server without room, thread store or approvals. Processor "
+        "time is that of the agent program without its children, until half a second after the last turn of a round."
+    )
+    return Section("turn", "A short Codex turn", _LABELS, [first, ended, cpu], notes)
+
+
+async def _round(running_talk: Talk, number: int, turns: int) -> tuple[list[tuple[float, float]], float]:
+    """Times of each turn, and the agent's processor time for one of them."""
+    before = cpu_ms(running_talk.pid)
+    times = []
+    for n in range(turns):
+        text = f"turn {number}.{n}"
+        turn = await running_talk.chat.turn(running_talk.thread_id, f"say {text}")
+        if turn.text != text:
+            raise RuntimeError(f"the answer was {turn.text!r}, not {text!r}")
+        times.append((turn.first_delta_ms, turn.ended_ms))
+    await asyncio.sleep(SETTLE_SECONDS)
+    return times, (cpu_ms(running_talk.pid) - before) / turns
+
+
+def _add(first: Figure, ended: Figure, program: str, times: list[tuple[float, float]], counted: bool) -> None:
+    if counted:
+        first.add(program, *(time[0] for time in times))
+        ended.add(program, *(time[1] for time in times))
+
+
+async def measure_streaming(
+    stage: Stage, rounds: int = STREAM_ROUNDS, deltas: int = DELTAS, pace_ms: float = PACE_MS
+) -> Section:
+    """Long answers at the pace of a fast model and all at once; the first round is not counted."""
+    paced = {"say": "word ", "times": deltas, "every_ms": pace_ms}
+    burst = {"say": "word ", "times": deltas}
+    kinds = {"paced": paced, "at once": burst}
+    figures: dict[str, list[Figure]] = {
+        kind: [
+            Figure(f"{kind}: the agent's processor time for each delta", "µs"),
+            Figure(f"{kind}: the viewer's processor time for each delta", "µs"),
+            Figure(f"{kind}: messages to the viewer for each delta", ""),
+        ]
+        for kind in kinds
+    }
+    for program, agent in stage.agents().items():
+        async with talk(stage, agent) as running_talk:
+            for number in range(rounds + 1):
+                for kind, action in kinds.items():
+                    values = await _stream(running_talk, action, deltas)
+                    if number:
+                        for figure, value in zip(figures[kind], values, strict=True):
+                            figure.add(program, value)
+    notes = (
+        f"{rounds} answers of {deltas} deltas each, paced at {pace_ms:g} ms or all at once. The viewer is a "
+        "published RoomClient in the measuring process. Both agents use a messaging stream to it."
+    )
+    labels = {name: label for name, label in _LABELS.items() if name != BARE}
+    ordered = [figure for kind in figures.values() for figure in kind]
+    return Section("stream", "Streaming", labels, ordered, notes)
+
+
+async def _stream(running_talk: Talk, action: object, deltas: int) -> tuple[float, float, float]:
+    prompt = f"```script\n{msgspec.json.encode([action]).decode()}\n```"
+    before = cpu_ms(running_talk.pid)
+    turn = await running_talk.chat.turn(running_talk.thread_id, prompt)
+    await asyncio.sleep(SETTLE_SECONDS)
+    used = cpu_ms(running_talk.pid) - before
+    if turn.text != "word " * deltas:
+        raise RuntimeError(f"{len(turn.text)} characters arrived, not {5 * deltas}")
+    return used * 1000 / deltas, turn.viewer_cpu_ms * 1000 / deltas, turn.text_messages / deltas

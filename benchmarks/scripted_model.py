@@ -1,0 +1,23 @@
+"""`python -m benchmarks.scripted_model`: the scripted model in a process of its own, until its input ends.
+
+It prints one line of JSON with `base_url` and `api_key`. Agents under measurement use this one, so that the
+model's own cost is not counted as theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from process_agent.scripted.server import ScriptedServer
+
+
+async def main() -> None:
+    async with ScriptedServer(kept_requests=1) as server:
+        print(json.dumps({"base_url": server.base_url, "api_key": server.api_key}), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

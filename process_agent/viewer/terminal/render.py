@@ -52,7 +52,7 @@ def to_ansi(renderables: Iterable[RenderableType], width: int, color: ColorSyste
     )
     for renderable in renderables:
         console.print(renderable)
-    return output.getvalue()
+    return "\n".join(line.rstrip(" ") for line in output.getvalue().split("\n"))
 
 
 def markdown(text: str) -> RenderableType:

@@ -1,0 +1,120 @@
+"""Slash commands: what a line means, what its argument names, what completes it."""
+
+from __future__ import annotations
+
+import pytest
+
+from process_agent.core.ids import ThreadId
+from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.requests import ModelWish
+from process_agent.core.store import ThreadEntry
+from process_agent.errors import UsageError
+from process_agent.viewer.terminal import commands as c
+from tests.fakes.viewer_room import START
+
+CODEX = ProviderModels(
+    "openai", "OpenAI Codex", "codex", "gpt-5.5", (ModelInfo("gpt-5.5"), ModelInfo("codex-mini"))
+)
+LLM = ProviderModels("openai", "OpenAI", "llm", "gpt-5.5", (ModelInfo("gpt-5.5", "GPT 5.5"),))
+THREADS = [
+    ThreadEntry(ThreadId("dataset://agents/a/threads/ab12"), "Fix the test", START, START),
+    ThreadEntry(ThreadId("dataset://agents/a/threads/ab99"), "Other", START, START),
+    ThreadEntry(ThreadId("dataset://agents/a/threads/7f00"), "Other", START, START),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("hello", c.Say("hello")),
+        ("  hello\nyou ", c.Say("hello\nyou")),
+        ("", None),
+        ("   \n", None),
+        ("/help", c.Help()),
+        ("/?", c.Help()),
+        ("/HELP", c.Help()),
+        ("/models", c.ShowModels()),
+        ("/model", c.ShowModels()),
+        ("/model gpt-5.5", c.ChooseModel("gpt-5.5")),
+        ("/threads", c.ShowThreads()),
+        ("/open 2", c.OpenThreadNamed("2")),
+        ("/new", c.NewThread()),
+        ("/stop", c.Stop()),
+        ("/output", c.ShowOutput(1)),
+        ("/output 3", c.ShowOutput(3)),
+        ("/quit", c.Quit()),
+        ("/exit", c.Quit()),
+        ("//stop", c.Say("/stop")),
+        ("/etc/hosts is wrong", c.Say("/etc/hosts is wrong")),
+        ("/new\nline", c.Say("/new\nline")),
+    ],
+)
+def test_what_a_line_means(line: str, command: c.Command | None) -> None:
+    assert c.parse(line) == command
+
+
+@pytest.mark.parametrize("line", ["/nonsense", "/open", "/stop now", "/output x", "/output 0", "/"])
+def test_a_wrong_command_is_an_error(line: str) -> None:
+    with pytest.raises(UsageError):
+        c.parse(line)
+
+
+def test_every_command_of_the_help_is_understood() -> None:
+    for name, (argument, _) in c.COMMANDS.items():
+        assert c.parse(f"{name} 1" if argument else name) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "backend"),
+    [
+        ("codex-mini", "codex"),
+        ("codex/gpt-5.5", "codex"),
+        ("llm/gpt-5.5", "llm"),
+        ("llm/openai/gpt-5.5", "llm"),
+        ("openai/codex-mini", "codex"),
+    ],
+)
+def test_a_model_can_be_named_in_four_ways(text: str, backend: str) -> None:
+    wish = c.resolve_model(text, [CODEX, LLM])
+    assert (wish.backend, wish.provider) == (backend, "openai")
+
+
+def test_an_ambiguous_or_unknown_model_says_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"codex/openai/gpt-5\.5, llm/openai/gpt-5\.5"):
+        c.resolve_model("gpt-5.5", [CODEX, LLM])
+    with pytest.raises(UsageError, match=r"on offer: codex/gpt-5\.5, codex-mini, llm/gpt-5\.5"):
+        c.resolve_model("nope", [CODEX, LLM])
+
+
+def test_the_names_shown_resolve_to_their_models() -> None:
+    twice = ProviderModels("azure", "Azure", "llm", None, (ModelInfo("gpt-5.5"),))
+    for word, provider, model in c.model_names([CODEX, LLM, twice]):
+        wish = c.resolve_model(word, [CODEX, LLM, twice])
+        assert wish == ModelWish(provider.backend, provider.name, model.name)
+
+
+@pytest.mark.parametrize(
+    ("ref", "index"),
+    [("1", 0), ("3", 2), ("ab12", 0), ("7f", 2), (THREADS[1].path, 1), ("fix THE test", 0)],
+)
+def test_a_thread_can_be_named_in_four_ways(ref: str, index: int) -> None:
+    assert c.resolve_thread(ref, THREADS) is THREADS[index]
+
+
+@pytest.mark.parametrize("ref", ["ab", "Other", "4", "zz"])
+def test_an_ambiguous_or_unknown_thread_is_an_error(ref: str) -> None:
+    with pytest.raises(UsageError):
+        c.resolve_thread(ref, THREADS)
+
+
+def test_completions() -> None:
+    assert [word for word, _, _ in c.completions("/mo", [], [])] == ["/models", "/model"]
+    assert list(c.completions("/model mini", [CODEX, LLM], [])) == [("codex-mini", "OpenAI Codex", 4)]
+    assert [word for word, _, _ in c.completions("/model ", [CODEX, LLM], [])] == [
+        "codex/gpt-5.5",
+        "codex-mini",
+        "llm/gpt-5.5",
+    ]
+    assert list(c.completions("/open oth", [], THREADS)) == [("2", "Other", 3), ("3", "Other", 3)]
+    assert list(c.completions("hello", [CODEX], THREADS)) == []
+    assert list(c.completions("/stop ", [CODEX], THREADS)) == []

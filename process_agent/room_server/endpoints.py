@@ -6,12 +6,13 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket
 
 from process_agent import __version__
@@ -20,7 +21,9 @@ from process_agent.room_server import access
 from process_agent.room_server.access import Codes, Identity
 from process_agent.room_server.hub import Hub, Room
 from process_agent.room_server.member import Member
-from process_agent.room_server.toolkit import Caller, ToolError
+from process_agent.room_server.storage import DOWNLOAD_HEADERS, MAX_PIECE, StorageToolkit
+from process_agent.room_server.storage_files import StoredFile, read_pieces
+from process_agent.room_server.toolkit import PERMISSION_DENIED, Caller, ToolError
 from process_agent.room_server.websocket import EXTENSION, RoomLink
 from process_agent.wire import participant_token
 from process_agent.wire.participant_token import ParticipantToken
@@ -40,8 +43,8 @@ class Endpoints:
     """The endpoints of one server. `instance` tells one start of the server from another."""
 
     hub: Hub
+    load_toolkits: Callable[[], Awaitable[None]]
     key: str
-    host: str
     port: int
     instance: str
     codes: Codes = field(default_factory=Codes)
@@ -122,6 +125,7 @@ class Endpoints:
             await websocket.send_denial_response(_error(403, error.message))
             return
         link: RoomLink = websocket.scope["extensions"][EXTENSION]["link"]
+        await self.load_toolkits()
         try:
             room = self.hub.room(name)
         except ToolError as error:
@@ -134,6 +138,25 @@ class Endpoints:
             link.outbox.close(1013, error.text)
             return
         await _converse(websocket, link, room, member)
+
+    async def download(self, request: Request) -> Response:
+        """`GET /rooms/{room}/files/{path}`: a stored file, for who has a link that the room signed."""
+        storage = self.hub.toolkit(request.path_params["room"], "storage")
+        query = request.query_params
+        if not isinstance(storage, StorageToolkit):
+            return _error(404, "There is no such link.")
+        try:
+            signed = (query.get("expires", ""), query.get("signature", ""))
+            stored = await storage.open_signed(request.path_params["path"], *signed)
+        except ToolError as error:
+            return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
+        disposition = "attachment" if query.get("download") else "inline"
+        headers = {
+            **DOWNLOAD_HEADERS,
+            "Content-Length": str(stored.size),
+            "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(stored.name)}",
+        }
+        return StreamingResponse(_pieces(stored), media_type=stored.mime_type, headers=headers)
 
     def _caller(self, websocket: WebSocket, room: str) -> Caller:
         headers = websocket.headers
@@ -188,6 +211,11 @@ async def _converse(websocket: WebSocket, link: RoomLink, room: Room, member: Me
                 receive(event["bytes"])
     finally:
         room.leave(member)
+
+
+def _pieces(stored: StoredFile) -> Iterator[bytes]:
+    with stored.file:
+        yield from read_pieces(stored.file, stored.size, MAX_PIECE)
 
 
 async def _body(request: Request) -> Mapping[str, Any]:

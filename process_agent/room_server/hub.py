@@ -63,7 +63,7 @@ class Room:
         self._messaging = Messaging(self.members)
         self._hosting = Hosting(self._calls)
         self._listings = ListRequest(self._hosting, self.members)
-        self._toolkits = {toolkit.name: toolkit for toolkit in open_toolkits(name, self._announce)}
+        self.toolkits = {toolkit.name: toolkit for toolkit in open_toolkits(name, self._announce)}
         self._requests: dict[str, Callable[[Member, int, Fields, bytes], None]] = {
             "room.invoke_tool": self._invoke,
             "room.list_toolkits": self._list_toolkits,
@@ -120,7 +120,7 @@ class Room:
     async def close(self) -> None:
         """End all calls and make the toolkits durable."""
         await self._tasks.close()
-        for toolkit in self._toolkits.values():
+        for toolkit in self.toolkits.values():
             try:
                 await toolkit.close()
             except Exception:
@@ -141,7 +141,7 @@ class Room:
         if participant_id is None and toolkit_name == "messaging":
             self._invoke_messaging(member, request_id, tool, call_id, Content(_header(arguments), data))
             return
-        toolkit = None if participant_id else self._toolkits.get(toolkit_name)
+        toolkit = None if participant_id else self.toolkits.get(toolkit_name)
         if toolkit is not None:
             content = Content(_header(arguments), data)
             self._invoke_builtin(member, request_id, toolkit, Call(member.caller, tool, content, call_id))
@@ -193,7 +193,7 @@ class Room:
     def _list_toolkits(self, member: Member, request_id: int, fields: Fields, _data: bytes) -> None:
         participant_id, name = _text(fields, "participant_id"), _text(fields, "participant_name")
         if participant_id is None and name is None:
-            tools = {**self._hosting.visible_to(member), **builtin_listing(self._toolkits)}
+            tools = {**self._hosting.visible_to(member), **builtin_listing(self.toolkits)}
             member.respond(request_id, json_content({"tools": tools}))
             return
         limit = room_frames.read_json(fields["timeout"]) if "timeout" in fields else None
@@ -227,6 +227,11 @@ class Hub:
             room = Room(name, self._open_toolkits)
         self._rooms[name] = room
         return room
+
+    def toolkit(self, room: str, name: str) -> Toolkit | None:
+        """A built-in toolkit of a room that is open."""
+        opened = self._rooms.get(room)
+        return None if opened is None else opened.toolkits.get(name)
 
     async def close(self) -> None:
         """Close all rooms."""

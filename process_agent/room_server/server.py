@@ -26,7 +26,7 @@ from process_agent.io.tasks import Tasks
 from process_agent.room_server import access
 from process_agent.room_server.endpoints import Endpoints, refused
 from process_agent.room_server.hub import Hub
-from process_agent.room_server.toolkits import toolkits_below
+from process_agent.room_server.toolkits import RoomToolkits
 from process_agent.room_server.websocket import RoomLink
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,7 @@ PING_SECONDS = 20.0
 
 _SECURITY_HEADERS = {
     "content-security-policy": (
-        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -60,17 +59,26 @@ class ServerConfig:
     port: int = 0
     instance: str = field(default_factory=lambda: secrets.token_hex(16))
 
+    @property
+    def url(self) -> str:
+        """Where the server answers, without a path."""
+        return f"http://{_reachable(self.host)}:{self.port}"
+
 
 def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlette:
     """The application; `page` are the routes of Studio. Its lifespan closes the rooms."""
-    hub = Hub(toolkits_below(config.paths.rooms))
-    endpoints = Endpoints(hub, config.key, config.host, config.port, config.instance)
+    toolkits = RoomToolkits(config.paths.rooms, lambda: config.url)
+    hub = Hub(toolkits.open)
+    endpoints = Endpoints(hub, toolkits.load, config.key, config.port, config.instance)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> Any:
+        tasks = Tasks("room server")
+        tasks.start(toolkits.load(), "load toolkits")
         try:
             yield
         finally:
+            await tasks.close()
             await hub.close()
 
     project = "/accounts/projects/{project}"
@@ -84,6 +92,7 @@ def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlett
             Route("/session", endpoints.open_session, methods=["POST"]),
             Route("/session", endpoints.read_session, methods=["GET"]),
             WebSocketRoute("/rooms/{room}", endpoints.room),
+            Route("/rooms/{room}/files/{path:path}", endpoints.download),
             *page,
         ],
         middleware=[Middleware(_Door, bound_to=config.host)],
@@ -111,7 +120,9 @@ class _Door:
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_SECURITY_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -138,7 +149,7 @@ class RoomServer:
     @property
     def url(self) -> str:
         """Where the server answers, without a path."""
-        return f"http://{_reachable(self.config.host)}:{self.port}"
+        return self.config.url
 
     async def start(self) -> None:
         """Serve in the background; returns when the server answers."""

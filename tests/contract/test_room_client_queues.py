@@ -43,7 +43,7 @@ async def test_a_receiver_that_left_takes_nothing(tmp_path: Path) -> None:
         async with raw_client(room.ws_url(), room.token("raw")) as raw:
             await raw.invoke("queues", "receive", {"type": "json", "json": {"name": "work"}})
             await raw.call("queues", "list", {})
-        await _until_alone(alice)
+        await alice.queues.list()
         await alice.queues.send(name="work", message={"n": 1})
         assert await alice.queues.receive(name="work") == {"n": 1}
 
@@ -123,9 +123,5 @@ async def _code(awaitable: Any) -> int:
 
     with pytest.raises(RoomException) as error:
         await awaitable
+    assert error.value.code is not None
     return int(error.value.code)
-
-
-async def _until_alone(client: Any) -> None:
-    """A raw connection that ended is noticed before a message that is sent later."""
-    await client.queues.list()

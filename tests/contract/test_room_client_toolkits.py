@@ -244,9 +244,7 @@ async def test_a_stranger_cannot_speak_in_anothers_call(tmp_path: Path) -> None:
 
 
 async def _collect(stream: Any, into: list[Any]) -> None:
-    async for chunk in stream:
-        if chunk.to_json()["type"] == "json":
-            into.append(chunk.json)
+    into.extend([chunk.json async for chunk in stream if chunk.to_json()["type"] == "json"])
 
 
 async def _error(awaitable: Any) -> Any:

@@ -8,6 +8,9 @@ from typing import Any
 
 from meshagent.api.messaging import pack_message, unpack_message
 
+type Answer = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
+"""From a call's header and tail to the answer's."""
+
 
 class HostedToolkit:
     """Registers a toolkit and keeps the calls that come in; a test answers them."""
@@ -43,9 +46,7 @@ class HostedToolkit:
     async def unregister(self) -> None:
         await self.client.send_request("room.unregister_toolkit", {"id": self.registration})
 
-    async def answer_next(
-        self, answer: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
-    ) -> None:
+    async def answer_next(self, answer: Answer) -> None:
         """Answer one call with a content header and a tail."""
         message_id, call, data = await self.calls.get()
         await self.respond(message_id, *answer(call, data))

@@ -135,10 +135,7 @@ def _encode_state(body: e.Status | e.ModelChanged | e.Working | e.UsageUpdated |
             chosen: dict[str, Json] = {"backend": backend, "provider": provider or "", "model": model or ""}
             return "model.changed", {"source_message_id": source, **chosen}
         case e.UsageUpdated(usage, context):
-            return "usage.updated", {
-                "usage": _encode_usage(usage),
-                "context_window": _encode_context(context),
-            }
+            return "usage.updated", {"usage": _encode_usage(usage), **_encode_context(context)}
         case e.TurnEnded(reason, error):
             if reason is e.EndReason.INTERRUPTED and error is None:
                 # The published clients know a cancelled turn by the code of its error only.

@@ -9,6 +9,9 @@
 /** Characters of a tool's output kept per item; older output is dropped, and the item says how much. */
 export const LOG_LIMIT = 200_000;
 
+/** Codes of tool calls that somebody, or the end of their turn, cut short. */
+const STOPPED = new Set(["interrupted", "cancelled", "unfinished"]);
+
 /** @typedef {(item: any, message: Body, at: number) => Item} Rule */
 
 /**
@@ -166,14 +169,17 @@ function logged(item, m) {
 function ended(item, m, at) {
   const error = m.error ? { message: m.error.message ?? "failed", code: m.error.code ?? "error" } : null;
   const next = named(item, m);
-  const state = error || failedResult(m.result) ? "failed" : "done";
+  const stopped = error !== null && STOPPED.has(error.code);
+  const state = stopped ? "stopped" : error || failedResult(m.result) ? "failed" : "done";
   return answered({ ...next, result: m.result ?? null, error, state, endedAt: at }, error ? "declined" : "approved", null);
 }
 
 /** @type {Rule} */
 function approvalAsked(item, m) {
   const reason = m.metadata?.process?.approval_reason ?? null;
-  return { ...named(item, m), approval: { state: "asked", reason, by: null } };
+  // A question may name less than the call it is about, like a folder instead of the whole patch.
+  const args = { ...item.args, ...m.arguments };
+  return { ...named(item, m), args, approval: { state: "asked", reason, by: null } };
 }
 
 /**

@@ -7,12 +7,14 @@ import { plural, shorten } from "./format.js";
  * @typedef {import("../model/types.js").ToolItem} ToolItem
  * @typedef {import("../model/types.js").Body} Body
  * @typedef {import("./diff.js").DiffFile} DiffFile
- * @typedef {"shell" | "edit" | "diff" | "plan" | "search" | "tool"} ToolKind
+ * @typedef {"shell" | "edit" | "diff" | "plan" | "search" | "notice" | "tool"} ToolKind
  * @typedef {{kind: ToolKind, title: string, code: boolean, exitCode: number | null, counts: {added: number, removed: number} | null}} Summary
  * @typedef {{step: string, status: "pending" | "in_progress" | "completed"}} PlanStep
  */
 
 const SHELL = new Set(["shell", "local_shell", "exec_command", "command_execution", "bash"]);
+/** Tools of the Codex backend that only say something. */
+const NOTICES = new Set(["warning", "retry", "notice"]);
 const TITLE_LIMIT = 160;
 
 /** @param {ToolItem} item @returns {ToolKind} */
@@ -21,6 +23,7 @@ export function toolKind(item) {
   if (item.tool === "apply_patch" || item.tool === "file_change") return "edit";
   if (SHELL.has(item.tool) || commandText(item)) return "shell";
   if (/plan/.test(item.tool) && planSteps(item).length > 0) return "plan";
+  if (item.toolkit === "codex" && NOTICES.has(item.tool)) return "notice";
   return item.tool === "web_search" ? "search" : "tool";
 }
 
@@ -43,6 +46,8 @@ export function summarise(item) {
     }
     case "search":
       return { ...blank, title: shorten(`Searched the web for ${item.args.query ?? "…"}`, TITLE_LIMIT) };
+    case "notice":
+      return { ...blank, title: shorten(String(item.args.message ?? item.tool), TITLE_LIMIT) };
     default:
       return { ...blank, title: [item.toolkit, item.tool].filter(Boolean).join(" · ") || "Tool" };
   }

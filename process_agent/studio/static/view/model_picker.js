@@ -10,6 +10,8 @@ import { toggleMenu } from "./menu.js";
  * @typedef {import("../model/select.js").ModelOption} ModelOption
  */
 
+const SCRIPTED = "scripted model";
+
 export class ModelPicker {
   /** @param {import("../app.js").Actions} actions */
   constructor(actions) {
@@ -32,7 +34,7 @@ export class ModelPicker {
     const current = currentModel(state);
     setAttribute(this.el, "hidden", current === null);
     if (!current) return;
-    const name = current.scripted ? "scripted model" : current.label;
+    const name = current.scripted ? SCRIPTED : current.label;
     if (this.label.textContent === name) return;
     this.label.textContent = name;
     setAttribute(this.el, "aria-label", `Model: ${name}`);
@@ -45,15 +47,16 @@ export class ModelPicker {
     const current = currentModel(state);
     /** @type {Map<string, ModelOption[]>} */
     const groups = new Map();
+    const backends = new Set(state.models.providers.map((provider) => provider.backend));
     for (const option of modelOptions(state)) {
-      const label = option.group + (state.models.providers.length > 1 ? ` · ${option.backend}` : "");
+      const label = option.group + (backends.size > 1 ? ` · ${option.backend}` : "");
       groups.set(label, [...(groups.get(label) ?? []), option]);
     }
     return [...groups].map(([label, options]) => ({
       label,
       entries: options.map((option) => ({
         label: option.label,
-        note: option.scripted ? "scripted model" : "",
+        note: option.scripted && option.label !== SCRIPTED ? SCRIPTED : "",
         checked: same(option, current),
         choose: () => this.actions.pickModel({ backend: option.backend, provider: option.provider, model: option.model }),
       })),

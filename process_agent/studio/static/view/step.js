@@ -15,7 +15,7 @@ import { shellView, toolView } from "./terminal.js";
  * @typedef {import("./turn.js").TurnContext} TurnContext
  */
 
-const ICONS = { shell: "terminal", edit: "edit", diff: "diff", plan: "plan", search: "search", tool: "tool" };
+const ICONS = { shell: "terminal", edit: "edit", diff: "diff", plan: "plan", search: "search", notice: "info", tool: "tool" };
 const TAIL_LINES = 3;
 let counter = 0;
 
@@ -68,7 +68,7 @@ export class ToolStep extends Step {
     const summary = summarise(item);
     setAttribute(this.el, "data-state", item.state);
     this.icon.replaceChildren(icon(ICONS[summary.kind]));
-    this.title.className = summary.code ? "step-title code" : "step-title";
+    this.title.className = summary.code ? "step-title mono" : "step-title";
     this.title.textContent = summary.title;
     this.meta.replaceChildren(...this.#meta(item, summary));
     this.extra.replaceChildren(...this.#extra(item, summary.kind));

@@ -149,8 +149,10 @@ class DatasetThreadStore:
 
     async def _recover_one(self, thread_id: ThreadId, gate: asyncio.Semaphore) -> None:
         async with gate, self._lock(thread_id):
-            if thread_id in self._logs:
-                return  # whoever opened it goes on with it, and closes lost turns first
+            used = self._logs.get(thread_id)
+            if used is not None:
+                used.settle()
+                return
             try:
                 log = await self._make_log(thread_id)
                 log.settle()

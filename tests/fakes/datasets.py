@@ -1,0 +1,165 @@
+"""Tables in memory behind the `Datasets` port, with failures on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from process_agent.core.content import Json
+from process_agent.core.room import ArrowSchema, ArrowTable, TableRef
+from process_agent.errors import RoomError, RoomRequestError
+
+_TERM = re.compile(r"(\w+) (=|>=|<=) ('(?:[^']|'')*'|-?\d+)")
+
+
+class MemoryDatasets:
+    """`calls` lists the operations; `failures` are raised by the next writes, one each.
+
+    A failure in `after` is raised once the write is done, as when the connection dies before the answer.
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[TableRef, pa.Table] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.failures: list[RoomError] = []
+        self.after: list[RoomError] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._done = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until an operation has made the condition true."""
+        async with asyncio.timeout(10):
+            while not condition():
+                self._done.clear()
+                await self._done.wait()
+
+    def rows(self, table: TableRef) -> list[dict[str, Any]]:
+        return self._table(table).to_pylist()
+
+    def thread(self, path: str) -> list[dict[str, Any]]:
+        """The rows of a thread, by its path."""
+        *namespace, name = path.removeprefix("dataset://").split("/")
+        return self.rows(TableRef(name, tuple(namespace)))
+
+    async def list_tables(self, namespace: tuple[str, ...]) -> Sequence[str]:
+        return [ref.name for ref in self.tables if ref.namespace == namespace]
+
+    async def create(
+        self,
+        table: TableRef,
+        schema: ArrowSchema,
+        mode: Literal["create", "create_if_not_exists", "overwrite"],
+    ) -> None:
+        self._note("create", table)
+        exists = table in self.tables
+        if exists and mode == "create":
+            raise RoomRequestError("table exists", code=1004)
+        if not exists or mode == "overwrite":
+            columns: Any = schema
+            self.tables[table] = pa.schema(columns).empty_table()
+
+    async def schema(self, table: TableRef) -> ArrowSchema:
+        columns: pa.Schema = self._table(table).schema
+        return columns
+
+    async def insert(self, table: TableRef, rows: ArrowTable) -> None:
+        self._note("insert", table)
+        await self._write()
+        before = self._table(table)
+        added = pa.table(rows)
+        assert added.schema.equals(before.schema, check_metadata=True)
+        self.tables[table] = pa.concat_tables([before, added])
+        self._written()
+
+    async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
+        self._note("merge", table)
+        await self._write()
+        before, new = self._table(table), pa.table(rows).to_pylist()
+        replaced = {row[on] for row in new}
+        kept = [row for row in before.to_pylist() if row[on] not in replaced]
+        self.tables[table] = pa.Table.from_pylist(kept + new, schema=before.schema)
+        self._written()
+
+    async def update(self, table: TableRef, where: str, values: Mapping[str, Json]) -> None:
+        self._note("update", table)
+        before = self._table(table)
+        rows = [{**row, **values} if _matches(row, where) else row for row in before.to_pylist()]
+        self.tables[table] = pa.Table.from_pylist(rows, schema=before.schema)
+
+    async def delete(self, table: TableRef, where: str) -> None:
+        self._note("delete", table)
+        before = self._table(table)
+        rows = [row for row in before.to_pylist() if not _matches(row, where)]
+        self.tables[table] = pa.Table.from_pylist(rows, schema=before.schema)
+
+    async def drop(self, table: TableRef) -> None:
+        self._note("drop", table)
+        self.tables.pop(table, None)
+
+    async def count(self, table: TableRef) -> int:
+        self._note("count", table)
+        return int(self._table(table).num_rows)
+
+    async def search(
+        self,
+        table: TableRef,
+        *,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        offset: int | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[ArrowTable]:
+        self._note("search", table)
+        found = self._table(table)
+        if where is not None:
+            mask = [_matches(row, where) for row in found.to_pylist()]
+            found = found.filter(pa.array(mask, pa.bool_()))
+        found = found.slice(offset or 0, limit)
+        if columns is not None:
+            found = found.select(list(columns))
+        for start in range(0, found.num_rows, 100):
+            yield found.slice(start, 100)
+
+    def watch(self, table: TableRef) -> AsyncIterator[ArrowTable]:
+        raise NotImplementedError
+
+    async def optimize(self, table: TableRef) -> None:
+        self._note("optimize", table)
+
+    def _table(self, table: TableRef) -> pa.Table:
+        if table not in self.tables:
+            raise RoomRequestError(f"table {table.name} does not exist", code=1003)
+        return self.tables[table]
+
+    def _note(self, what: str, table: TableRef) -> None:
+        self.calls.append((what, table.name))
+        self._done.set()
+
+    async def _write(self) -> None:
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def _written(self) -> None:
+        self._done.set()
+        if self.after:
+            raise self.after.pop(0)
+
+
+def _matches(row: Mapping[str, Any], where: str) -> bool:
+    for term in where.split(" AND "):
+        found = _TERM.fullmatch(term)
+        assert found is not None, where
+        name, operator, literal = found.groups()
+        value = literal[1:-1].replace("''", "'") if literal.startswith("'") else int(literal)
+        cell = row[name]
+        if cell is None:
+            return False
+        if not {"=": cell == value, ">=": cell >= value, "<=": cell <= value}[operator]:
+            return False
+    return True

@@ -1,0 +1,79 @@
+"""On disk means on disk: Lance renames its files into place and leaves flushing them to the system.
+
+After a loss of power the newest manifest could be empty, and with it the whole table unreadable. So each
+write flushes what it made (0.2 ms a file) before it is answered, and a table whose newest manifest is torn
+is taken back to the version before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+import lance
+
+logger = logging.getLogger(__name__)
+
+_MAGIC: Final = b"LANC"
+"""Last bytes of every complete Lance file."""
+
+_LAST_NAME: Final = (1 << 64) - 1
+"""Manifests are named by this minus their version, so that the newest sorts first."""
+
+
+def sync_version(after: lance.LanceDataset, path: Path, before: lance.LanceDataset | None = None) -> None:
+    """Flush the files version `after` has and `before` had not."""
+    known = set() if before is None else _files(before)
+    files = sorted(_files(after) - known)
+    files.append(f"_versions/{_LAST_NAME - after.version:020d}.manifest")
+    for name in files:
+        _sync(path / name)
+    for folder in {path / name for name in ("_versions", *(name.split("/", 1)[0] for name in files))}:
+        _sync(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder."""
+    _sync(folder)
+
+
+def mend(path: Path) -> None:
+    """Set aside manifests that a loss of power left incomplete."""
+    manifests = sorted((path / "_versions").glob("*.manifest"))
+    while manifests and not _complete(manifests[0]):
+        torn = manifests.pop(0)
+        logger.warning("a table lost its newest version to an incomplete write: %s", path.name)
+        torn.rename(torn.with_suffix(".torn"))
+        with contextlib.suppress(FileNotFoundError):
+            (path / "_versions" / "latest_version_hint.json").unlink()
+
+
+def _files(dataset: lance.LanceDataset) -> set[str]:
+    names: set[str] = set()
+    for fragment in dataset.get_fragments():
+        names.update(f"data/{file.path}" for file in fragment.metadata.files)
+        deleted = fragment.deletion_file()
+        if deleted:
+            names.add(deleted)
+    return names
+
+
+def _sync(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _complete(manifest: Path) -> bool:
+    with manifest.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < len(_MAGIC):
+            return False
+        file.seek(-len(_MAGIC), os.SEEK_END)
+        return file.read() == _MAGIC

@@ -1,0 +1,30 @@
+"""What Lance refuses, in words for the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from process_agent.room_server.toolkit import NOT_FOUND, ToolError
+
+
+def missing_table(label: str) -> ToolError:
+    """The error clients wait for: thread storage creates the table when the text says this."""
+    return ToolError(f"table {label} does not exist", code=NOT_FOUND)
+
+
+def attempt(work: Callable[[], Any]) -> Any:
+    """Run a Lance call. Raises `ToolError` for what Lance refuses."""
+    try:
+        return work()
+    except (ValueError, OSError, RuntimeError, pa.ArrowException) as error:
+        raise engine_error(error) from error
+
+
+def engine_error(error: Exception) -> ToolError:
+    """What Lance said, without the source lines of its own code and without file paths."""
+    text = str(error).split(", /home/", 1)[0].splitlines()[0] if str(error) else type(error).__name__
+    text = text.removeprefix("Invalid user input: ").removeprefix("LanceError")
+    return ToolError(f"the table engine refused this: {text[:500]}")

@@ -1,0 +1,275 @@
+"""Tables for many callers at once: who may write, who is told, what runs in which thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import lance
+import pyarrow as pa
+
+from process_agent.io.tasks import Tasks
+from process_agent.room_server.datasets import upkeep
+from process_agent.room_server.datasets.catalog import Catalog
+from process_agent.room_server.datasets.engine import Engine, Outcome
+from process_agent.room_server.datasets.names import Place, TableKey
+from process_agent.room_server.datasets.refusals import missing_table
+from process_agent.room_server.datasets.watch import Feed, Watch
+from process_agent.room_server.toolkit import ALREADY_EXISTS, OPERATION_FAILED, ToolError
+
+logger = logging.getLogger(__name__)
+
+THREADS: Final = 4
+"""Operations of one room that run at once; further ones wait."""
+
+type Work = Callable[..., Outcome]
+"""A method of `Engine` with everything but path, label and `watched` given."""
+
+
+class Tables:
+    """All tables of one room."""
+
+    def __init__(self, root: Path) -> None:
+        self.catalog = Catalog(root)
+        self.engine = Engine()
+        self._root = root
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="datasets")
+        self._tasks = Tasks("datasets", on_failure=_report)
+        self._locks: WeakValueDictionary[TableKey, asyncio.Lock] = WeakValueDictionary()
+        self._tending: WeakValueDictionary[TableKey, asyncio.Lock] = WeakValueDictionary()
+        self._feeds: dict[TableKey, Feed] = {}
+        self._readers: Counter[TableKey] = Counter()
+        self._writes: Counter[TableKey] = Counter()
+        self._branching = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        self._started = False
+
+    async def run[T](self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run blocking work in one of the room's threads."""
+        if not self._started:
+            await self._start()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, functools.partial(_guarded, work, *arguments))
+
+    async def close(self) -> None:
+        """Finish the writes under way, stop the rest."""
+        await self._tasks.wait()
+        await self._tasks.close()
+        await asyncio.to_thread(self._pool.shutdown)
+
+    def path(self, key: TableKey) -> Path:
+        """The folder of a table's files."""
+        return key.path(self._root)
+
+    # Reading
+
+    async def open(self, key: TableKey, version: int | None = None) -> lance.LanceDataset:
+        """A handle for reading. Raises `ToolError` 1003."""
+        return await self.run(self.engine.open, key.path(self._root), key.label, version)
+
+    @contextlib.contextmanager
+    def reading(self, key: TableKey) -> Iterator[None]:
+        """While this is held, files of old versions of the table stay."""
+        self._readers[key] += 1
+        try:
+            yield
+        finally:
+            self._readers[key] -= 1
+            if not self._readers[key]:
+                del self._readers[key]
+
+    @contextlib.asynccontextmanager
+    async def watching(self, key: TableKey) -> AsyncIterator[tuple[lance.LanceDataset, Watch]]:
+        """A snapshot and all that happens after it."""
+        async with self._lock(key):
+            dataset = await self.open(key)
+            feed = self._feeds.setdefault(key, Feed())
+            watch = feed.join()
+        try:
+            yield dataset, watch
+        finally:
+            feed.leave(watch)
+            if not feed and self._feeds.get(key) is feed:
+                del self._feeds[key]
+
+    # Writing
+
+    async def write(self, key: TableKey, work: Work) -> Outcome:
+        """Run one write; it is finished even when its caller goes away. Raises `ToolError`."""
+        return await self._finish(self._write(key, work), f"write {key.label}")
+
+    async def create(self, key: TableKey, rows: pa.Table, mode: str) -> None:
+        """Make a table with its first rows. `mode`: create, overwrite or create_if_not_exists."""
+        await self._finish(self._create(key, rows, mode), f"create {key.label}")
+
+    async def drop(self, key: TableKey, *, ignore_missing: bool) -> None:
+        """Remove a table and its history."""
+        await self._finish(self._drop(key, ignore_missing), f"drop {key.label}")
+
+    async def rename(self, key: TableKey, new_name: str) -> None:
+        """Give a table another name in its namespace."""
+        if new_name == key.name:
+            raise ToolError(f"table {key.label} has that name already", code=ALREADY_EXISTS)
+        await self._finish(self._rename(key, TableKey(key.place, new_name)), f"rename {key.label}")
+
+    async def create_branch(self, namespace: tuple[str, ...], branch: str, parent: str) -> None:
+        """Branch all tables of a namespace and the ones inside it."""
+        await self._finish(self._create_branch(namespace, branch, parent), f"create branch {branch}")
+
+    async def delete_branch(self, place: Place) -> None:
+        """Remove a branch with its tables."""
+        await self._finish(self._delete_branch(place), f"delete branch {place.branch}")
+
+    async def alone[T](self, key: TableKey, work: Callable[[Path, str], T]) -> T:
+        """Run a maintenance step while nobody writes and no upkeep runs."""
+        return await self._finish(self._alone(key, work), f"maintain {key.label}")
+
+    async def _write(self, key: TableKey, work: Work) -> Outcome:
+        async with self._lock(key):
+            outcome = await self._run_write(key, work)
+        self._tend_sometimes(key)
+        return outcome
+
+    async def _run_write(self, key: TableKey, work: Work) -> Outcome:
+        feed = self._feeds.get(key)
+        call = functools.partial(work, key.path(self._root), key.label, watched=bool(feed))
+        outcome = await self.run(call)
+        if feed is not None:
+            feed.publish(outcome)
+        return outcome
+
+    async def _create(self, key: TableKey, rows: pa.Table, mode: str) -> None:
+        async with self._lock(key):
+            if await self.run(self.catalog.exists, key):
+                if mode == "create_if_not_exists":
+                    return
+                if mode != "overwrite":
+                    raise ToolError(f"table {key.label} already exists", code=ALREADY_EXISTS)
+                await self._run_write(key, functools.partial(_overwrite, self.engine, rows))
+                return
+            await self.run(self._build, key, rows)
+
+    def _build(self, key: TableKey, rows: pa.Table) -> None:
+        self.catalog.require_branch(key.place)
+        unfinished = self.catalog.scratch()
+        try:
+            self.engine.create(unfinished, rows)
+            self.catalog.publish(unfinished, key)
+        except BaseException:
+            self.catalog.discard(unfinished)
+            raise
+
+    async def _drop(self, key: TableKey, ignore_missing: bool) -> None:
+        async with self._lock(key), self._tending_lock(key):
+            if not await self.run(self.catalog.exists, key):
+                if ignore_missing:
+                    return
+                raise missing_table(key.label)
+            gone = await self.run(self.catalog.withdraw, key)
+            self._went_away(key)
+        await self.run(self.catalog.discard, gone)
+
+    async def _rename(self, key: TableKey, new: TableKey) -> None:
+        first, second = sorted((key, new), key=lambda each: each.name)
+        async with self._lock(first), self._lock(second), self._tending_lock(key):
+            if not await self.run(self.catalog.exists, key):
+                raise missing_table(key.label)
+            await self.run(self.catalog.rename, key, new)
+            self._went_away(key)
+
+    async def _create_branch(self, namespace: tuple[str, ...], branch: str, parent: str) -> None:
+        async with self._branching:
+            place = await self.run(self.catalog.begin_branch, namespace, branch, parent)
+            for source in await self.run(lambda: list(self.catalog.places_below(place.on(parent)))):
+                for name in await self.run(self.catalog.tables, source):
+                    await self._link(TableKey(source, name), branch)
+            await self.run(self.catalog.finish_branch, place, parent)
+
+    async def _link(self, key: TableKey, branch: str) -> None:
+        async with self._lock(key), self._tending_lock(key):
+            if await self.run(self.catalog.exists, key):
+                await self.run(self.catalog.link_table, key, branch)
+
+    async def _delete_branch(self, place: Place) -> None:
+        async with self._branching:
+            places = await self.run(lambda: list(self.catalog.places_below(place)))
+            keys = [
+                TableKey(each, name) for each in places for name in await self.run(self.catalog.tables, each)
+            ]
+            await self.run(self.catalog.delete_branch, place)
+            for key in keys:
+                self._went_away(key)
+
+    async def _alone[T](self, key: TableKey, work: Callable[[Path, str], T]) -> T:
+        async with self._lock(key), self._tending_lock(key):
+            return await self.run(work, key.path(self._root), key.label)
+
+    def _went_away(self, key: TableKey) -> None:
+        self.engine.forget()
+        self._writes.pop(key, None)
+        feed = self._feeds.get(key)
+        if feed is not None:
+            feed.fail(missing_table(key.label))
+
+    # Upkeep
+
+    def _tend_sometimes(self, key: TableKey) -> None:
+        self._writes[key] += 1
+        if self._writes[key] % upkeep.EVERY == 0 and key not in self._tending:
+            self._tasks.start(self._tend(key, self._tending_lock(key)), f"tend {key.label}")
+
+    async def _tend(self, key: TableKey, lock: asyncio.Lock) -> None:
+        async with lock:
+            try:
+                dataset = await self.open(key)
+                await self.run(upkeep.fold, dataset, key.path(self._root))
+                if not self._readers[key]:
+                    await self.run(upkeep.forget_old_versions, dataset)
+            except (ToolError, OSError, ValueError, RuntimeError) as error:
+                logger.debug("upkeep of table %s put off: %s", key.label, error)
+
+    # Small parts
+
+    def _lock(self, key: TableKey) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
+
+    def _tending_lock(self, key: TableKey) -> asyncio.Lock:
+        return self._tending.setdefault(key, asyncio.Lock())
+
+    async def _finish[T](self, work: Any, name: str) -> T:
+        task: Awaitable[T] = self._tasks.start(work, name)
+        return await asyncio.shield(task)
+
+    async def _start(self) -> None:
+        async with self._starting:
+            if not self._started:
+                await asyncio.to_thread(self.catalog.start)
+                self._started = True
+
+
+def _overwrite(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
+    return engine.overwrite(path, label, rows, watched=watched)
+
+
+def _guarded[T](work: Callable[..., T], *arguments: Any) -> T:
+    """Native code that panics on a caller's data must not take the room along, nor leave him waiting."""
+    try:
+        return work(*arguments)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ToolError("the table engine failed on this", code=OPERATION_FAILED) from error
+
+
+def _report(name: str, error: BaseException) -> None:
+    """Failures go to the caller who waits; only what is no answer is logged."""
+    if not isinstance(error, ToolError):
+        logger.error("%s failed", name, exc_info=error)

@@ -35,6 +35,7 @@ class RoomToolkits:
 
     def open(self, name: str, announce: Announce) -> Sequence[Toolkit]:
         """The toolkits of one room."""
+        from process_agent.room_server.datasets import DatasetToolkit
         from process_agent.room_server.storage import StorageToolkit
         from process_agent.room_server.sync import SyncToolkit
 
@@ -45,6 +46,7 @@ class RoomToolkits:
         return [
             QueueToolkit(root),
             DeveloperToolkit(),
+            DatasetToolkit(root / "datasets"),
             storage,
             SyncToolkit(root / "documents", read_file=storage.read_small),
             *empty_toolkits(),
@@ -52,4 +54,4 @@ class RoomToolkits:
 
 
 def _import() -> None:
-    from process_agent.room_server import storage, sync  # noqa: F401 - loaded for later
+    from process_agent.room_server import datasets, storage, sync  # noqa: F401 - loaded for later

@@ -73,7 +73,7 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
     notes = (
         f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
         "its own process. *Codex alone* is its app-server without room, thread store or approvals. Processor "
-        "time is that of the agent program without its children, until half a second after the last turn of a round."
+        "time is that of the agent without its children, until half a second after the last turn of a round."
     )
     return Section("turn", "A short Codex turn", _LABELS, [first, ended, cpu], notes)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backends.codex.items import script_of
+from backends.codex.shapes import as_dict, dicts
 from process_agent.core.backend import Decision
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Request
 
@@ -110,8 +111,7 @@ def _permissions(params: Params) -> Question:
 
 def _elicitation(params: Params) -> Reading:
     """An MCP server asks: for a tool call somebody can decide, a form nobody can fill in here."""
-    meta = params.get("_meta")
-    meta = meta if isinstance(meta, dict) else {}
+    meta = as_dict(params.get("_meta"))
     server, message = _string(params, "serverName") or "mcp", _string(params, "message") or ""
     if meta.get("codex_approval_kind") == "mcp_tool_call":
         return Question(
@@ -129,7 +129,7 @@ def _elicitation(params: Params) -> Reading:
 
 
 def _user_input(params: Params) -> Settled:
-    asked = [q for q in params.get("questions") or () if isinstance(q, dict)]
+    asked = dicts(params.get("questions"))
     answers = {str(q.get("id")): {"answers": [NO_ANSWER]} for q in asked}
     lines = [f"{q.get('question') or q.get('header')}{_options(q)}" for q in asked]
     return Settled(
@@ -138,9 +138,7 @@ def _user_input(params: Params) -> Settled:
 
 
 def _options(question: Params) -> str:
-    labels = [
-        str(option.get("label")) for option in question.get("options") or () if isinstance(option, dict)
-    ]
+    labels = [str(option.get("label")) for option in dicts(question.get("options"))]
     return f" ({', '.join(labels)})" if labels else ""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.codex.app_server import AppServer
+from backends.codex.shapes import as_dict, dicts
 from process_agent.errors import BackendError, ProcessError, WireError
 from process_agent.io.child import Child, Command
 from process_agent.wire import ndjson
@@ -21,8 +22,8 @@ MAX_MODELS: Final = 200
 async def start_thread(server: AppServer, params: dict[str, Any]) -> str:
     """`thread/start`; returns the id of the Codex thread."""
     result = await server.request("thread/start", params)
-    thread = result.get("thread")
-    if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
+    thread = as_dict(result.get("thread"))
+    if not isinstance(thread.get("id"), str):
         raise BackendError("Codex started a thread and did not say its id.")
     return str(thread["id"])
 
@@ -39,8 +40,8 @@ async def start_turn(
     params: dict[str, Any] = {"threadId": codex_thread, "input": items}
     if model is not None:
         params["model"] = model
-    turn = (await server.request("turn/start", params)).get("turn")
-    if not isinstance(turn, dict) or not isinstance(turn.get("id"), str):
+    turn = as_dict((await server.request("turn/start", params)).get("turn"))
+    if not isinstance(turn.get("id"), str):
         raise BackendError("Codex started a turn and did not say its id.")
     return str(turn["id"])
 
@@ -75,8 +76,8 @@ async def read_account(server: AppServer) -> dict[str, Any]:
 
 async def configured_model(server: AppServer, folder: Path) -> str | None:
     """`config/read`: the model the user's own configuration names."""
-    config = (await server.request("config/read", {"cwd": str(folder)})).get("config")
-    model = config.get("model") if isinstance(config, dict) else None
+    answer = await server.request("config/read", {"cwd": str(folder)})
+    model = as_dict(answer.get("config")).get("model")
     return model if isinstance(model, str) and model else None
 
 
@@ -87,7 +88,7 @@ async def list_models(server: AppServer) -> list[dict[str, Any]]:
     while len(found) < MAX_MODELS:
         params = {"limit": 100} if cursor is None else {"limit": 100, "cursor": cursor}
         page = await server.request("model/list", params)
-        found += [model for model in page.get("data") or () if isinstance(model, dict)]
+        found += dicts(page.get("data"))
         cursor = page.get("nextCursor")
         if not cursor:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from backends.codex.shapes import as_dict
 from process_agent.core.content import ErrorInfo
 from process_agent.errors import ProcessError, RemoteError
 
@@ -30,9 +31,9 @@ def turn_error(error: object) -> ErrorInfo:
 
     The info is a name, or an object with one name that may hold an HTTP status, or missing.
     """
-    error = error if isinstance(error, dict) else {}
-    name, status = _info(error.get("codexErrorInfo"))
-    message = without_addresses(str(error.get("message") or "")) or "The turn failed without saying why."
+    members = as_dict(error)
+    name, status = _info(members.get("codexErrorInfo"))
+    message = without_addresses(str(members.get("message") or "")) or "The turn failed without saying why."
     if status is not None and str(status) not in message:
         message = f"{message} (HTTP {status})"
     return ErrorInfo(message, "codex_turn_failed" if name in ("", "other") else snake_case(name))
@@ -40,8 +41,8 @@ def turn_error(error: object) -> ErrorInfo:
 
 def retry_message(error: object) -> str:
     """What an `error` notification with `willRetry` says, with its details."""
-    error = error if isinstance(error, dict) else {}
-    parts = [str(error.get(name) or "") for name in ("message", "additionalDetails")]
+    members = as_dict(error)
+    parts = [str(members.get(name) or "") for name in ("message", "additionalDetails")]
     return without_addresses(": ".join(part for part in parts if part)) or "Trying again."
 
 
@@ -57,6 +58,6 @@ def _info(value: Any) -> tuple[str, int | None]:
         return value, None
     if isinstance(value, dict) and value:
         name, detail = next(iter(value.items()))
-        status = detail.get("httpStatusCode") if isinstance(detail, dict) else None
+        status = as_dict(detail).get("httpStatusCode")
         return str(name), status if isinstance(status, int) else None
     return "", None

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backends.codex.failures import snake_case
 from backends.codex.patches import change_list, changed_files, patch_text
+from backends.codex.shapes import as_dict, dicts
 from process_agent.core.content import EmptyResult, ErrorInfo, Json, JsonResult, TextResult, ToolResult
 
 type Item = Mapping[str, Any]
@@ -221,8 +222,7 @@ def _failure(item: Item, status: str) -> ErrorInfo:
 
 
 def _mcp_result(item: Item) -> ToolResult:
-    result = item.get("result")
-    result = result if isinstance(result, dict) else {}
+    result = as_dict(item.get("result"))
     if result.get("structuredContent") is not None:
         return JsonResult(result["structuredContent"])
     return _content_result(result.get("content"))
@@ -232,15 +232,14 @@ def _content_result(content: object) -> ToolResult:
     """Plain text as text, anything else (images, audio, resources) as it is."""
     if isinstance(content, str):
         return TextResult(content[:MAX_TEXT])
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    parts = dicts(content)
     if all(isinstance(part.get("text"), str) for part in parts):
         return TextResult(_content_text(parts)) if parts else EmptyResult()
     return JsonResult({"content": list[Json](parts)})
 
 
 def _content_text(content: object) -> str:
-    parts = content if isinstance(content, list) else []
-    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    texts = [part["text"] for part in dicts(content) if isinstance(part.get("text"), str)]
     return "\n".join(texts)[:MAX_TEXT]
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from backends.codex.account import KEY_VARIABLE, TEMPLATE_MODEL, Account, agent_folder
 from backends.codex.locate import Program, Version
 from backends.codex.sandbox import profile_arguments
+from backends.codex.shapes import as_dict, dicts
 from backends.codex.toml import Value, inline_table, text
 from process_agent.core.backend import BackendConfig
 from process_agent.io.child import Command
@@ -139,8 +140,8 @@ def catalog_path(account: Account, version: Version) -> Path:
 
 def catalog(models: object, account: Account) -> str | None:
     """That description, as JSON, from what `codex debug models` prints; None when it lacks the template."""
-    entries = models.get("models") if isinstance(models, dict) else None
-    template = next((e for e in entries or () if e.get("slug") == TEMPLATE_MODEL), None)
+    entries = dicts(as_dict(models).get("models"))
+    template = next((e for e in entries if e.get("slug") == TEMPLATE_MODEL), None)
     if template is None:
         return None
     ours = [_entry(template, slug, account) for slug in account.slugs]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from backends.codex.failures import turn_error
 from backends.codex.items import CODEX, file_change_view, outcome, tool_view
 from backends.codex.notices import notice_of
+from backends.codex.shapes import as_dict
 from backends.codex.standing import DiffCard, PlanCard
 from backends.codex.texts import OpenReasoning, OpenText, fragments_text, input_text, phase_of
 from backends.codex.tools import OpenTool
@@ -69,7 +70,7 @@ class TurnMapper:
             return []
         handler = _HANDLERS.get(method)
         if handler is not None:
-            return [*self._diff.due(now), *handler(self, params, now)]
+            return [*handler(self, params, now), *self._diff.due(now)]
         notice = notice_of(method, params)
         return self._diff.due(now) if notice is None else self.notice(*notice)
 
@@ -248,8 +249,7 @@ class TurnMapper:
         return self._plan.update(params.get("explanation"), params.get("plan"))
 
     def _token_usage(self, params: Params, _: float) -> Events:
-        usage = params.get("tokenUsage")
-        usage = usage if isinstance(usage, dict) else {}
+        usage = as_dict(params.get("tokenUsage"))
         last = usage.get("last")
         if not isinstance(last, dict):
             return []
@@ -264,8 +264,7 @@ class TurnMapper:
         return [UsageUpdated(self._usage, context)]
 
     def _turn_completed(self, params: Params, _: float) -> Events:
-        turn = params.get("turn")
-        turn = turn if isinstance(turn, dict) else {}
+        turn = as_dict(params.get("turn"))
         if turn.get("status") == "completed":
             return self.finish(EndReason.COMPLETED)
         if turn.get("status") == "interrupted":
@@ -278,8 +277,7 @@ class TurnMapper:
 
 
 def _item(params: Params) -> Item:
-    item = params.get("item")
-    return item if isinstance(item, dict) else {}
+    return as_dict(params.get("item"))
 
 
 def _id(item: Item) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from backends.codex.failures import retry_message, without_addresses
+from backends.codex.shapes import as_dict, as_list, dicts
 
 type Params = Mapping[str, Any]
 
@@ -58,7 +59,7 @@ def _hook(params: Params) -> tuple[str, str] | None:
     run = params.get("run")
     if not isinstance(run, dict):
         return None
-    entries = [str(entry.get("text")) for entry in run.get("entries") or () if isinstance(entry, dict)]
+    entries = [str(entry.get("text")) for entry in dicts(run.get("entries"))]
     said = " ".join([str(run.get("statusMessage") or ""), *entries]).strip()
     text = f"Hook {run.get('eventName')}: {run.get('status')}"
     return NOTICE, f"{text}. {said}" if said else f"{text}."
@@ -74,14 +75,13 @@ def _server_start(params: Params) -> tuple[str, str] | None:
 
 
 def _guardian(params: Params) -> tuple[str, str]:
-    review = params.get("review")
-    review = review if isinstance(review, dict) else {}
+    review = as_dict(params.get("review"))
     text = f"Automatic review: {review.get('status') or 'done'}"
     return NOTICE, f"{text}. {review['rationale']}" if review.get("rationale") else f"{text}."
 
 
 def _verification(params: Params) -> tuple[str, str]:
-    wanted = ", ".join(map(str, params.get("verifications") or ())) or "verification"
+    wanted = ", ".join(map(str, as_list(params.get("verifications")))) or "verification"
     return WARNING, f"The model's provider asks for {wanted}."
 
 

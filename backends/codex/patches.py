@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
+from backends.codex.shapes import dicts
+
 
 def patch_text(changes: object, folder: str) -> str:
     """One unified diff of all changes (schema `FileUpdateChange`), paths relative to `folder` where below it.
@@ -13,7 +15,7 @@ def patch_text(changes: object, folder: str) -> str:
 
     An added or deleted file carries its content in `diff`, an updated one its hunks.
     """
-    return "".join(_one(change, folder) for change in _dicts(changes))
+    return "".join(_one(change, folder) for change in dicts(changes))
 
 
 def change_list(changes: object, folder: str) -> list[dict[str, Any]]:
@@ -25,13 +27,13 @@ def change_list(changes: object, folder: str) -> list[dict[str, Any]]:
             **({"move_path": target} if (target := _target(change)) else {}),
             "diff": _one(change, folder),
         }
-        for change in _dicts(changes)
+        for change in dicts(changes)
     ]
 
 
 def changed_files(changes: object, folder: str) -> list[str]:
     """Paths that change, for a line like "Changed a.txt, b.txt"."""
-    return [_relative(str(change.get("path", "")), folder) for change in _dicts(changes)]
+    return [_relative(str(change.get("path", "")), folder) for change in dicts(changes)]
 
 
 def _one(change: dict[str, Any], folder: str) -> str:
@@ -75,7 +77,3 @@ def _target(change: dict[str, Any]) -> str | None:
 def _relative(path: str, folder: str) -> str:
     pure = PurePath(path)
     return pure.relative_to(folder).as_posix() if pure.is_relative_to(folder) else pure.as_posix()
-
-
-def _dicts(changes: object) -> list[dict[str, Any]]:
-    return [change for change in changes if isinstance(change, dict)] if isinstance(changes, list) else []

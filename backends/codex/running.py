@@ -14,6 +14,7 @@ from backends.codex.app_server import AppServer, Lost
 from backends.codex.approvals import Question, Refused, Settled, read_request
 from backends.codex.mapping import TurnMapper
 from backends.codex.notices import NOTICE
+from backends.codex.shapes import as_dict
 from backends.codex.tools import OpenTool
 from process_agent.core.backend import ApprovalMode, Decision
 from process_agent.core.content import ErrorInfo
@@ -91,7 +92,7 @@ class RunningTurn:
             await self._more.wait()
             self._more.clear()
             while self._heard and not self.mapper.ended:
-                for event in self._take(self._heard.popleft()):
+                for event in self.take(self._heard.popleft()):
                     yield event
         self.over.set()
 
@@ -105,7 +106,10 @@ class RunningTurn:
         self.hear(Decided(item_id, pending.own, decision is Decision.ACCEPT))
         return True
 
-    def _take(self, message: Heard) -> Events:
+    def take(self, message: Heard) -> Events:
+        """The events of one message; none once the turn has ended."""
+        if self.mapper.ended:
+            return self._too_late(message)
         match message:
             case Notification():
                 return self._notified(message)
@@ -120,10 +124,14 @@ class RunningTurn:
                 text = "Codex stopped working during this turn. It is started again with the next one."
                 return self.mapper.finish(reason, None if self.interrupted else ErrorInfo(text, "codex_lost"))
 
+    def _too_late(self, message: Heard) -> Events:
+        if isinstance(message, Request) and self.server is not None:
+            self.server.refuse(message.id, METHOD_NOT_FOUND, "that turn is over")
+        return []
+
     def _notified(self, notification: Notification) -> Events:
         params = notification.params
-        turn = params.get("turn")
-        turn_id = params.get("turnId") or (turn.get("id") if isinstance(turn, dict) else None)
+        turn_id = params.get("turnId") or as_dict(params.get("turn")).get("id")
         if turn_id is not None and turn_id != self.codex_turn:
             return []  # the rest of an earlier turn, a command that went on in the background
         if notification.method == "serverRequest/resolved":

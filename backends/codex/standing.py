@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from backends.codex.items import CODEX
+from backends.codex.shapes import dicts
 from process_agent.core.content import TextResult
 from process_agent.core.events import BackendEvent, ToolEnded, ToolRef, ToolStarted
 from process_agent.core.ids import ItemId, TurnId
@@ -60,7 +61,7 @@ class PlanCard:
 
     def update(self, explanation: object, plan: object) -> list[BackendEvent]:
         """A newer plan, whole (schema `TurnPlanUpdatedNotification`)."""
-        steps = [step for step in plan if isinstance(step, dict)] if isinstance(plan, list) else []
+        steps = dicts(plan)
         self._text = checklist(explanation, steps)
         shown: dict[str, Any] = {
             "explanation": explanation if isinstance(explanation, str) else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backends.codex.shapes import as_list, dicts
 from process_agent.core.events import (
     BackendEvent,
     Phase,
@@ -78,7 +79,7 @@ class OpenReasoning:
         events: list[BackendEvent] = []
         if self._part is None:
             for kind in ("summary", "content"):
-                for index, text in enumerate(item.get(kind) or ()):
+                for index, text in enumerate(as_list(item.get(kind))):
                     events += self.delta(kind, index, str(text))
         return [*events, *self.close()]
 
@@ -97,14 +98,11 @@ def phase_of(item: Item) -> Phase:
 
 def input_text(content: object) -> str:
     """The text of a user's input (schema `UserInput`), other parts by their name or address."""
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     return "\n".join(
-        str(p.get("text") or p.get("name") or p.get("path") or p.get("url") or "") for p in parts
+        str(p.get("text") or p.get("name") or p.get("path") or p.get("url") or "") for p in dicts(content)
     )
 
 
 def fragments_text(item: Item) -> str:
     """What a hook put into the conversation."""
-    return "\n".join(
-        str(part.get("text", "")) for part in item.get("fragments") or () if isinstance(part, dict)
-    )
+    return "\n".join(str(part.get("text", "")) for part in dicts(item.get("fragments")))

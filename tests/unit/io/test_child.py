@@ -107,7 +107,7 @@ async def test_writing_to_a_child_that_is_gone_is_harmless(tmp_path: Path) -> No
 
 DETACHED = """
 import os, subprocess, sys, time
-code = "import os,time\\nif os.fork():os._exit(0)\\nos.setsid()\\nprint(os.getpid(),flush=True)\\ntime.sleep(99)"
+code = "import os,time\\nif os.fork():os._exit(0)\\nos.setsid()\\nprint(os.getpid(),flush=1)\\ntime.sleep(60)"
 subprocess.run([sys.executable, "-I", "-S", "-c", code])
 """
 

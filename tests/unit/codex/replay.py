@@ -1,0 +1,149 @@
+"""Real conversations with the app-server, fed into the code that turns them into events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backends.codex.app_server import Lost
+from backends.codex.running import RunningTurn
+from backends.codex.texts import input_text
+from process_agent.core.backend import ApprovalMode, Decision
+from process_agent.core.events import ApprovalRequested, BackendEvent
+from process_agent.core.ids import TurnId
+from process_agent.wire.jsonrpc import Notification, Request, RequestId
+
+TRACES = Path(__file__).parents[2] / "data" / "codex-traces"
+NAMES = sorted(path.stem for path in TRACES.glob("*.jsonl"))
+INPUT_METHODS = ("turn/start", "turn/steer", "thread/queue/add")
+
+
+class FakeServer:
+    """Keeps the answers we give."""
+
+    def __init__(self) -> None:
+        self.answers: dict[RequestId, object] = {}
+        self.refused: dict[RequestId, str] = {}
+
+    def answer(self, id: RequestId, result: object) -> bool:
+        self.answers[id] = result
+        return True
+
+    def refuse(self, id: RequestId, code: int, message: str) -> bool:
+        self.refused[id] = message
+        return True
+
+    def withdraw(self, id: RequestId) -> None:
+        pass
+
+
+@dataclass
+class Turn:
+    """One turn of a trace: what Codex said of it, and what we made of it."""
+
+    turn_id: str
+    running: RunningTurn
+    server: FakeServer
+    events: list[BackendEvent] = field(default_factory=list)
+    items: dict[str, str] = field(default_factory=dict)
+    """Kinds of all items by their id."""
+    completed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Completed items that came before the end of the turn."""
+
+    def hear(self, message: Notification | Request | Lost) -> None:
+        params = getattr(message, "params", {})
+        item = params.get("item")
+        if isinstance(item, dict) and params.get("turnId") == self.turn_id and not self.running.mapper.ended:
+            self.items[item["id"]] = item["type"]
+            if isinstance(message, Notification) and message.method == "item/completed":
+                self.completed[item["id"]] = item
+        self.events += self.running.take(message)
+
+
+class Replay:
+    """Plays one trace."""
+
+    def __init__(self, approvals: ApprovalMode) -> None:
+        self.turns: dict[str, Turn] = {}
+        self._approvals = approvals
+        self._said: dict[str, list[str]] = {}
+        self._asked: dict[RequestId, tuple[Turn, ApprovalRequested]] = {}
+        self._folders: dict[str, str] = {}
+
+    def sent(self, message: dict[str, Any]) -> None:
+        """What the client of the trace said."""
+        params = message.get("params") or {}
+        if message.get("method") in INPUT_METHODS:
+            text = input_text(params.get("input"))
+            self._said.setdefault(params["threadId"], []).append(text)
+            for turn in self.turns.values():
+                turn.running.mapper.said_by_us(text)
+        elif "method" not in message and message["id"] in self._asked:
+            decide(*self._asked.pop(message["id"]), message)
+
+    def received(self, message: dict[str, Any]) -> None:
+        """What Codex said."""
+        params, method = message.get("params") or {}, message.get("method")
+        if method == "thread/started":
+            self._folders[params["thread"]["id"]] = params["thread"]["cwd"]
+        if method is None or "threadId" not in params:
+            return
+        thread = params["threadId"]
+        if method in ("turn/started", "item/started"):
+            self._begin(params.get("turnId") or params["turn"]["id"], thread)
+        for turn in [t for t in self.turns.values() if t.running.codex_thread == thread]:
+            if "id" not in message:
+                turn.hear(Notification(method, params))
+            elif params.get("turnId") == turn.turn_id:
+                turn.hear(Request(message["id"], method, params))
+                if isinstance(event := last_request(turn), ApprovalRequested):
+                    self._asked[message["id"]] = (turn, event)
+
+    def _begin(self, turn_id: str, thread: str) -> None:
+        if turn_id in self.turns:
+            return
+        running = RunningTurn(TurnId("T"), self._folders.get(thread, "/"), self._approvals)
+        server = FakeServer()
+        running.accepted(server, thread, turn_id)  # type: ignore[arg-type]
+        for text in self._said.get(thread, ()):
+            running.mapper.said_by_us(text)
+        self.turns[turn_id] = Turn(turn_id, running, server)
+
+
+def replay(name: str, approvals: ApprovalMode = "ask") -> list[Turn]:
+    """All turns of a trace. What never ended in the trace is ended by the loss of the app-server."""
+    playing = Replay(approvals)
+    for direction, message in messages(name):
+        if direction == "client->server":
+            playing.sent(message)
+        else:
+            playing.received(message)
+    for turn in playing.turns.values():
+        turn.hear(Lost())
+    return list(playing.turns.values())
+
+
+def last_request(turn: Turn) -> BackendEvent | None:
+    return next((event for event in reversed(turn.events) if isinstance(event, ApprovalRequested)), None)
+
+
+def decide(turn: Turn, event: ApprovalRequested, answer: dict[str, Any]) -> None:
+    """Do what the client of the trace did; an answer that is an error has no counterpart here."""
+    said = json.dumps(answer.get("result") or {})
+    accepted = "accept" in said
+    turn.running.decide(event.ref.item_id, Decision.ACCEPT if accepted else Decision.DECLINE)
+    while turn.running._heard:
+        turn.events += turn.running.take(turn.running._heard.popleft())
+
+
+def messages(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Direction and message; of several clients of one process only the first."""
+    client = None
+    for line in (TRACES / f"{name}.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        client = client or entry.get("client")
+        if "msg" in entry and entry.get("client") == client:
+            yield entry["dir"], entry["msg"]

@@ -175,7 +175,8 @@ export class App {
     this.agent?.startThread(id, content, asked);
     const late = "The agent did not answer. It may be busy, or gone.";
     window.setTimeout(() => {
-      if (this.store.state.starting?.id === id) this.store.dispatch({ type: "input.failed", id, error: late });
+      if (this.store.state.starting?.id === id)
+        this.store.dispatch({ type: "input.failed", id, error: late });
     }, START_MS);
   }
 
@@ -252,7 +253,9 @@ export class App {
   #agentSaid(message) {
     const before = this.store.state;
     const type = String(message.type).slice(PREFIX.length);
-    const steer = before.thread?.pending.find((entry) => entry.id === message.source_message_id && entry.mine);
+    const steer = before.thread?.pending.find(
+      (entry) => entry.id === message.source_message_id && entry.mine,
+    );
     this.store.dispatch({ type: "agent", message, at: Date.now() });
     if (type === "thread.started" && before.starting?.id === message.source_message_id) {
       showAddress(message.thread_id, false);

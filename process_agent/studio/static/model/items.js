@@ -19,18 +19,27 @@ const STOPPED = new Set(["interrupted", "cancelled", "unfinished"]);
  * @type {Record<string, {kind: Item["kind"], change: Rule}>}
  */
 export const ITEM_RULES = {
-  "text_content.started": { kind: "text", change: (item, m) => ({ ...item, text: "", phase: m.phase ?? item.phase }) },
+  "text_content.started": {
+    kind: "text",
+    change: (item, m) => ({ ...item, text: "", phase: m.phase ?? item.phase }),
+  },
   "text_content.delta": {
     kind: "text",
     change: (item, m) => ({ ...item, text: item.text + (m.text ?? ""), phase: m.phase ?? item.phase }),
   },
-  "text_content.ended": { kind: "text", change: (item, m) => ({ ...item, text: m.text ?? item.text, done: true }) },
+  "text_content.ended": {
+    kind: "text",
+    change: (item, m) => ({ ...item, text: m.text ?? item.text, done: true }),
+  },
   "reasoning_content.started": { kind: "reasoning", change: (item) => ({ ...item, text: "" }) },
   "reasoning_content.delta": {
     kind: "reasoning",
     change: (item, m) => ({ ...item, text: item.text + (m.text ?? "") }),
   },
-  "reasoning_content.ended": { kind: "reasoning", change: (item, _, at) => ({ ...item, done: true, endedAt: at }) },
+  "reasoning_content.ended": {
+    kind: "reasoning",
+    change: (item, _, at) => ({ ...item, done: true, endedAt: at }),
+  },
   "file_content.delta": { kind: "media", change: (item, m) => ({ ...item, url: m.url ?? item.url }) },
   "file_content.ended": { kind: "media", change: (item) => ({ ...item, done: true }) },
   "image_generation.completed": {
@@ -86,7 +95,8 @@ export function settle(item, at) {
   if (item.kind === "reasoning" && !item.done) return { ...item, done: true, endedAt: at };
   if (item.kind !== "tool") return item;
   const waits = item.approval?.state === "asked" || item.approval?.state === "answering";
-  const approval = waits && item.approval ? { ...item.approval, state: /** @type {const} */ ("lapsed") } : item.approval;
+  const approval =
+    waits && item.approval ? { ...item.approval, state: /** @type {const} */ ("lapsed") } : item.approval;
   if (item.state !== "running") return approval === item.approval ? item : { ...item, approval };
   return { ...item, state: "stopped", endedAt: at, approval };
 }
@@ -143,7 +153,8 @@ function started(item, m) {
 /** @type {Rule} */
 function logged(item, m) {
   const decision = m.metadata?.process?.approval;
-  if (decision) return answered(item, decision.accepted === true ? "approved" : "declined", decision.by ?? null);
+  if (decision)
+    return answered(item, decision.accepted === true ? "approved" : "declined", decision.by ?? null);
   let { log, logSize, logCut } = item;
   log = [...log];
   for (const line of m.lines ?? []) {
@@ -171,7 +182,11 @@ function ended(item, m, at) {
   const next = named(item, m);
   const stopped = error !== null && STOPPED.has(error.code);
   const state = stopped ? "stopped" : error || failedResult(m.result) ? "failed" : "done";
-  return answered({ ...next, result: m.result ?? null, error, state, endedAt: at }, error ? "declined" : "approved", null);
+  return answered(
+    { ...next, result: m.result ?? null, error, state, endedAt: at },
+    error ? "declined" : "approved",
+    null,
+  );
 }
 
 /** @type {Rule} */
@@ -193,7 +208,10 @@ function answered(item, state, by) {
   if (!approval) return item;
   const waits = approval.state === "asked" || approval.state === "answering";
   if (!waits && by === null) return item;
-  return { ...item, approval: { ...approval, state: by !== null || waits ? state : approval.state, by: by ?? approval.by } };
+  return {
+    ...item,
+    approval: { ...approval, state: by !== null || waits ? state : approval.state, by: by ?? approval.by },
+  };
 }
 
 /** @param {Body | null | undefined} result */

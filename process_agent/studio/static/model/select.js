@@ -119,12 +119,19 @@ export function threadGroups(entries, now) {
   const today = new Date(now).setHours(0, 0, 0, 0);
   const day = 86_400_000;
   /** @type {[string, number][]} */
-  const limits = [["Today", today], ["Yesterday", today - day], ["Last 7 days", today - 6 * day], ["Earlier", -Infinity]];
+  const limits = [
+    ["Today", today],
+    ["Yesterday", today - day],
+    ["Last 7 days", today - 6 * day],
+    ["Earlier", -Infinity],
+  ];
   const sorted = [...entries].sort((a, b) => time(b) - time(a));
   return limits
     .map(([label, from], index) => ({
       label,
-      entries: sorted.filter((entry) => time(entry) >= from && (index === 0 || time(entry) < limits[index - 1][1])),
+      entries: sorted.filter(
+        (entry) => time(entry) >= from && (index === 0 || time(entry) < limits[index - 1][1]),
+      ),
     }))
     .filter((group) => group.entries.length > 0);
 }

@@ -180,9 +180,15 @@ function roomEvent(state, event) {
     case "joined":
       return { ...state, members: withMember(state.members, event.participant) };
     case "left":
-      return { ...state, members: state.members.map((m) => (m.id === event.id ? { ...m, online: false } : m)) };
+      return {
+        ...state,
+        members: state.members.map((m) => (m.id === event.id ? { ...m, online: false } : m)),
+      };
     case "attributes":
-      return { ...state, members: state.members.map((m) => (m.id === event.id ? changed(m, event.attributes) : m)) };
+      return {
+        ...state,
+        members: state.members.map((m) => (m.id === event.id ? changed(m, event.attributes) : m)),
+      };
     default:
       return state;
   }
@@ -192,7 +198,12 @@ function roomEvent(state, event) {
 function phaseChanged(state, event) {
   if (event.phase === "signed-out") return { ...state, gate: "signed-out" };
   const wasOnline = state.connection.wasOnline || event.phase === "online";
-  const connection = { phase: event.phase, retryAt: event.retryAt ?? null, reason: event.reason ?? "", wasOnline };
+  const connection = {
+    phase: event.phase,
+    retryAt: event.retryAt ?? null,
+    reason: event.reason ?? "",
+    wasOnline,
+  };
   return { ...state, connection };
 }
 
@@ -218,7 +229,9 @@ function present(known, now) {
 /** Somebody who comes back replaces what they left behind. @param {Member[]} known @param {Participant} p */
 function withMember(known, p) {
   const fresh = member(p);
-  const kept = known.filter((m) => m.id !== p.id && (m.online || m.name !== fresh.name || m.role !== fresh.role));
+  const kept = known.filter(
+    (m) => m.id !== p.id && (m.online || m.name !== fresh.name || m.role !== fresh.role),
+  );
   return [...kept, fresh];
 }
 
@@ -244,16 +257,27 @@ function agentMessage(state, message, at) {
       return { ...state, threads: { loaded: true, entries: listed(state, message) } };
     case "thread.created":
     case "thread.updated":
-      return { ...state, threads: { ...state.threads, entries: withEntry(state.threads.entries, message.thread) } };
+      return {
+        ...state,
+        threads: { ...state.threads, entries: withEntry(state.threads.entries, message.thread) },
+      };
     case "thread.deleted":
       return threadDeleted(state, message.path);
     case "thread.started":
       return threadStarted(state, message);
     case "thread.start.rejected":
-      return inputFailed(state, message.source_message_id, message.error?.message ?? "The agent refused this.");
+      return inputFailed(
+        state,
+        message.source_message_id,
+        message.error?.message ?? "The agent refused this.",
+      );
     case "turn.start.rejected":
       if (state.starting?.id !== message.source_message_id) break;
-      return inputFailed(state, message.source_message_id, message.error?.message ?? "The agent refused this.");
+      return inputFailed(
+        state,
+        message.source_message_id,
+        message.error?.message ?? "The agent refused this.",
+      );
     case "models.response":
       return { ...state, models: { loaded: true, providers: message.providers ?? [] } };
   }
@@ -265,7 +289,9 @@ function agentMessage(state, message, at) {
 
 /** A page of the list; the first one replaces what was there. @param {State} state @param {Body} message */
 function listed(state, message) {
-  const entries = message.offset ? [...state.threads.entries, ...(message.threads ?? [])] : message.threads ?? [];
+  const entries = message.offset
+    ? [...state.threads.entries, ...(message.threads ?? [])]
+    : (message.threads ?? []);
   return entries.slice(0, THREADS_LIMIT);
 }
 

@@ -60,11 +60,19 @@ export function reduceThread(thread, message, at) {
 
 /** @type {Record<string, (thread: Thread, message: Body, at: number) => Thread>} */
 const THREAD_RULES = {
-  "turn.start": (t, m) => withPending(t, m.message_id, { kind: "turn", ...said(m), turnId: m.turn_id ?? null }),
-  "turn.steer": (t, m) => withPending(t, m.message_id, { kind: "steer", ...said(m), turnId: m.turn_id ?? null }),
+  "turn.start": (t, m) =>
+    withPending(t, m.message_id, { kind: "turn", ...said(m), turnId: m.turn_id ?? null }),
+  "turn.steer": (t, m) =>
+    withPending(t, m.message_id, { kind: "steer", ...said(m), turnId: m.turn_id ?? null }),
   "turn.start.accepted": (t, m) => accepted(t, m, "turn"),
   "turn.steer.accepted": (t, m) => accepted(t, m, "steer"),
-  "turn.started": (t, m, at) => userItem(withTurn(t, m.turn_id, at, (turn) => turn), m, false, at),
+  "turn.started": (t, m, at) =>
+    userItem(
+      withTurn(t, m.turn_id, at, (turn) => turn),
+      m,
+      false,
+      at,
+    ),
   "turn.steered": (t, m, at) => userItem(t, m, true, at),
   "turn.start.rejected": rejected,
   "turn.steer.rejected": rejected,
@@ -79,10 +87,18 @@ const THREAD_RULES = {
     ...t,
     model: { backend: m.backend ?? null, provider: m.provider ?? null, model: m.model ?? null },
   }),
-  "context.compacted": (t, m, at) => lastTurnNotice(t, m, at, "Earlier messages were summarised to make room."),
+  "context.compacted": (t, m, at) =>
+    lastTurnNotice(t, m, at, "Earlier messages were summarised to make room."),
   "thread.event": threadEvent,
   "secret.requested": (t, m, at) =>
-    notice(t, m.turn_id, m.request_id, at, "The agent asks for a secret. Answer it in the terminal.", m.prompt ?? ""),
+    notice(
+      t,
+      m.turn_id,
+      m.request_id,
+      at,
+      "The agent asks for a secret. Answer it in the terminal.",
+      m.prompt ?? "",
+    ),
 };
 
 /**
@@ -144,7 +160,12 @@ function isPlaced(thread, id) {
 
 /** @param {Thread} t @param {Body} m @param {"turn" | "steer"} kind */
 function accepted(t, m, kind) {
-  return withPending(t, m.source_message_id, { kind, ...said(m), turnId: m.turn_id ?? null, state: "queued" });
+  return withPending(t, m.source_message_id, {
+    kind,
+    ...said(m),
+    turnId: m.turn_id ?? null,
+    state: "queued",
+  });
 }
 
 /** @param {Thread} t @param {Body} m @param {number} at */
@@ -234,7 +255,9 @@ function statusOf(m) {
 /** @param {Thread} thread @param {Body} m @returns {Thread} */
 function usageUpdated(thread, m) {
   const window = m.context_window;
-  const context = window?.used_tokens ? { used: window.used_tokens, total: window.total_tokens ?? null } : thread.context;
+  const context = window?.used_tokens
+    ? { used: window.used_tokens, total: window.total_tokens ?? null }
+    : thread.context;
   const usage = tokens(m.usage ?? {});
   const next = { ...thread, context };
   return m.turn_id && usage ? changeTurn(next, m.turn_id, (turn) => ({ ...turn, usage })) : next;
@@ -272,10 +295,14 @@ function threadEvent(thread, m, at) {
 
 /** @param {Thread} thread @param {Body} m @param {Body} event @param {number} at */
 function eventNotice(thread, m, event, at) {
-  const detail = [event.summary, ...(event.details ?? [])].filter((line) => line && line !== event.headline).join("\n");
+  const detail = [event.summary, ...(event.details ?? [])]
+    .filter((line) => line && line !== event.headline)
+    .join("\n");
   const id = event.correlation_key ?? event.item_id ?? m.message_id;
   const turnId = event.turn_id ?? m.turn_id ?? thread.turns.at(-1)?.id;
-  return turnId ? notice(thread, turnId, id, at, event.headline, detail, event.state === "failed" ? "error" : "info") : thread;
+  return turnId
+    ? notice(thread, turnId, id, at, event.headline, detail, event.state === "failed" ? "error" : "info")
+    : thread;
 }
 
 /**
@@ -300,14 +327,25 @@ function lastTurnNotice(thread, m, at, text, level = "info") {
  * @param {"info" | "error"} [level]
  */
 function notice(thread, turnId, id, at, text, detail, level = "info") {
-  return withItem(thread, turnId, "notice", id, at, (item) => /** @type {Item} */ ({ ...item, text, detail, level }));
+  return withItem(
+    thread,
+    turnId,
+    "notice",
+    id,
+    at,
+    (item) => /** @type {Item} */ ({ ...item, text, detail, level }),
+  );
 }
 
 /** After a replay: own inputs that it does not know were lost on the way. @param {Thread} thread */
 function confirmed(thread) {
   return thread.pending.map((entry) =>
     entry.state === "sending"
-      ? { ...entry, state: /** @type {const} */ ("failed"), error: "The connection broke before this arrived." }
+      ? {
+          ...entry,
+          state: /** @type {const} */ ("failed"),
+          error: "The connection broke before this arrived.",
+        }
       : entry,
   );
 }
@@ -340,7 +378,8 @@ export function withItem(thread, turnId, kind, id, at, change) {
  * @returns {Thread}
  */
 function withTurn(thread, turnId, at, change) {
-  if (thread.turns.findLastIndex((turn) => turn.id === turnId) >= 0) return changeTurn(thread, turnId, change);
+  if (thread.turns.findLastIndex((turn) => turn.id === turnId) >= 0)
+    return changeTurn(thread, turnId, change);
   /** @type {Turn} */
   const fresh = {
     id: turnId,

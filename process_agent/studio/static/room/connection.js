@@ -187,7 +187,8 @@ export class Connection {
     if (!waiting) return;
     this.pending.delete(id);
     window.clearTimeout(waiting.timer);
-    if (content.type === "error") waiting.reject(new RoomError(content.text ?? "refused", content.code ?? null));
+    if (content.type === "error")
+      waiting.reject(new RoomError(content.text ?? "refused", content.code ?? null));
     else waiting.resolve(content);
   }
 
@@ -197,7 +198,8 @@ export class Connection {
     if (!ears) return;
     if (chunk.type === "json") ears.chunk(chunk.json);
     else if (chunk.type === "error") ears.closed(this.#forget(callId, chunk.text));
-    else if (chunk.type === "control" && chunk.method === "close") ears.closed(this.#forget(callId, chunk.message));
+    else if (chunk.type === "control" && chunk.method === "close")
+      ears.closed(this.#forget(callId, chunk.message));
   }
 
   /** @param {string} callId @param {string | undefined} reason */

@@ -42,7 +42,10 @@ export class Room {
     /** Present from `messaging.enabled` on. @type {Map<string, Participant>} */
     this.participants = new Map();
     window.addEventListener("online", () => this.retryNow());
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.retryNow());
+    document.addEventListener(
+      "visibilitychange",
+      () => document.visibilityState === "visible" && this.retryNow(),
+    );
   }
 
   connect() {
@@ -56,6 +59,13 @@ export class Room {
       closed: (code, reason) => void this.#closed(connection, code, reason),
     });
     this.connection = connection;
+  }
+
+  /** Gives up the connection, if there is one. */
+  leave() {
+    const current = this.connection;
+    this.connection = null;
+    current?.close();
   }
 
   /** Ends the wait between two attempts. */
@@ -165,9 +175,7 @@ export class Room {
     if ((await this.signedIn()) === false) {
       window.clearTimeout(this.timer);
       this.timer = 0;
-      const current = this.connection;
-      this.connection = null;
-      current?.close();
+      this.leave();
       this.tell({ type: "phase", phase: "signed-out" });
     }
   }

@@ -3,7 +3,8 @@
 /** @typedef {{text: string, style: string}} Run  `style` is a list of class names, or empty */
 
 // eslint-disable-next-line no-control-regex
-const ESCAPE = /\x1b(?:\[([0-9;:?<=>]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])/g;
+const ESCAPE =
+  /\x1b(?:\[([0-9;:?<=>]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])/g;
 const NAMES = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
 /** @param {string} text @returns {Run[]} */
@@ -37,7 +38,9 @@ function add(runs, text, pen) {
   // eslint-disable-next-line no-control-regex
   const clean = text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, "");
   if (!clean) return;
-  const style = ["bold", "dim", "italic", "underline"].filter((name) => pen[name]).map((name) => `ansi-${name}`);
+  const style = ["bold", "dim", "italic", "underline"]
+    .filter((name) => pen[name])
+    .map((name) => `ansi-${name}`);
   if (pen.color) style.push(`ansi-${pen.color}`);
   const last = runs.at(-1);
   const joined = style.join(" ");
@@ -50,7 +53,8 @@ function paint(pen, codes) {
   const list = codes.split(/[;:]/).map(Number);
   for (let i = 0; i < list.length; i += 1) {
     const code = list[i];
-    if (code === 0) Object.assign(pen, { bold: false, dim: false, italic: false, underline: false, color: "" });
+    if (code === 0)
+      Object.assign(pen, { bold: false, dim: false, italic: false, underline: false, color: "" });
     else if (code === 1) pen.bold = true;
     else if (code === 2) pen.dim = true;
     else if (code === 3) pen.italic = true;

@@ -10,15 +10,20 @@ export const LINE_LIMIT = 2000;
 
 /** @param {string} text @returns {DiffFile[]} */
 export function parseDiff(text) {
-  return /^\*\*\* (Begin Patch|Add File|Update File|Delete File)/m.test(text) ? parsePatch(text) : parseUnified(text);
+  return /^\*\*\* (Begin Patch|Add File|Update File|Delete File)/m.test(text)
+    ? parsePatch(text)
+    : parseUnified(text);
 }
 
 /** @param {DiffFile[]} files */
 export function totals(files) {
-  return files.reduce((sum, file) => ({ added: sum.added + file.added, removed: sum.removed + file.removed }), {
-    added: 0,
-    removed: 0,
-  });
+  return files.reduce(
+    (sum, file) => ({ added: sum.added + file.added, removed: sum.removed + file.removed }),
+    {
+      added: 0,
+      removed: 0,
+    },
+  );
 }
 
 /** @param {string} text @returns {DiffFile[]} */
@@ -82,7 +87,8 @@ class Reader {
       else this.#rename(side(line));
     } else if (line.startsWith("new file mode")) this.#mark("added");
     else if (line.startsWith("deleted file mode")) this.#mark("deleted");
-    else if (line.startsWith("rename from ") && file) Object.assign(file, { from: line.slice(12), change: "renamed" });
+    else if (line.startsWith("rename from ") && file)
+      Object.assign(file, { from: line.slice(12), change: "renamed" });
     else if (line.startsWith("rename to ") && file) file.path = line.slice(10);
     else if (line.startsWith("Binary files") && file) this.#push("gap", "Binary file", null, null);
   }

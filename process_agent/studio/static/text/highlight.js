@@ -21,7 +21,8 @@ const FAMILIES = {
   data: family("true false null yes no on off", [String.raw`(?<=^|\s)#[^\n]*|\/\/[^\n]*`], ""),
   markup: {
     words: new Set(),
-    rules: /(?<comment><!--[^]*?(?:-->|$))|(?<string>"[^"\n]*"|'[^'\n]*')|(?<keyword><\/?[\w:-]+|\/?>)|(?<name>[\w:-]+(?==))/g,
+    rules:
+      /(?<comment><!--[^]*?(?:-->|$))|(?<string>"[^"\n]*"|'[^'\n]*')|(?<keyword><\/?[\w:-]+|\/?>)|(?<name>[\w:-]+(?==))/g,
   },
 };
 

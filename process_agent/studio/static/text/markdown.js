@@ -11,8 +11,8 @@ const marked = new Marked({
   gfm: true,
   async: false,
   renderer: {
-    html: ({ text }) => escapeHtml(text),
-    code: ({ text, lang }) => {
+    html: (/** @type {{text: string}} */ { text }) => escapeHtml(text),
+    code: (/** @type {{text: string, lang?: string}} */ { text, lang }) => {
       const language = (lang ?? "").trim().split(/\s+/)[0];
       return `<pre data-language="${escapeHtml(language)}"><code>${escapeHtml(text)}</code></pre>`;
     },

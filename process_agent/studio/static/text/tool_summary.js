@@ -33,7 +33,12 @@ export function summarise(item) {
   const blank = { kind, code: false, exitCode: null, counts: null };
   switch (kind) {
     case "shell":
-      return { ...blank, title: shorten(firstLine(commandText(item)), TITLE_LIMIT), code: true, exitCode: exitCode(item) };
+      return {
+        ...blank,
+        title: shorten(firstLine(commandText(item)), TITLE_LIMIT),
+        code: true,
+        exitCode: exitCode(item),
+      };
     case "edit":
     case "diff": {
       const files = diffFiles(item);
@@ -60,7 +65,9 @@ export function commandText(item) {
   const wrapped = /^(?:\/\S*\/)?(?:bash|sh|zsh) -l?c (['"])([^]*)\1$/.exec(text);
   if (!wrapped) return text;
   const inner = wrapped[2];
-  return wrapped[1] === "'" ? inner.replaceAll(`'"'"'`, "'").replaceAll(`'\\''`, "'") : inner.replace(/\\(["\\$`])/g, "$1");
+  return wrapped[1] === "'"
+    ? inner.replaceAll(`'"'"'`, "'").replaceAll(`'\\''`, "'")
+    : inner.replace(/\\(["\\$`])/g, "$1");
 }
 
 /** @param {ToolItem} item @returns {string} */
@@ -90,7 +97,11 @@ export function planSteps(item) {
 export function output(item) {
   if (item.log.length > 0) return item.log;
   const result = item.result;
-  if (result?.type === "json" && isObject(result.json) && ("stdout" in result.json || "stderr" in result.json)) {
+  if (
+    result?.type === "json" &&
+    isObject(result.json) &&
+    ("stdout" in result.json || "stderr" in result.json)
+  ) {
     return [
       { source: /** @type {const} */ ("stdout"), text: String(result.json.stdout ?? "") },
       { source: /** @type {const} */ ("stderr"), text: String(result.json.stderr ?? "") },
@@ -134,11 +145,13 @@ function changeText(change) {
   const path = String(change.path ?? "");
   const kind = change.kind?.type ?? change.kind ?? "update";
   const diff = String(change.diff ?? "");
-  if (kind === "update" || /^@@ |^--- /m.test(diff)) return `diff --git a/${path} b/${path}\n${diff.replace(/\n?$/, "\n")}`;
+  if (kind === "update" || /^@@ |^--- /m.test(diff))
+    return `diff --git a/${path} b/${path}\n${diff.replace(/\n?$/, "\n")}`;
   const lines = diff.split("\n");
   if (lines.at(-1) === "") lines.pop();
   const sign = kind === "delete" ? "-" : "+";
-  const [mode, range] = kind === "delete" ? ["deleted", `-1,${lines.length} +0,0`] : ["new", `-0,0 +1,${lines.length}`];
+  const [mode, range] =
+    kind === "delete" ? ["deleted", `-1,${lines.length} +0,0`] : ["new", `-0,0 +1,${lines.length}`];
   const body = lines.map((line) => `${sign}${line}\n`).join("");
   return `diff --git a/${path} b/${path}\n${mode} file mode 100644\n@@ ${range} @@\n${body}`;
 }

@@ -8,7 +8,13 @@ import { icon } from "./icons.js";
 
 /** @typedef {import("../model/types.js").ToolItem} ToolItem */
 
-const OUTCOMES = { approved: "Approved", declined: "Declined", lapsed: "Nobody decided", asked: "", answering: "" };
+const OUTCOMES = {
+  approved: "Approved",
+  declined: "Declined",
+  lapsed: "Nobody decided",
+  asked: "",
+  answering: "",
+};
 
 /**
  * @param {ToolItem} item
@@ -19,7 +25,8 @@ const OUTCOMES = { approved: "Approved", declined: "Declined", lapsed: "Nobody d
 export function approvalCard(item, agent, decide) {
   const sending = item.approval?.state === "answering";
   const kind = toolKind(item);
-  const question = kind === "shell" ? "run a command" : kind === "edit" || kind === "diff" ? "change files" : "use a tool";
+  const question =
+    kind === "shell" ? "run a command" : kind === "edit" || kind === "diff" ? "change files" : "use a tool";
   const titleId = `approval-${item.id}`;
   return h(
     "section",
@@ -31,8 +38,16 @@ export function approvalCard(item, agent, decide) {
     h(
       "div",
       { class: "approval-buttons" },
-      h("button", { type: "button", class: "button primary", disabled: sending, on: { click: () => decide(true) } }, "Approve"),
-      h("button", { type: "button", class: "button", disabled: sending, on: { click: () => decide(false) } }, "Decline"),
+      h(
+        "button",
+        { type: "button", class: "button primary", disabled: sending, on: { click: () => decide(true) } },
+        "Approve",
+      ),
+      h(
+        "button",
+        { type: "button", class: "button", disabled: sending, on: { click: () => decide(false) } },
+        "Decline",
+      ),
       sending && h("span", { class: "waiting", role: "status" }, "Sending…"),
     ),
   );
@@ -47,7 +62,12 @@ export function approvalOutcome(item) {
 
 /** @param {ToolItem} item @param {string} kind */
 function subject(item, kind) {
-  if (kind === "shell") return h("pre", { tabindex: "0" }, h("code", {}, ...codeTokens(commandText(item), "sh")));
+  if (kind === "shell")
+    return h("pre", { tabindex: "0" }, h("code", {}, ...codeTokens(commandText(item), "sh")));
   if (diffText(item)) return diffView(diffFiles(item));
-  return h("pre", { tabindex: "0" }, h("code", {}, ...codeTokens(JSON.stringify(item.args, null, 2), "json")));
+  return h(
+    "pre",
+    { tabindex: "0" },
+    h("code", {}, ...codeTokens(JSON.stringify(item.args, null, 2), "json")),
+  );
 }

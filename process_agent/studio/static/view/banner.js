@@ -10,16 +10,44 @@ export class Banner {
   /** @param {import("../app.js").Actions} actions */
   constructor(actions) {
     this.text = h("span", {});
-    this.button = h("button", { type: "button", class: "link-button", on: { click: () => actions.retryNow() } }, "Try now");
-    this.bar = h("div", { class: "banner", role: "status", hidden: true }, icon("alert"), this.text, this.button);
+    this.button = h(
+      "button",
+      { type: "button", class: "link-button", on: { click: () => actions.retryNow() } },
+      "Try now",
+    );
+    this.bar = h(
+      "div",
+      { class: "banner", role: "status", hidden: true },
+      icon("alert"),
+      this.text,
+      this.button,
+    );
     this.notices = h("div", { class: "notices", role: "status" });
     this.el = h("div", { class: "banner-area" }, this.bar);
     /** @type {Keyed<import("../model/types.js").Notice>} */
-    this.views = new Keyed(this.notices, (notice) => notice.id, (notice) => {
-      const close = h("button", { type: "button", class: "quiet-button", "aria-label": "Dismiss", on: { click: () => actions.dismiss(notice.id) } }, icon("cross"));
-      const el = h("div", { class: "toast", "data-level": notice.level }, h("span", {}, notice.text), close);
-      return { el, update: () => {} };
-    });
+    this.views = new Keyed(
+      this.notices,
+      (notice) => notice.id,
+      (notice) => {
+        const close = h(
+          "button",
+          {
+            type: "button",
+            class: "quiet-button",
+            "aria-label": "Dismiss",
+            on: { click: () => actions.dismiss(notice.id) },
+          },
+          icon("cross"),
+        );
+        const el = h(
+          "div",
+          { class: "toast", "data-level": notice.level },
+          h("span", {}, notice.text),
+          close,
+        );
+        return { el, update: () => {} };
+      },
+    );
     /** @type {State | null} */
     this.state = null;
   }

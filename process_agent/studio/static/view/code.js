@@ -12,7 +12,12 @@ export function codeBlock(code, language) {
   return h(
     "figure",
     { class: "code" },
-    h("figcaption", {}, h("span", { class: "code-language" }, language || "text"), copyButton("Copy code", () => text)),
+    h(
+      "figcaption",
+      {},
+      h("span", { class: "code-language" }, language || "text"),
+      copyButton("Copy code", () => text),
+    ),
     h("pre", { tabindex: "0" }, h("code", {}, ...codeTokens(text, language))),
   );
 }
@@ -30,7 +35,11 @@ export function codeTokens(text, language) {
  * @returns {HTMLElement}
  */
 export function copyButton(label, text) {
-  const button = h("button", { type: "button", class: "quiet-button copy", "aria-label": label, title: label }, icon("copy"));
+  const button = h(
+    "button",
+    { type: "button", class: "quiet-button copy", "aria-label": label, title: label },
+    icon("copy"),
+  );
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text());

@@ -22,9 +22,24 @@ export class Composer {
   /** @param {import("../app.js").Actions} actions */
   constructor(actions) {
     this.actions = actions;
-    this.input = h("textarea", { rows: "1", maxlength: LIMIT, "aria-label": "Message", "aria-describedby": "composer-hint", enterkeyhint: "send", autocomplete: "off" });
-    this.send = h("button", { type: "submit", class: "round primary", "aria-label": "Send", title: "Send" }, icon("send"));
-    this.stop = h("button", { type: "button", class: "round", "aria-label": "Stop", title: "Stop (Esc)" }, icon("stop"));
+    this.input = h("textarea", {
+      rows: "1",
+      maxlength: LIMIT,
+      "aria-label": "Message",
+      "aria-describedby": "composer-hint",
+      enterkeyhint: "send",
+      autocomplete: "off",
+    });
+    this.send = h(
+      "button",
+      { type: "submit", class: "round primary", "aria-label": "Send", title: "Send" },
+      icon("send"),
+    );
+    this.stop = h(
+      "button",
+      { type: "button", class: "round", "aria-label": "Stop", title: "Stop (Esc)" },
+      icon("stop"),
+    );
     this.hint = h("span", { class: "hint", id: "composer-hint" });
     this.models = new ModelPicker(actions);
     this.meter = new ContextMeter();
@@ -57,7 +72,11 @@ export class Composer {
     setAttribute(this.stop, "disabled", running?.stopping ?? false);
     setText(this.hint, HINTS[next.kind]);
     setAttribute(this.input, "placeholder", placeholder(state, next.kind));
-    setAttribute(this.send, "aria-label", next.kind === "steer" ? "Send to the running turn" : next.kind === "queue" ? "Queue" : "Send");
+    setAttribute(
+      this.send,
+      "aria-label",
+      next.kind === "steer" ? "Send to the running turn" : next.kind === "queue" ? "Queue" : "Send",
+    );
     this.models.update(state);
     this.meter.update(state);
     this.#typed();

@@ -39,6 +39,7 @@ export class ContextMeter {
 /** @param {string} name */
 function circle(name) {
   const shape = document.createElementNS(SVG, "circle");
-  for (const [key, value] of Object.entries({ cx: "8", cy: "8", r: "6", class: name })) shape.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ cx: "8", cy: "8", r: "6", class: name }))
+    shape.setAttribute(key, value);
   return shape;
 }

@@ -11,7 +11,13 @@ export async function confirm(title, text, action) {
 
 /** @param {string} title @param {string} value @returns {Promise<string | null>} null when cancelled */
 export async function askName(title, value) {
-  const input = h("input", { type: "text", "aria-label": "Name", maxlength: NAME_LIMIT, value, autocomplete: "off" });
+  const input = h("input", {
+    type: "text",
+    "aria-label": "Name",
+    maxlength: NAME_LIMIT,
+    value,
+    autocomplete: "off",
+  });
   const answer = ask(title, [input], "Rename", "primary");
   input.select();
   return (await answer) === "yes" ? input.value.trim() : null;

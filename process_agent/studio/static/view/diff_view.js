@@ -62,7 +62,12 @@ function linesView(file) {
     h(
       "table",
       { "data-numbered": numbered },
-      h("tbody", {}, ...file.lines.map((line) => lineView(line, numbered)), file.cut > 0 && cutView(file.cut, numbered)),
+      h(
+        "tbody",
+        {},
+        ...file.lines.map((line) => lineView(line, numbered)),
+        file.cut > 0 && cutView(file.cut, numbered),
+      ),
     ),
   );
 }
@@ -84,5 +89,9 @@ function lineView(line, numbered) {
 
 /** @param {number} cut @param {boolean} numbered */
 function cutView(cut, numbered) {
-  return h("tr", { class: "gap" }, h("td", { colspan: numbered ? 4 : 2 }, `${plural(cut, "more line")} not shown`));
+  return h(
+    "tr",
+    { class: "gap" },
+    h("td", { colspan: numbered ? 4 : 2 }, `${plural(cut, "more line")} not shown`),
+  );
 }

@@ -11,7 +11,8 @@
 export function h(tag, props = {}, ...children) {
   const el = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
-    if (name === "on") for (const [event, listener] of Object.entries(value)) el.addEventListener(event, listener);
+    if (name === "on")
+      for (const [event, listener] of Object.entries(value)) el.addEventListener(event, listener);
     else setAttribute(el, name, value);
   }
   el.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
@@ -21,7 +22,8 @@ export function h(tag, props = {}, ...children) {
 /** @param {Element} el @param {string} name @param {string | number | boolean | null | undefined} value */
 export function setAttribute(el, name, value) {
   if (value === null || value === undefined || value === false) el.removeAttribute(name);
-  else if (el.getAttribute(name) !== String(value)) el.setAttribute(name, value === true ? "" : String(value));
+  else if (el.getAttribute(name) !== String(value))
+    el.setAttribute(name, value === true ? "" : String(value));
 }
 
 /** @param {Element} el @param {string} text */

@@ -9,7 +9,14 @@ export class Header {
   constructor(toggleSidebar) {
     this.menu = h(
       "button",
-      { type: "button", class: "quiet-button menu-button", "aria-label": "Threads and participants", "aria-controls": "sidebar", "aria-expanded": "false", on: { click: toggleSidebar } },
+      {
+        type: "button",
+        class: "quiet-button menu-button",
+        "aria-label": "Threads and participants",
+        "aria-controls": "sidebar",
+        "aria-expanded": "false",
+        on: { click: toggleSidebar },
+      },
       icon("menu"),
     );
     this.title = h("h2", { class: "title" });

@@ -26,7 +26,13 @@ export function userView(self) {
     el,
     /** @param {UserItem} item */
     update(item) {
-      el.replaceChildren(bubble(item.content, item.sender !== self ? item.sender : null, item.steer ? "while it worked" : null));
+      el.replaceChildren(
+        bubble(
+          item.content,
+          item.sender !== self ? item.sender : null,
+          item.steer ? "while it worked" : null,
+        ),
+      );
     },
   };
 }
@@ -37,7 +43,12 @@ export function bubble(content, sender, note) {
     part.type === "text" ? h("p", {}, part.text) : h("p", { class: "attachment" }, part.name || part.url),
   );
   const label = [sender, note].filter(Boolean).join(" · ");
-  return h("div", { class: "bubble-column" }, label && h("span", { class: "bubble-label" }, label), h("div", { class: "bubble" }, ...parts));
+  return h(
+    "div",
+    { class: "bubble-column" },
+    label && h("span", { class: "bubble-label" }, label),
+    h("div", { class: "bubble" }, ...parts),
+  );
 }
 
 export function textView() {
@@ -61,7 +72,9 @@ export function mediaView() {
     /** @param {MediaItem} item */
     update(item) {
       el.replaceChildren(
-        INLINE_IMAGE.test(item.url) ? h("img", { src: item.url, alt: "Image from the agent" }) : h("code", {}, item.url || "…"),
+        INLINE_IMAGE.test(item.url)
+          ? h("img", { src: item.url, alt: "Image from the agent" })
+          : h("code", {}, item.url || "…"),
       );
     },
   };
@@ -85,7 +98,12 @@ export function noticeView() {
 export function planView() {
   const list = h("ol", { class: "plan-steps" });
   const count = h("span", { class: "card-note" });
-  const el = h("section", { class: "card plan", "aria-label": "Plan" }, h("h4", {}, icon("plan"), "Plan", count), list);
+  const el = h(
+    "section",
+    { class: "card plan", "aria-label": "Plan" },
+    h("h4", {}, icon("plan"), "Plan", count),
+    list,
+  );
   return {
     el,
     /** @param {ToolItem} item */
@@ -103,7 +121,11 @@ function planStep(step) {
   return h(
     "li",
     { "data-status": step.status },
-    h("span", { class: "box", role: "img", "aria-label": words[step.status] }, step.status === "completed" ? icon("check") : null),
+    h(
+      "span",
+      { class: "box", role: "img", "aria-label": words[step.status] },
+      step.status === "completed" ? icon("check") : null,
+    ),
     h("span", {}, step.step),
   );
 }
@@ -113,7 +135,12 @@ export function changesView() {
   const title = h("span", {});
   const counts = h("span", {});
   const body = h("div", {});
-  const el = h("section", { class: "card changes", "aria-label": "Changes" }, h("h4", {}, icon("diff"), title, counts), body);
+  const el = h(
+    "section",
+    { class: "card changes", "aria-label": "Changes" },
+    h("h4", {}, icon("diff"), title, counts),
+    body,
+  );
   let drawn = "";
   return {
     el,

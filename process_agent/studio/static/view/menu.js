@@ -17,7 +17,11 @@ let closeOpen = null;
  */
 export function openMenu(anchor, label, groups) {
   closeOpen?.();
-  const menu = h("div", { class: "menu", role: "menu", "aria-label": label, tabindex: "-1" }, ...groups.map(groupView));
+  const menu = h(
+    "div",
+    { class: "menu", role: "menu", "aria-label": label, tabindex: "-1" },
+    ...groups.map(groupView),
+  );
   document.body.append(menu);
   place(menu, anchor);
   anchor.setAttribute("aria-expanded", "true");
@@ -31,7 +35,8 @@ export function openMenu(anchor, label, groups) {
   };
   const away = () => close(false);
   const outside = (/** @type {Event} */ event) => {
-    if (event.target instanceof Node && !menu.contains(event.target) && !anchor.contains(event.target)) close(false);
+    if (event.target instanceof Node && !menu.contains(event.target) && !anchor.contains(event.target))
+      close(false);
   };
   menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => keys(event, menu, close));
   menu.addEventListener("click", (/** @type {Event} */ event) => {

@@ -58,7 +58,8 @@ export class ModelPicker {
         label: option.label,
         note: option.scripted && option.label !== SCRIPTED ? SCRIPTED : "",
         checked: same(option, current),
-        choose: () => this.actions.pickModel({ backend: option.backend, provider: option.provider, model: option.model }),
+        choose: () =>
+          this.actions.pickModel({ backend: option.backend, provider: option.provider, model: option.model }),
       })),
     }));
   }

@@ -15,14 +15,22 @@ export function pendingView(actions) {
     update(entry) {
       setAttribute(el, "data-state", entry.state);
       const sender = entry.mine ? null : entry.sender;
-      el.replaceChildren(bubble(entry.content, sender, null), entry.state === "failed" ? failed(entry, actions) : waits(entry));
+      el.replaceChildren(
+        bubble(entry.content, sender, null),
+        entry.state === "failed" ? failed(entry, actions) : waits(entry),
+      );
     },
   };
 }
 
 /** @param {Pending} entry */
 function waits(entry) {
-  const text = entry.state === "sending" ? "Sending" : entry.kind === "steer" ? "The agent will read this next" : "Queued";
+  const text =
+    entry.state === "sending"
+      ? "Sending"
+      : entry.kind === "steer"
+        ? "The agent will read this next"
+        : "Queued";
   return h("p", { class: "bubble-note" }, text);
 }
 
@@ -33,7 +41,12 @@ function failed(entry, actions) {
     { class: "bubble-note bad", role: "alert" },
     icon("alert"),
     h("span", {}, entry.error ?? "This was not sent."),
-    entry.mine && h("button", { type: "button", class: "link-button", on: { click: () => actions.resend(entry) } }, "Send again"),
+    entry.mine &&
+      h(
+        "button",
+        { type: "button", class: "link-button", on: { click: () => actions.resend(entry) } },
+        "Send again",
+      ),
     h("button", { type: "button", class: "link-button", on: { click: () => actions.drop(entry) } }, "Remove"),
   );
 }

@@ -11,10 +11,37 @@ const SAFE_LINK = /^(https?|mailto):/i;
 const RULES = {
   RETURN_DOM_FRAGMENT: true,
   ALLOWED_TAGS: [
-    ...["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "blockquote"],
+    ...[
+      "p",
+      "br",
+      "hr",
+      "h1",
+      "h2",
+      "h3",
+      "h4",
+      "h5",
+      "h6",
+      "strong",
+      "em",
+      "del",
+      "code",
+      "pre",
+      "blockquote",
+    ],
     ...["ul", "ol", "li", "a", "img", "table", "thead", "tbody", "tr", "th", "td", "input"],
   ],
-  ALLOWED_ATTR: ["href", "src", "alt", "title", "align", "start", "type", "checked", "disabled", "data-language"],
+  ALLOWED_ATTR: [
+    "href",
+    "src",
+    "alt",
+    "title",
+    "align",
+    "start",
+    "type",
+    "checked",
+    "disabled",
+    "data-language",
+  ],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };
@@ -78,7 +105,8 @@ function safeFragment(html) {
   }
   // Blocks are counted by element: bare text would slip through.
   for (const node of [...fragment.childNodes]) {
-    if (node.nodeType === Node.TEXT_NODE && node.textContent?.trim()) node.replaceWith(h("p", {}, node.textContent));
+    if (node.nodeType === Node.TEXT_NODE && node.textContent?.trim())
+      node.replaceWith(h("p", {}, node.textContent));
   }
   return fragment;
 }

@@ -41,7 +41,8 @@ export class Shell {
       this.announcer.el,
     );
     this.sidebar.el.addEventListener("click", (/** @type {Event} */ event) => {
-      if (event.target instanceof Element && event.target.closest(".thread-link, .new-thread, .person")) this.#drawer(false);
+      if (event.target instanceof Element && event.target.closest(".thread-link, .new-thread, .person"))
+        this.#drawer(false);
     });
     document.addEventListener("keydown", (event) => this.#key(event));
     window.setInterval(() => this.#tick(), 1000);
@@ -76,7 +77,8 @@ export class Shell {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open], .menu")) return;
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open], .menu"))
+      return;
     if (this.frame.hasAttribute("data-drawer")) this.#drawer(false);
     else this.actions.stop();
   }

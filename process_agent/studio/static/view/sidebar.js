@@ -12,7 +12,12 @@ import { threadRow } from "./thread_row.js";
  */
 
 const ORDER = { agent: 0, user: 1, tool: 2 };
-const PHASES = { online: "Connected", connecting: "Connecting", waiting: "Reconnecting", ended: "Disconnected" };
+const PHASES = {
+  online: "Connected",
+  connecting: "Connecting",
+  waiting: "Reconnecting",
+  ended: "Disconnected",
+};
 
 export class Sidebar {
   /** @param {import("../app.js").Actions} actions */
@@ -20,7 +25,12 @@ export class Sidebar {
     this.actions = actions;
     this.room = h("h1", { class: "room-name" });
     this.dot = h("span", { class: "dot", role: "img" });
-    this.fresh = h("button", { type: "button", class: "new-thread", on: { click: () => actions.newThread() } }, icon("plus"), "New thread");
+    this.fresh = h(
+      "button",
+      { type: "button", class: "new-thread", on: { click: () => actions.newThread() } },
+      icon("plus"),
+      "New thread",
+    );
     this.threads = h("nav", { class: "threads", "aria-label": "Threads" });
     this.people = h("ul", { class: "people" });
     this.el = h(
@@ -29,11 +39,20 @@ export class Sidebar {
       h("div", { class: "sidebar-head" }, this.room, this.dot),
       this.fresh,
       this.threads,
-      h("section", { class: "people-section", "aria-label": "Participants" }, h("h2", { class: "side-label" }, "In this room"), this.people),
+      h(
+        "section",
+        { class: "people-section", "aria-label": "Participants" },
+        h("h2", { class: "side-label" }, "In this room"),
+        this.people,
+      ),
       h("div", { class: "sidebar-foot" }, h("span", { class: "brand" }, "process studio"), themeButton()),
     );
     /** @type {Keyed<ReturnType<typeof threadGroups>[number]>} */
-    this.groups = new Keyed(this.threads, (group) => group.label, () => groupView(actions));
+    this.groups = new Keyed(
+      this.threads,
+      (group) => group.label,
+      () => groupView(actions),
+    );
     /** @type {State | null} */
     this.before = null;
   }
@@ -47,8 +66,15 @@ export class Sidebar {
     setAttribute(this.dot, "aria-label", PHASES[state.connection.phase]);
     setAttribute(this.dot, "title", PHASES[state.connection.phase]);
     setAttribute(this.fresh, "aria-current", !state.thread && !state.wanted ? "page" : null);
-    if (!before || before.threads !== state.threads || before.wanted !== state.wanted) this.#drawThreads(state);
-    if (!before || before.members !== state.members || before.agent !== state.agent || before.self !== state.self) this.#drawPeople(state);
+    if (!before || before.threads !== state.threads || before.wanted !== state.wanted)
+      this.#drawThreads(state);
+    if (
+      !before ||
+      before.members !== state.members ||
+      before.agent !== state.agent ||
+      before.self !== state.self
+    )
+      this.#drawPeople(state);
   }
 
   /** @param {State} state */
@@ -64,10 +90,18 @@ export class Sidebar {
   /** @param {State} state */
   #drawPeople(state) {
     const self = state.self;
-    const names = new Set(agents(state).filter((m) => m.online).map((m) => m.id));
+    const names = new Set(
+      agents(state)
+        .filter((m) => m.online)
+        .map((m) => m.id),
+    );
     const members = state.members.filter((m) => m.id !== self?.id && !(m.name === self?.name && !m.online));
-    members.sort((a, b) => Number(b.online) - Number(a.online) || rank(a) - rank(b) || a.name.localeCompare(b.name));
-    const rows = members.map((m) => personView(m, m.name === state.agent, names.has(m.id) ? () => this.actions.chooseAgent(m.name) : null));
+    members.sort(
+      (a, b) => Number(b.online) - Number(a.online) || rank(a) - rank(b) || a.name.localeCompare(b.name),
+    );
+    const rows = members.map((m) =>
+      personView(m, m.name === state.agent, names.has(m.id) ? () => this.actions.chooseAgent(m.name) : null),
+    );
     if (self) rows.push(selfView(self.name));
     this.people.replaceChildren(...rows);
   }
@@ -79,7 +113,11 @@ function groupView(actions) {
   const list = h("ul", {});
   const el = h("section", {}, label, list);
   /** @type {Keyed<import("../model/types.js").ThreadEntry>} */
-  const rows = new Keyed(list, (entry) => entry.path, () => threadRow(actions));
+  const rows = new Keyed(
+    list,
+    (entry) => entry.path,
+    () => threadRow(actions),
+  );
   return {
     el,
     /** @param {ReturnType<typeof threadGroups>[number]} group */
@@ -98,14 +136,27 @@ function rank(m) {
 /** @param {Member} m @param {boolean} current @param {(() => void) | null} choose */
 function personView(m, current, choose) {
   const inside = [
-    h("span", { class: "dot", "data-phase": m.online ? "online" : "ended", role: "img", "aria-label": m.online ? "here" : "away" }),
+    h("span", {
+      class: "dot",
+      "data-phase": m.online ? "online" : "ended",
+      role: "img",
+      "aria-label": m.online ? "here" : "away",
+    }),
     h("span", { class: "person-name" }, m.name || "unnamed"),
     h("span", { class: "role" }, m.online ? m.role : `${m.role}, away`),
   ];
   const attributes = { class: "person", "data-online": m.online };
   if (!choose) return h("li", {}, h("span", attributes, ...inside));
   const title = current ? `You are talking to ${m.name}` : `Talk to ${m.name}`;
-  return h("li", {}, h("button", { ...attributes, type: "button", title, "aria-pressed": String(current), on: { click: choose } }, ...inside));
+  return h(
+    "li",
+    {},
+    h(
+      "button",
+      { ...attributes, type: "button", title, "aria-pressed": String(current), on: { click: choose } },
+      ...inside,
+    ),
+  );
 }
 
 /** @param {string} name */

@@ -29,16 +29,33 @@ function sceneOf(state) {
   if (state.thread?.loading) return { key: "loading", draw: () => [skeleton()] };
   if (state.connection.phase !== "online") return { key: "connecting", draw: () => [] };
   const agent = currentAgent(state);
-  if (!agent) return agents(state).length > 0 ? { key: "away", draw: away } : noAgent(state.session?.room ?? "gettingstarted");
-  if (state.thread) return { key: "empty", draw: () => [h("p", { class: "start-note" }, "Nothing has been said in this thread.")] };
+  if (!agent)
+    return agents(state).length > 0
+      ? { key: "away", draw: away }
+      : noAgent(state.session?.room ?? "gettingstarted");
+  if (state.thread)
+    return {
+      key: "empty",
+      draw: () => [h("p", { class: "start-note" }, "Nothing has been said in this thread.")],
+    };
   const scripted = currentModel(state)?.scripted ?? false;
   const title = agent.attributes.empty_state_title || "How can I help you?";
   return {
     key: `start ${agent.name} ${title} ${scripted}`,
     draw: (actions) => [
       h("h2", {}, title),
-      h("p", { class: "start-note" }, scripted ? `${agent.name} answers with the scripted model: no account, no network, real commands.` : `You are talking to ${agent.name}.`),
-      h("div", { class: "ideas" }, ...(scripted ? SCRIPTED_IDEAS : IDEAS).map(([label, text]) => idea(label, text, actions))),
+      h(
+        "p",
+        { class: "start-note" },
+        scripted
+          ? `${agent.name} answers with the scripted model: no account, no network, real commands.`
+          : `You are talking to ${agent.name}.`,
+      ),
+      h(
+        "div",
+        { class: "ideas" },
+        ...(scripted ? SCRIPTED_IDEAS : IDEAS).map(([label, text]) => idea(label, text, actions)),
+      ),
     ],
   };
 }
@@ -54,7 +71,10 @@ function idea(label, text, actions) {
 }
 
 function away() {
-  return [h("h2", {}, "The agent is away"), h("p", { class: "start-note" }, "It left the room. This page notices when it comes back.")];
+  return [
+    h("h2", {}, "The agent is away"),
+    h("p", { class: "start-note" }, "It left the room. This page notices when it comes back."),
+  ];
 }
 
 /** @param {string} room */
@@ -63,7 +83,12 @@ function noAgent(room) {
   const draw = () => [
     h("h2", {}, "No agent in this room yet"),
     h("p", { class: "start-note" }, "Start one in a terminal. It appears here as soon as it joined."),
-    h("div", { class: "command-box" }, h("code", {}, command), copyButton("Copy command", () => command)),
+    h(
+      "div",
+      { class: "command-box" },
+      h("code", {}, command),
+      copyButton("Copy command", () => command),
+    ),
   ];
   return { key: "nobody", draw };
 }

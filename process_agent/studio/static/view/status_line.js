@@ -9,7 +9,13 @@ export class StatusLine {
   constructor() {
     this.text = h("span", { class: "status-text" });
     this.time = h("span", { class: "status-time" });
-    this.el = h("div", { class: "status-line", hidden: true }, h("span", { class: "spinner" }), this.text, this.time);
+    this.el = h(
+      "div",
+      { class: "status-line", hidden: true },
+      h("span", { class: "spinner" }),
+      this.text,
+      this.time,
+    );
     /** @type {Shown | null} */
     this.shown = null;
   }

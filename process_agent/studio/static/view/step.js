@@ -15,7 +15,15 @@ import { shellView, toolView } from "./terminal.js";
  * @typedef {import("./turn.js").TurnContext} TurnContext
  */
 
-const ICONS = { shell: "terminal", edit: "edit", diff: "diff", plan: "plan", search: "search", notice: "info", tool: "tool" };
+const ICONS = {
+  shell: "terminal",
+  edit: "edit",
+  diff: "diff",
+  plan: "plan",
+  search: "search",
+  notice: "info",
+  tool: "tool",
+};
 const TAIL_LINES = 3;
 let counter = 0;
 
@@ -95,8 +103,10 @@ export class ToolStep extends Step {
     if (item.state === "stopped") parts.push(h("span", { class: "tag" }, "stopped"));
     if (item.state === "failed") parts.push(h("span", { class: "tag bad" }, failure(item, summary.exitCode)));
     else if (summary.exitCode !== null) parts.push(h("span", { class: "exit" }, `exit ${summary.exitCode}`));
-    if (item.state === "running") parts.push(h("span", { class: "spinner", role: "img", "aria-label": "running" }));
-    else if (item.endedAt && item.endedAt - item.startedAt >= 50) parts.push(duration(item.endedAt - item.startedAt));
+    if (item.state === "running")
+      parts.push(h("span", { class: "spinner", role: "img", "aria-label": "running" }));
+    else if (item.endedAt && item.endedAt - item.startedAt >= 50)
+      parts.push(duration(item.endedAt - item.startedAt));
     return parts;
   }
 
@@ -112,7 +122,13 @@ export class ToolStep extends Step {
       return [approvalCard(item, this.context.agent, decide)];
     }
     if (item.state !== "running" || this.open || kind !== "shell") return [];
-    const tail = output(item).map((piece) => piece.text).join("").slice(-2000).trimEnd().split("\n").slice(-TAIL_LINES);
+    const tail = output(item)
+      .map((piece) => piece.text)
+      .join("")
+      .slice(-2000)
+      .trimEnd()
+      .split("\n")
+      .slice(-TAIL_LINES);
     return tail.join("") ? [h("pre", { class: "step-tail", "aria-hidden": "true" }, tail.join("\n"))] : [];
   }
 }
@@ -134,7 +150,9 @@ export class ReasoningStep extends Step {
     setAttribute(this.el, "data-state", item.done ? "done" : "running");
     this.el.hidden = item.done && !item.text.trim();
     const took = item.endedAt ? item.endedAt - item.startedAt : 0;
-    this.title.textContent = item.done ? `Thought${took >= 1000 ? ` for ${duration(took)}` : ""}` : "Thinking";
+    this.title.textContent = item.done
+      ? `Thought${took >= 1000 ? ` for ${duration(took)}` : ""}`
+      : "Thinking";
     const said = headline(item.text);
     this.meta.replaceChildren(...(said ? [h("span", { class: "gist" }, said)] : []));
     if (!item.done) this.meta.append(h("span", { class: "spinner", role: "img", "aria-label": "thinking" }));

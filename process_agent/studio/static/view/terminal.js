@@ -33,7 +33,8 @@ export function toolView(item) {
   return h(
     "div",
     { class: "terminal" },
-    given && h("pre", { class: "terminal-arguments", tabindex: "0" }, h("code", {}, ...codeTokens(given, "json"))),
+    given &&
+      h("pre", { class: "terminal-arguments", tabindex: "0" }, h("code", {}, ...codeTokens(given, "json"))),
     outputView(item),
   );
 }
@@ -43,9 +44,11 @@ function outputView(item) {
   const pieces = output(item);
   if (pieces.length === 0 && !item.error) return null;
   const body = h("pre", { class: "terminal-output", tabindex: "0", role: "region", "aria-label": "Output" });
-  if (item.logCut > 0) body.append(h("span", { class: "ansi-dim" }, `… ${plural(item.logCut, "character")} not kept\n`));
+  if (item.logCut > 0)
+    body.append(h("span", { class: "ansi-dim" }, `… ${plural(item.logCut, "character")} not kept\n`));
   for (const piece of pieces) body.append(h("span", { class: piece.source }, ...runs(piece.text)));
-  if (item.error) body.append(h("span", { class: "stderr" }, `${pieces.length > 0 ? "\n" : ""}${item.error.message}`));
+  if (item.error)
+    body.append(h("span", { class: "stderr" }, `${pieces.length > 0 ? "\n" : ""}${item.error.message}`));
   return body;
 }
 

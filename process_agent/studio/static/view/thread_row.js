@@ -13,14 +13,20 @@ export function threadRow(actions) {
   /** @type {ThreadEntry} */
   let shown;
   const link = h("a", { class: "thread-link" });
-  const more = h("button", { type: "button", class: "quiet-button more", "aria-haspopup": "menu", "aria-expanded": "false" }, icon("dots"));
+  const more = h(
+    "button",
+    { type: "button", class: "quiet-button more", "aria-haspopup": "menu", "aria-expanded": "false" },
+    icon("dots"),
+  );
   const el = h("li", { class: "thread-row" }, link, more);
   link.addEventListener("click", (/** @type {MouseEvent} */ event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     actions.openThread(shown.path);
   });
-  more.addEventListener("click", () => toggleMenu(more, `Thread ${shown.name}`, () => [{ entries: entries() }]));
+  more.addEventListener("click", () =>
+    toggleMenu(more, `Thread ${shown.name}`, () => [{ entries: entries() }]),
+  );
   const entries = () => [
     { label: "Rename", icon: icon("pencil"), choose: rename },
     { label: "Delete", icon: icon("trash"), danger: true, choose: remove },

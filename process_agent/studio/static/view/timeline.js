@@ -29,21 +29,45 @@ export class Timeline {
     this.follow = true;
     /** @type {string | null} */
     this.path = null;
-    this.earlier = h("button", { type: "button", class: "button earlier", on: { click: () => this.#more() } }, "Show earlier turns");
+    this.earlier = h(
+      "button",
+      { type: "button", class: "button earlier", on: { click: () => this.#more() } },
+      "Show earlier turns",
+    );
     this.turns = h("div", { class: "turns" });
     this.pending = h("div", { class: "pending" });
     this.status = new StatusLine();
     this.start = h("div", { class: "start" });
-    this.column = h("div", { class: "column" }, this.earlier, this.start, this.turns, this.pending, this.status.el);
-    this.el = h("div", { class: "timeline", role: "region", "aria-label": "Conversation", tabindex: "0" }, this.column);
-    this.jump = h("button", { type: "button", class: "jump", "aria-label": "Go to the latest message", hidden: true }, icon("arrowDown"));
+    this.column = h(
+      "div",
+      { class: "column" },
+      this.earlier,
+      this.start,
+      this.turns,
+      this.pending,
+      this.status.el,
+    );
+    this.el = h(
+      "div",
+      { class: "timeline", role: "region", "aria-label": "Conversation", tabindex: "0" },
+      this.column,
+    );
+    this.jump = h(
+      "button",
+      { type: "button", class: "jump", "aria-label": "Go to the latest message", hidden: true },
+      icon("arrowDown"),
+    );
     this.jump.addEventListener("click", () => this.toEnd());
     this.el.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.follow && this.#stick()).observe(this.el);
     /** @type {Keyed<Turn> | null} */
     this.turnViews = null;
     /** @type {Keyed<Pending>} */
-    this.pendingViews = new Keyed(this.pending, (entry) => entry.id, () => pendingView(actions));
+    this.pendingViews = new Keyed(
+      this.pending,
+      (entry) => entry.id,
+      () => pendingView(actions),
+    );
     /** @type {State | null} */
     this.state = null;
   }
@@ -81,12 +105,15 @@ export class Timeline {
     this.follow = true;
     this.turns.replaceChildren();
     const agent = state.agent ?? "The agent";
-    this.turnViews = new Keyed(this.turns, (turn) => turn.id, (turn) =>
-      turnView({
-        self: state.self?.name ?? null,
-        agent,
-        decide: (itemId, accepted) => this.actions.decide(turn.id, itemId, accepted),
-      }),
+    this.turnViews = new Keyed(
+      this.turns,
+      (turn) => turn.id,
+      (turn) =>
+        turnView({
+          self: state.self?.name ?? null,
+          agent,
+          decide: (itemId, accepted) => this.actions.decide(turn.id, itemId, accepted),
+        }),
     );
   }
 
@@ -124,6 +151,7 @@ function statusFor(state) {
   const turn = runningTurn(thread);
   if (turn && !currentAgent(state)) return { text: "Waiting for the agent to come back", since: null };
   if (turn?.stopping) return { text: "Stopping", since: turn.startedAt };
-  if (thread.status) return { text: thread.status.text, since: thread.status.startedAt ?? turn?.startedAt ?? null };
+  if (thread.status)
+    return { text: thread.status.text, since: thread.status.startedAt ?? turn?.startedAt ?? null };
   return turn ? { text: "Working", since: turn.startedAt } : null;
 }

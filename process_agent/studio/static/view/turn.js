@@ -24,7 +24,11 @@ export function turnView(context) {
   const foot = h("footer", { class: "turn-foot" });
   const el = h("article", { class: "turn" }, body, foot);
   /** @type {Keyed<Segment>} */
-  const segments = new Keyed(body, (segment) => segment.key, (segment) => segmentView(segment, context));
+  const segments = new Keyed(
+    body,
+    (segment) => segment.key,
+    (segment) => segmentView(segment, context),
+  );
   return {
     el,
     /** @param {Turn} turn */
@@ -49,7 +53,8 @@ function cut(turn) {
     else if (item.kind === "reasoning" || (item.kind === "tool" && kind !== "plan")) {
       const last = segments.at(-1);
       if (last?.steps) last.items.push(item);
-      else segments.push({ key: `steps:${item.key}`, steps: true, items: [item], fold: turn.state === "ended" });
+      else
+        segments.push({ key: `steps:${item.key}`, steps: true, items: [item], fold: turn.state === "ended" });
     } else segments.push({ key: item.key, steps: false, items: [item], fold: false });
   }
   return [...segments, ...changes];
@@ -92,7 +97,12 @@ function itemView(item, context) {
 function stepsView(context) {
   const list = h("div", { class: "steps-list" });
   const label = h("span", {});
-  const fold = h("button", { type: "button", class: "steps-fold", "aria-expanded": "true" }, icon("chevron"), label);
+  const fold = h(
+    "button",
+    { type: "button", class: "steps-fold", "aria-expanded": "true" },
+    icon("chevron"),
+    label,
+  );
   const el = h("div", { class: "steps" }, fold, list);
   /** @type {boolean | null} */
   let chosen = null;
@@ -108,7 +118,11 @@ function stepsView(context) {
     setAttribute(fold, "aria-expanded", String(!folded));
   };
   /** @type {Keyed<Item>} */
-  const steps = new Keyed(list, (item) => item.key, (item) => /** @type {any} */ (item.kind === "tool" ? new ToolStep(context) : new ReasoningStep()));
+  const steps = new Keyed(
+    list,
+    (item) => item.key,
+    (item) => /** @type {any} */ (item.kind === "tool" ? new ToolStep(context) : new ReasoningStep()),
+  );
   return {
     el,
     /** @param {Segment} segment */

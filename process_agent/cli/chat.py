@@ -88,6 +88,7 @@ def chat(
     import asyncio
 
     from process_agent import config
+    from process_agent.cli.who import login_name
 
     interactive = message is None
     options = _Options(
@@ -99,7 +100,7 @@ def chat(
         json=json,
         approve=approve or (Approve.ASK if interactive else Approve.WAIT),
         model=model,
-        name=name or _login_name(),
+        name=name or login_name(),
         timeout=timeout,
         wait=wait,
         local=local,
@@ -143,15 +144,6 @@ def _check(options: _Options) -> None:
             "process chat needs a terminal for its input and output.",
             fix="In scripts use --message TEXT, or --message - to read the text from stdin.",
         )
-
-
-def _login_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "user"
 
 
 def _quiet_logs(interactive: bool) -> None:

@@ -99,10 +99,10 @@ def user(item: UserItem, me: str | None) -> Text:
     return text
 
 
-def reasoning(item: ReasoningItem) -> RenderableType:
-    """The first lines of what the model thought."""
+def reasoning(item: ReasoningItem, *, full: bool = False) -> RenderableType:
+    """What the model thought: its first lines, or all."""
     lines = [line for line in printable(str(item.text)).replace("**", "").splitlines() if line.strip()]
-    shown = lines[:REASONING_LINES]
+    shown = lines if full else lines[:REASONING_LINES]
     text = Text("∴ " + "\n  ".join(shown), "dim italic")
     if len(lines) > len(shown):
         text.append(" …")

@@ -1,0 +1,271 @@
+"""`process threads`: what is stored of the conversations with the agents of a room. Reads only."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from process_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from process_agent.core.ids import ThreadId
+    from process_agent.core.store import ThreadEntry
+    from process_agent.rooms.join import JoinedRoom
+    from process_agent.threads.store import DatasetThreadStore
+    from process_agent.viewer.transcript import Transcript
+
+PAPER_WIDTH = 100
+"""Columns of the text form when it does not go to a terminal."""
+
+MOST_THREADS = 10_000
+"""Threads of one agent that are listed."""
+
+app = typer.Typer(help="What is stored of the conversations in a room.", rich_markup_mode=None)
+
+Room = Annotated[str | None, typer.Option("--room", help="The room. [default: $MESHAGENT_ROOM]")]
+AgentName = Annotated[
+    str | None,
+    typer.Option("--agent-name", help="The agent. [default: all in the room, and all of the local room]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+Local = Annotated[bool, typer.Option("--local", help="The local room, whatever credentials are set.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    room: str | None = None
+    agent_name: str | None = None
+    json: bool = False
+    local: bool = False
+    data_dir: Path | None = None
+
+    def over(self, outer: _Options) -> _Options:
+        """These, with what was given before the sub-command where these say nothing."""
+        return replace(
+            self,
+            room=self.room or outer.room,
+            agent_name=self.agent_name or outer.agent_name,
+            json=self.json or outer.json,
+            local=self.local or outer.local,
+            data_dir=self.data_dir or outer.data_dir,
+        )
+
+
+@app.callback(invoke_without_command=True)
+def threads(
+    context: typer.Context,
+    room: Room = None,
+    agent_name: AgentName = None,
+    json: Json = False,
+    local: Local = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the threads, or show one."""
+    context.obj = _Options(room, agent_name, json, local, data_dir)
+    if context.invoked_subcommand is None:
+        _run(context.obj, None)
+
+
+@app.command("list")
+def list_threads(
+    context: typer.Context,
+    room: Room = None,
+    agent_name: AgentName = None,
+    json: Json = False,
+    local: Local = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the threads, the latest changed first: path, name, time of the last change."""
+    _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), None)
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    thread: Annotated[str, typer.Argument(help="Path of the thread, the end of it, its name or its number.")],
+    room: Room = None,
+    agent_name: AgentName = None,
+    json: Json = False,
+    local: Local = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a thread: every item with its text in full, and how each turn ended."""
+    _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), thread)
+
+
+def _run(options: _Options, thread: str | None) -> None:
+    import asyncio
+    import logging
+
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    for line in asyncio.run(_read(options, thread)):
+        typer.echo(line)
+
+
+async def _read(options: _Options, thread: str | None) -> list[str]:
+    from process_agent import config
+    from process_agent.cli.local import join_target
+    from process_agent.cli.who import login_name
+    from process_agent.rooms.credentials import JoinWish
+    from process_agent.rooms.join import join_room
+
+    settings = config.load()
+    wish = JoinWish(options.room, login_name(), "user", options.local)
+    target = await join_target(settings, wish, data_dir=options.data_dir)
+    async with join_room(target) as room:
+        folders = _folders(room, options, settings.paths(options.data_dir).rooms / room.name / "datasets")
+        if thread is None:
+            return list(_listing(await _entries(room, folders), json=options.json))
+        thread_id = await _thread_id(room, folders, thread)
+        return list(_printed(await _transcript(room, thread_id), json=options.json))
+
+
+# --- Whose threads ------------------------------------------------------------------------------------
+
+
+def _folders(room: JoinedRoom, options: _Options, datasets: Path) -> dict[str, str]:
+    """Agents and the folders of their threads. Raises `UsageError` when nobody can be found."""
+    from process_agent.threads.paths import directory_of
+
+    here = {p.name: p for p in room.messaging.participants() if p.attributes.get("supports_agent_messages")}
+    found = {options.agent_name} if options.agent_name else {*filter(None, here), *_stored(datasets)}
+    if not found:
+        raise UsageError(f"There is no agent in {room.name}.", fix="Name the one you mean with --agent-name.")
+    folders = {}
+    for name in sorted(found):
+        agent = here.get(name)
+        said = None if agent is None else agent.attributes.get("meshagent.chatbot.thread-dir")
+        folders[name] = _single_scheme(said) if isinstance(said, str) and said else directory_of(name)
+    return folders
+
+
+def _stored(datasets: Path) -> Iterator[str]:
+    """Agents that have threads in the local room, also when they are not there now."""
+    if not datasets.is_dir():
+        return
+    from process_agent.room_server.datasets.catalog import Catalog
+    from process_agent.room_server.datasets.names import MAIN, Place
+    from process_agent.threads.schema import INDEX_TABLE
+
+    catalog = Catalog(datasets)
+    for place in catalog.places_below(Place(("agents",), MAIN)):
+        match place.namespace:
+            case ("agents", name, "threads") if INDEX_TABLE in catalog.tables(place):
+                yield name
+
+
+def _single_scheme(directory: str) -> str:
+    """The published agent names its folder with a doubled scheme (agent protocol, section 2.1)."""
+    while directory.startswith("dataset://dataset://"):
+        directory = directory.removeprefix("dataset://")
+    return directory
+
+
+# --- Reading ------------------------------------------------------------------------------------------
+
+
+def _store(room: JoinedRoom, agent: str, directory: str | None) -> DatasetThreadStore:
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    from process_agent.threads.store import DatasetThreadStore
+
+    def is_here() -> bool:
+        return any(p.name == agent for p in room.messaging.participants())
+
+    return DatasetThreadStore(
+        room.datasets,
+        agent,
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: str(uuid4()),
+        directory=directory,
+        others_here=is_here,
+    )
+
+
+async def _entries(room: JoinedRoom, folders: dict[str, str]) -> list[ThreadEntry]:
+    from process_agent.errors import RoomRequestError
+
+    found: list[ThreadEntry] = []
+    for agent, directory in folders.items():
+        try:
+            found += (await _store(room, agent, directory).list(MOST_THREADS, 0))[0]
+        except RoomRequestError as error:
+            if error.code != _NOT_FOUND:
+                raise
+    return sorted(found, key=lambda entry: entry.modified_at, reverse=True)
+
+
+_NOT_FOUND = 1003
+
+
+async def _thread_id(room: JoinedRoom, folders: dict[str, str], ref: str) -> ThreadId:
+    from process_agent.core.ids import ThreadId
+    from process_agent.viewer.terminal.commands import resolve_thread
+
+    if "://" in ref:
+        return ThreadId(ref)
+    return resolve_thread(ref, await _entries(room, folders)).path
+
+
+async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> Transcript:
+    """The thread as stored; a turn whose agent is gone reads as lost. Writes nothing."""
+    from process_agent.viewer.transcript import Transcript
+
+    directory, _, _ = thread_id.rpartition("/")
+    parts = directory.removeprefix("dataset://").split("/")
+    agent = parts[1] if len(parts) == 3 and parts[0] == "agents" else ""
+    log = await _store(room, agent, directory).open(thread_id)
+    transcript = Transcript()
+    async for event in log.replay():
+        transcript.apply(event)
+    await log.close()
+    return transcript
+
+
+# --- Printing -----------------------------------------------------------------------------------------
+
+
+def _listing(entries: list[ThreadEntry], *, json: bool) -> Iterator[str]:
+    from process_agent.viewer.terminal.plain import one_line
+    from process_agent.wire.agent_messages.parts import encode_time
+
+    for entry in entries:
+        if json:
+            fields = {
+                "path": entry.path,
+                "name": entry.name,
+                "created_at": encode_time(entry.created_at),
+                "modified_at": encode_time(entry.modified_at),
+            }
+            yield json_module.dumps(fields, ensure_ascii=False)
+        else:
+            moment = entry.modified_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            yield f"{entry.path}  {moment}  {one_line(entry.name, 60)}"
+    if not entries and not json:
+        yield "There are no threads."
+
+
+def _printed(transcript: Transcript, *, json: bool) -> Iterator[str]:
+    import shutil
+    import sys
+
+    from process_agent.viewer.records import records
+    from process_agent.viewer.terminal.document import document
+    from process_agent.viewer.terminal.render import to_ansi
+
+    if json:
+        for record in records(transcript):
+            yield json_module.dumps(record, ensure_ascii=False)
+        return
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else PAPER_WIDTH
+    yield to_ansi(document(transcript, width), width, "standard" if terminal else None).rstrip("\n")

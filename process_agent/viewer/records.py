@@ -1,0 +1,103 @@
+"""A transcript as plain records, for programs: one per item, and one per turn after its items. Pure.
+
+Every record has `type`, `turn_id` and, for items, `item_id` and `text` in full:
+
+    {"type": "message", "role": "user" | "agent", "text", …}
+    {"type": "reasoning", "text", …}
+    {"type": "tool_call", "toolkit", "tool", "arguments", "state", "text" (its output), "result", "error", …}
+    {"type": "file", "urls", …}
+    {"type": "turn", "state", "end": "completed" | "interrupted" | "failed" | "lost" | null, "error", …}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import assert_never
+
+from process_agent.core.content import ErrorInfo, FilePart, Json, plain_text
+from process_agent.viewer.items import FileItem, Item, MessageItem, ReasoningItem, ToolItem, Turn, UserItem
+from process_agent.viewer.transcript import Transcript
+from process_agent.wire.agent_messages.parts import encode_error, encode_result, encode_time
+
+
+def records(transcript: Transcript) -> Iterator[dict[str, Json]]:
+    """All items, turn by turn, each turn's own record last."""
+    for turn in transcript.turns:
+        for item in turn.items.values():
+            yield {"turn_id": turn.id, "item_id": item.id} | _item(item)
+        yield _turn(turn)
+
+
+def _item(item: Item) -> dict[str, Json]:
+    match item:
+        case UserItem():
+            files: list[Json] = [part.url for part in item.content if isinstance(part, FilePart)]
+            return {
+                "type": "message",
+                "role": "user",
+                "text": plain_text(item.content),
+                "files": files,
+                "sender_name": item.sender_name,
+                "steer": item.steer,
+                "state": item.state.value,
+                "error": _error(item.error),
+            }
+        case MessageItem():
+            return {"type": "message", "role": "agent", "text": str(item.text), "phase": item.phase}
+        case ReasoningItem():
+            return {"type": "reasoning", "text": str(item.text)}
+        case ToolItem():
+            return _tool(item)
+        case FileItem():
+            urls: list[Json] = list(item.urls)
+            return {"type": "file", "text": "\n".join(item.urls), "urls": urls}
+        case _:
+            assert_never(item)
+
+
+def _tool(item: ToolItem) -> dict[str, Json]:
+    return {
+        "type": "tool_call",
+        "toolkit": item.ref.toolkit,
+        "tool": item.ref.tool,
+        "namespace": item.ref.namespace,
+        "arguments": dict(item.arguments),
+        "state": item.state.value,
+        "text": item.output,
+        "result": encode_result(item.result),
+        "error": _error(item.error),
+        "approved": item.accepted,
+        "decided_by": item.decided_by,
+    }
+
+
+def _turn(turn: Turn) -> dict[str, Json]:
+    usage: dict[str, Json] | None = None
+    if turn.usage is not None:
+        usage = {
+            "input_tokens": turn.usage.input,
+            "cached_input_tokens": turn.usage.cached,
+            "output_tokens": turn.usage.output,
+            "reasoning_output_tokens": turn.usage.reasoning,
+        }
+    return {
+        "type": "turn",
+        "turn_id": turn.id,
+        "state": turn.state.value,
+        "end": None if turn.end is None else turn.end.value,
+        "error": _error(turn.error),
+        "started_at": _time(turn.started_at),
+        "ended_at": _time(turn.ended_at),
+        "provider": turn.provider,
+        "model": turn.model,
+        "usage": usage,
+    }
+
+
+def _error(error: ErrorInfo | None) -> Json:
+    return encode_error(error)
+
+
+def _time(moment: datetime | None) -> Json:
+    return None if moment is None else encode_time(moment)

@@ -104,10 +104,9 @@ class LiveTurn:
         self._open: dict[ItemId, _Text | _Tool] = {}
         self._finished: list[e.ThreadEvent] = []
 
-    @property
-    def open_items(self) -> frozenset[ItemId]:
-        """Items that were started and have not ended."""
-        return frozenset(self._open)
+    def is_open(self, item_id: ItemId) -> bool:
+        """Whether the item was started and has not ended."""
+        return item_id in self._open
 
     def note(self, event: e.ThreadEvent) -> None:
         """Fold an event in; constant time."""

@@ -173,25 +173,38 @@ class ThreadTurns:
         if turn is None or turn.ending is not None:
             return
         match event:
-            case e.TextDelta(text="") | e.ReasoningDelta(text=""):
-                pass
             case e.Working():
                 turn.working = event
                 self._refresh(turn)
             case e.TurnEnded():
                 self._backend_ended(turn, event)
-            case e.ApprovalRequested():
-                self._note(event, turn)
-                self._approvals.ask(turn, event)
-                self._refresh(turn)
-            case e.ToolEnded(ref):
-                decided = self._approvals.close(turn, ref.item_id)
-                if decided is not None:
-                    self._note(decided, turn)
-                self._note(event, turn)
-                self._refresh(turn)
+            case e.TextDelta() | e.ReasoningDelta():
+                self._text(event, turn)
+            case e.ApprovalRequested() | e.ToolEnded():
+                self._tool(event, turn)
             case _:
                 self._note(event, turn)
+
+    def _text(self, event: e.TextDelta | e.ReasoningDelta, turn: Turn) -> None:
+        if not event.text:
+            return
+        if not self.live.is_open(event.item_id):  # what viewers see begins with a start
+            begin: e.TextStarted | e.ReasoningStarted = e.ReasoningStarted(event.item_id)
+            if isinstance(event, e.TextDelta):
+                begin = e.TextStarted(event.item_id, event.phase)
+            self._note(begin, turn)
+        self._note(event, turn)
+
+    def _tool(self, event: e.ApprovalRequested | e.ToolEnded, turn: Turn) -> None:
+        if isinstance(event, e.ApprovalRequested):
+            self._note(event, turn)
+            self._approvals.ask(turn, event)
+        else:
+            decided = self._approvals.close(turn, event.ref.item_id)
+            if decided is not None:
+                self._note(decided, turn)
+            self._note(event, turn)
+        self._refresh(turn)
 
     def backend_lost(self, turn_id: TurnId, error: ErrorInfo) -> None:
         """The backend stopped without ending the turn."""

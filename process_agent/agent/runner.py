@@ -1,0 +1,320 @@
+"""Carries out what the supervisor decides: the one place that knows all ports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from process_agent.agent.turn_work import TurnWork
+from process_agent.core import commands as c
+from process_agent.core.backend import Backend
+from process_agent.core.channel import Channel
+from process_agent.core.content import ErrorInfo
+from process_agent.core.events import BackendEvent
+from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.requests import Request
+from process_agent.core.store import ThreadStore
+from process_agent.core.supervisor import Supervisor
+from process_agent.errors import ProcessError, RoomRequestError
+from process_agent.io.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+STORE_SECONDS = 30.0
+"""How long the end of a turn may take to become durable before it is shown with a notice."""
+
+_NOT_FOUND = 1003
+
+
+class Runner:
+    """Executes commands and reports what came of them. All of it in one event loop, so that what one
+    command shows is shown before the next begins.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        store: ThreadStore,
+        backends: Mapping[str, Backend],
+        channels: Sequence[Channel],
+    ) -> None:
+        self._supervisor = supervisor
+        self._store = store
+        self._backends = backends
+        self._channels = {channel.name: channel for channel in channels}
+        self._tasks = Tasks("agent")
+        self._work: dict[ThreadId, TurnWork] = {}
+        self._timers: dict[c.Timer, asyncio.TimerHandle] = {}
+        self._closing: dict[ThreadId, asyncio.Task[None]] = {}
+        self._todo: deque[c.Command] = deque()
+        self._busy = False
+        self._quiet = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def ask(self, request: Request) -> None:
+        """Take a request in."""
+        self._carry_out(self._supervisor.handle(request))
+
+    async def drain(self) -> None:
+        """Refuse what waits, interrupt what runs, and wait until every turn has ended."""
+        self._carry_out(self._supervisor.stop())
+        while not self._supervisor.idle:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    async def close(self) -> None:
+        """Stop everything and release all threads."""
+        for handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+        await self._tasks.close()
+        for thread_id in tuple(self._work):
+            await self._close_work(thread_id)
+
+    # --- Carrying out ----------------------------------------------------------------------------
+
+    def _carry_out(self, commands: list[c.Command]) -> None:
+        self._todo.extend(commands)
+        if self._busy:  # a channel answered at once; what it asked comes after what is being done
+            return
+        self._busy = True
+        try:
+            while self._todo:
+                self._do(self._todo.popleft())
+        finally:
+            self._busy = False
+        self._quiet.set()
+
+    def _do(self, command: c.Command) -> None:
+        match command:
+            case c.Emit(event, to, store):
+                if store:
+                    self._work[event.thread_id].log.append(event)
+                for channel, participants in to.items():
+                    self._channels[channel].show(event, participants)
+            case c.Answer(to, reply, thread_id):
+                self._channels[to.channel].answer(to.participant, reply, thread_id)
+            case c.OpenView(viewer, thread_id):
+                self._channels[viewer.channel].open_view(viewer.participant, thread_id)
+            case c.CloseView(viewer, thread_id):
+                self._channels[viewer.channel].close_view(viewer.participant, thread_id)
+            case c.Warn(text):
+                logger.warning("%s", text)
+            case c.StartTimer() | c.StopTimer():
+                self._stop_timer(command.timer)
+                if isinstance(command, c.StartTimer):
+                    handle = self._loop.call_later(command.seconds, self._timer_fired, command.timer)
+                    self._timers[command.timer] = handle
+            case _:
+                self._start(command)
+
+    def _start(
+        self,
+        command: c.Replay
+        | c.CreateThread
+        | c.OpenLog
+        | c.ReleaseThread
+        | c.StoreTurnEnd
+        | c.TouchThread
+        | c.NameThread
+        | c.ReadList
+        | c.Rename
+        | c.Delete
+        | c.RunTurn
+        | c.SteerBackend
+        | c.InterruptBackend
+        | c.AbandonTurn
+        | c.DecideItem,
+    ) -> None:
+        """Commands that take time."""
+        match command:
+            case c.RunTurn() | c.SteerBackend() | c.InterruptBackend() | c.AbandonTurn() | c.DecideItem():
+                self._start_backend(command)
+            case c.CreateThread(key, name):
+                self._tasks.start(self._create(key, name), "create a thread")
+            case c.OpenLog(thread_id):
+                self._tasks.start(self._open(thread_id), "open a thread")
+            case c.StoreTurnEnd(thread_id, turn_id):
+                self._tasks.start(self._store_turn(thread_id, turn_id), "store a turn")
+            case c.Replay():
+                self._tasks.start(self._replay(command), "replay")
+            case c.ReleaseThread(thread_id):
+                closing = self._tasks.start(self._close_work(thread_id), "release a thread")
+                self._keep_closed(thread_id, closing)
+            case c.Delete(request):
+                deleting = self._tasks.start(self._index(command), "delete a thread")
+                self._keep_closed(request.thread_id, deleting)
+            case c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename():
+                self._tasks.start(self._index(command), "thread list")
+            case _:
+                assert_never(command)
+
+    def _start_backend(
+        self, command: c.RunTurn | c.SteerBackend | c.InterruptBackend | c.AbandonTurn | c.DecideItem
+    ) -> None:
+        work = self._work[command.thread_id]
+        match command:
+            case c.RunTurn(thread_id, turn):
+
+                def report(turn_id: TurnId, event: BackendEvent) -> None:
+                    self._carry_out(self._supervisor.backend_event(thread_id, turn_id, event))
+
+                def lost(turn_id: TurnId, error: ErrorInfo) -> None:
+                    self._carry_out(self._supervisor.backend_lost(thread_id, turn_id, error))
+
+                self._tasks.start(work.run(turn, report, lost), f"turn {turn.turn_id}")
+            case c.SteerBackend():
+                self._tasks.start(self._steer(work, command), "steer")
+            case c.InterruptBackend(_, turn_id):
+                self._tasks.start(work.interrupt(turn_id), "interrupt")
+            case c.AbandonTurn(_, turn_id):
+                self._tasks.start(work.abandon(turn_id), "abandon")
+            case c.DecideItem():
+                self._tasks.start(self._decide(work, command), "decide")
+            case _:
+                assert_never(command)
+
+    # --- Backend ---------------------------------------------------------------------------------
+
+    async def _steer(self, work: TurnWork, command: c.SteerBackend) -> None:
+        error = await work.steer(command.turn_id, command.content, command.sender_name)
+        decided = self._supervisor.steer_decided(command.thread_id, command.turn_id, command.source, error)
+        self._carry_out(decided)
+
+    async def _decide(self, work: TurnWork, command: c.DecideItem) -> None:
+        known = False
+        try:
+            known = await work.decide(command.item_id, command.decision)
+        except ProcessError as error:
+            logger.warning("the decision about %s did not arrive: %s", command.item_id, error)
+        turn_id, item_id = command.turn_id, command.item_id
+        self._carry_out(self._supervisor.item_decided(command.thread_id, turn_id, item_id, known))
+
+    # --- Thread store ----------------------------------------------------------------------------
+
+    async def _create(self, key: str, name: str) -> None:
+        try:
+            entry = await self._store.create(name)
+            log = await self._store.open(entry.path)
+        except ProcessError as error:
+            failed = _error("The room did not create the thread", error)
+            self._carry_out(self._supervisor.thread_not_created(key, failed))
+            return
+        self._work[entry.path] = TurnWork(entry.path, log, self._backends)
+        self._carry_out(self._supervisor.thread_created(key, entry))
+
+    async def _open(self, thread_id: ThreadId) -> None:
+        closing = self._closing.get(thread_id)
+        if closing is not None:
+            await asyncio.wait([closing])
+        try:
+            log = await self._store.open(thread_id)
+            model = await log.model()
+        except ProcessError as error:
+            failed = _error("The thread cannot be opened", error)
+            self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
+            return
+        self._work[thread_id] = TurnWork(thread_id, log, self._backends)
+        self._carry_out(self._supervisor.log_opened(thread_id, model))
+
+    async def _store_turn(self, thread_id: ThreadId, turn_id: TurnId) -> None:
+        error = None
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._work[thread_id].log.flush()
+        except TimeoutError:
+            error = _not_stored(f"the room did not answer in {STORE_SECONDS:.0f} s")
+        except ProcessError as reason:
+            error = _not_stored(str(reason))
+        except Exception as reason:
+            logger.exception("storing turn %s failed", turn_id)
+            error = _not_stored(repr(reason))
+        self._carry_out(self._supervisor.turn_stored(thread_id, turn_id, error))
+
+    async def _replay(self, command: c.Replay) -> None:
+        channel = self._channels[command.viewer.channel]
+        viewer, thread_id = command.viewer.participant, command.thread_id
+        work, error = self._work.get(thread_id), None
+        if work is None:
+            return
+        try:
+            async for event in work.log.replay(command.since):
+                if not self._supervisor.replaying(command.replay_id):
+                    return
+                self._carry_out(self._supervisor.replayed(command.replay_id, event))
+                await channel.ready(viewer, thread_id)
+        except ProcessError as reason:
+            error = _error("The thread cannot be read to its end", reason)
+        self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
+
+    async def _index(self, command: c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete) -> None:
+        supervisor, store = self._supervisor, self._store
+        try:
+            match command:
+                case c.TouchThread(thread_id):
+                    self._carry_out(supervisor.thread_updated(await store.touch(thread_id)))
+                case c.NameThread(thread_id, name):
+                    self._carry_out(supervisor.thread_updated(await store.rename(thread_id, name)))
+                case c.ReadList(asked):
+                    page, total = await store.list(asked.limit, asked.offset)
+                    self._carry_out(supervisor.list_read(asked, tuple(page), total))
+                case c.Rename(rename):
+                    entry = await store.rename(rename.thread_id, rename.name)
+                    self._carry_out(supervisor.thread_updated(entry, rename))
+                case c.Delete(delete):
+                    await self._close_work(delete.thread_id)
+                    await store.delete(delete.thread_id)
+                    self._carry_out(supervisor.thread_deleted(delete))
+                case _:
+                    assert_never(command)
+        except ProcessError as error:
+            self._index_failed(command, error)
+
+    def _index_failed(
+        self, command: c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete, error: ProcessError
+    ) -> None:
+        match command:
+            case c.ReadList(request) | c.Rename(request) | c.Delete(request):
+                failed = _error("The room refused", error)
+                self._carry_out(self._supervisor.request_failed(request, failed))
+            case _:
+                logger.warning("the thread list is not up to date: %s", error)
+
+    # --- Threads and timers ----------------------------------------------------------------------
+
+    def _keep_closed(self, thread_id: ThreadId, closing: asyncio.Task[None]) -> None:
+        """Whoever opens the thread again waits until it is closed."""
+        self._closing[thread_id] = closing
+        closing.add_done_callback(lambda _: self._closing.pop(thread_id, None))
+
+    async def _close_work(self, thread_id: ThreadId) -> None:
+        work = self._work.pop(thread_id, None)
+        if work is None:
+            return
+        try:
+            await work.close()
+        except ProcessError as error:
+            logger.warning("%s did not close cleanly: %s", thread_id, error)
+
+    def _timer_fired(self, timer: c.Timer) -> None:
+        self._timers.pop(timer, None)
+        self._carry_out(self._supervisor.timer_fired(timer))
+
+    def _stop_timer(self, timer: c.Timer) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
+
+
+def _not_stored(reason: str) -> ErrorInfo:
+    text = f"This turn is over, but the room has not stored all of it: {reason}"
+    logger.warning("%s", text)
+    return ErrorInfo(text, "not_stored")
+
+
+def _error(what: str, error: ProcessError) -> ErrorInfo:
+    missing = isinstance(error, RoomRequestError) and error.code == _NOT_FOUND
+    return ErrorInfo(f"{what}: {error}", "thread_not_available" if missing else "room_error")

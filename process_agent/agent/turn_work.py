@@ -1,0 +1,167 @@
+"""One room thread at work: its log, its backend thread, and the turn that runs on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from process_agent.core.backend import Backend, BackendThread, Decision, TurnInput
+from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.events import BackendEvent, EndReason, TurnEnded
+from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.store import ThreadLog
+from process_agent.errors import ProcessError, TurnRefusedError
+
+logger = logging.getLogger(__name__)
+
+OPEN_SECONDS = 120.0
+"""How long a backend may take to open a thread."""
+
+type Report = Callable[[TurnId, BackendEvent], None]
+type ReportLoss = Callable[[TurnId, ErrorInfo], None]
+
+
+class TurnWork:
+    """Owns the log and the backend thread of one room thread. The backend thread is opened with the first
+    turn, and again when a turn wants another backend, with everything the room's thread holds by then.
+    """
+
+    def __init__(self, thread_id: ThreadId, log: ThreadLog, backends: Mapping[str, Backend]) -> None:
+        self.log = log
+        self._thread_id = thread_id
+        self._backends = backends
+        self._backend: str | None = None
+        self._thread: BackendThread | None = None
+        self._runs: dict[TurnId, _Run] = {}
+        self._steering = asyncio.Lock()
+        self._free = asyncio.Lock()
+
+    async def run(self, turn: TurnInput, report: Report, lost: ReportLoss) -> None:
+        """Run a turn to its end, reporting every event. Raises nothing."""
+        running = self._runs[turn.turn_id] = _Run(asyncio.current_task())
+        try:
+            async with self._free:  # an abandoned turn may still be on its way out
+                await self._run(turn, running, report, lost)
+        except asyncio.CancelledError:
+            if not running.stopped:
+                raise
+            report(turn.turn_id, TurnEnded(EndReason.INTERRUPTED))
+        except TurnRefusedError as error:
+            report(turn.turn_id, _failed(str(error), error.code))
+        except ProcessError as error:
+            report(turn.turn_id, _failed(str(error), "backend_failed"))
+        except TimeoutError:
+            text = f"The backend did not open the thread in {OPEN_SECONDS:.0f} s."
+            report(turn.turn_id, _failed(text, "backend_failed"))
+        except Exception as error:
+            logger.exception("turn %s of %s failed", turn.turn_id, self._thread_id)
+            lost(turn.turn_id, ErrorInfo(f"The backend failed: {error!r}", "internal_error"))
+        finally:
+            running.begun.set()
+            del self._runs[turn.turn_id]
+
+    async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
+        async with asyncio.timeout(OPEN_SECONDS):
+            thread = await self._open(turn.model.backend)
+        running.opened = True
+        events = thread.run(turn)
+        try:
+            async for event in events:
+                running.begun.set()
+                report(turn.turn_id, event)
+                if isinstance(event, TurnEnded):
+                    return
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+        lost(turn.turn_id, ErrorInfo("The backend stopped without saying how.", "backend_lost"))
+
+    async def _open(self, name: str) -> BackendThread:
+        if self._thread is not None and self._backend == name:
+            return self._thread
+        await self._close_thread()
+        backend = self._backends.get(name)
+        if backend is None:
+            raise TurnRefusedError(f"This agent has no backend {name!r}.", code="unknown_backend")
+        self._thread = await backend.open_thread(self._thread_id, await self.log.history())
+        self._backend = name
+        return self._thread
+
+    async def steer(
+        self, turn_id: TurnId, content: tuple[ContentPart, ...], sender_name: str | None
+    ) -> ErrorInfo | None:
+        """Give the running turn more input, in the order of the calls; why not, if it cannot."""
+        running = self._runs.get(turn_id)
+        async with self._steering:
+            if running is not None:
+                await running.begun.wait()
+            thread = self._thread
+            if thread is None or turn_id not in self._runs:
+                return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
+            try:
+                await thread.steer(content, sender_name)
+            except TurnRefusedError as error:
+                return ErrorInfo(str(error), error.code)
+            except ProcessError as error:
+                return ErrorInfo(str(error), "steer_failed")
+            return None
+
+    async def interrupt(self, turn_id: TurnId) -> None:
+        """Stop the running turn soon, also while its backend thread is still being opened."""
+        running = self._runs.get(turn_id)
+        if running is None:
+            return
+        running.stopped = True
+        if not running.opened and running.task is not None:
+            running.task.cancel()
+        elif self._thread is not None:
+            try:
+                await self._thread.interrupt()
+            except ProcessError as error:
+                logger.warning("turn %s of %s: %s", turn_id, self._thread_id, error)
+
+    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+        """Answer an approval request; False when nothing waits."""
+        return self._thread is not None and await self._thread.decide(item_id, decision)
+
+    async def abandon(self, turn_id: TurnId) -> None:
+        """Give up on a backend that does not end its turn."""
+        running = self._runs.get(turn_id)
+        if running is None:
+            return
+        logger.warning("turn %s of %s did not stop and is abandoned", turn_id, self._thread_id)
+        running.stopped = True
+        if running.task is not None:
+            running.task.cancel()
+        await self._close_thread()
+
+    async def close(self) -> None:
+        """Release the backend thread, then the log."""
+        await self._close_thread()
+        await self.log.close()
+
+    async def _close_thread(self) -> None:
+        thread, self._thread, self._backend = self._thread, None, None
+        if thread is None:
+            return
+        try:
+            await thread.close()
+        except ProcessError as error:
+            logger.warning("%s did not close cleanly: %s", self._thread_id, error)
+
+
+class _Run:
+    """A turn that runs. `opened` once the backend has it, `stopped` by an interrupt."""
+
+    __slots__ = ("begun", "opened", "stopped", "task")
+
+    def __init__(self, task: asyncio.Task[object] | None) -> None:
+        self.task = task
+        self.begun = asyncio.Event()
+        self.opened = False
+        self.stopped = False
+
+
+def _failed(text: str, code: str) -> TurnEnded:
+    return TurnEnded(EndReason.FAILED, ErrorInfo(text, code))

@@ -1,0 +1,157 @@
+"""Messages on their way to one participant, in order and without making anybody else wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+
+from process_agent.channels.merging import Merging
+from process_agent.core.content import Json
+from process_agent.core.events import ReasoningDelta, TextDelta, ThreadEvent, ToolLog
+from process_agent.core.ids import IdSource
+from process_agent.errors import RoomError
+from process_agent.io.tasks import Tasks
+from process_agent.wire.agent_messages import compact, encode_event
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGES = 2_000
+"""Messages that wait for one participant and thread; above that the participant is too slow."""
+
+MAX_CHARACTERS = 8_000_000
+"""Text that waits to be merged."""
+
+_READY = 200
+"""A replay goes on when no more messages than this wait."""
+
+type Body = Mapping[str, Json]
+type Send = Callable[[Body], Awaitable[None]]
+
+
+class Outbox:
+    """One ordered way to one participant. `send` raises `RoomError` when it cannot be reached any more;
+    `failed` is called, once, then and when too much waits.
+    """
+
+    def __init__(
+        self, name: str, send: Send, failed: Callable[[str], None], tasks: Tasks, new_id: IdSource
+    ) -> None:
+        self._name = name
+        self._send = send
+        self._failed = failed
+        self._merging = Merging(new_id)
+        self._queue: deque[Body] = deque()
+        self._sending = False
+        self._ended = False
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task = tasks.start(self._pump(), name)
+
+    def put(self, body: Body) -> None:
+        """Send a message after everything shown before."""
+        if self._ended or self._closing:
+            return
+        self._enqueue(body)
+
+    def show(self, event: ThreadEvent, body: Callable[[], Body]) -> None:
+        """Send an event; `body` gives its message, unless it is merged with others."""
+        if self._ended or self._closing:
+            return
+        busy = self._sending or bool(self._queue)
+        for ready in self._merging.add(event, self._loop.time(), busy=busy):
+            self._enqueue(body() if ready is event else _encode(ready))
+        if isinstance(event.body, TextDelta | ReasoningDelta | ToolLog):
+            self._mind_the_rest()
+
+    async def ready(self) -> None:
+        """Wait until little is left to send, or nothing can be sent any more."""
+        await self._room.wait()
+
+    def close(self) -> None:
+        """Send what is there and stop."""
+        self._closing = True
+        self._wake.set()
+
+    async def closed(self) -> None:
+        """Wait until everything was sent, after `close`."""
+        await asyncio.wait([self._task])
+
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _enqueue(self, body: Body) -> None:
+        self._queue.append(body)
+        if len(self._queue) > _READY:
+            self._room.clear()
+        if len(self._queue) > MAX_MESSAGES:
+            self._fail(f"{MAX_MESSAGES} messages wait for it")
+        self._wake.set()
+
+    def _mind_the_rest(self) -> None:
+        """See to it that what waits goes out when its time has come."""
+        due = self._merging.due
+        if due is None or self._timer is not None:
+            return
+        if self._merging.size > MAX_CHARACTERS:
+            self._fail(f"{MAX_CHARACTERS} characters wait for it")
+            return
+        self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._wake.set()
+
+    async def _pump(self) -> None:
+        try:
+            while not self._ended:
+                await self._send_all()
+                if self._closing:
+                    return
+                self._wake.clear()
+                if not self._queue:
+                    self._mind_the_rest()
+                    await self._wake.wait()
+        except RoomError as error:
+            self._fail(str(error))
+        finally:
+            self._end()
+
+    async def _send_all(self) -> None:
+        while not self._ended:
+            if not self._queue:
+                for event in self._merging.take_due(self._loop.time()):
+                    self._enqueue(_encode(event))
+                if not self._queue:
+                    return
+            body = self._queue.popleft()
+            if len(self._queue) <= _READY:
+                self._room.set()
+            self._sending = True
+            try:
+                await self._send(body)
+            finally:
+                self._sending = False
+
+    def _fail(self, reason: str) -> None:
+        if not self._ended:
+            self._end()
+            logger.warning("%s gets nothing more: %s", self._name, reason)
+            self._failed(reason)
+
+    def _end(self) -> None:
+        self._ended = True
+        self._queue.clear()
+        self._room.set()
+        self._wake.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _encode(event: ThreadEvent) -> Body:
+    return compact(encode_event(event))

@@ -1,0 +1,194 @@
+"""A running agent: backends, thread store, channels and supervisor put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from process_agent.agent import registry
+from process_agent.agent.models import Selection, select
+from process_agent.agent.runner import Runner
+from process_agent.channels.chat import ChatChannel, ChatProfile
+from process_agent.core.backend import Backend, BackendConfig, BackendSummary
+from process_agent.core.channel import Channel
+from process_agent.core.ids import Clock, IdSource
+from process_agent.core.models import ModelChoice
+from process_agent.core.room import Messaging
+from process_agent.core.selection import Catalogue
+from process_agent.core.speaker import Limits, Setting
+from process_agent.core.store import ThreadStore
+from process_agent.core.supervisor import Supervisor
+from process_agent.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10.0
+"""How long a stopping agent waits for its turns to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What the command line says about an agent.
+
+    `backends` and `models` are the texts of `--backend` and `--model`. `backend` holds what every backend
+    gets; its `models` are filled in from those texts.
+    """
+
+    agent_name: str
+    backend: BackendConfig
+    backends: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ("chat",)
+    approval_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRoom:
+    """What an agent needs of the room it joined."""
+
+    messaging: Messaging
+    store: ThreadStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the start summary says once the agent answers. `thread_dir` is the folder of its threads."""
+
+    agent_name: str
+    channels: tuple[str, ...]
+    backends: tuple[tuple[str, BackendSummary], ...]
+    default_model: ModelChoice
+    thread_dir: str
+
+
+async def run_agent(
+    config: AgentConfig, room: AgentRoom, on_ready: Callable[[Ready], None], stop: asyncio.Event
+) -> None:
+    """Run an agent until `stop` is set, then drain: running turns are interrupted, ended and stored, waiting
+    ones are visibly refused.
+
+    Raises `UsageError` for names that cannot be used, `BackendError` and `AuthError` when a backend does not
+    start, `RoomError` when the room refuses what an agent needs.
+    """
+    backends = create_backends(config)
+    async with Agent(config, room, backends) as agent:
+        on_ready(agent.ready)
+        await stop.wait()
+
+
+def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
+    """The backends of an agent, not started. Raises `UsageError` and `BackendError`; does no other I/O than
+    loading them, so that wrong names are told before anything is joined.
+    """
+    chosen = _selection(config)
+    return tuple(
+        registry.create(name, replace(config.backend, models=models)) for name, models in chosen.backends
+    )
+
+
+class Agent:
+    """Entered, it answers; left, it is gone. `ready` holds once it is entered."""
+
+    ready: Ready
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        room: AgentRoom,
+        backends: Sequence[Backend],
+        *,
+        new_id: IdSource = lambda: str(uuid.uuid4()),
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config = config
+        self._room = room
+        self._backends = tuple(backends)
+        self._new_id = new_id
+        self._clock = clock
+        self._leaving = AsyncExitStack()
+
+    async def __aenter__(self) -> Agent:
+        async with AsyncExitStack() as leaving:
+            summaries = await self._start_backends(leaving)
+            setting = self._setting()
+            channels = self._channels()
+            backends = {backend.name: backend for backend in self._backends}
+            runner = Runner(Supervisor(setting), self._room.store, backends, channels)
+            leaving.push_async_callback(runner.close)
+            for channel in channels:
+                leaving.push_async_callback(channel.close)
+            leaving.push_async_callback(_drain, runner)
+            for channel in channels:
+                await channel.start(runner.ask)
+            self._leaving = leaving.pop_all()
+        self.ready = Ready(
+            agent_name=self._config.agent_name,
+            channels=tuple(channel.name for channel in channels),
+            backends=tuple(zip((b.name for b in self._backends), summaries, strict=True)),
+            default_model=setting.catalogue.default,
+            thread_dir=self._room.store.directory,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._leaving.aclose()
+
+    async def _start_backends(self, leaving: AsyncExitStack) -> list[BackendSummary]:
+        """Start the backends and the thread store side by side."""
+        for backend in self._backends:
+            leaving.push_async_callback(backend.close)
+        leaving.push_async_callback(self._room.store.close)
+        store: Coroutine[Any, Any, None] = self._room.store.start()
+        results = await asyncio.gather(
+            *(backend.start() for backend in self._backends), store, return_exceptions=True
+        )
+        failed = [result for result in results if isinstance(result, BaseException)]
+        for error in failed[1:]:
+            logger.error("%s", error)
+        if failed:
+            raise failed[0]
+        return [result for result in results if isinstance(result, BackendSummary)]
+
+    def _setting(self) -> Setting:
+        config = self._config
+        providers = [entry for backend in self._backends for entry in backend.models()]
+        named = _selection(config).default
+        default = named or self._backends[0].default_model()
+        return Setting(
+            agent_name=config.agent_name,
+            catalogue=Catalogue(providers, default),
+            new_id=self._new_id,
+            clock=self._clock,
+            approvals=config.backend.approvals,
+            limits=Limits(approval=config.approval_seconds),
+        )
+
+    def _channels(self) -> list[Channel]:
+        return [self._channel(name) for name in dict.fromkeys(self._config.channels)]
+
+    def _channel(self, name: str) -> Channel:
+        if name.lower() != "chat":
+            raise UsageError(f"There is no channel {name!r} in this version.", fix="Use --channel chat.")
+        profile = ChatProfile(self._config.agent_name, self._room.store.directory)
+        return ChatChannel(self._room.messaging, profile, new_id=self._new_id, clock=self._clock)
+
+
+def _selection(config: AgentConfig) -> Selection:
+    return select(config.backends, config.models, registry.installed())
+
+
+async def _drain(runner: Runner) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await runner.drain()
+    except TimeoutError:
+        logger.warning("some turns did not end in %.0f s", DRAIN_SECONDS)

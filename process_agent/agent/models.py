@@ -1,0 +1,80 @@
+"""Model specs of the command line: which backends an agent has, and with which models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from process_agent.core.models import ModelChoice
+from process_agent.errors import UsageError
+
+DEFAULT_MODEL = "gpt-5.5"
+"""Used when neither `--model` nor `--backend` is given; data, not a promise: names change."""
+
+BACKENDS = ("llm", "codex", "chat")
+"""Backends a spec may name without being taken for a provider, installed or not."""
+
+_PROVIDERS = (("claude-", "anthropic"), ("grok-", "grok"))
+"""Provider of a bare model name by its beginning; all others are OpenAI's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The backends of an agent, in order of preference, each with the models named for it. `default` is the
+    first model named, or None for the default of the first backend.
+    """
+
+    backends: tuple[tuple[str, tuple[ModelChoice, ...]], ...]
+    default: ModelChoice | None
+
+
+def select(backends: Sequence[str], models: Sequence[str], installed: Sequence[str] = ()) -> Selection:
+    """What `--backend` and `--model` mean together: the backends named and those of the models, and of a
+    backend whose models are named those only. With neither, the default model. Raises `UsageError`.
+    """
+    known = (*BACKENDS, *installed)
+    for name in backends:
+        if name not in known:
+            raise UsageError(f"There is no backend {name!r}.", fix=f"Use one of: {', '.join(installed)}.")
+    if not backends and not models:
+        models = (DEFAULT_MODEL,)
+    choices = [parse(text, known) for text in models]
+    named: dict[str, list[ModelChoice]] = {name: [] for name in backends}
+    for choice in choices:
+        of_backend = named.setdefault(choice.backend, [])
+        if choice not in of_backend:
+            of_backend.append(choice)
+    order = sorted(named, key=lambda name: not choices or name != choices[0].backend)
+    return Selection(
+        tuple((name, tuple(named[name])) for name in order),
+        choices[0] if choices else None,
+    )
+
+
+def parse(text: str, backends: Sequence[str] = BACKENDS) -> ModelChoice:
+    """`model`, `backend/model`, `provider/model` or `backend/provider/model`; a provider left open is the
+    backend's own. Raises `UsageError`.
+    """
+    parts = text.strip().split("/")
+    if not all(part.strip() for part in parts):
+        raise UsageError(
+            f"{text!r} is not a model.", fix="Write it like gpt-5.5, codex/gpt-5.5 or llm/openai/gpt-5.5."
+        )
+    match parts:
+        case [model]:
+            return ModelChoice("llm", _provider_of(model), model)
+        case [first, model] if first in backends:
+            return ModelChoice(first, _provider_of(model) if first == "llm" else None, model)
+        case [provider, model]:
+            return ModelChoice("llm", provider, model)
+        case [backend, provider, *rest] if backend in backends:
+            return ModelChoice(backend, provider, "/".join(rest))
+        case _:
+            raise UsageError(
+                f"{text!r} names the backend {parts[0]!r}, which does not exist.",
+                fix=f"Backends are: {', '.join(dict.fromkeys(backends))}.",
+            )
+
+
+def _provider_of(model: str) -> str:
+    return next((provider for prefix, provider in _PROVIDERS if model.startswith(prefix)), "openai")

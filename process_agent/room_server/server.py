@@ -213,7 +213,8 @@ def _uvicorn_config(app: Starlette) -> uvicorn.Config:
 def _bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `RoomError` when the port is taken, `UsageError` for a wrong address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's delay (40 ms a message) off only for sockets that name their protocol.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

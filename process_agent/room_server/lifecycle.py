@@ -169,7 +169,8 @@ def _launch(paths: DataPaths, host: str, port: int | None, writer: int) -> None:
     try:
         prepare(paths.root)
         _set_long_log_aside(paths)
-        with paths.server_log.open("ab") as log:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with open(os.open(paths.server_log, flags, 0o600), "ab") as log:
             subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,18 +39,24 @@ def script(name: str) -> str:
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> Cost:
     """Run a program to its end and say what it cost, its children included. Raises when it fails."""
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as child:
-        assert child.stderr is not None
-        errors = child.stderr.read()
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}: {errors.decode()[-2000:]}")
-    return Cost(wall * 1000, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024)
+    reading, writing = os.pipe()
+    launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py")), str(writing)]
+    with open(reading) as line:
+        try:
+            done = subprocess.run(
+                [*launcher, *command],
+                env=dict(env),
+                pass_fds=[writing],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        finally:
+            os.close(writing)
+        wall, cpu, peak, code = line.read().split()
+    if code != "0":
+        raise RuntimeError(f"{' '.join(command)} ended with {code}: {done.stderr.decode()[-2000:]}")
+    return Cost(float(wall) * 1000, float(cpu) * 1000, int(peak) / 1024)
 
 
 @contextmanager

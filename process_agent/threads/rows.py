@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from process_agent.threads.schema import DATA, THREAD
 from process_agent.wire.agent_messages import PREFIX, decode_event, encode_event
 
 _NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _PARTIAL = "process.partial_text"
 THREAD_EVENT = PREFIX + "thread.event"
 
@@ -122,28 +123,34 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
 
 def from_table(table: ArrowTable) -> Iterator[Row]:
     """The rows of a table that may lack columns or hold rows of others; unreadable ones are left out."""
-    for cells in pa.table(table).to_pylist():
-        row = _row(cells)
-        if row is not None:
-            yield row
+    columns = pa.table(table)
+    names = ("turn_id", "item_id", "type", "sequence", "data")
+    cells = zip(*(_column(columns, name) for name in names), _moments(columns), strict=True)
+    for turn_id, item_id, kind, sequence, data, moment in cells:
+        if not isinstance(sequence, int):
+            continue
+        if kind is None:
+            kind = (_message(data) or {}).get("type")
+        yield Row(
+            turn_id=turn_id,
+            item_id=str(item_id or ""),
+            type=str(kind or ""),
+            sequence=sequence,
+            timestamp=moment,
+            data=data if isinstance(data, str) else "",
+        )
 
 
-def _row(cells: dict[str, Any]) -> Row | None:
-    sequence, data = cells.get("sequence"), cells.get("data")
-    if not isinstance(sequence, int):
-        return None
-    kind = cells.get("type")
-    if kind is None:
-        kind = (_message(data) or {}).get("type")
-    moment = cells.get("timestamp")
-    return Row(
-        turn_id=cells.get("turn_id"),
-        item_id=str(cells.get("item_id") or ""),
-        type=str(kind or ""),
-        sequence=sequence,
-        timestamp=moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(0, UTC),
-        data=data if isinstance(data, str) else "",
-    )
+def _column(table: pa.Table, name: str) -> list[Any]:
+    return table.column(name).to_pylist() if name in table.column_names else [None] * table.num_rows
+
+
+def _moments(table: pa.Table) -> list[datetime]:
+    """The times of the rows; Arrow's own conversion looks for time zone packages at every value."""
+    if "timestamp" not in table.column_names:
+        return [_EPOCH] * table.num_rows
+    since: Any = table.column("timestamp").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    return [_EPOCH + timedelta(microseconds=value or 0) for value in since.to_pylist()]
 
 
 def to_stored(row: Row) -> Stored | None:

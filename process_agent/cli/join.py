@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from process_agent.core.backend import ApprovalMode, SandboxMode
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.config import Settings
+    from process_agent.core.backend import ApprovalMode, SandboxMode
 
 CHANNELS = ("chat",)
 PROVIDERS = ("default", "scripted")
@@ -49,64 +49,97 @@ class JoinOptions:
 
 def join(
     room: Annotated[
-        str | None, typer.Option("--room", help="Room to join. [default: $MESHAGENT_ROOM]")
+        str | None, typer.Option("--room", metavar="NAME", help="Room to join. [default: $MESHAGENT_ROOM]")
     ] = None,
     agent_name: Annotated[
         str | None,
-        typer.Option("--agent-name", help="The agent's name. [default: the one in $MESHAGENT_TOKEN]"),
+        typer.Option(
+            "--agent-name", metavar="NAME", help="The agent's name. [default: the one in $MESHAGENT_TOKEN]"
+        ),
     ] = None,
     channel: Annotated[
-        list[str] | None, typer.Option("--channel", help="Where turns come from: chat. Required.")
+        list[str] | None,
+        typer.Option("--channel", metavar="CHANNEL", help="Where turns come from: chat. Required."),
     ] = None,
     backend: Annotated[
-        list[str] | None, typer.Option("--backend", help="What runs the turns: codex. Repeatable.")
+        list[str] | None,
+        typer.Option("--backend", metavar="NAME", help="What runs the turns: codex. Repeatable."),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", help="Offer this model, like codex/gpt-5.5; the first is the default. Repeatable."
+            "--model",
+            metavar="MODEL",
+            help="Offer this model, like codex/gpt-5.5; the first is the default. Repeatable.",
         ),
     ] = None,
     provider: Annotated[
         str,
-        typer.Option("--provider", help="default, or scripted: the built-in model that needs no account."),
+        typer.Option(
+            "--provider",
+            metavar="NAME",
+            help="default, or scripted: the built-in model that needs no account.",
+        ),
     ] = "default",
     working_dir: Annotated[
-        Path | None, typer.Option("--working-dir", help="Folder the agent works in. [default: this one]")
+        Path | None,
+        typer.Option(
+            "--working-dir", metavar="FOLDER", help="Folder the agent works in. [default: this one]"
+        ),
     ] = None,
     sandbox: Annotated[
         str,
-        typer.Option("--sandbox", help="What commands may touch: read-only, workspace-write, full-access."),
+        typer.Option(
+            "--sandbox",
+            metavar="MODE",
+            help="What commands may touch: read-only, workspace-write, full-access.",
+        ),
     ] = "workspace-write",
     approvals: Annotated[
         str,
-        typer.Option("--approvals", help="What leaves the sandbox: ask in the room, deny, or auto(-accept)."),
+        typer.Option(
+            "--approvals",
+            metavar="MODE",
+            help="What leaves the sandbox: ask (in the room), deny, or auto (accept all).",
+        ),
     ] = "ask",
     approval_timeout: Annotated[
-        float, typer.Option("--approval-timeout", min=1, help="Seconds until no answer means no.")
+        float,
+        typer.Option(
+            "--approval-timeout", metavar="SECONDS", min=1, help="Seconds until no answer means no."
+        ),
     ] = 300,
     network: Annotated[
         bool, typer.Option("--network", help="Let sandboxed commands use the network.")
     ] = False,
     rule: Annotated[
-        list[str] | None, typer.Option("--rule", "-r", help="A rule for the agent. Repeatable.")
+        list[str] | None,
+        typer.Option("--rule", "-r", metavar="TEXT", help="A rule for the agent. Repeatable."),
     ] = None,
     rules_file: Annotated[
-        list[Path] | None, typer.Option("--rules-file", help="A file with a rule per line. Repeatable.")
+        list[Path] | None,
+        typer.Option("--rules-file", metavar="FILE", help="A file with a rule per line. Repeatable."),
     ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="The local room, whatever credentials are set.")
     ] = False,
     data_dir: Annotated[
         Path | None,
-        typer.Option("--data-dir", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"),
+        typer.Option(
+            "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
+        ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=65535, help="Port of the local room, if it is not running."),
+        typer.Option(
+            "--port", metavar="PORT", min=0, max=65535, help="Port of the local room, if it is not running."
+        ),
     ] = None,
     project_id: Annotated[
-        str | None, typer.Option("--project-id", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]")
+        str | None,
+        typer.Option(
+            "--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the start summary as one line of JSON.")

@@ -81,7 +81,9 @@ async def say(page: Page, text: str) -> None:
     """Type a message and press Enter."""
     box = page.get_by_role("textbox", name="Message")
     await box.fill(text)
-    await page.get_by_role("button", name=re.compile("^(Send|Queue)")).and_(page.locator(":enabled")).wait_for()
+    await (
+        page.get_by_role("button", name=re.compile("^(Send|Queue)")).and_(page.locator(":enabled")).wait_for()
+    )
     await box.press("Enter")
 
 

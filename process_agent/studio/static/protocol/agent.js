@@ -4,6 +4,7 @@ import { ConnectionLost } from "../room/connection.js";
 import { delayBefore } from "../wire/backoff.js";
 import { newId } from "../wire/ids.js";
 import { PREFIX } from "../model/thread.js";
+import { cleanMessage } from "./clean.js";
 import { Seen } from "./seen.js";
 
 /**
@@ -64,9 +65,10 @@ export class AgentClient {
     this.listLine?.close();
   }
 
-  /** A unary message of this agent. @param {Body} message */
-  heard(message) {
-    if (this.closed || !String(message.type).startsWith(PREFIX)) return;
+  /** A message of this agent, from its stream or unary. @param {unknown} body */
+  heard(body) {
+    const message = cleanMessage(body);
+    if (this.closed || !message?.type.startsWith(PREFIX)) return;
     if (message.thread_id && message.thread_id === this.path && this.seen.before(message.message_id)) return;
     if (message.type === `${PREFIX}thread.loaded`) this.attempt = 0;
     this.ears.message(message);

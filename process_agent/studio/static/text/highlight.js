@@ -63,11 +63,12 @@ export function highlight(code, language) {
 /** @param {RegExpMatchArray} match @param {Set<string>} words @param {boolean} ignoreCase @returns {Token["kind"]} */
 function kindOf(match, words, ignoreCase) {
   const groups = match.groups ?? {};
+  const word = ignoreCase ? match[0].toLowerCase() : match[0];
+  if ((groups.word ?? groups.name) !== undefined && words.has(word)) return "keyword";
   for (const kind of /** @type {const} */ (["comment", "string", "number", "keyword", "name", "meta"])) {
     if (groups[kind] !== undefined) return kind;
   }
-  const word = ignoreCase ? match[0].toLowerCase() : match[0];
-  return words.has(word) ? "keyword" : "";
+  return "";
 }
 
 /** @param {string} words @param {string[]} comments @param {string} strings */

@@ -76,7 +76,7 @@ export function diffText(item) {
   for (const value of [diff, patch, unified, input, operation?.diff, operation?.patch]) {
     if (typeof value === "string" && value) return value;
   }
-  return Array.isArray(changes) ? changes.map(changeText).join("") : "";
+  return Array.isArray(changes) ? changes.filter(isObject).map(changeText).join("") : "";
 }
 
 /** @param {ToolItem} item @returns {DiffFile[]} */

@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { LOG_LIMIT } from "../../../process_agent/studio/static/model/items.js";
+import { newThread, reduceThread, runningTurn } from "../../../process_agent/studio/static/model/thread.js";
+
+const T = "dataset://agents/bot/threads/1";
+const START = Date.parse("2026-01-01T10:00:00Z");
+let clock = 0;
+let counter = 0;
+
+function message(type, fields) {
+  clock += 100;
+  counter += 1;
+  return {
+    type: `meshagent.agent.${type}`,
+    message_id: `e${counter}`,
+    thread_id: T,
+    created_at: new Date(START + clock).toISOString(),
+    ...fields,
+  };
+}
+
+const play = (messages, thread = newThread(T)) =>
+  messages.reduce((state, [type, fields]) => reduceThread(state, message(type, fields), START), thread);
+
+const content = [{ type: "text", text: "fix the test" }];
+const begin = [
+  ["turn.start.accepted", { source_message_id: "M", turn_id: "U", content, sender_name: "ana" }],
+  ["turn.started", { source_message_id: "M", turn_id: "U", content, sender_name: "ana" }],
+];
+const tool = { turn_id: "U", item_id: "i1", namespace: "codex", toolkit: "codex", tool: "shell" };
+
+test("the worked example of the protocol page", () => {
+  const thread = play([
+    ["turn.start", { message_id: "M", content }],
+    ...begin,
+    ["thread.status", { turn_id: "U", status: "Thinking", mode: "steerable" }],
+    ["tool_call.started", { ...tool, arguments: { command: "pytest -q" } }],
+    ["tool_call.log_delta", { ...tool, lines: [{ source: "stdout", text: "1 failed" }] }],
+    [
+      "tool_call.ended",
+      { ...tool, result: { type: "json", json: { stdout: "1 failed", stderr: "", exit_code: 1 } } },
+    ],
+    ["text_content.started", { turn_id: "U", item_id: "i2", phase: "final_answer" }],
+    ["text_content.delta", { turn_id: "U", item_id: "i2", text: "Fixed " }],
+    ["text_content.delta", { turn_id: "U", item_id: "i2", text: "it." }],
+    ["text_content.ended", { turn_id: "U", item_id: "i2" }],
+    [
+      "usage.updated",
+      {
+        turn_id: "U",
+        usage: { input_tokens: 1200, output_tokens: 80 },
+        context_window: { used_tokens: 1280, total_tokens: 400000 },
+      },
+    ],
+    ["turn.ended", { turn_id: "U" }],
+    ["thread.status", {}],
+  ]);
+  assert.deepEqual(thread.pending, []);
+  assert.equal(thread.status, null);
+  assert.deepEqual(thread.context, { used: 1280, total: 400000 });
+  const [turn] = thread.turns;
+  assert.deepEqual(
+    [turn.state, turn.outcome, turn.usage],
+    ["ended", "completed", { input: 1200, output: 80 }],
+  );
+  const [user, shell, text] = turn.items;
+  assert.deepEqual([user.kind, user.content, user.sender], ["user", content, "ana"]);
+  assert.deepEqual(
+    [shell.state, shell.args.command, shell.log],
+    ["failed", "pytest -q", [{ source: "stdout", text: "1 failed" }]],
+  );
+  assert.equal(shell.endedAt - shell.startedAt, 200);
+  assert.deepEqual([text.text, text.done, text.phase], ["Fixed it.", true, "final_answer"]);
+});
+
+test("the text is the concatenation of its deltas; a second start begins anew", () => {
+  const pieces = ["a", "", "bc ", "\n", "ö😀"];
+  const deltas = pieces.map((text) => ["text_content.delta", { turn_id: "U", item_id: "i", text }]);
+  const twice = [...begin, ...deltas, ["text_content.started", { turn_id: "U", item_id: "i" }], ...deltas];
+  assert.equal(play(twice).turns[0].items.at(-1).text, pieces.join(""));
+});
+
+test("replaying a turn after its live form changes nothing but times", () => {
+  const events = [
+    ...begin,
+    ["text_content.started", { turn_id: "U", item_id: "i" }],
+    ["text_content.delta", { turn_id: "U", item_id: "i", text: "x" }],
+    ["turn.ended", { turn_id: "U" }],
+  ];
+  const once = play(events);
+  const again = play(events, once);
+  assert.equal(again.turns.length, 1);
+  assert.equal(again.turns[0].items.length, once.turns[0].items.length);
+  assert.deepEqual(again.pending, []);
+});
+
+test("a reducer changes nothing in place, and only what the message is about", () => {
+  const before = play([...begin, ["text_content.delta", { turn_id: "U", item_id: "a", text: "x" }]]);
+  const frozen = structuredClone(before);
+  const after = play([["text_content.delta", { turn_id: "U", item_id: "b", text: "y" }]], before);
+  assert.deepEqual(before, frozen);
+  assert.equal(after.turns[0].items[1], before.turns[0].items[1]);
+  assert.equal(reduceThread(before, message("no.such.type", {}), START), before);
+});
+
+test("input waits until its turn takes it up", () => {
+  let thread = play([
+    ...begin,
+    ["turn.start.accepted", { source_message_id: "N", turn_id: "V", content, sender_name: "bob" }],
+  ]);
+  assert.deepEqual(
+    thread.pending.map((p) => [p.id, p.kind, p.state, p.turnId]),
+    [["N", "turn", "queued", "V"]],
+  );
+  thread = play([["turn.ended", { turn_id: "U" }]], thread);
+  assert.equal(thread.pending.length, 1);
+  thread = play([["turn.started", { source_message_id: "N", turn_id: "V" }]], thread);
+  assert.deepEqual(thread.pending, []);
+  assert.deepEqual(thread.turns[1].items[0].content, content);
+  assert.equal(runningTurn(thread).id, "V");
+});
+
+test("a steer becomes part of its turn, or says that it came too late", () => {
+  const steer = (id) => ["turn.steer", { message_id: id, turn_id: "U", content }];
+  const taken = play([...begin, steer("S"), ["turn.steered", { source_message_id: "S", turn_id: "U" }]]);
+  assert.deepEqual(taken.pending, []);
+  assert.deepEqual([taken.turns[0].items[1].steer, taken.turns[0].items[1].content], [true, content]);
+  const late = play([...begin, steer("S"), ["turn.ended", { turn_id: "U" }]]);
+  assert.equal(late.pending[0].state, "failed");
+  const refused = play([
+    ...begin,
+    steer("S"),
+    [
+      "turn.steer.rejected",
+      { source_message_id: "S", turn_id: "U", error: { message: "no", code: "turn_ended" } },
+    ],
+  ]);
+  assert.equal(refused.pending[0].error, "no");
+});
+
+test("how turns end", () => {
+  const outcome = (...events) => play([...begin, ...events]).turns[0].outcome;
+  assert.equal(outcome(["turn.ended", { turn_id: "U" }]), "completed");
+  assert.equal(
+    outcome(["turn.interrupted", { turn_id: "U" }], ["turn.ended", { turn_id: "U" }]),
+    "interrupted",
+  );
+  assert.equal(
+    outcome(["turn.ended", { turn_id: "U", error: { message: "turn cancelled", code: "cancelled" } }]),
+    "interrupted",
+  );
+  assert.equal(outcome(["turn.ended", { turn_id: "U", error: { message: "quota", code: "x" } }]), "failed");
+  assert.equal(outcome(["turn.ended", { turn_id: "U", metadata: { process: { reason: "lost" } } }]), "lost");
+  const stopped = play([
+    ...begin,
+    ["tool_call.started", { ...tool, arguments: {} }],
+    ["turn.ended", { turn_id: "U" }],
+  ]);
+  assert.equal(stopped.turns[0].items[1].state, "stopped");
+});
+
+test("an approval is asked, given and remembered", () => {
+  const asked = [
+    ...begin,
+    ["tool_call.started", { ...tool, arguments: { command: "rm x", patch: "p" } }],
+    [
+      "tool_call.approval_requested",
+      { ...tool, arguments: { grant_root: "/" }, metadata: { process: { approval_reason: "why" } } },
+    ],
+  ];
+  const item = (thread) => thread.turns[0].items[1];
+  let thread = play(asked);
+  assert.deepEqual(item(thread).approval, { state: "asked", reason: "why", by: null });
+  assert.deepEqual(item(thread).args, { command: "rm x", patch: "p", grant_root: "/" });
+  const decided = (accepted) => [
+    [
+      "tool_call.log_delta",
+      {
+        ...tool,
+        lines: [{ source: "stdout", text: "x" }],
+        metadata: { process: { approval: { accepted, by: "bob" } } },
+      },
+    ],
+  ];
+  assert.deepEqual(item(play(decided(true), thread)).approval, {
+    state: "approved",
+    reason: "why",
+    by: "bob",
+  });
+  thread = play(
+    [...decided(false), ["tool_call.ended", { ...tool, error: { message: "Declined", code: "declined" } }]],
+    thread,
+  );
+  assert.deepEqual(
+    [item(thread).approval.state, item(thread).approval.by, item(thread).state],
+    ["declined", "bob", "failed"],
+  );
+  assert.deepEqual(item(thread).log, []);
+  assert.equal(item(play([["turn.ended", { turn_id: "U" }]], play(asked))).approval.state, "lapsed");
+});
+
+test("output has a limit and says what was dropped", () => {
+  const line = { source: "stdout", text: "x".repeat(1000) };
+  const events = Array.from({ length: 250 }, () => ["tool_call.log_delta", { ...tool, lines: [line] }]);
+  const item = play([...begin, ...events]).turns[0].items[1];
+  assert.equal(item.log.map((piece) => piece.text).join("").length, LOG_LIMIT);
+  assert.equal(item.logCut, 50_000);
+});
+
+test("side events of other agents show up", () => {
+  const thread = play([
+    ...begin,
+    ["thread.event", { event: { type: "codex_reasoning_delta", turn_id: "U", item_id: "r", text: "hm" } }],
+    [
+      "thread.event",
+      {
+        event: {
+          type: "agent.event",
+          headline: "Retrying",
+          summary: "rate limit",
+          turn_id: "U",
+          correlation_key: "k",
+          state: "in_progress",
+        },
+      },
+    ],
+    [
+      "thread.event",
+      {
+        event: {
+          type: "agent.event",
+          headline: "Gave up",
+          details: ["quota"],
+          turn_id: "U",
+          correlation_key: "k",
+          state: "failed",
+        },
+      },
+    ],
+    [
+      "image_generation.completed",
+      { turn_id: "U", item_id: "g", images: [{ uri: "data:image/png;base64,AA" }] },
+    ],
+    ["model.changed", { backend: "llm", provider: "openai", model: "m" }],
+  ]);
+  assert.deepEqual(
+    thread.turns[0].items.map((item) => item.kind),
+    ["user", "reasoning", "notice", "media"],
+  );
+  assert.deepEqual([thread.turns[0].items[2].text, thread.turns[0].items[2].level], ["Gave up", "error"]);
+  assert.deepEqual(thread.model, { backend: "llm", provider: "openai", model: "m" });
+});
+
+test("a thousand turns replay in a moment", () => {
+  const events = [];
+  for (let n = 0; n < 1000; n += 1) {
+    const id = { source_message_id: `m${n}`, turn_id: `u${n}`, content };
+    events.push(
+      ["turn.start", { message_id: `m${n}`, content }],
+      ["turn.start.accepted", id],
+      ["turn.started", id],
+    );
+    for (let k = 0; k < 8; k += 1)
+      events.push(["text_content.delta", { turn_id: `u${n}`, item_id: `i${k}`, text: "x" }]);
+    events.push(["turn.ended", { turn_id: `u${n}` }]);
+  }
+  const started = performance.now();
+  const thread = play(events);
+  assert.equal(thread.turns.length, 1000);
+  assert.ok(performance.now() - started < 2500);
+});

@@ -265,10 +265,13 @@ def _pieces(batch: pa.RecordBatch, target: int) -> Iterator[pa.RecordBatch]:
 
 
 def combine(schema: pa.Schema, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """One batch of all rows (the protocol's data chunks hold one)."""
+    """One batch of all rows, at least one batch of them (the protocol's data chunks hold one)."""
     if len(batches) == 1:
         return batches[0]
-    if not batches:
-        return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
     table = pa.Table.from_batches(batches, schema).combine_chunks()
     return table.to_batches()[0]
+
+
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """An empty table, of any types."""
+    return pa.Table.from_batches([], schema)

@@ -152,7 +152,7 @@ class Queries:
             while await streams.pulled(chunks):
                 kind, payload = await query.engine.next()
                 if kind == sql_wire.END and not sent:
-                    payload = arrow.encode_batches(query.schema, [arrow.combine(query.schema, [])])
+                    payload = arrow.encode_schema(query.schema)
                 if payload:
                     await send(binary_content({"kind": "data", "content_type": arrow.MIME}, payload))
                 sent = True
@@ -335,5 +335,5 @@ def _commit(
     if action == "insert" and rows is not None:
         return lance_engine.insert(path, label, rows, watched=watched)
     logical = arrow.logical_schema(before.schema)
-    stored = arrow.to_physical(logical.empty_table() if rows is None else rows, logical)
+    stored = arrow.to_physical(arrow.no_rows(logical) if rows is None else rows, logical)
     return lance_engine.overwrite(path, label, stored, watched=watched)

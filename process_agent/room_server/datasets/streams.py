@@ -157,7 +157,7 @@ async def _collect(
     if rows:
         parts.append(values.rows_to_table(rows, schema if cast else None))
     if not parts:
-        return schema.empty_table() if schema is not None else None
+        return arrow.no_rows(schema) if schema is not None else None
     return _joined(parts)
 
 
@@ -210,7 +210,7 @@ async def send_rows(
     sized = arrow.sized(batches)
     data = await tables.run(_encode_next, schema, sized)
     if data is None:
-        data = arrow.encode_batches(schema, [arrow.combine(schema, [])])
+        data = arrow.encode_schema(schema)
     while data is not None and await pulled(chunks):
         await send(binary_content({"kind": "data", "content_type": arrow.MIME}, data))
         data = await tables.run(_encode_next, schema, sized)
@@ -299,7 +299,7 @@ async def _send_snapshot(tables: Tables, key: TableKey, dataset: Any, pulls: Pul
         sized = arrow.sized(batches)
         data = await tables.run(_encode_next, schema, sized)
         if data is None:
-            data = arrow.encode_batches(schema, [arrow.combine(schema, [])])
+            data = arrow.encode_schema(schema)
         while data is not None:
             if not await pulls.take():
                 return False

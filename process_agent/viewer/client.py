@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from process_agent.core.content import ContentPart
 from process_agent.core.events import ModelChanged
 from process_agent.core.ids import Clock, IdSource, MessageId, ThreadId
 from process_agent.core.models import ProviderModels
@@ -37,7 +36,7 @@ from process_agent.errors import RoomError, WireError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer.link import AgentLink
 from process_agent.viewer.received import Received
-from process_agent.viewer.view import AS_IT_IS, History, ThreadView
+from process_agent.viewer.view import History, ThreadView
 
 PAGE = 200
 """Threads per page, the most an agent sends at once."""
@@ -72,7 +71,7 @@ class AgentClient:
     ) -> None:
         self._link = AgentLink(messaging, agent_name, new_id=new_id, now=now)
         self._views: dict[ThreadId, ThreadView] = {}
-        self._starting: dict[str, None] = {}
+        self._starting: set[MessageId] = set()
         self._on_list: Callable[[ListChange], None] | None = None
         self._tasks = Tasks("agent client")
 
@@ -102,20 +101,20 @@ class AgentClient:
         """Wait up to `limit` seconds for the agent. Raises `RoomError` that says who is there."""
         return await self._link.find(limit)
 
-    async def start_thread(
-        self, content: tuple[ContentPart, ...] = (), *, wish: ModelWish = AS_IT_IS, name: str | None = None
-    ) -> ThreadView:
-        """Create a thread, with `content` also its first turn, and view it.
+    async def start_thread(self, name: str | None = None) -> ThreadView:
+        """Create a thread without a turn and view it.
+
+        Events of a turn that starts together with its thread would come on two ways, in no certain order.
 
         Raises `TurnRefusedError` when the agent refuses, `TimeLimitError` when it does not answer.
         """
-        request = StartThread(self._link.envelope(), content, name, wish)
+        request = StartThread(self._link.envelope(), name=name)
         source = request.envelope.message_id
-        self._starting[source] = None
+        self._starting.add(source)
         try:
             received = await self._link.ask(request)
         finally:
-            self._starting.pop(source, None)
+            self._starting.discard(source)
         if not isinstance(received.reply, ThreadStarted):
             raise _unexpected(received)
         view = self._views[received.reply.thread_id]
@@ -181,8 +180,8 @@ class AgentClient:
     def _received(self, received: Received) -> None:
         reply = received.reply
         if isinstance(reply, ThreadStarted) and reply.source in self._starting:
-            # Before the asker wakes up: events of the new thread may be right behind.
-            self._add_view(reply.thread_id, "new", reply.source).receive(received)
+            # Before the asker wakes up: messages about the new thread may be right behind.
+            self._add_view(reply.thread_id, "new").receive(received)
             return
         if isinstance(reply, ThreadCreated | ThreadUpdated | ThreadDeleted):
             if self._on_list is not None:
@@ -193,10 +192,8 @@ class AgentClient:
         if view is not None:
             view.receive(received)
 
-    def _add_view(
-        self, thread_id: ThreadId, history: History, started_by: MessageId | None = None
-    ) -> ThreadView:
-        view = ThreadView(self._link, thread_id, history=history, started_by=started_by, forget=self._forget)
+    def _add_view(self, thread_id: ThreadId, history: History) -> ThreadView:
+        view = ThreadView(self._link, thread_id, history=history, forget=self._forget)
         self._views[thread_id] = view
         return view
 

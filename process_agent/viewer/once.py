@@ -11,6 +11,7 @@ from process_agent.core.content import ContentPart
 from process_agent.core.events import EndReason
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.core.requests import ModelWish
+from process_agent.core.titles import title_of
 from process_agent.errors import BackendError, ProcessError, RoomClosedError, TimeLimitError, TurnRefusedError
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
@@ -97,11 +98,10 @@ class _Once:
     async def run(self) -> Turn:
         errand = self._errand
         if errand.thread is None:
-            self._view = await self._client.start_thread(errand.content, wish=errand.wish)
-            self._source = self._view.started_by
+            self._view = await self._client.start_thread(title_of(errand.content))
         else:
             self._view = self._client.open_thread(errand.thread, load=False)
-            self._source = await self._view.start_turn(errand.content, errand.wish)
+        self._source = await self._view.start_turn(errand.content, errand.wish)
         self._updates = self._view.updates()
         turn = await self._until_ended(self._updates)
         self._sink.ended(turn)
@@ -189,7 +189,8 @@ def _check(turn: Turn) -> None:
         case EndReason.INTERRUPTED:
             raise BackendError("The turn was stopped before it was done.")
         case reason:
-            raise BackendError(f"The turn {reason}: {error.message if error else 'no reason given'}")
+            what = "failed" if reason is EndReason.FAILED else "was lost"
+            raise BackendError(f"The turn {what}: {error.message if error else 'no reason given'}")
 
 
 def final_texts(turn: Turn) -> list[str]:

@@ -73,13 +73,10 @@ class ThreadView:
         thread_id: ThreadId,
         *,
         history: History,
-        started_by: MessageId | None = None,
         forget: Callable[[ThreadView], None],
     ) -> None:
         self.thread_id = thread_id
         self.transcript = Transcript()
-        self.started_by = started_by
-        """The id of the request that created the thread, which is also that of its first input."""
         self._link = link
         self._history = history
         self._forget = forget
@@ -89,6 +86,7 @@ class ThreadView:
         self._reopen = asyncio.Event()
         self._attempt = 0
         self._resuming = False
+        self._live = False
         self._open_id: MessageId | None = None
         self._closed = asyncio.Event()
         self._tasks = Tasks(f"view of {thread_id}")
@@ -120,7 +118,8 @@ class ThreadView:
                 continue
             yield self._happened(update)
             if isinstance(update.reply, ThreadLoaded):
-                await self._send_again()
+                if not self._live:
+                    await self._go_live()
                 yield Loaded()
             elif isinstance(update.reply, RequestRejected) and update.reply.source == self._open_id:
                 error = update.reply.error
@@ -136,7 +135,10 @@ class ThreadView:
     # --- Asking ---------------------------------------------------------------------------------
 
     async def start_turn(self, content: tuple[ContentPart, ...], wish: ModelWish = AS_IT_IS) -> MessageId:
-        """Queue a turn; its acceptance or refusal comes with the updates. Returns the id it answers to."""
+        """Queue a turn; its acceptance or refusal comes with the updates. Returns the id it answers to.
+
+        While the thread is not open, the request waits for that.
+        """
         if len(self._unacknowledged) >= UNACKNOWLEDGED_LIMIT:
             raise RoomError(
                 f"{UNACKNOWLEDGED_LIMIT} messages wait for {self._link.name} to acknowledge them."
@@ -144,7 +146,7 @@ class ThreadView:
         request = StartTurn(self._link.envelope(), self.thread_id, content, wish=wish)
         message_id = request.envelope.message_id
         self._unacknowledged[message_id] = request
-        if self._link.agent is not None:
+        if self._live:
             await self._send(request)
         return message_id
 
@@ -204,8 +206,9 @@ class ThreadView:
         change = self.transcript.apply(received.event)
         return Happened(received, change, repeated=change is None)
 
-    async def _send_again(self) -> None:
-        """After a replay: what the agent does not know of was lost on the way."""
+    async def _go_live(self) -> None:
+        """The thread is open, and after a replay it is clear what the agent does not know of: send that."""
+        self._live = True
         for request in list(self._unacknowledged.values()):
             await self._send(request)
 
@@ -243,6 +246,8 @@ class ThreadView:
         try:
             if self._stream is None:
                 await self._link.send(request)
+            if not self._resuming:
+                await self._go_live()
             async with asyncio.TaskGroup() as group:
                 ends = [
                     group.create_task(self._link.absent(agent.id)),
@@ -254,6 +259,7 @@ class ThreadView:
                 for task in ends:
                     task.cancel()
         finally:
+            self._live = False
             await self._end_stream()
 
     async def _read(self, stream: OutgoingStream) -> None:

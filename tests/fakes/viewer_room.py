@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from process_agent.core.content import Json
-from process_agent.core.events import EventBody, ThreadEvent
+from process_agent.core.content import ContentPart, Json
+from process_agent.core.events import EventBody, ModelChanged, ThreadEvent, TurnAccepted, TurnStarted
 from process_agent.core.ids import MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.models import ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
-from process_agent.core.replies import Reply
+from process_agent.core.replies import ModelsListed, Reply, ThreadLoaded, ThreadsListed, ThreadStarted
 from process_agent.core.room import AGENT_MESSAGE, IncomingStream, RoomMessage
+from process_agent.core.store import ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.wire.agent_messages import compact, encode_event, encode_reply
+from process_agent.wire.agent_messages.parts import Fields, decode_content
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
 _ids = count(1)
@@ -57,12 +60,14 @@ class FakeStream:
     opening: Mapping[str, Json]
     sent: list[Mapping[str, Json]] = field(default_factory=list)
     closed: bool = False
+    answer: Callable[[Mapping[str, Json]], None] = lambda body: None
     _queue: asyncio.Queue[Mapping[str, Json] | None] = field(default_factory=asyncio.Queue)
 
     async def send(self, message_type: str, body: Mapping[str, Json]) -> None:
         if self.closed:
             raise RoomError("the stream is over")
         self.sent.append(body)
+        self.answer(body)
 
     async def messages(self) -> AsyncIterator[tuple[str, Mapping[str, Json]]]:
         while (body := await self._queue.get()) is not None:
@@ -113,7 +118,7 @@ class FakeMessaging:
     async def open_stream(self, to: ParticipantId, stream_type: str, body: Mapping[str, Json]) -> FakeStream:
         if self.refuse_streams:
             raise RoomRequestError("no streams")
-        stream = FakeStream(stream_type, body)
+        stream = FakeStream(stream_type, body, answer=self.answer)
         self.streams.append(stream)
         self._arrived.set()
         return stream
@@ -176,6 +181,72 @@ class FakeMessaging:
             self._arrived.clear()
             await self._arrived.wait()
         return found[number]
+
+
+class FakeAgent:
+    """Answers what a viewer asks, with one thread `T`; `turn` is what each turn consists of, and `stored`
+    what the thread holds. `asked` keeps the kinds of all requests.
+    """
+
+    def __init__(self, *turn: EventBody, streams: bool = True) -> None:
+        self.me = agent(streams=streams)
+        self.room = FakeMessaging(self.me)
+        self.room.answer = self._answer
+        self.turn = turn
+        self.stored: list[ThreadEvent] = []
+        self.asked: list[str] = []
+        self.providers = (
+            ProviderModels("openai", "OpenAI", "codex", "big", (ModelInfo("big"), ModelInfo("small"))),
+        )
+        self.threads = (ThreadEntry(ThreadId("T"), "the thread", START, START),)
+        self.turns = count(1)
+        self._heard = asyncio.Event()
+
+    async def heard(self, kind: str, times: int = 1) -> None:
+        """Wait until this was asked so many times."""
+        while self.asked.count(kind) < times:
+            self._heard.clear()
+            await self._heard.wait()
+
+    def emit(self, body: EventBody, turn: str | None, *, at: float = 0.0) -> None:
+        """Send an event to whoever views the thread."""
+        self._say(wire_event(event(body, turn, at=at)))
+
+    def _say(self, body: Mapping[str, Json]) -> None:
+        live = [stream for stream in self.room.streams if not stream.closed]
+        if live:
+            live[-1].say(body)
+        else:
+            self.room.say(body)
+
+    def _answer(self, body: Mapping[str, Json]) -> None:
+        kind = str(body["type"]).removeprefix("meshagent.agent.")
+        self.asked.append(kind)
+        self._heard.set()
+        source = MessageId(str(body["message_id"]))
+        match kind:
+            case "thread.start":
+                self.room.say(wire_reply(ThreadStarted(source, ThreadId("T"))))
+            case "thread.list":
+                self.room.say(wire_reply(ThreadsListed(source, self.threads, len(self.threads), 0, 200)))
+            case "models.request":
+                self.room.say(wire_reply(ModelsListed(source, self.providers)))
+            case "model.change":
+                self.emit(ModelChanged(source, "codex", "openai", str(body["model"])), None)
+            case "turn.start":
+                self._run(source, decode_content(Fields(body)), f"U{next(self.turns)}")
+
+    def opened(self) -> None:
+        """What a viewer that loads the thread gets."""
+        for happened in self.stored:
+            self._say(wire_event(happened))
+        self._say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"))))
+
+    def _run(self, source: MessageId, content: tuple[ContentPart, ...], turn: str) -> None:
+        self.emit(TurnAccepted(source, content, "ana"), turn)
+        self.emit(TurnStarted(source, content, "ana"), turn)
+        for body in self.turn:
+            self.emit(body, turn, at=1.0)
 
 
 def wire_event(happened: ThreadEvent) -> Mapping[str, Json]:

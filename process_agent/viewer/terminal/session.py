@@ -17,6 +17,7 @@ from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.replies import ThreadDeleted
 from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
+from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer.approvals import Approve
@@ -195,20 +196,23 @@ class Session:
 
     async def _say(self, text: str) -> None:
         content: tuple[ContentPart, ...] = (TextPart(text),)
-        if self.view is None:
-            self.starting = text
-            self._changed()
-            try:
-                self._follow_view(await self.client.start_thread(content, wish=self.wish))
-            finally:
-                self.starting = None
-            self.wish = AS_IT_IS
-            return
-        turn_id = self.view.steerable
+        view = self.view or await self._start_thread(text, content)
+        turn_id = view.steerable
         if turn_id is not None and self.offline is None:
-            await self.view.steer(turn_id, content)
+            await view.steer(turn_id, content)
         else:
-            await self.view.start_turn(content)
+            wish, self.wish = self.wish, AS_IT_IS
+            await view.start_turn(content, wish)
+
+    async def _start_thread(self, text: str, content: tuple[ContentPart, ...]) -> ThreadView:
+        self.starting = text
+        self._changed()
+        try:
+            view = await self.client.start_thread(title_of(content))
+        finally:
+            self.starting = None
+        self._follow_view(view)
+        return view
 
     async def stop(self) -> None:
         """Ask to stop what runs."""

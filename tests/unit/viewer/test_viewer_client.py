@@ -99,24 +99,27 @@ async def test_an_absent_agent_is_an_error_that_says_who_is_there() -> None:
 # --- Asking -------------------------------------------------------------------------------------------
 
 
-async def test_a_new_thread_is_viewed_and_loses_no_early_event() -> None:
-    room = FakeMessaging(agent())
-
+def starts_thread(room: FakeMessaging) -> None:
     def answer(body: Mapping[str, Json]) -> None:
         if str(body["type"]).endswith("thread.start"):
-            source = MessageId(str(body["message_id"]))
-            room.say(wire_reply(ThreadStarted(source, ThreadId("T"))))
-            room.say(wire_event(event(TurnAccepted(source, HELLO, "ana"), message_id="a1")))
-            room.say(wire_event(event(TurnStarted(source, HELLO, "ana"), message_id="a2")))
+            room.say(wire_reply(ThreadStarted(MessageId(str(body["message_id"])), ThreadId("T"))))
 
     room.answer = answer
+
+
+async def test_a_new_thread_gets_its_first_turn_on_its_stream() -> None:
+    room = FakeMessaging(agent())
+    starts_thread(room)
     async with client_in(room) as client:
-        view = await client.start_thread(HELLO)
+        view = await client.start_thread("greeting")
+        assert room.sent[0]["name"] == "greeting"
+        source = await view.start_turn(HELLO)
         stream = await room.stream(0)
         assert stream.opening["type"] == "meshagent.agent.thread.open"
         assert stream.opening["load"] is False
-        # The live buffer repeats what came before; then the turn goes on.
-        stream.say(wire_event(event(TurnStarted(MessageId("m"), HELLO, "ana"), message_id="a2")))
+        stream.say(wire_event(event(TurnAccepted(source, HELLO, "ana"))))
+        stream.say(wire_event(event(TurnStarted(source, HELLO, "ana"), message_id="a2")))
+        stream.say(wire_event(event(TurnStarted(source, HELLO, "ana"), message_id="a2")))
         stream.say(wire_event(event(TextDelta(ItemId("i"), "hi"))))
         stream.say(wire_event(event(TurnEnded(EndReason.COMPLETED))))
         kinds = []
@@ -136,6 +139,7 @@ async def test_a_new_thread_is_viewed_and_loses_no_early_event() -> None:
             ("turn.ended", False),
         ]
         assert text_of(view) == "hi"
+        assert [body["type"] for body in stream.sent] == ["meshagent.agent.turn.start"]
         await view.close()
         assert stream.closed
 
@@ -151,7 +155,7 @@ async def test_a_refused_thread_is_an_error_with_the_agents_reason() -> None:
     )
     async with client_in(room) as client:
         with pytest.raises(TurnRefusedError, match="no such model") as caught:
-            await client.start_thread(HELLO)
+            await client.start_thread()
     assert caught.value.code == "unknown_model"
 
 

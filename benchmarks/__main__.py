@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +24,10 @@ def main(arguments: list[str]) -> int:
         print("The benchmarks read /proc and run on Linux only.", file=sys.stderr)
         return 2
     if options.install_reference:
-        references.install()
+        try:
+            references.install()
+        except subprocess.CalledProcessError as error:
+            print(f"The reference could not be installed: {error}.", file=sys.stderr)
     try:
         reference = references.find(options.reference)
     except FileNotFoundError as error:

@@ -72,7 +72,7 @@ def _section(section: Section) -> str:
         "|---|---|--:|--:|--:|--:|--:|",
     ]
     for figure in section.figures:
-        what = f"{figure.what}, {figure.unit}"
+        what = f"{figure.what}, {figure.unit}" if figure.unit else figure.what
         for program, label in section.labels.items():
             values = figure.samples.get(program)
             if values:

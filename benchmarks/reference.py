@@ -84,7 +84,7 @@ def find(given: Path | None) -> Reference | None:
 
 
 def install(folder: Path = DEFAULT_FOLDER) -> None:
-    """Install the reference into an environment of its own. Raises when that cannot be done."""
+    """Install the reference into an environment of its own. Raises CalledProcessError when that fails."""
     if not (folder / "bin" / "meshagent").is_file():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", PACKAGE], check=True)

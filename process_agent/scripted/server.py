@@ -176,7 +176,7 @@ class ScriptedServer:
     async def _record(self, request: Request, body: bytes) -> RecordedRequest:
         headers = {name: value for name, value in request.headers.items() if name != "authorization"}
         parsed = None
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
             parsed = msgspec.json.decode(body)
         record = RecordedRequest(request.url.path, headers, parsed)
         async with self._arrived:

@@ -93,8 +93,8 @@ def parse_request(body: bytes) -> ResponsesRequest:
     """Parse a request body. Raises `WireError` that says which member is wrong."""
     try:
         raw = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise WireError(f"The request is not JSON: {error}.") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WireError(f"The request is not JSON that can be read: {error}.") from error
     if not isinstance(raw, dict):
         raise WireError("The request is not a JSON object.")
     model = raw.get("model")
@@ -177,7 +177,9 @@ def _tools(raw: object, namespace: str | None = None) -> tuple[Tool, ...]:
     kind: str = raw["type"]
     name = raw.get("name", kind)
     if kind == "namespace":
-        return tuple(tool for entry in _list(raw, "tools") for tool in _tools(entry, name))
+        if namespace is not None:
+            raise WireError("`tools` holds a namespace inside a namespace.")
+        return tuple(tool for entry in _list(raw, "tools") for tool in _tools(entry, str(name)))
     parameters = raw.get("parameters")
     properties = parameters.get("properties") if isinstance(parameters, dict) else None
     known = frozenset(properties) if isinstance(properties, dict) else frozenset[str]()

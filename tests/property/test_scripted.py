@@ -4,6 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from process_agent.errors import WireError
 from process_agent.scripted.actions import Action, CallTools
 from process_agent.scripted.answers import Answer, Cut, Pause, seed_of
 from process_agent.scripted.markdown import fenced
@@ -14,6 +15,25 @@ from process_agent.wire.responses import parse_request
 from tests.fakes.scripted_client import ScriptedClient, exec_output, message, said
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+member_names = st.sampled_from(
+    ["type", "role", "content", "text", "call_id", "name", "arguments", "input", "output", "tools", "id", "x"]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(member_names, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["input", "tools", "stream", "prompt_cache_key"]), json_values))
+def test_any_json_is_answered_or_refused_with_a_reason(members: dict[str, object]) -> None:
+    try:
+        request = parse_request(msgspec.json.encode({"model": "m"} | members))
+    except WireError:
+        return
+    assert answer(request)
 
 
 @given(texts)

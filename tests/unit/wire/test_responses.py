@@ -103,6 +103,11 @@ def test_tools() -> None:
         (request(input=[{"type": "function_call_output", "output": "x"}]), "call_id"),
         (request(tools={}), "`tools`"),
         (request(tools=[{}]), "without a type"),
+        (b"[" * 100_000, "not JSON"),
+        (
+            request(tools=[{"type": "namespace", "name": "a", "tools": [{"type": "namespace"}]}]),
+            "namespace inside a namespace",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(body: bytes, reason: str) -> None:

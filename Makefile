@@ -29,7 +29,7 @@ check: lint ## Lint, types and layers
 
 bench: ## Measure side by side with the published CLI; writes docs/benchmarks.md
 	@sh scripts/setup all,test
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks --install-reference --write $(ARGS)
 
 clean: ## Remove what the other targets made in this folder
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis playground

@@ -1,0 +1,179 @@
+"""What `process join` does once its options are checked: room, model, store and agent, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from process_agent.cli.local import join_target, while_joined
+from process_agent.cli.summary import Lines, as_json, as_text
+from process_agent.config import Settings, environment_for_child
+from process_agent.core.backend import BackendConfig
+from process_agent.errors import UsageError
+from process_agent.rooms.tokens import read_claims
+
+if TYPE_CHECKING:
+    from process_agent.agent.assemble import AgentConfig, Ready
+    from process_agent.cli.join import JoinOptions
+    from process_agent.rooms.join import JoinedRoom, JoinTarget
+
+BACKEND_ENVIRONMENT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SHELL", "USER", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "CODEX_HOME", "PROCESS_CODEX_BINARY",
+)  # fmt: skip
+"""Variables a backend may see; credentials are passed by name, never by inheritance."""
+
+
+async def stay(options: JoinOptions, settings: Settings) -> None:
+    """Join, run the agent until SIGTERM or Ctrl-C, drain, leave.
+
+    Raises what the command line turns into exit codes: usage, auth, room and backend errors.
+    """
+    from process_agent.agent.assemble import create_backends
+
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    async with _model_endpoint(options, settings) as config:
+        create_backends(config)  # names that cannot be used are told before anything is joined
+        target = await _target(options, settings)
+        await _run(options, settings, replace_name(config, target), target, stop)
+
+
+async def _run(
+    options: JoinOptions, settings: Settings, config: AgentConfig, target: JoinTarget, stop: asyncio.Event
+) -> None:
+    from process_agent.agent.assemble import AgentRoom, run_agent
+    from process_agent.rooms.join import join_room
+    from process_agent.threads.store import DatasetThreadStore
+
+    async with join_room(target) as room:
+        name = config.agent_name
+
+        def others_here() -> bool:
+            return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
+
+        store = DatasetThreadStore(
+            room.datasets,
+            name,
+            clock=lambda: datetime.now(UTC),
+            new_id=lambda: str(uuid.uuid4()),
+            others_here=others_here,
+        )
+
+        def on_ready(ready: Ready) -> None:
+            lines = summary(options, room, ready, _link(options, settings, target))
+            print(as_json(lines) if options.json else as_text(lines), flush=True)
+
+        await while_joined(room, run_agent(config, AgentRoom(room.messaging, store), on_ready, stop))
+
+
+def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> Lines:
+    """The facts of the start, in order; the last one says how long it took."""
+    lines = [("agent", ready.agent_name), ("room", room.name), ("link", link)]
+    for name, backend in ready.backends:
+        lines += [("backend", name), *backend.lines]
+    lines += [
+        ("channels", ", ".join(ready.channels)),
+        ("threads", ready.thread_dir),
+        ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
+    ]
+    return lines
+
+
+def replace_name(config: AgentConfig, target: JoinTarget) -> AgentConfig:
+    """The agent is called what its token says. Raises `UsageError` for a token without a name."""
+    claims = read_claims(target.token)
+    name = claims.name if claims is not None else None
+    if not name:
+        raise UsageError("Under which name?", fix="Give one with --agent-name.")
+    return replace(config, agent_name=name, backend=replace(config.backend, agent_name=name))
+
+
+@asynccontextmanager
+async def _model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
+    """The agent's configuration, with the scripted model running behind it when it was asked for."""
+    if not options.scripted:
+        yield _config(options, settings, settings.openai_base_url, settings.openai_api_key)
+        return
+    from process_agent.scripted.server import ScriptedServer
+
+    async with ScriptedServer() as model:
+        yield _config(options, settings, model.base_url, model.api_key)
+
+
+def _config(
+    options: JoinOptions, settings: Settings, base_url: str | None, api_key: str | None
+) -> AgentConfig:
+    from process_agent.agent.assemble import AgentConfig
+
+    backend = BackendConfig(
+        agent_name=options.agent_name or "",
+        working_dir=options.working_dir,
+        data_dir=settings.paths(options.data_dir).root,
+        provider="scripted" if options.scripted else "default",
+        base_url=base_url,
+        api_key=api_key,
+        sandbox=options.sandbox,
+        approvals=options.approvals,
+        network=options.network,
+        instructions=options.instructions,
+        environment=environment_for_child(BACKEND_ENVIRONMENT),
+    )
+    return AgentConfig(
+        agent_name=options.agent_name or "",
+        backend=backend,
+        backends=options.backends,
+        models=options.models,
+        approval_seconds=options.approval_seconds,
+    )
+
+
+async def _target(options: JoinOptions, settings: Settings) -> JoinTarget:
+    from process_agent.rooms.credentials import JoinWish
+
+    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
+    return await join_target(settings, wish, data_dir=options.data_dir, start=True, port=options.port)
+
+
+def _link(options: JoinOptions, settings: Settings, target: JoinTarget) -> str:
+    """Where people meet the agent: the local room's page, with a one-time code, or MeshAgent's Studio."""
+    from process_agent.cli.who import login_name
+    from process_agent.room_server.lifecycle import studio_link
+    from process_agent.room_server.state import running
+
+    paths = settings.paths(options.data_dir)
+    state = running(paths)
+    if state is not None and target.base_url == state.url:
+        return studio_link(paths, state, target.room, login_name())
+    return hosted_link(target)
+
+
+def hosted_link(target: JoinTarget) -> str:
+    """MeshAgent's Studio stands beside its API: `studio.` in place of `api.`. Elsewhere, the room itself."""
+    claims = read_claims(target.token)
+    scheme, _, host = target.base_url.partition("://")
+    if not host.startswith("api.") or claims is None or claims.project_id is None:
+        return target.url
+    return f"{scheme}://studio.{host.removeprefix('api.')}/projects/{claims.project_id}/rooms/{target.room}"
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            # The second signal: whoever sent it does not want to wait for the drain.
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)

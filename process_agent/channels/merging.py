@@ -88,18 +88,19 @@ class Merging:
         return events
 
     def _in_order(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
-        before = [past for key, flow in list(self._waiting.items()) for past in self._release(key, flow, now)]
         item_id = item_of(event.body)
+        ending: list[ThreadEvent] = []
         if isinstance(event.body, TurnEnded):
             self._forget_turn(event)
         elif item_id is not None:
             key = (event.turn_id, item_id)
-            if isinstance(event.body, TextEnded | ReasoningEnded):
-                ended = self._texts.pop(key, None)
-                before += [] if ended is None else ended.take(final=True)
+            if isinstance(event.body, TextEnded | ReasoningEnded) and (text := self._texts.pop(key, None)):
+                self._waiting.pop(key, None)
+                ending = text.take(final=True)
             elif isinstance(event.body, TextStarted | ReasoningStarted):
                 self._texts.pop(key, None)  # what was held back of the text before does not matter any more
-        return [*before, event]
+        before = [past for key, flow in list(self._waiting.items()) for past in self._release(key, flow, now)]
+        return [*before, *ending, event]
 
     def _forget_turn(self, event: ThreadEvent) -> None:
         for flows in (self._texts, self._logs):

@@ -1,0 +1,136 @@
+"""A thread store in memory, with the failures a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from process_agent.core import events as e
+from process_agent.core.backend import AgentMessage, HistoryItem, UserMessage
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import ThreadId
+from process_agent.core.models import ModelChoice
+from process_agent.core.store import ThreadEntry, ThreadLog
+from process_agent.errors import RoomError, RoomRequestError
+
+DIRECTORY = "dataset://agents/bot/threads"
+
+
+class MemoryLog:
+    """See `core.store.ThreadLog`."""
+
+    def __init__(self, store: MemoryThreadStore, events: list[ThreadEvent]) -> None:
+        self._store = store
+        self.events = events
+        self.closed = False
+
+    def append(self, event: ThreadEvent) -> None:
+        assert not self.closed
+        if not isinstance(event.body, e.Working | e.Status):
+            self.events.append(event)
+
+    async def flush(self) -> None:
+        await self._store.flushing.wait()
+        if self._store.fails:
+            raise RoomError("the room is full")
+
+    async def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+        stored = list(self.events)
+        if since is not None:
+            first = (i for i, x in enumerate(stored) if since in (x.turn_id, x.message_id))
+            stored = stored[next(first, len(stored)) :]
+        for event in stored:
+            await self._store.reading.wait()
+            await asyncio.sleep(0)
+            yield event
+
+    async def history(self) -> Sequence[HistoryItem]:
+        running = {x.turn_id for x in self.events} - {
+            x.turn_id for x in self.events if isinstance(x.body, e.TurnEnded)
+        }
+        items: list[HistoryItem] = []
+        for event in self.events:
+            if event.turn_id in running:
+                continue
+            if isinstance(event.body, e.TurnStarted):
+                items.append(UserMessage(event.body.content, event.body.sender_name))
+            elif isinstance(event.body, e.TextDelta):
+                items.append(AgentMessage(event.body.text, event.body.phase))
+        return items
+
+    async def model(self) -> ModelChoice | None:
+        for event in reversed(self.events):
+            if isinstance(event.body, e.ModelChanged):
+                return ModelChoice(event.body.backend, event.body.provider, event.body.model)
+        return None
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class MemoryThreadStore:
+    """See `core.store.ThreadStore`. The dictionaries survive it, like a room survives its agents."""
+
+    def __init__(self, rows: dict[ThreadId, list[ThreadEvent]] | None = None) -> None:
+        self.rows = {} if rows is None else rows
+        self.entries: dict[ThreadId, ThreadEntry] = {}
+        self.logs: list[MemoryLog] = []
+        self.fails = False
+        self.flushing = asyncio.Event()
+        self.flushing.set()
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.closed = False
+        self._ids = count(1)
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    @property
+    def directory(self) -> str:
+        return DIRECTORY
+
+    async def start(self) -> None:
+        for thread_id in self.rows:
+            self.entries[thread_id] = ThreadEntry(thread_id, "old", self._tick(), self._now)
+
+    async def create(self, name: str) -> ThreadEntry:
+        if self.fails:
+            raise RoomError("the room is full")
+        thread_id = ThreadId(f"{DIRECTORY}/{next(self._ids)}")
+        self.rows[thread_id] = []
+        entry = self.entries[thread_id] = ThreadEntry(thread_id, name, self._tick(), self._now)
+        return entry
+
+    async def open(self, thread_id: ThreadId) -> ThreadLog:
+        if thread_id not in self.rows:
+            raise RoomRequestError(f"There is no thread {thread_id}.", code=1003)
+        log = MemoryLog(self, self.rows[thread_id])
+        self.logs.append(log)
+        return log
+
+    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
+        newest = sorted(self.entries.values(), key=lambda x: x.modified_at, reverse=True)
+        return newest[offset : offset + limit], len(newest)
+
+    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+        old = self.entries[thread_id]
+        return self._put(ThreadEntry(thread_id, name, old.created_at, self._tick()))
+
+    async def touch(self, thread_id: ThreadId) -> ThreadEntry:
+        old = self.entries[thread_id]
+        return self._put(ThreadEntry(thread_id, old.name, old.created_at, self._tick()))
+
+    async def delete(self, thread_id: ThreadId) -> None:
+        del self.entries[thread_id], self.rows[thread_id]
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _put(self, entry: ThreadEntry) -> ThreadEntry:
+        self.entries[entry.path] = entry
+        return entry
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now

@@ -162,7 +162,8 @@ def hosted_link(target: JoinTarget) -> str:
     scheme, _, host = target.base_url.partition("://")
     if not host.startswith("api.") or claims is None or claims.project_id is None:
         return target.url
-    return f"{scheme}://studio.{host.removeprefix('api.')}/projects/{claims.project_id}/rooms/{target.room}"
+    web = scheme.replace("ws", "http")
+    return f"{web}://studio.{host.removeprefix('api.')}/projects/{claims.project_id}/rooms/{target.room}"
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

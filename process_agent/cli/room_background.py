@@ -16,6 +16,7 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     os.setsid()
+    os.chdir(data_dir)
     os.umask(0o077)
     _serve(Path(data_dir), host, None if port == "None" else int(port), int(descriptor))
 

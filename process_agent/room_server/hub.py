@@ -16,6 +16,7 @@ import msgspec
 
 from process_agent.errors import WireError
 from process_agent.io.tasks import Tasks
+from process_agent.room_server import grants
 from process_agent.room_server.builtin import BuiltinCall
 from process_agent.room_server.hosting import Hosting, check_on_behalf
 from process_agent.room_server.listing import ListRequest, builtin_listing
@@ -44,6 +45,9 @@ MAX_ROOMS = 256
 MAX_MEMBERS = 1024
 """Most connections of one room."""
 
+_SCOPES = {"mounts": "containers"}
+"""Built-in toolkits whose scope in a token has another name than they."""
+
 type Fields = dict[str, msgspec.Raw]
 type Announce = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Sends a message of a type, with a JSON object, to all members of the room."""
@@ -64,13 +68,11 @@ class Room:
         self._hosting = Hosting(self._calls)
         self._listings = ListRequest(self._hosting, self.members)
         self.toolkits = {toolkit.name: toolkit for toolkit in open_toolkits(name, self._announce)}
-        self._requests: dict[str, Callable[[Member, int, Fields, bytes], None]] = {
+        self._handlers: dict[str, Callable[[Member, int, Fields, bytes], None]] = {
             "room.invoke_tool": self._invoke,
             "room.list_toolkits": self._list_toolkits,
             "room.register_toolkit": self._register_toolkit,
             "room.unregister_toolkit": self._unregister_toolkit,
-        }
-        self._notices: dict[str, Callable[[Member, int, Fields, bytes], None]] = {
             "room.tool_call_request_chunk": self._request_chunk,
             "room.tool_call_response_chunk": self._response_chunk,
             "set_attributes": self._set_attributes,
@@ -97,23 +99,18 @@ class Room:
         self._calls.leave(member)
 
     def receive(self, member: Member, message: Message) -> None:
-        """Handle one message. Raises `WireError` when it does not follow the protocol."""
-        if message.type == "room.tool_call_response":
-            hosted = self._calls.of_message(member, message.id)
-            if hosted is not None:
-                hosted.response(message.payload)
-            return
-        header, data = room_frames.unpack_payload(message.payload)
-        fields = room_frames.read_fields(header)
-        notice = self._notices.get(message.type)
-        if notice is not None:
-            notice(member, message.id, fields, data)
-            return
+        """Handle one message. One that makes no sense is answered with an error, whether asked for or not."""
         try:
-            handler = self._requests.get(message.type)
+            if message.type == "room.tool_call_response":
+                self._response(member, message)
+                return
+            header, data = room_frames.unpack_payload(message.payload)
+            handler = self._handlers.get(message.type)
             if handler is None:
                 raise ToolError(f"the room does not know messages of type {message.type!r}")
-            handler(member, message.id, fields, data)
+            handler(member, message.id, room_frames.read_fields(header), data)
+        except WireError as error:
+            member.respond_error(message.id, ToolError(error.message))
         except ToolError as error:
             member.respond_error(message.id, error)
 
@@ -169,9 +166,22 @@ class Room:
         call_id = call.tool_call_id or ""
         if call.tool not in toolkit.streamed and call.tool not in toolkit.unary:
             raise ToolError(f"there is no tool {toolkit.name}.{call.tool}")
+        grants.require(member.caller, _SCOPES.get(toolkit.name, toolkit.name))
         builtin = BuiltinCall(member, request_id, call, lambda: self._calls.close(member, call_id))
         self._calls.open(member, call_id, builtin)
         builtin.start(toolkit, self._tasks)
+
+    def _response(self, member: Member, message: Message) -> None:
+        hosted = self._calls.of_message(member, message.id)
+        if hosted is None:
+            return
+        try:
+            room_frames.unpack_payload(message.payload)
+        except WireError:
+            header = room_frames.write_json({"type": "error", "text": "the host's answer was malformed"})
+            hosted.response(room_frames.pack_payload(header))
+            raise
+        hosted.response(message.payload)
 
     def _request_chunk(self, member: Member, _id: int, fields: Fields, data: bytes) -> None:
         call = self._calls.of_caller(member, _text(fields, "tool_call_id") or "")
@@ -185,10 +195,7 @@ class Room:
 
     def _set_attributes(self, member: Member, _id: int, fields: Fields, _data: bytes) -> None:
         changed = {key: room_frames.read_json(raw) for key, raw in fields.items() if key != "__meshagent__"}
-        try:
-            self._messaging.set_attributes(member, changed)
-        except ToolError as error:
-            logger.warning("attributes of %s refused: %s", member.id, error.text)
+        self._messaging.set_attributes(member, changed)
 
     def _list_toolkits(self, member: Member, request_id: int, fields: Fields, _data: bytes) -> None:
         participant_id, name = _text(fields, "participant_id"), _text(fields, "participant_name")
@@ -217,10 +224,13 @@ class Hub:
     def __init__(self, open_toolkits: OpenToolkits) -> None:
         self._open_toolkits = open_toolkits
         self._rooms: dict[str, Room] = {}
+        self._closing: set[str] = set()
         self._tasks = Tasks("hub")
 
     def room(self, name: str) -> Room:
-        """The room with a name. Raises `ToolError` when too many rooms are in use."""
+        """The room with a name. Raises `ToolError` when too many are in use, or it is closing just now."""
+        if name in self._closing:
+            raise ToolError("the room is closing", code=INVALID_STATE)
         room = self._rooms.pop(name, None)
         if room is None:
             self._make_place()
@@ -248,7 +258,9 @@ class Hub:
         if empty is None:
             raise ToolError(f"{MAX_ROOMS} rooms are in use", code=INVALID_STATE)
         del self._rooms[empty.name]
-        self._tasks.start(empty.close(), f"close room {empty.name}")
+        self._closing.add(empty.name)
+        closing = self._tasks.start(empty.close(), f"close room {empty.name}")
+        closing.add_done_callback(lambda _: self._closing.discard(empty.name))
 
 
 def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:

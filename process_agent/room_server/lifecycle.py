@@ -165,7 +165,8 @@ def _open(
 
 def _launch(paths: DataPaths, host: str, port: int | None, writer: int) -> None:
     """Start the background program, which leaves our session and reports through `writer`."""
-    command = [sys.executable, "-m", _BACKGROUND, str(paths.root), host, str(port), str(writer)]
+    # -P: a folder that somebody works in must not lend us its modules.
+    command = [sys.executable, "-P", "-m", _BACKGROUND, str(paths.root), host, str(port), str(writer)]
     try:
         prepare(paths.root)
         _set_long_log_aside(paths)

@@ -135,7 +135,6 @@ def _packet(message_id: int, number: int, rest: bytes) -> bytes:
         ([_packet(1, 1, b"payload without header")], 1002),
         ([_packet(1, 0, (2**31).to_bytes(4) + b"huge")], 1009),
         ([_packet(1, 0, (2).to_bytes(4) + b"a"), _packet(2, 0, bytes(4) + b"b")], 1002),
-        ([_packet(1, 0, (1).to_bytes(4) + b"t"), _packet(1, 1, b"x")], 1002),
         ([_packet(1, 0, bytes(4) + b"\xff\xfe")], 1002),
     ],
 )
@@ -159,6 +158,23 @@ async def test_unknown_messages_and_tools_are_answered(tmp_path: Path) -> None:
         assert (header["type"], header["code"], id_) == ("error", 1002, sent)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"short", (99).to_bytes(8) + b"{}", (2).to_bytes(8) + b"[]", (1).to_bytes(8) + b"{"]
+    + [len(text).to_bytes(8) + text for text in (b'{"toolkit": 5, "tool": "x"}', b'{"toolkit": "queues"}')],
+)
+async def test_malformed_messages_are_answered_and_harm_nothing(tmp_path: Path, payload: bytes) -> None:
+    async with local_room(tmp_path) as room, raw_client(room.ws_url(), room.token("raw")) as client:
+        for type_ in ("room.invoke_tool", "room.register_toolkit", "room.tool_call_request_chunk"):
+            sent = await client.post_payload(type_, payload)
+            if b"toolkit" not in payload or type_ != "room.tool_call_request_chunk":
+                header, _, id_ = await client.receive_type("__response__")
+                assert (header["type"], header["code"], id_) == ("error", 1002, sent)
+        await client.post("set_attributes", {"big": "x" * 300_000})
+        assert (await client.receive_type("__response__"))[0]["code"] == 1002
+        assert (await client.call("queues", "list", {}))["json"] == {"queues": []}
+
+
 async def test_a_token_without_scopes_can_do_nothing(tmp_path: Path) -> None:
     from meshagent.api import RoomException
 
@@ -166,6 +182,9 @@ async def test_a_token_without_scopes_can_do_nothing(tmp_path: Path) -> None:
         for call in (
             alice.queues.send(name="q", message={}),
             alice.queues.list(),
+            alice.services.list(),
+            alice.storage.list(path=""),
+            alice.datasets.list_tables(),
             alice.developer.log(type="t", data={}),
             alice.messaging.broadcast_message(type="t", message={}),
         ):
@@ -222,6 +241,30 @@ async def test_one_who_does_not_read_is_dropped_and_the_sender_goes_on(
             code = (await fast.call("messaging", "send", message)).get("code")
         assert code == 1003
         writer.transport.abort()
+
+
+async def test_one_who_answers_no_ping_is_dropped_without_a_close_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.room_server.server.PING_SECONDS", 0.05)
+    async with local_room(tmp_path) as room:
+        reader, writer = await asyncio.open_connection("127.0.0.1", room.port)
+        writer.write(_upgrade(room))
+        await reader.readuntil(b"\r\n\r\n")
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            received = await reader.read()
+        opcodes = []
+        while received:
+            opcodes.append(received[0])
+            received = (
+                received[2 + received[1] :]
+                if received[1] < 126
+                else received[4 + int.from_bytes(received[2:4]) :]
+            )
+        assert 0x89 in opcodes, "it was pinged"
+        assert 0x88 not in opcodes, "no close frame"
+        writer.close()
 
 
 async def _other(client: Any) -> str:

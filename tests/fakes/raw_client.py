@@ -32,10 +32,14 @@ class RawClient:
         self, type_: str, header: dict[str, Any], data: bytes = b"", *, id_: int | None = None
     ) -> int:
         """Send one message; return its id."""
+        payload = room_frames.pack_payload(json.dumps(header).encode(), data)
+        return await self.post_payload(type_, payload, id_=id_)
+
+    async def post_payload(self, type_: str, payload: bytes, *, id_: int | None = None) -> int:
+        """Send one message with any payload; return its id."""
         if id_ is None:
             self._last_id += 1
             id_ = self._last_id
-        payload = room_frames.pack_payload(json.dumps(header).encode(), data)
         for packet in room_frames.split(Message(id_, type_, payload), 1024):
             await self.socket.send(packet)
         return id_

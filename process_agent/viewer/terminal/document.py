@@ -53,4 +53,4 @@ def _drawn_already(turn: Turn, diff: ToolItem) -> bool:
     """Whether all that a turn's diff changes was drawn as single changes."""
     others = (i for i in turn.items.values() if isinstance(i, ToolItem) and not tools.is_turn_diff(i))
     drawn = {file.path for item in others for file in tools.files_of(item)}
-    return all(file.path in drawn for file in tools.files_of(diff))
+    return not tools.not_among(tools.files_of(diff), drawn)

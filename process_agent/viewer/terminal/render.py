@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from io import StringIO
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -25,9 +24,6 @@ from process_agent.viewer.items import (
 )
 from process_agent.viewer.terminal import diffs, tools
 from process_agent.viewer.terminal.plain import duration, one_line, printable, quantity
-
-if TYPE_CHECKING:
-    from rich.markdown import Markdown
 
 FOLDED_LINES = 4
 """Output lines of a finished tool that are shown before folding."""
@@ -51,34 +47,18 @@ def to_ansi(renderables: Iterable[RenderableType], width: int, color: ColorSyste
         highlight=False,
     )
     for renderable in renderables:
-        console.print(renderable)
+        if isinstance(renderable, Text):  # print would forget how it wants to be cut
+            console.print(renderable, no_wrap=renderable.no_wrap, overflow=renderable.overflow)
+        else:
+            console.print(renderable)
     return "\n".join(line.rstrip(" ") for line in output.getvalue().split("\n"))
 
 
 def markdown(text: str) -> RenderableType:
     """Markdown of the agent."""
-    return _markdown_type()(printable(text).strip("\n"), code_theme="ansi_dark", hyperlinks=False)
+    from process_agent.viewer.terminal.prose import prose
 
-
-@cache
-def _markdown_type() -> type[Markdown]:
-    from rich.markdown import Heading, Markdown
-
-    class LeftHeading(Heading):
-        """A heading that starts where the text does."""
-
-        def __rich_console__(self, console: Console, options: object) -> Iterable[RenderableType]:
-            self.text.justify = "left"
-            style = "bold underline" if self.tag == "h1" else "bold"
-            self.text.stylize(style)
-            yield self.text
-
-    class LeftMarkdown(Markdown):
-        """Markdown whose headings are not centred in boxes."""
-
-        elements = {**Markdown.elements, "heading_open": LeftHeading}  # noqa: RUF012 (as the base has it)
-
-    return LeftMarkdown
+    return prose(printable(text).strip("\n"))
 
 
 def user(item: UserItem, me: str | None) -> Text:

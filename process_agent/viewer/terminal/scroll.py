@@ -147,8 +147,7 @@ class Scroll:
             self.tools.append(item)
             self._shown_files.setdefault(turn.id, set()).update(f.path for f in tools.files_of(item))
             return render.tool(item, width)
-        known = self._shown_files.get(turn.id, set())
-        files = [f for f in tools.files_of(item) if f.path not in known]
+        files = tools.not_among(tools.files_of(item), self._shown_files.get(turn.id, ()))
         if not files:
             return []
         self.tools.append(item)

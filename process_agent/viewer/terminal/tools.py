@@ -7,7 +7,7 @@ The shapes are those of the agent protocol page, section 8.3, which every client
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from process_agent.core.content import Json, JsonResult, LinkResult, TextResult
 from process_agent.viewer.items import ToolItem, ToolState
@@ -43,6 +43,17 @@ def files_of(item: ToolItem) -> list[FileDiff]:
         if isinstance(value, str) and ("@@" in value or value.startswith("diff --git")):
             return parse_diff(value)
     return []
+
+
+def not_among(files: Iterable[FileDiff], paths: Collection[str]) -> list[FileDiff]:
+    """The files that are none of these; a path may lead further up on one side (Codex names the files of a
+    turn's diff from the root of the repository, and those of a single change from its working folder).
+    """
+    return [f for f in files if not any(_same_file(f.path, path) for path in paths)]
+
+
+def _same_file(one: str, other: str) -> bool:
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 def is_turn_diff(item: ToolItem) -> bool:

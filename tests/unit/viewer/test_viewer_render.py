@@ -149,7 +149,9 @@ def test_nothing_is_wider_than_a_narrow_terminal() -> None:
     item.arguments = {"command": "x" * 500}
     item.log.append(LogLine("y" * 500))
     for width in (1, 10, 20, 40):
-        assert all(len(line) <= width for line in shown(*render.tool(item, width), width=width).splitlines())
+        lines = shown(*render.tool(item, width), width=width).splitlines()
+        assert all(len(line) <= width for line in lines)
+        assert len(lines) == 5
 
 
 def test_how_tools_ended() -> None:

@@ -117,7 +117,7 @@ class Outbox:
                     self._mind_the_rest()
                     await self._wake.wait()
         except RoomError as error:
-            self._fail(str(error))
+            self._fail(str(error), logging.INFO)  # it left; the room tells us so in a moment
         finally:
             self._end()
 
@@ -137,10 +137,10 @@ class Outbox:
             finally:
                 self._sending = False
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, level: int = logging.WARNING) -> None:
         if not self._ended:
             self._end()
-            logger.warning("%s gets nothing more: %s", self._name, reason)
+            logger.log(level, "%s gets nothing more: %s", self._name, reason)
             self._failed(reason)
 
     def _end(self) -> None:

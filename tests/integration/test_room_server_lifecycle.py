@@ -22,20 +22,7 @@ from process_agent.errors import RoomError, UsageError
 from process_agent.room_server import lifecycle
 from process_agent.room_server.state import AlreadyRunningError, read_state, running
 
-_PROGRAM = """
-import sys
-from process_agent.cli import room, token
-import typer
-from process_agent.errors import ProcessError
-app = typer.Typer()
-app.add_typer(room.app, name="room")
-app.command(name="token")(token.token)
-try:
-    app()
-except ProcessError as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
+_PROGRAM = "from process_agent.cli import main; main()"
 
 
 def process(*arguments: object, code: int = 0) -> str:

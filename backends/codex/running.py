@@ -92,9 +92,15 @@ class RunningTurn:
             await self._more.wait()
             self._more.clear()
             while self._heard and not self.mapper.ended:
-                for event in self.take(self._heard.popleft()):
+                events = self.take(self._heard.popleft())
+                self._mark_end()  # before the last event is given: its reader may leave with it
+                for event in events:
                     yield event
         self.over.set()
+
+    def _mark_end(self) -> None:
+        if self.mapper.ended:
+            self.over.set()
 
     def decide(self, item_id: ItemId, decision: Decision) -> bool:
         """Answer what waits under this id. False when nothing does."""

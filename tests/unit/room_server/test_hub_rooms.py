@@ -22,6 +22,12 @@ class Outlet:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self._joiner = PacketJoiner()
+        self._told_more = asyncio.Event()
+
+    async def told_so_far(self, count: int) -> None:
+        while len(self.told) < count:
+            self._told_more.clear()
+            await self._told_more.wait()
 
     def send(self, packets: list[bytes]) -> None:
         for packet in packets:
@@ -29,6 +35,7 @@ class Outlet:
             if message is not None:
                 header, _ = room_frames.unpack_payload(message.payload)
                 self.told.append((message.type, json.loads(header)))
+                self._told_more.set()
 
     async def drained(self) -> None:
         return
@@ -87,8 +94,7 @@ async def test_empty_rooms_make_place_and_come_back_when_closed(monkeypatch: pyt
     with pytest.raises(ToolError, match="closing"):
         hub.room("empty")
     toolkits["empty"].may_close.set()
-    while hub._closing:
-        await asyncio.sleep(0)
+    await hub._tasks.wait()
     assert toolkits["empty"].closed
     with pytest.raises(ToolError, match="rooms are in use"):
         hub.room("empty")
@@ -124,8 +130,7 @@ async def test_a_defect_of_a_toolkit_is_an_answer_without_its_details(
             "room.invoke_tool",
             {"toolkit": "storage", "tool": tool, "arguments": arguments, "tool_call_id": tool},
         )
-    while len(outlet.told) < 7:
-        await asyncio.sleep(0)
+    await outlet.told_so_far(7)
     assert [type_ for type_, _ in outlet.told[2:]] == [
         "__response__", "__response__", *["room.tool_call_response_chunk"] * 3,
     ]  # fmt: skip

@@ -40,7 +40,7 @@ def decode_schema(data: bytes) -> pa.Schema:
     """The schema of an IPC stream. Raises `ToolError`."""
     try:
         with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-            return reader.schema
+            return _readable(reader.schema)
     except (pa.ArrowException, ValueError, OSError) as error:
         raise ToolError(f"not an Arrow stream: {error}") from error
 
@@ -63,7 +63,7 @@ def decode_table(data: bytes) -> pa.Table:
     size = 0
     try:
         with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-            schema = reader.schema
+            schema = _readable(reader.schema)
             for batch in reader:
                 batch.validate(full=True)
                 size += batch.nbytes
@@ -73,6 +73,16 @@ def decode_table(data: bytes) -> pa.Table:
     except (pa.ArrowException, ValueError, OSError, MemoryError) as error:
         raise ToolError(f"not a valid Arrow stream: {error}") from error
     return pa.Table.from_batches(batches, schema)
+
+
+def _readable(schema: pa.Schema) -> pa.Schema:
+    """The same schema. Raises UnicodeDecodeError for names, at any depth, that are no text."""
+    fields: list[pa.Field[Any]] = list(schema)
+    while fields:
+        field = fields.pop()
+        _ = field.name
+        fields.extend(field.type.field(i) for i in range(field.type.num_fields))
+    return schema
 
 
 # Logical and physical schemas

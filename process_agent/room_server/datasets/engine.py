@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from process_agent.room_server.datasets import arrow, values, where
 from process_agent.room_server.datasets.durable import sync_version
-from process_agent.room_server.datasets.reading import quoted, read_all, to_logical
+from process_agent.room_server.datasets.reading import read_all, to_logical
 from process_agent.room_server.datasets.refusals import attempt, missing_table
 from process_agent.room_server.toolkit import CONFLICT, NOT_FOUND, OPERATION_FAILED, ToolError
 
@@ -130,15 +130,11 @@ class Engine:
         updates = {name: _assignment(before.schema, name, value) for name, value in assignments.items()}
         if not updates:
             raise ToolError("an update names at least one column")
-        changes: tuple[Change, ...] = ()
-        if watched:
-            columns = {field.name: updates.get(field.name, quoted(field.name)) for field in before.schema}
-            changed = attempt(lambda: before.to_table(columns=columns, filter=checked))
-            changes = (Change("updated", _restored(changed, before.schema)),)
         after = self.open(path, label)
         count = attempt(lambda: after.update(updates, where=checked))["num_rows_updated"]
         sync_version(after, path, before)
-        return Outcome(before.version, after.version, count, changes if count else ())
+        changes = (Change("updated", _rewritten(before, after, count)),) if watched and count else ()
+        return Outcome(before.version, after.version, count, changes)
 
     def delete(self, path: Path, label: str, condition: str, *, watched: bool) -> Outcome:
         """Delete the rows that match; an empty condition is refused, it is more often a mistake."""
@@ -200,12 +196,21 @@ class Engine:
 # Small parts
 
 
-def _restored(rows: pa.Table, physical: pa.Schema) -> pa.Table:
-    """Computed rows, whose types and order follow the expressions, as rows of the table."""
-    columns: list[pa.ChunkedArray[Any]] = attempt(
-        lambda: [rows.column(field.name).cast(field.type) for field in physical]
-    )
-    return to_logical(pa.Table.from_arrays(columns, schema=physical), arrow.logical_schema(physical))
+def _rewritten(before: lance.LanceDataset, after: lance.LanceDataset, count: int) -> pa.Table:
+    """The rows an update changed, as they are now: Lance moves them into fragments of their own, the last.
+
+    Should a newer Lance change them where they are, all rows are told as updated, which is true of some.
+    """
+    known = {fragment.fragment_id for fragment in before.get_fragments()}
+    found: list[Any] = []
+    for fragment in reversed(after.get_fragments()):
+        if fragment.fragment_id in known or sum(each.count_rows() for each in found) >= count:
+            break
+        found.insert(0, fragment)
+    if sum(each.count_rows() for each in found) != count:
+        return read_all(after)
+    rows = attempt(lambda: after.scanner(fragments=found, scan_in_order=True).to_table())
+    return to_logical(rows, arrow.logical_schema(after.schema))
 
 
 def _assignment(physical: pa.Schema, name: str, value: values.Value) -> str:

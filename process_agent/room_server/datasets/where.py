@@ -191,22 +191,34 @@ def tokenize(sql: str) -> list[Token]:
 
 
 def _check_shape(tokens: Sequence[Token]) -> None:
-    chains = [0]
+    """Bound how deep the expression tree can be: by level, what stands above each other now and at most."""
+    levels = [_Level()]
     for token in tokens:
         if token.text in ("(", "["):
-            chains.append(1)
+            levels.append(_Level())
         elif token.text in (")", "]"):
-            chains.pop()
-            if not chains:
+            closed = levels.pop()
+            if not levels:
                 raise ToolError("the condition closes a parenthesis that is not open")
+            levels[-1].add(closed.peak + 1)
         elif token.word in ("and", "or") or token.text == ",":
-            chains[-1] = 0
+            levels[-1].now = 0
         elif token.kind in ("operator", "word"):
-            chains[-1] += 1
-        if len(chains) > MAX_DEPTH or sum(chains) > MAX_CHAIN:
+            levels[-1].add(1)
+        if len(levels) > MAX_DEPTH or sum(level.now for level in levels) > MAX_CHAIN:
             raise ToolError("the condition is too deep; combine simple comparisons with AND and OR")
-    if len(chains) != 1:
+    if len(levels) != 1:
         raise ToolError("the condition leaves a parenthesis open")
+
+
+@dataclass(slots=True)
+class _Level:
+    now: int = 0
+    peak: int = 0
+
+    def add(self, count: int) -> None:
+        self.now += count
+        self.peak = max(self.peak, self.now)
 
 
 def _check_functions(tokens: Sequence[Token]) -> None:

@@ -97,14 +97,17 @@ async def join_room(target: JoinTarget, *, join_seconds: float = JOIN_SECONDS) -
             reason = connection.last_loss or "without a reason"
             return connection.failure or RoomClosedError(f"The room {target.room} is over: {reason}.")
 
-        yield JoinedRoom(
+        joined = JoinedRoom(
             name=str(client.room_name),
             url=target.url,
             messaging=RoomMessaging(room, "user" if claims is None else claims.role),
             datasets=RoomDatasets(room),
             wait_closed=wait_closed,
         )
-        left = True
+        try:
+            yield joined
+        finally:
+            left = True
 
 
 async def _enter(connection: RoomConnection, leaving: AsyncExitStack, seconds: float) -> RoomClient:

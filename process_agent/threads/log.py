@@ -91,7 +91,10 @@ class DatasetThreadLog:
         return bool(lost)
 
     async def flush(self) -> None:
-        """Return when everything appended so far is durable. Raises `RoomError` when it cannot be."""
+        """Return when everything appended so far is durable, open items included; only the usage of a running
+        turn is stored with its end. Raises `RoomError` when it cannot be.
+        """
+        self._store(self._fold.tick(), urgent=True)
         await self._writer.flush()
 
     async def close(self) -> None:
@@ -152,19 +155,19 @@ class DatasetThreadLog:
         last `table.MAX_TURNS` turns. Unfinished items follow last, each as one delta with all text so far.
         """
         open_items, partials = self._fold.open_items(), self._fold.open_events()
-        return self._replay(since, self._sequence.latest(), list(self._lost), open_items, partials)
+        return self._replay(since, self._sequence.later(), list(self._lost), open_items, partials)
 
     async def _replay(
         self,
         since: str | None,
-        until: int,
+        later: Callable[[int], bool],
         lost: list[ThreadEvent],
         open_items: set[ItemKey],
         partials: list[ThreadEvent],
     ) -> AsyncIterator[ThreadEvent]:
         await self._writer.flush()
         reading, found = Reading(self._thread_id), since is None
-        async for row in self._table.rows(since, until):
+        async for row in self._table.rows(since, later):
             found = True
             for event in reading.feed(row):
                 yield event

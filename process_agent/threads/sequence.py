@@ -22,26 +22,22 @@ LIMIT = 1 << 53
 
 
 class Sequence:
-    """The numbers of one writer; each is above the one before and above `floor`."""
+    """The numbers of one writer; each is above the one before and above `floor`, the highest one taken."""
 
     def __init__(self, clock: Clock, writer: int, floor: int = -1) -> None:
         self._clock = clock
         self._writer = writer
-        self._tick = -1
-        self.raise_floor(floor)
-
-    def raise_floor(self, floor: int) -> None:
-        """Only numbers above `floor` from now on: the highest number that is known to be taken."""
-        self._tick = max(self._tick, floor >> _WRITER_BITS)
+        self._tick = floor >> _WRITER_BITS
 
     def next(self) -> int:
         """A number nobody has."""
         self._tick = max(self._tick + 1, self._now())
         return (self._tick << _WRITER_BITS) | self._writer
 
-    def latest(self) -> int:
-        """No number given out so far, by any writer with a right clock, is above this one."""
-        return (max(self._tick, self._now()) + 1 << _WRITER_BITS) - 1
+    def later(self) -> Callable[[int], bool]:
+        """Tells the numbers that this writer gives out from now on. Other writers' clocks do not matter."""
+        last, writer = self._tick, self._writer
+        return lambda number: number >> _WRITER_BITS > last and writer_of(number) == writer
 
     def _now(self) -> int:
         passed = self._clock() - _EPOCH

@@ -25,6 +25,10 @@ RECOVER_FIRST = 16
 RECOVER_LATER = 500
 """Threads that are looked at for lost turns in all; older ones are closed when somebody goes on with them."""
 
+ALONE_WITHIN = 180.0
+"""Seconds that a start which finds another agent of our name waits for it to go before leaving its turns."""
+
+_LOOK_EVERY = 1.0
 _AT_ONCE = 4
 
 
@@ -64,10 +68,12 @@ class DatasetThreadStore:
     async def start(self) -> None:
         """Create the index if it is missing, and close turns that nobody runs any more (LOST).
 
-        The latest `RECOVER_FIRST` threads are done on return, the others soon after.
+        The latest `RECOVER_FIRST` threads are done on return, the others soon after. While another agent of
+        our name is here, its turns are left alone.
         """
         await self._index.ensure()
         if self._others_here():
+            self._tasks.start(self._recover_alone(), "recovery")
             return
         entries = (await self._index.all())[:RECOVER_LATER]
         await self._recover(entries[:RECOVER_FIRST])
@@ -142,6 +148,14 @@ class DatasetThreadStore:
             del self._logs[log.thread_id]
 
     # --- Recovery --------------------------------------------------------------------------------
+
+    async def _recover_alone(self) -> None:
+        """The other agent may be our own former self, whose connection the room has not given up yet."""
+        for _ in range(int(ALONE_WITHIN / _LOOK_EVERY)):
+            await asyncio.sleep(_LOOK_EVERY)
+            if not self._others_here():
+                await self._recover((await self._index.all())[:RECOVER_LATER])
+                return
 
     async def _recover(self, entries: Sequence[ThreadEntry]) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)

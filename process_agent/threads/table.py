@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -130,8 +130,9 @@ class ThreadTable:
 
     # --- Reading the last turns ------------------------------------------------------------------
 
-    async def rows(self, since: str | None, until: int) -> AsyncIterator[Row]:
-        """The rows of the last turns, in order, from the first of `since` on, up to the number `until`.
+    async def rows(self, since: str | None, later: Callable[[int], bool]) -> AsyncIterator[Row]:
+        """The rows of the last turns, in order, from the first of `since` on, without those that `later`
+        tells by their number.
 
         None at all when `since` is not among them.
         """
@@ -145,7 +146,7 @@ class ThreadTable:
             if skipping and since not in (row.turn_id, row.item_id) and not _is_message(row, since):
                 continue
             skipping = False
-            if last < row.sequence <= until:
+            if row.sequence > last and not later(row.sequence):
                 last = row.sequence
                 yield row
 

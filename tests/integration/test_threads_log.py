@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from process_agent.threads.rows import to_row, to_table
 from process_agent.threads.schema import THREAD
 from process_agent.threads.store import DatasetThreadStore
 from tests.fakes.datasets import MemoryDatasets
-from tests.fakes.thread_events import Speaker, TestClock, texts
+from tests.fakes.thread_events import START, Speaker, TestClock, texts
 
 REF = e.ToolRef(ItemId("tool1"), "codex", "shell", "codex")
 
@@ -120,6 +121,16 @@ async def test_what_streams_is_stored_within_a_second_and_whole_at_the_end(house
     append(log, say.deltas("ha", "!"), say.say(e.TextEnded(ItemId("i1"))), say.end())
     await log.flush()
     assert texts(await replayed(log)) == {("u1", "i1"): "ha ha ha ha!"}
+
+
+async def test_a_flush_stores_open_items_too(house: House) -> None:
+    _, log, say = await house.thread()
+    append(log, say.begin(), say.deltas("half"), say.say(e.ToolStarted(REF, {})))
+    await log.flush()
+    await crash(house, log)
+    events = await replayed(await house.agent().open(say.thread_id))
+    assert texts(events) == {("u1", "i1"): "half"}
+    assert [type(event.body) for event in events].count(e.ToolStarted) == 1
 
 
 async def test_the_end_of_a_turn_ends_its_items(house: House) -> None:
@@ -392,6 +403,35 @@ async def test_turns_are_left_to_another_agent_of_our_name(house: House) -> None
     other = await store.open(say.thread_id)
     assert not [event for event in await replayed(other) if isinstance(event.body, e.TurnEnded)]
     assert "turn.ended" not in house.kinds(say.thread_id)
+
+
+async def test_turns_of_an_agent_that_goes_are_closed_after_all(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.threads.store._LOOK_EVERY", 0.01)
+    _, log, say = await house.thread()
+    append(log, say.begin())
+    await crash(house, log)
+    there = [True]
+    await house.agent(others_here=lambda: there[0]).start()
+    assert "turn.ended" not in house.kinds(say.thread_id)
+    there.clear()
+    there.append(False)
+    await house.datasets.until(lambda: "turn.ended" in house.kinds(say.thread_id))
+
+
+async def test_a_clock_behind_the_writers_hides_nothing(house: House) -> None:
+    _, log, say = await house.thread()
+    append(log, say.begin(), say.end())
+    await log.flush()
+    behind = DatasetThreadStore(
+        house.datasets, "bot", clock=TestClock(START - timedelta(days=1)), new_id=lambda: "x"
+    )
+    house.stores.append(behind)
+    reader = await behind.open(say.thread_id)
+    append(log, say.begin(turn="u2"), say.end("u2"))
+    await log.flush()
+    assert len(await replayed(reader)) == 8
 
 
 async def test_a_long_lost_turn_is_found_whole(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,8 +116,12 @@ def test_numbers_grow_and_are_our_own(moves: list[int], writer: int, floor: int)
     last = floor
     for move in moves:
         clock.now += timedelta(milliseconds=move)
+        later = sequence.later()
         number = sequence.next()
-        assert last < number <= sequence.latest()
+        assert number > last
+        assert later(number)
+        assert not sequence.later()(number)
+        assert not later(number ^ 1)
         assert number < LIMIT
         assert writer_of(number) == writer
         last = number

@@ -1,0 +1,132 @@
+"""Whatever the timing, a viewer gets each item's text exactly, in legal pieces, and everything in order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from process_agent.channels.merging import WINDOW, Merging
+from process_agent.core import events as e
+from process_agent.core.content import LogLine
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.live import item_of
+from process_agent.core.recut import is_legal
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["text", "text", "text", "reason", "log", "tool", "end", "restart", "usage", "due"]),
+        st.sampled_from(["i1", "i2"]),
+        st.sampled_from(["a", "b", "ab", "ba", "aa", "x y"]),
+        st.sampled_from([0.0, 0.001, 0.02, 0.03]),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+def made(body: e.EventBody, ids: count[int]) -> e.ThreadEvent:
+    return e.ThreadEvent(MessageId(f"e{next(ids)}"), ThreadId("T"), TurnId("U"), NOW, body)
+
+
+def body_of(kind: str, item: str, text: str) -> e.EventBody:
+    ref = e.ToolRef(ItemId(f"tool-{item}"), "codex", "shell")
+    bodies: dict[str, e.EventBody] = {
+        "text": e.TextDelta(ItemId(item), text),
+        "reason": e.ReasoningDelta(ItemId(f"r-{item}"), text),
+        "log": e.ToolLog(ref, (LogLine(text),)),
+        "tool": e.ToolStarted(ref, {}),
+        "end": e.TextEnded(ItemId(item)),
+        "restart": e.TextStarted(ItemId(item)),
+        "usage": e.Interrupted(MessageId("m")),
+    }
+    return bodies[kind]
+
+
+@settings(max_examples=200)
+@given(steps)
+def test_any_timing(script: list[tuple[str, str, str, float, bool]]) -> None:
+    ids, now = count(), 0.0
+    merging = Merging(lambda: f"new{next(ids)}")
+    given_events: list[e.ThreadEvent] = []
+    out: list[e.ThreadEvent] = []
+    for kind, item, text, pause, busy in script:
+        now += pause
+        if kind == "due":
+            out += merging.take_due(now)
+            continue
+        event = made(body_of(kind, item, text), ids)
+        given_events.append(event)
+        out += merging.add(event, now, busy=busy)
+    for item in ("i1", "i2", "r-i1", "r-i2"):
+        ended = e.ReasoningEnded(ItemId(item)) if item.startswith("r") else e.TextEnded(ItemId(item))
+        given_events.append(made(ended, ids))
+        out += merging.add(given_events[-1], now)
+    assert merging.due is None
+    assert [x for x in out if not _delta(x)] == [x for x in given_events if not _delta(x)]
+    assert len({x.message_id for x in out}) == len(out)
+    for of in {item_of(x.body) for x in given_events}:
+        _check_item(_of(of, out), _of(of, given_events))
+
+
+def _of(item_id: ItemId | None, events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:
+    return [x for x in events if item_of(x.body) == item_id]
+
+
+def _check_item(out: list[e.ThreadEvent], given_events: list[e.ThreadEvent]) -> None:
+    """Between two starts or ends the text is the same, and each piece is legal after those before it."""
+    assert _spans(out) == _spans(given_events)
+    sent = ""
+    for event in out:
+        match event.body:
+            case e.TextDelta(_, text) | e.ReasoningDelta(_, text):
+                assert is_legal(sent, text)
+                sent += text
+            case e.TextStarted() | e.TextEnded():
+                sent = ""
+
+
+def _spans(events: list[e.ThreadEvent]) -> list[str]:
+    spans = [""]
+    for event in events:
+        match event.body:
+            case e.TextDelta(_, text) | e.ReasoningDelta(_, text):
+                spans[-1] += text
+            case e.ToolLog(_, lines):
+                spans[-1] += "".join(line.text for line in lines)
+            case e.TextEnded():
+                spans.append("")
+            case e.TextStarted():  # whatever was there is void
+                spans[-1] = ""
+    return spans
+
+
+def _delta(event: e.ThreadEvent) -> bool:
+    return isinstance(event.body, e.TextDelta | e.ReasoningDelta | e.ToolLog)
+
+
+def test_the_first_at_once_and_then_one_a_window() -> None:
+    ids = count()
+    merging = Merging(lambda: f"new{next(ids)}")
+    first = merging.add(made(e.TextDelta(ItemId("i"), "Hello"), ids), 1.0)
+    assert [x.body for x in first] == [e.TextDelta(ItemId("i"), "Hell")]
+    messages = 0
+    for n in range(1, 1001):
+        now = 1.0 + n / 1000
+        messages += len(merging.take_due(now))
+        messages += len(merging.add(made(e.TextDelta(ItemId("i"), f" w{n}"), ids), now))
+    assert messages <= 1 / WINDOW + 1
+
+
+def test_the_first_piece_keeps_the_id_of_the_first_delta() -> None:
+    """So that a replay of the item is known to those who have it."""
+    merging = Merging(lambda: "new")
+    delta = e.ThreadEvent(MessageId("d1"), ThreadId("T"), TurnId("U"), NOW, e.TextDelta(ItemId("i"), "a"))
+    assert merging.add(delta, 0.0) == []  # one character may be held back
+    second = e.ThreadEvent(MessageId("d2"), ThreadId("T"), TurnId("U"), NOW, e.TextDelta(ItemId("i"), "b"))
+    (piece,) = merging.add(second, 1.0)
+    assert (piece.message_id, piece.body) == ("d1", e.TextDelta(ItemId("i"), "a"))

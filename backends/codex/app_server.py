@@ -28,6 +28,7 @@ _UNWANTED: Final = (
     "account/rateLimits/updated",
     "remoteControl/status/changed",
     "skills/changed",
+    "rawResponse/completed",
 )
 
 

@@ -15,6 +15,7 @@ from backends.codex.app_server import AppServer
 from backends.codex.launch import Launch, catalog, catalog_path, prepare
 from backends.codex.locate import locate
 from backends.codex.models import default_choice, provider_models
+from backends.codex.project_docs import project_docs
 from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
 from backends.codex.thread import CodexThread
 from process_agent.core.backend import (
@@ -130,14 +131,16 @@ class CodexBackend:
     def thread_settings(self, model: str | None) -> dict[str, Any]:
         """Parameters of `thread/start`: the room keeps the history, so Codex does not have to."""
         chosen = model or self._default.model
-        instructions = self._config.instructions
+        instructions = [self._config.instructions or "", project_docs(self._config.working_dir)]
+        developer = "\n\n".join(text for text in instructions if text)
         return {
             "cwd": self.folder,
             "ephemeral": True,
+            "experimentalRawEvents": True,
             "approvalPolicy": self._sandbox.approval_policy,
             **self._sandbox.thread,
             **({"model": chosen} if chosen else {}),
-            **({"developerInstructions": instructions} if instructions else {}),
+            **({"developerInstructions": developer} if developer else {}),
         }
 
     async def _restarted(self, launch: Launch) -> AppServer:

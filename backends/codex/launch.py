@@ -95,7 +95,8 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
     """`-c` arguments apart from the sandbox.
 
     No login shells: commands run with the PATH we were started with, not after the user's profile, which may
-    be slow, write files, or export the very keys that are kept from commands.
+    be slow, write files, or export the very keys that are kept from commands. Project instructions come
+    through `project_docs`.
     """
     switch = "agents.enabled" if version >= _AGENTS_TABLE else "features.multi_agent"
     values = {
@@ -103,6 +104,7 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         switch: "false",
         "tools.update_plan.enabled": "true",
         "allow_login_shell": "false",
+        "project_doc_max_bytes": "0",
         "analytics.enabled": "false",
         "check_for_update_on_startup": "false",
     }

@@ -15,6 +15,7 @@ from backends.codex.shapes import as_dict
 from backends.codex.standing import DiffCard, PlanCard
 from backends.codex.texts import OpenReasoning, OpenText, fragments_text, input_text, phase_of
 from backends.codex.tools import OpenTool
+from backends.codex.unseen import RawCalls
 from process_agent.core.content import ErrorInfo, TextResult
 from process_agent.core.events import (
     BackendEvent,
@@ -51,6 +52,7 @@ class TurnMapper:
         self._folder = folder
         self._open: dict[str, OpenText | OpenReasoning | OpenTool] = {}
         self._closed: set[str] = set()
+        self._shown_raw: set[str] = set()
         self._ours: list[str] = []
         self._user_messages = 0
         self._notices = 0
@@ -58,6 +60,7 @@ class TurnMapper:
         self._status: Working | None = None
         self._diff = DiffCard(turn_id)
         self._plan = PlanCard(turn_id)
+        self._calls = RawCalls(folder)
         self.ended = False
 
     def said_by_us(self, text: str) -> None:
@@ -111,7 +114,7 @@ class TurnMapper:
     def working(self, text: str, pending: ItemId | None = None) -> Events:
         """The status line, when it changes."""
         status = Working(text, pending_item_id=pending)
-        if status == self._status:
+        if status == self._status or self.ended:
             return []
         self._status = status
         return [status]
@@ -121,13 +124,21 @@ class TurnMapper:
         if self.ended:
             return []
         events: Events = []
-        for opened in self._open.values():
-            events += opened.abandon(reason) if isinstance(opened, OpenTool) else opened.close()
+        for item_id, opened in self._open.items():
+            events += self._unfinished(item_id, opened, reason)
         self._open.clear()
         events += self._diff.finish()
         events += self._plan.finish()
         self.ended = True
         return [*events, TurnEnded(reason, error)]
+
+    def _unfinished(
+        self, item_id: str, opened: OpenText | OpenReasoning | OpenTool, reason: EndReason
+    ) -> Events:
+        if not isinstance(opened, OpenTool):
+            return opened.close()
+        outcome = self._calls.command_outcome(item_id) if opened.ref.tool == "shell" else None
+        return opened.abandon(reason) if outcome is None else opened.end(*outcome)
 
     # --- Items -----------------------------------------------------------------------------------
 
@@ -137,6 +148,8 @@ class TurnMapper:
         if kind == "userMessage":
             self._user_messages += 1
             return self._cut_texts() if self._user_messages > 1 else []
+        if item_id in self._shown_raw:
+            return []
         if kind in _TEXT_KINDS:
             return [*self.working("Responding"), *self._text(item_id, item).start()]
         if kind == "reasoning":
@@ -154,7 +167,7 @@ class TurnMapper:
             return []
         events: Events = []
         if item_id not in self._open:
-            if item_id in self._closed:
+            if item_id in self._closed or item_id in self._shown_raw:
                 return []  # it was cut off: a command that went on in the background, for one
             if kind == "userMessage":
                 events = self._text(item_id, {"phase": "commentary"}).start()
@@ -239,6 +252,13 @@ class TurnMapper:
 
     # --- The turn --------------------------------------------------------------------------------
 
+    def _raw_item(self, params: Params, _: float) -> Events:
+        call = self._calls.note(_item(params))
+        if call is None or call.ref.item_id in self._open or call.ref.item_id in self._closed:
+            return []
+        self._shown_raw.add(call.ref.item_id)
+        return [ToolStarted(call.ref, call.arguments), ToolEnded(call.ref, *call.outcome)]
+
     def _turn_started(self, _: Params, __: float) -> Events:
         return self.working("Thinking")
 
@@ -316,6 +336,7 @@ _HANDLERS: Final[Mapping[str, Callable[[TurnMapper, Params, float], Events]]] = 
     "item/commandExecution/terminalInteraction": TurnMapper._typed,
     "item/mcpToolCall/progress": TurnMapper._progress,
     "item/fileChange/patchUpdated": TurnMapper._patch,
+    "rawResponseItem/completed": TurnMapper._raw_item,
     "turn/started": TurnMapper._turn_started,
     "turn/diff/updated": TurnMapper._diff_updated,
     "turn/plan/updated": TurnMapper._plan_updated,

@@ -85,9 +85,8 @@ class RunningTurn:
 
     async def events(self) -> AsyncIterator[BackendEvent]:
         """Everything up to and with `TurnEnded`."""
-        if not self.mapper.ended:
-            for event in self.mapper.working("Thinking"):
-                yield event
+        for event in self.mapper.working("Thinking"):
+            yield event
         while not self.mapper.ended:
             await self._more.wait()
             self._more.clear()

@@ -80,6 +80,8 @@ class CodexThread:
 
     async def run(self, turn: TurnInput) -> AsyncIterator[BackendEvent]:
         """Run a turn; see the port."""
+        if self._turn is not None:  # its reader left without closing it
+            self._abandon(self._turn)
         running = RunningTurn(turn.turn_id, self._host.folder, self._host.approvals)
         self._turn = running
         try:
@@ -89,10 +91,11 @@ class CodexThread:
                 self._memory.observe(event)
                 yield event
         finally:
-            self._turn = None
             running.begun.set()
-            if not running.over.is_set() and running.codex_turn is not None:
-                self._stop_in_background(running)
+            if not running.over.is_set():
+                self._abandon(running)
+            if self._turn is running:
+                self._turn = None
 
     async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
         """Give the running turn more input; see the port."""
@@ -129,7 +132,7 @@ class CodexThread:
         """Stop what runs and let Codex forget the thread. Idempotent."""
         running, server, thread = self._turn, self._server, self._codex_thread
         self._server = self._codex_thread = None
-        if running is not None and running.codex_turn is not None and not running.over.is_set():
+        if running is not None and not running.over.is_set():
             await self._stop(running)
         if server is not None and thread is not None and server.alive:
             with contextlib.suppress(ProcessError):
@@ -143,23 +146,33 @@ class CodexThread:
         """Have Codex accept the turn. Returns the end of the turn when it does not."""
         items = input_items(turn.content)
         running.mapper.said_by_us(input_text(items))
-        model = turn.model.model or self._host.default_model().model
-        server: AppServer | None = None
         try:
-            server, thread = await self._connected(model)
+            accepted = await self._accepted(running, items, turn.model.model)
+        except ProcessError as error:
+            return running.mapper.finish(EndReason.FAILED, refused(error, "codex_turn_start_failed"))
+        finally:
             self._memory.said(UserMessage(turn.content, turn.sender_name))
+        return [] if accepted else running.mapper.finish(EndReason.INTERRUPTED)
+
+    async def _accepted(self, running: RunningTurn, items: list[dict[str, Any]], model: str | None) -> bool:
+        """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
+        chosen = model or self._host.default_model().model
+        for attempt in (1, 2):
+            server, thread = await self._connected(chosen)
             if running.interrupted:
-                return running.mapper.finish(EndReason.INTERRUPTED)
+                return False
+            try:
+                codex_turn = await client.start_turn(server, thread, items, chosen)
+            except ProcessError:
+                if attempt == 2 or server.alive:
+                    raise
+                continue
             for notification in self._early:
                 running.hear(notification)
             self._early.clear()
-            codex_turn = await client.start_turn(server, thread, items, model)
-        except ProcessError as error:
-            lost = server is not None and not server.alive
-            reason = EndReason.LOST if lost else EndReason.FAILED
-            return running.mapper.finish(reason, refused(error, "codex_turn_start_failed"))
-        running.accepted(server, thread, codex_turn)
-        return []
+            running.accepted(server, thread, codex_turn)
+            break
+        return True
 
     async def _connected(self, model: str | None) -> tuple[AppServer, str]:
         """A Codex thread that knows the history; tried again once when Codex dies meanwhile."""
@@ -208,6 +221,25 @@ class CodexThread:
 
     # --- Stopping --------------------------------------------------------------------------------
 
+    def _abandon(self, running: RunningTurn) -> None:
+        """Nobody listens to this turn any more: stop it, and leave its Codex thread, which may go on."""
+        running.over.set()
+        server, thread, codex_turn = running.server, running.codex_thread, running.codex_turn
+        if server is None or thread is None or codex_turn is None:
+            return
+        server.detach(thread)
+        if self._codex_thread == thread:
+            self._server = self._codex_thread = None
+        if not running.interrupted:
+            running.interrupted = True
+            self._tasks.start(self._clear_up(running, server, thread, codex_turn), "abandoned turn")
+
+    async def _clear_up(self, running: RunningTurn, server: AppServer, thread: str, turn: str) -> None:
+        with contextlib.suppress(ProcessError):
+            await self._interrupt(running, server, thread, turn)
+            await client.clean_terminals(server, thread)
+            await client.unsubscribe(server, thread)
+
     def _stop_in_background(self, running: RunningTurn) -> None:
         running.interrupted = True
         self._tasks.start(self._stop(running), "interrupt")
@@ -221,8 +253,8 @@ class CodexThread:
             return
         try:
             async with asyncio.timeout(INTERRUPT_PATIENCE):
-                await self._interrupt(running, server, thread, codex_turn)
                 with contextlib.suppress(ProcessError):
+                    await self._interrupt(running, server, thread, codex_turn)
                     await client.clean_terminals(server, thread)
                 await running.over.wait()
         except TimeoutError:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 from process_agent.channels.outbox import Outbox
 from process_agent.channels.streams import LIST, Streams
@@ -122,11 +122,7 @@ class ChatChannel:
 
     def show(self, event: ThreadEvent, to: Sequence[ParticipantId]) -> None:
         """See `Channel`."""
-
-        @cache
-        def body() -> Mapping[str, Json]:
-            return compact(encode_event(event))
-
+        body = _Once(event)
         for participant in to:
             outbox = self._outbox(participant, event.thread_id)
             if outbox is not None:
@@ -247,6 +243,21 @@ class ChatChannel:
             sender_name=self._profile.agent_name,
         )
         self.show(event, (sender.id,))
+
+
+class _Once:
+    """The message of an event, made when the first outbox wants it whole, and once for all of them."""
+
+    __slots__ = ("_body", "_event")
+
+    def __init__(self, event: ThreadEvent) -> None:
+        self._event = event
+        self._body: Mapping[str, Json] | None = None
+
+    def __call__(self) -> Mapping[str, Json]:
+        if self._body is None:
+            self._body = compact(encode_event(self._event))
+        return self._body
 
 
 def _unwrapped(body: Mapping[str, Json]) -> Mapping[str, Json]:

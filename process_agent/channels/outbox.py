@@ -140,6 +140,8 @@ class Outbox:
     def _fail(self, reason: str, level: int = logging.WARNING) -> None:
         if not self._ended:
             self._end()
+            if asyncio.current_task() is not self._task:
+                self._task.cancel()  # it may wait for a participant that takes nothing
             logger.log(level, "%s gets nothing more: %s", self._name, reason)
             self._failed(reason)
 

@@ -1,0 +1,258 @@
+"""What is decided before Codex starts: account, command line, environment, sandbox, models, instructions."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.codex import create_backend
+from backends.codex.account import Account, choose_account
+from backends.codex.failures import turn_error, without_addresses
+from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
+from backends.codex.locate import Program, check_version, find
+from backends.codex.models import default_choice, provider_models
+from backends.codex.project_docs import MAX_BYTES, project_docs
+from backends.codex.sandbox import MountPoints, choose_sandbox, secret_paths
+from backends.codex.toml import inline_table, text
+from process_agent.core.backend import BackendConfig
+from process_agent.core.models import ModelChoice
+from process_agent.errors import AuthError, BackendError
+
+PROGRAM = Program(Path("/opt/codex"), (0, 163, 0), Path("/opt/tools"))
+
+
+def config(base: Path, **values: Any) -> BackendConfig:
+    given: dict[str, Any] = {
+        "agent_name": "codex agent/..",
+        "working_dir": base,
+        "data_dir": base / "data",
+        "environment": {
+            "HOME": str(base),
+            "PATH": "/bin",
+            "MESHAGENT_API_KEY": "hidden",
+            "OPENAI_API_KEY": "x",
+        },
+    }
+    return BackendConfig(**(given | values))
+
+
+def parsed(arguments: Sequence[str]) -> dict[str, Any]:
+    """The `-c` arguments as Codex reads them."""
+    return tomllib.loads("\n".join(word for word in arguments if word != "-c"))
+
+
+def test_creating_a_backend_touches_nothing(tmp_path: Path) -> None:
+    backend = create_backend(config(tmp_path, working_dir=tmp_path / "missing"))
+    assert backend.name == "codex"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_accounts(tmp_path: Path) -> None:
+    with pytest.raises(AuthError):
+        choose_account(config(tmp_path))
+    with pytest.raises(BackendError):
+        choose_account(config(tmp_path, provider="scripted"))
+    scripted = choose_account(
+        config(tmp_path, provider="scripted", base_url="http://127.0.0.1:1/v1", api_key="k")
+    )
+    assert (scripted.label, scripted.model, scripted.slugs) == ("scripted model", "scripted", ("scripted",))
+    assert scripted.home == tmp_path / "data" / "codex" / "codex_agent_"
+    openai = choose_account(config(tmp_path, api_key="k"))
+    assert (openai.base_url, openai.slugs, openai.model) == ("https://api.openai.com/v1", (), None)
+    pinned = (ModelChoice("codex", None, "llama"), ModelChoice("codex", None, "qwen"))
+    other = choose_account(config(tmp_path, base_url="http://gpu:8000/v1", models=pinned))
+    assert (other.label, other.slugs, other.model) == ("no key, gpu", ("llama", "qwen"), "llama")
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "auth.json").write_text("{}")
+    login = choose_account(config(tmp_path))
+    assert (login.home, login.own_home) == (tmp_path / ".codex", False)
+
+
+def test_the_key_is_in_the_environment_only(tmp_path: Path) -> None:
+    given = config(tmp_path, provider="scripted", base_url="http://127.0.0.1:1/v1", api_key="sk-secret")
+    launch = prepare(given, PROGRAM, choose_account(given))
+    assert not any("sk-secret" in word for word in launch.command.arguments)
+    environment = launch.command.environment
+    assert environment["PROCESS_MODEL_KEY"] == "sk-secret"
+    assert environment["PATH"] == "/opt/tools:/bin"
+    assert "127.0.0.1" in environment["NO_PROXY"]
+    assert not {"MESHAGENT_API_KEY", "OPENAI_API_KEY"} & set(environment)
+    values = parsed(launch.command.arguments[2:])
+    assert values["model_providers"]["scripted"]["env_key"] == "PROCESS_MODEL_KEY"
+    assert values["shell_environment_policy"]["inherit"] == "core"
+    assert values["features"]["unbounded_connection_retries"] is False
+    assert values["features"]["plugins"] is False
+    assert values["tools"]["update_plan"]["enabled"] is True
+    assert values["allow_login_shell"] is False
+    assert values["web_search"] == "disabled"
+
+
+def test_newer_versions_get_the_newer_switch() -> None:
+    account = Account("login", Path("/h"))
+    given = config(Path("/w"), network=True)
+    assert parsed(settings(given, (0, 163, 0), account))["features"]["multi_agent"] is False
+    newer = parsed(settings(given, (0, 169, 0), account))
+    assert newer["agents"] == {"enabled": False}
+    assert "multi_agent" not in newer["features"]
+    assert "web_search" not in newer
+
+
+def test_the_sandbox_profile(tmp_path: Path) -> None:
+    given = config(tmp_path, provider="scripted", base_url="http://127.0.0.1:1/v1", network=True)
+    values = parsed(prepare(given, PROGRAM, choose_account(given)).command.arguments[2:])
+    profile = values["permissions"]["room"]
+    assert values["default_permissions"] == "room"
+    assert (profile["extends"], profile["network"]) == (":workspace", {"enabled": True})
+    rules = profile["filesystem"]
+    assert rules[str(tmp_path / "data")] == rules[str(tmp_path / ".codex")] == "deny"
+    assert rules[str(tmp_path / ".meshagent")] == "deny"
+    assert rules[":slash_tmp"] == "read"
+    full = prepare(config(tmp_path, api_key="k", sandbox="full-access"), PROGRAM, Account("x", tmp_path, "p"))
+    assert "permissions" not in parsed(full.command.arguments[2:])
+
+
+def test_in_the_users_codex_folder_skills_stay_readable(tmp_path: Path) -> None:
+    home = tmp_path / ".codex"
+    (home / "skills").mkdir(parents=True)
+    (home / "state.sqlite").write_text("")
+    paths = secret_paths(config(tmp_path), home, own_home=False)
+    assert {home / "auth.json", home / "config.toml", home / "state.sqlite"} <= set(paths)
+    assert not {home, home / "skills"} & set(paths)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "approvals", "available", "policy", "mode"),
+    [
+        ("workspace-write", "ask", True, "on-request", {"permissions": "room"}),
+        ("workspace-write", "deny", True, "never", {"permissions": "room"}),
+        ("read-only", "auto", True, "on-request", {"permissions": "room"}),
+        ("workspace-write", "ask", False, "untrusted", {"sandbox": "danger-full-access"}),
+        ("full-access", "ask", True, "untrusted", {"sandbox": "danger-full-access"}),
+        ("full-access", "auto", True, "never", {"sandbox": "danger-full-access"}),
+    ],
+)
+def test_who_is_asked(
+    tmp_path: Path, sandbox: str, approvals: str, available: bool, policy: str, mode: dict[str, str]
+) -> None:
+    chosen = choose_sandbox(config(tmp_path, sandbox=sandbox, approvals=approvals), available=available)
+    assert (chosen.approval_policy, dict(chosen.thread)) == (policy, mode)
+
+
+def test_leftover_mount_points_go_and_real_folders_stay(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    points = MountPoints(tmp_path)
+    for name in (".git", ".codex", ".agents"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".agents" / "file").write_text("")
+    points.remove()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".agents", ".aws"]
+    (tmp_path / ".agents" / "file").unlink()
+    for name in (".git", ".codex"):
+        (tmp_path / name).mkdir()
+    MountPoints(tmp_path).forget_leftovers()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_catalog_describes_our_models_like_the_one_codex_knows(tmp_path: Path) -> None:
+    account = Account("scripted model", tmp_path, "scripted", slugs=("scripted",))
+    listed = {"models": [{"slug": "gpt-5.5", "apply_patch_tool_type": "freeform", "upgrade": {"model": "x"}}]}
+    (entry,) = json.loads(catalog(listed, account) or "")["models"]
+    assert (entry["slug"], entry["display_name"], entry["upgrade"]) == ("scripted", "scripted model", None)
+    assert entry["apply_patch_tool_type"] == "freeform"
+    assert catalog({"models": []}, account) is None
+    assert catalog_path(account, (0, 163, 0)) != catalog_path(account, (0, 164, 0))
+
+
+def test_models_are_the_pinned_ones_or_those_of_codex(tmp_path: Path) -> None:
+    account = Account("login", tmp_path)
+    listed = [
+        {"model": "a", "displayName": "A", "description": "first", "isDefault": False, "hidden": False},
+        {"model": "b", "displayName": "B", "description": "", "isDefault": True, "hidden": False},
+        {"model": "c", "hidden": True},
+    ]
+    (provider,) = provider_models("codex", config(tmp_path), account, listed)
+    assert [(m.name, m.friendly_name, m.active) for m in provider.models] == [
+        ("a", "A", False),
+        ("b", "B", True),
+    ]
+    pinned = config(tmp_path, models=(ModelChoice("codex", None, "a"),))
+    assert [m.name for m in provider_models("codex", pinned, account, listed)[0].models] == ["a"]
+    assert default_choice("codex", config(tmp_path), account, listed) == ModelChoice("codex", "openai", "b")
+    assert default_choice("codex", config(tmp_path), None, []) == ModelChoice("codex", None, None)
+
+
+def test_versions() -> None:
+    assert check_version("codex-cli 0.163.0", Path("x")) == (0, 163, 0)
+    assert check_version("process_agent/1.0.2 (Debian)", Path("x")) == (1, 0, 2)
+    for bad in ("codex-cli 0.162.9", "hello"):
+        with pytest.raises(BackendError):
+            check_version(bad, Path("x"))
+
+
+def test_the_program_named_by_the_operator_comes_first(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("")
+    assert find({"PROCESS_CODEX_BINARY": str(mine)}) == (mine, None)
+
+
+def test_project_instructions_from_the_root_down_and_never_from_outside(tmp_path: Path) -> None:
+    root, inner = tmp_path / "repo", tmp_path / "repo" / "a" / "b"
+    inner.mkdir(parents=True)
+    (root / ".git").mkdir()
+    (tmp_path / "AGENTS.md").write_text("above the project")
+    (root / "CLAUDE.md").write_text("root rules")
+    (root / "AGENTS.md").symlink_to("CLAUDE.md")
+    (inner / "AGENTS.md").write_text("inner rules")
+    (inner / "AGENTS.override.md").write_text("inner override")
+    (tmp_path / "secret").write_text("secret")
+    (root / "a" / "AGENTS.md").symlink_to(tmp_path / "secret")
+    text_read = project_docs(inner)
+    assert text_read.index("root rules") < text_read.index("inner override")
+    for absent in ("above the project", "inner rules", "secret"):
+        assert absent not in text_read.replace(str(tmp_path), "")
+    (inner / "AGENTS.override.md").write_text("x" * 100_000)
+    assert len(project_docs(inner)) < MAX_BYTES + 500
+    assert project_docs(tmp_path / "repo" / ".git").count("root rules") == 1
+
+
+def test_toml_values_survive(tmp_path: Path) -> None:
+    value = {'a "b"\\': "tab\t\x7f\u2028 ünï 😀", "n": {"yes": True, "one": 1}}
+    assert tomllib.loads(f"x = {inline_table(value)}")["x"] == value  # type: ignore[arg-type]
+    assert tomllib.loads(f"x = {text('')}")["x"] == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (
+            "unexpected status 404 Not Found: not found, url: http://h:1/v1/responses",
+            "unexpected status 404 Not Found: not found",
+        ),
+        ("error sending request for url (https://api.x.com/v1/responses)", "error sending request for url"),
+        ("no address", "no address"),
+    ],
+)
+def test_addresses_are_left_out(said: str, left: str) -> None:
+    assert without_addresses(said) == left
+
+
+def test_an_error_without_anything_still_says_something() -> None:
+    nothings: list[object] = [None, {}, [], {"message": None, "codexErrorInfo": None}]
+    for nothing in nothings:
+        error = turn_error(nothing)
+        assert error.message
+        assert error.code == "codex_turn_failed"
+
+
+def test_only_what_programs_need_is_passed_on() -> None:
+    environment = child_environment(
+        {"PATH": "", "HOME": "/h", "SECRET": "s"}, PROGRAM, Account("x", Path("/c"))
+    )
+    assert "SECRET" not in environment
+    assert environment["CODEX_HOME"] == "/c"
+    assert environment["PATH"].startswith("/opt/tools:/")

@@ -97,12 +97,12 @@ class Connection:
     ) -> dict[str, Any]:
         """Ask and wait for the result; an answer that is no object counts as an empty one.
 
-        The time limit, in seconds, covers waiting for a free place and repeating after -32001. Raises
+        The time limit, in seconds, covers repeating after -32001, not waiting for one of the places. Raises
         `RemoteError` (the other side's error), `TimeLimitError` or `BackendError` (the other side is gone).
         """
         lane = self._urgent if urgent else self._ordinary
         try:
-            async with asyncio.timeout(timeout), lane:
+            async with lane, asyncio.timeout(timeout):
                 result = await self._repeat(method, params)
         except TimeoutError as error:
             raise TimeLimitError(f"No answer to {method} within {timeout:g} s.") from error

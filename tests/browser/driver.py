@@ -50,16 +50,16 @@ class Studio:
         self._contexts.append(context)
         return context
 
-    async def page(self, context: BrowserContext | None = None, **look: bool) -> Page:
+    async def page(self, context: BrowserContext) -> Page:
         """An empty tab whose errors are kept."""
-        page = await (context or await self.context(**look)).new_page()
+        page = await context.new_page()
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("console", self._console)
         return page
 
     async def enter(self, name: str = PERSON, **look: bool) -> Page:
         """Follow a fresh link and wait until the page is in the room."""
-        page = await self.page(**look)
+        page = await self.page(await self.context(**look))
         await page.goto(await self.link(name))
         await page.get_by_label("Connected").first.wait_for(state="attached")
         return page

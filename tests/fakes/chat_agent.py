@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.fakes import chat_scripts
 
 type Message = dict[str, Any]
 type Send = Callable[[Message], None]
+type Outbox = asyncio.Queue[tuple[Callable[[Message], Awaitable[None]], Message]]
 
 MODELS: list[Message] = [
     {
@@ -61,7 +62,9 @@ class ChatAgent:
         self.heard: list[Message] = []
         self._viewers: dict[str, dict[str, Send]] = {}
         self._watchers: dict[str, Send] = {}
+        self._outboxes: dict[str, Outbox] = {}
         self._running: dict[str, Running] = {}
+        self._busy: dict[str, asyncio.Lock] = {}
 
     async def start(self, streams: bool) -> None:
         """Publish what clients look for and begin to listen."""
@@ -69,10 +72,10 @@ class ChatAgent:
         messaging.on("message", self._unary)
         messaging.on("stream_requested", lambda request: self._tasks.start(self._stream(request), "stream"))
         await messaging.enable()
-        await self._client.local_participant.set_attribute("supports_agent_messages", True)
         if streams:
             await self._client.local_participant.set_attribute("supports_messaging_streams", True)
         await self._client.local_participant.set_attribute("empty_state_title", "What shall we build?")
+        await self._client.local_participant.set_attribute("supports_agent_messages", True)
 
     async def stop(self) -> None:
         await self._tasks.close()
@@ -86,25 +89,35 @@ class ChatAgent:
         self._handle(message.message, sender, self._unary_to(sender))
 
     def _unary_to(self, participant_id: str) -> Send:
-        def send(body: Message) -> None:
+        async def deliver(body: Message) -> None:
             to = next((p for p in self._client.messaging.remote_participants if p.id == participant_id), None)
             if to is not None:
-                self._client.messaging.send_message_nowait(to=to, type="agent-message", message=body)
+                await self._client.messaging.send_message(to=to, type="agent-message", message=body)
 
-        return send
+        return lambda body: self._outbox(participant_id).put_nowait((deliver, body))
+
+    def _outbox(self, participant_id: str) -> Outbox:
+        """What a participant gets leaves in order, whether it goes unary or down a stream."""
+        known = self._outboxes.get(participant_id)
+        if known is None:
+            known = self._outboxes[participant_id] = asyncio.Queue()
+            self._tasks.start(_post(known), "outbox")
+        return known
 
     async def _stream(self, request: Any) -> None:
         stream = await request.accept()
         sender = request.from_participant_id
 
+        async def deliver(body: Message) -> None:
+            await stream.send_message(type="agent-message", message=body)
+
         def send(body: Message) -> None:
-            with contextlib.suppress(Exception):
-                stream.send_message_nowait(type="agent-message", message=body)
+            self._outbox(sender).put_nowait((deliver, body))
 
         self._handle(request.message, sender, send)
         while True:
             received = await stream.receive()
-            if type(received).__name__ != "MessagingStreamMessage":
+            if type(received).__name__ != "RoomMessage":
                 return
             self._handle(received.message, sender, send)
 
@@ -129,7 +142,7 @@ class ChatAgent:
                 send(self._reply("models.response", providers=MODELS, **source))
             case "model.change":
                 choice = {k: body.get(k) for k in ("backend", "provider", "model")}
-                self._tell(path, self._reply("model.changed", thread_id=path, **choice, **source))
+                self.tell(path, self._reply("model.changed", thread_id=path, **choice, **source))
             case "thread.start":
                 self._start_thread(body, sender, send)
             case "thread.open":
@@ -190,12 +203,13 @@ class ChatAgent:
         running = Running(uuid.uuid4().hex)
         self._running[running.id] = running
         self._emit(path, running.id, e.TurnAccepted(*said))
-        self._emit(path, running.id, e.TurnStarted(*said))
-        script = chat_scripts.SCRIPTS.get(text.split()[0].lower(), chat_scripts.answer)
-        async for event in script(text, running):
-            self._emit(path, running.id, event)
-        del self._running[running.id]
-        self._emit(path, running.id, e.Status())
+        async with self._busy.setdefault(path, asyncio.Lock()):
+            self._emit(path, running.id, e.TurnStarted(*said))
+            script = chat_scripts.SCRIPTS.get(text.split()[0].lower(), chat_scripts.answer)
+            async for event in script(text, running):
+                self._emit(path, running.id, event)
+            del self._running[running.id]
+            self._emit(path, running.id, e.Status())
 
     def _emit(self, path: str, turn_id: str, body: e.EventBody) -> None:
         if isinstance(body, e.Working):
@@ -213,9 +227,9 @@ class ChatAgent:
         message = encode_event(event)
         if not isinstance(body, e.Status):
             self.threads.get(path, []).append(message)
-        self._tell(path, compact(message))
+        self.tell(path, compact(message))
 
-    def _tell(self, path: str, message: Message) -> None:
+    def tell(self, path: str, message: Message) -> None:
         for send in self._viewers.get(path, {}).values():
             send(message)
 
@@ -229,6 +243,15 @@ class ChatAgent:
 
     def _reply(self, kind: str, **fields: Any) -> Message:
         return {"type": PREFIX + kind, "message_id": str(uuid.uuid4()), "sender_name": "fake-agent", **fields}
+
+
+async def _post(outbox: Outbox) -> None:
+    from meshagent.api import RoomException
+
+    while True:
+        deliver, body = await outbox.get()
+        with contextlib.suppress(RoomException):  # the page that asked may be gone
+            await deliver(body)
 
 
 @contextlib.asynccontextmanager

@@ -148,7 +148,8 @@ function inThread(state, change) {
 
 /** @param {State} state @param {string} id @param {string} error @returns {State} */
 function inputFailed(state, id, error) {
-  if (state.starting?.id === id) return { ...state, starting: { ...state.starting, state: "failed", error } };
+  const starting = state.starting;
+  if (starting && starting.id === id) return { ...state, starting: { ...starting, state: "failed", error } };
   return inThread(state, (t) =>
     t.pending.some((entry) => entry.id === id) ? withPending(t, id, { state: "failed", error }) : t,
   );
@@ -257,6 +258,7 @@ function agentMessage(state, message, at) {
       return { ...state, threads: { loaded: true, entries: listed(state, message) } };
     case "thread.created":
     case "thread.updated":
+      if (!message.thread) return state;
       return {
         ...state,
         threads: { ...state.threads, entries: withEntry(state.threads.entries, message.thread) },

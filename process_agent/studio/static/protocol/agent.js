@@ -36,7 +36,6 @@ export class AgentClient {
     this.room = room;
     this.id = member.id;
     this.name = member.name;
-    this.streams = member.attributes.supports_messaging_streams === true;
     this.ears = ears;
     this.closed = false;
     this.seen = new Seen();
@@ -84,7 +83,7 @@ export class AgentClient {
     this.path = path;
     this.seen = new Seen();
     const message = complete({ type: "thread.open", thread_id: path, load });
-    if (this.streams) {
+    if (this.#hasStreams()) {
       try {
         const line = await this.#stream(THREAD_STREAM, message, () => this.#threadLineEnded(path));
         if (this.path === path && !this.closed) this.threadLine = line;
@@ -149,7 +148,7 @@ export class AgentClient {
 
   async #openList() {
     const watch = complete({ type: "thread.watch" });
-    if (this.streams) {
+    if (this.#hasStreams()) {
       try {
         this.listLine = await this.#stream(LIST_STREAM, watch, () => {
           this.listLine = null;
@@ -160,6 +159,11 @@ export class AgentClient {
       }
     }
     this.#send(watch);
+  }
+
+  /** Asked each time: an agent may say so only after it said that it chats. */
+  #hasStreams() {
+    return this.room.participants.get(this.id)?.attributes.supports_messaging_streams === true;
   }
 
   /** @param {string} kind @param {Body} message @param {() => void} ended */

@@ -180,7 +180,11 @@ class Runner:
     # --- Backend ---------------------------------------------------------------------------------
 
     async def _steer(self, work: TurnWork, command: c.SteerBackend) -> None:
-        error = await work.steer(command.turn_id, command.content, command.sender_name)
+        try:
+            error = await work.steer(command.turn_id, command.content, command.sender_name)
+        except Exception as reason:
+            logger.exception("steering %s failed", command.turn_id)
+            error = ErrorInfo(f"The backend failed: {reason!r}", "internal_error")
         decided = self._supervisor.steer_decided(command.thread_id, command.turn_id, command.source, error)
         self._carry_out(decided)
 
@@ -188,8 +192,8 @@ class Runner:
         known = False
         try:
             known = await work.decide(command.item_id, command.decision)
-        except ProcessError as error:
-            logger.warning("the decision about %s did not arrive: %s", command.item_id, error)
+        except Exception:
+            logger.exception("the decision about %s did not arrive", command.item_id)
         turn_id, item_id = command.turn_id, command.item_id
         self._carry_out(self._supervisor.item_decided(command.thread_id, turn_id, item_id, known))
 
@@ -199,7 +203,8 @@ class Runner:
         try:
             entry = await self._store.create(name)
             log = await self._store.open(entry.path)
-        except ProcessError as error:
+        except Exception as error:
+            logger.exception("creating a thread failed")
             failed = _error("The room did not create the thread", error)
             self._carry_out(self._supervisor.thread_not_created(key, failed))
             return
@@ -213,7 +218,8 @@ class Runner:
         try:
             log = await self._store.open(thread_id)
             model = await log.model()
-        except ProcessError as error:
+        except Exception as error:
+            logger.info("%s cannot be opened", thread_id, exc_info=not isinstance(error, ProcessError))
             failed = _error("The thread cannot be opened", error)
             self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
             return
@@ -246,7 +252,8 @@ class Runner:
                     return
                 self._carry_out(self._supervisor.replayed(command.replay_id, event))
                 await channel.ready(viewer, thread_id)
-        except ProcessError as reason:
+        except Exception as reason:
+            logger.exception("reading %s failed", thread_id)
             error = _error("The thread cannot be read to its end", reason)
         self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
 
@@ -315,6 +322,8 @@ def _not_stored(reason: str) -> ErrorInfo:
     return ErrorInfo(text, "not_stored")
 
 
-def _error(what: str, error: ProcessError) -> ErrorInfo:
+def _error(what: str, error: Exception) -> ErrorInfo:
+    if not isinstance(error, ProcessError):
+        return ErrorInfo(f"{what}: {error!r}", "internal_error")
     missing = isinstance(error, RoomRequestError) and error.code == _NOT_FOUND
     return ErrorInfo(f"{what}: {error}", "thread_not_available" if missing else "room_error")

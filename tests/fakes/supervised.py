@@ -151,9 +151,13 @@ class World:
 
     def take(self, kind: type[c.Command]) -> c.Command:
         """Remove and return the oldest outstanding command of a kind."""
-        found = next(command for command in self.outstanding if isinstance(command, kind))
+        found = self.oldest(kind)
         self.outstanding.remove(found)
         return found
+
+    def oldest(self, kind: type[c.Command]) -> c.Command:
+        """The oldest outstanding command of a kind."""
+        return next(command for command in self.outstanding if isinstance(command, kind))
 
     def settle(self) -> None:
         """Let everything happen but the backend's work, until nothing is left."""

@@ -1,0 +1,141 @@
+"""One thread at work: opened lazily, interrupted at any moment, abandoned when its backend does not listen."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from process_agent.agent.turn_work import TurnWork
+from process_agent.core import events as e
+from process_agent.core.backend import TurnInput
+from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.events import EndReason
+from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.models import ModelChoice
+from tests.fakes.backend import FakeBackend
+from tests.fakes.memory_store import MemoryLog, MemoryThreadStore
+
+THREAD = ThreadId("T")
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.codex, self.other = FakeBackend("codex"), FakeBackend("other")
+        self.log = MemoryLog(MemoryThreadStore(), [])
+        self.work = TurnWork(THREAD, self.log, {"codex": self.codex, "other": self.other})
+        self.heard: list[tuple[TurnId, e.BackendEvent]] = []
+        self.lost: list[tuple[TurnId, ErrorInfo]] = []
+
+    async def run(self, name: str, backend: str = "codex") -> None:
+        turn = TurnInput(TurnId(name), (TextPart(name),), "ana", ModelChoice(backend, "openai", "m"))
+        await self.work.run(
+            turn,
+            lambda turn_id, event: self.heard.append((turn_id, event)),
+            lambda turn_id, error: self.lost.append((turn_id, error)),
+        )
+
+    def ends(self) -> list[tuple[str, EndReason]]:
+        return [(turn, event.reason) for turn, event in self.heard if isinstance(event, e.TurnEnded)]
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def test_the_backend_thread_is_opened_once(bench: Bench) -> None:
+    for number, name in enumerate("ab"):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bench.run(name))
+            (await bench.codex.turn(number)).end()
+    assert bench.ends() == [("a", EndReason.COMPLETED), ("b", EndReason.COMPLETED)]
+    assert len(bench.codex.threads) == 1
+
+
+async def test_another_backend_takes_over_and_back(bench: Bench) -> None:
+    for name, backend, number in (("a", bench.codex, 0), ("b", bench.other, 0), ("c", bench.codex, 1)):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bench.run(name, backend.name))
+            (await backend.turn(number)).end()
+    assert [thread.closed for thread in bench.codex.threads] == [True, False]
+    assert bench.other.threads[0].closed
+
+
+async def test_an_unknown_backend(bench: Bench) -> None:
+    await bench.run("a", "lisp")
+    (_, ended) = bench.heard[0]
+    assert isinstance(ended, e.TurnEnded)
+    assert ended.error is not None
+    assert ended.error.code == "unknown_backend"
+
+
+async def test_nothing_is_heard_after_the_end(bench: Bench) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        turn = await bench.codex.turn(0)
+        turn.end()
+        turn.answer("late")
+    assert len(bench.heard) == 1
+    assert turn.closed
+
+
+async def test_an_interrupt_while_the_thread_is_opened(bench: Bench) -> None:
+    bench.codex.opening.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        await asyncio.sleep(0)
+        await bench.work.interrupt(TurnId("a"))
+    assert bench.ends() == [("a", EndReason.INTERRUPTED)]
+
+
+async def test_a_backend_that_does_not_listen_is_abandoned(bench: Bench) -> None:
+    bench.codex.obedient = False
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        turn = await bench.codex.turn(0)
+        turn.say(e.Working("busy"))
+        await bench.work.interrupt(TurnId("a"))
+        assert turn.interrupted.is_set()
+        group.create_task(bench.run("b"))
+        await bench.work.abandon(TurnId("a"))
+        (await bench.codex.turn(1)).end()
+    assert bench.ends() == [("a", EndReason.INTERRUPTED), ("b", EndReason.COMPLETED)]
+    assert turn.closed
+    assert [thread.closed for thread in bench.codex.threads] == [True, False]
+
+
+async def test_steers_wait_for_the_turn_to_begin_and_keep_their_order(bench: Bench) -> None:
+    bench.codex.opening.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        await asyncio.sleep(0)
+        first = group.create_task(bench.work.steer(TurnId("a"), (TextPart("one"),), None))
+        second = group.create_task(bench.work.steer(TurnId("a"), (TextPart("two"),), None))
+        bench.codex.opening.set()
+        turn = await bench.codex.turn(0)
+        assert turn.steers == []
+        turn.say(e.Working("busy"))
+        assert await first is None
+        assert await second is None
+        assert turn.steers == ["one", "two"]
+        turn.end()
+    late = await bench.work.steer(TurnId("a"), (TextPart("three"),), None)
+    assert late is not None
+    assert late.code == "turn_ended"
+
+
+async def test_a_backend_that_stops_without_a_word(bench: Bench) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        (await bench.codex.turn(0)).vanish()
+    assert [(turn, error.code) for turn, error in bench.lost] == [("a", "backend_lost")]
+
+
+async def test_closing_releases_thread_and_log(bench: Bench) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        (await bench.codex.turn(0)).end()
+    await bench.work.close()
+    assert bench.codex.threads[0].closed
+    assert bench.log.closed

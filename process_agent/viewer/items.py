@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
+from process_agent.core.content import (
+    ContentPart,
+    ErrorInfo,
+    Json,
+    JsonResult,
+    LogLine,
+    TextResult,
+    ToolResult,
+)
 from process_agent.core.events import EndReason, Phase, ToolRef
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.usage import ContextWindow, Usage
@@ -113,8 +121,19 @@ class ToolItem:
 
     @property
     def output(self) -> str:
-        """The log so far, exactly as it came."""
-        return "".join(line.text for line in self.log)
+        """The log so far, exactly as it came; without one, what the result says in text."""
+        return "".join(line.text for line in self.log) or _text_of(self.result)
+
+
+def _text_of(result: ToolResult | None) -> str:
+    match result:
+        case TextResult(text):
+            return text
+        case JsonResult({"stdout": str(stdout), **rest}):
+            stderr = rest.get("stderr")
+            return stdout + (stderr if isinstance(stderr, str) else "")
+        case _:
+            return ""
 
 
 @dataclass(slots=True)

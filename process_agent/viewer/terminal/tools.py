@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 
-from process_agent.core.content import Json, JsonResult, LinkResult, TextResult
+from process_agent.core.content import Json, JsonResult, LinkResult
 from process_agent.viewer.items import ToolItem, ToolState
 from process_agent.viewer.terminal.diffs import FileDiff, parse_diff
 from process_agent.viewer.terminal.plain import count, one_line, printable, visible
@@ -104,7 +104,7 @@ def question(item: ToolItem) -> str:
 
 def output_of(item: ToolItem) -> str:
     """Everything a tool put out, for people: its log, else its result; its error last."""
-    text = _log(item) or _result(item)
+    text = _log(item) or item.output or _result(item)
     if item.error is not None and item.error.code not in _SAID_BEFORE and item.error.message not in text:
         text = f"{text.rstrip()}\n{item.error.message}" if text.strip() else item.error.message
     return printable(text).rstrip()
@@ -152,13 +152,10 @@ def _log(item: ToolItem) -> str:
 
 def _result(item: ToolItem) -> str:
     match item.result:
-        case TextResult(text):
-            return text
         case LinkResult(name, url):
             return f"{name} {url}"
-        case JsonResult({"stdout": str(stdout), **rest}):
-            stderr = rest.get("stderr")
-            return stdout + (stderr if isinstance(stderr, str) else "")
+        case JsonResult({"stdout": str()}):
+            return ""
         case JsonResult(value) if value not in (None, {}, []):
             return json.dumps(value, ensure_ascii=False, indent=2)
         case _:

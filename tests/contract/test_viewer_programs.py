@@ -1,0 +1,238 @@
+"""`process chat` and `process threads` as programs: the real agent with the real Codex in the real room."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOM = "chatting"
+START_SECONDS = 50.0
+PROGRAM = (sys.executable, "-c", "from process_agent.cli import main; main()")
+
+
+class House:
+    """One data folder with its room server and one agent in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.work = folder / "data", folder / "work"
+        self.work.mkdir(parents=True)
+        home = folder / "home"
+        home.mkdir()
+        kept = ("PATH", "LANG", "VIRTUAL_ENV", "PYTHONPATH", "TMPDIR")
+        self.env = {name: os.environ[name] for name in kept if name in os.environ}
+        self.env |= {"HOME": str(home), "TERM": "xterm-256color"}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*PROGRAM, *arguments, "--data-dir", str(self.data)]
+
+    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.env,
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    def chat(
+        self, message: str, *arguments: str, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run("chat", "--room", ROOM, "--message", message, *arguments, text=text)
+
+    def threads(self, *arguments: str) -> list[dict[str, Any]]:
+        done = self.run("threads", *arguments, "--room", ROOM, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    house = House(tmp_path_factory.mktemp("house"))
+    join = ["join", "--room", ROOM, "--agent-name", "codex-agent", "--channel", "chat", "--backend", "codex"]
+    join += ["--provider", "scripted", "--local", "--port", "0", "--working-dir", str(house.work), "--json"]
+    agent = subprocess.Popen(house.command(*join), env=house.env, stdout=subprocess.PIPE, text=True)
+    assert agent.stdout is not None
+    try:
+        assert select.select([agent.stdout], [], [], START_SECONDS)[0], "the agent did not start in time"
+        assert json.loads(agent.stdout.readline())["agent"] == "codex-agent"
+        yield house
+    finally:
+        agent.terminate()
+        agent.wait(30)
+        agent.stdout.close()
+        house.run("room", "stop")
+
+
+def script(*actions: dict[str, Any]) -> str:
+    return f"```script\n{json.dumps(list(actions))}\n```"
+
+
+def test_one_turn_prints_its_answer_and_nothing_else(house: House) -> None:
+    done = house.chat("say hello there")
+    assert (done.stdout, done.stderr, done.returncode) == ("hello there\n", "", 0)
+
+
+def test_json_has_every_event_and_the_thread_keeps_the_same_text(house: House) -> None:
+    prompt = script({"say": "exact é 漢 text\n\nend", "pieces": ["ex", "act é", " 漢 text\n", "\nend"]})
+    done = house.chat("-", "--json", text=prompt)
+    assert (done.stderr, done.returncode) == ("", 0)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [event["type"].removeprefix("meshagent.agent.") for event in events]
+    assert kinds[0] == "thread.started"
+    assert kinds.count("turn.start.accepted") == kinds.count("turn.started") == kinds.count("turn.ended") == 1
+    deltas = [event["text"] for event in events if event["type"].endswith("text_content.delta")]
+    assert "".join(deltas) == "exact é 漢 text\n\nend"
+    stored = house.threads("show", events[0]["thread_id"], "--agent-name", "codex-agent")
+    (turn,) = [r for r in stored if r["type"] == "turn"]
+    assert (turn["end"], turn["error"]) == ("completed", None)
+    said = [r for r in stored if r["type"] == "message"]
+    assert [(r["role"], r["text"]) for r in said] == [("user", prompt), ("agent", "exact é 漢 text\n\nend")]
+
+
+def test_a_thread_goes_on_and_reading_it_writes_nothing(house: House) -> None:
+    first = json.loads(house.chat("say one", "--json").stdout.splitlines()[0])
+    thread = first["thread_id"]
+    assert house.chat("say two", "--thread", thread.rsplit("/", 1)[-1]).stdout == "two\n"
+    before = snapshot(house.data / "rooms" / ROOM / "datasets")
+    listed = house.threads()
+    assert (listed[0]["path"], listed[0]["name"]) == (thread, "say one")
+    texts = [r["text"] for r in house.threads("show", "1") if r["type"] == "message"]
+    assert texts == ["say one", "one", "say two", "two"]
+    paper = house.run("threads", "show", thread, "--room", ROOM)
+    assert "› say two" in paper.stdout
+    assert "\x1b" not in paper.stdout
+    assert snapshot(house.data / "rooms" / ROOM / "datasets") == before
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(("approve", "decided"), [("always", True), ("never", False)])
+def test_approvals_are_answered_as_told(house: House, approve: str, decided: bool) -> None:
+    outside = script({"run": "echo outside", "escalate": "because"}, {"say": "over"})
+    done = house.chat(outside, "--approve", approve)
+    assert (done.stdout, done.returncode) == ("over\n", 0)
+    (call,) = [r for r in house.threads("show", "1") if r.get("tool") == "shell"]
+    assert ("outside" in call["text"]) is decided
+    assert call["approved"] is decided
+
+
+def test_a_failed_turn_is_exit_code_5(house: House) -> None:
+    done = house.chat(script({"fault": 400, "message": "no more"}))
+    assert (done.stdout, done.returncode) == ("", 5)
+    assert done.stderr.startswith("process: The turn failed: ")
+    assert "no more" in done.stderr
+    assert [r["end"] for r in house.threads("show", "1") if r["type"] == "turn"] == ["failed"]
+
+
+def test_a_turn_out_of_time_is_stopped_with_exit_code_6(house: House) -> None:
+    done = house.chat(script({"sleep_ms": 60_000}, {"say": "late"}), "--timeout", "1")
+    assert (done.stdout, done.returncode) == ("", 6)
+    assert "did not end within 1 seconds and was stopped" in done.stderr
+    assert [r["end"] for r in house.threads("show", "1") if r["type"] == "turn"] == ["interrupted"]
+
+
+CHAT = ("chat", "--room", ROOM)
+ONE = (*CHAT, "--message", "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (CHAT, 2, "needs a terminal"),
+        ((*ONE, "--agent-name", "nobody", "--wait", "0.1"), 4, "codex-agent (agent)"),
+        ((*ONE, "--model", "nope"), 2, "on offer"),
+        ((*ONE, "--thread", "nope"), 2, "There is no thread 'nope'"),
+        (("threads", "show", "dataset://agents/a/threads/nope", "--room", ROOM), 4, "There is no thread"),
+        (("threads", "--room", "empty"), 2, "There is no agent in empty"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    house: House, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = house.run(*arguments)
+    assert (done.stdout, done.returncode) == ("", code)
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# --- The interactive terminal -----------------------------------------------------------------------
+
+
+class Terminal:
+    """A person at a terminal: answers its questions about the cursor, types, and reads."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        self._master, slave = pty.openpty()
+        self.process = subprocess.Popen(command, env=env, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        self.seen = ""
+
+    def types(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def sees(self, wanted: str, seconds: float = 30.0) -> None:
+        until = time.monotonic() + seconds
+        while wanted not in self.seen:
+            left = until - time.monotonic()
+            assert left > 0, f"never saw {wanted!r} in {self.seen[-2000:]!r}"
+            if select.select([self._master], [], [], left)[0] and not self._read():
+                raise AssertionError(f"it ended without {wanted!r}: {self.seen[-2000:]!r}")
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._master, 65536).decode(errors="replace")
+        except OSError:
+            return False
+        for _ in range(piece.count("\x1b[6n")):
+            self.types("\x1b[1;1R")
+        self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece)
+        return bool(piece)
+
+    def ends(self) -> int:
+        while self._read():
+            pass
+        os.close(self._master)
+        return self.process.wait(20)
+
+
+def test_the_interactive_terminal(house: House) -> None:
+    terminal = Terminal(house.command("chat", "--room", ROOM), house.env)
+    terminal.sees("codex-agent in chatting")
+    terminal.types("say **bold** words\r")
+    terminal.sees("bold words")
+    terminal.sees("✓")
+    terminal.types(script({"run": "sleep 30"}).replace("\n", "\x1b\r") + "\r")
+    terminal.sees("Running sleep 30")
+    terminal.types("\x03")
+    terminal.sees("■ stopped")
+    terminal.types("\x03")
+    assert terminal.ends() == 0
+    assert (
+        "Go on with: process chat --room chatting --thread dataset://agents/codex-agent/threads/"
+        in terminal.seen
+    )
+    assert "Traceback" not in terminal.seen
+    assert [r["end"] for r in house.threads("show", "1") if r["type"] == "turn"] == [
+        "completed",
+        "interrupted",
+    ]

@@ -115,3 +115,25 @@ def test_rows_are_cast_filled_and_refused() -> None:
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     with pytest.raises(ToolError, match="twice"):
         arrow.to_physical(twice, schema)
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_compressed_streams_are_refused(codec: Any, dictionary: bool) -> None:
+    column = pa.array(["x" * 1000] * 1000)
+    table = pa.table({"s": column.dictionary_encode() if dictionary else column})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_table(table)
+    with pytest.raises(ToolError, match="compression"):
+        arrow.decode_table(sink.getvalue().to_pybytes())
+    assert arrow.decode_table(arrow.encode_batches(table.schema, table.to_batches())).equals(table)
+
+
+def test_rows_of_nothing_are_not_blown_up() -> None:
+    fields: list[pa.Field[Any]] = [pa.field("n", pa.null()), pa.field("s", pa.string())]
+    schema = pa.schema(fields)
+    huge = pa.table({"n": pa.nulls(1 << 28)})
+    with pytest.raises(ToolError, match="missing columns"):
+        arrow.to_physical(huge, schema)
+    assert arrow.row_width(pa.list_(pa.list_(pa.float64(), 65_536), 65_536)) == 8 * 65_536**2

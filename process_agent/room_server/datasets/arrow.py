@@ -9,6 +9,7 @@ the IPC bytes of that one field, in its own metadata: added, dropped and branche
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -22,7 +23,10 @@ CHUNK_BYTES: Final = 512 * 1024
 """Size of a data chunk that is aimed at; a single larger row still travels in one."""
 
 MAX_EXPANSION: Final = 1 << 30
-"""Bytes one decoded message may take (compressed buffers grow)."""
+"""Bytes that columns a write leaves out may take when they are filled."""
+
+MAX_ROWS: Final = 50_000_000
+"""Rows of one batch; rows of nothing cost no bytes."""
 
 _LOGICAL: Final = b"process:arrow-field"
 _SCHEMA_LOGICAL: Final = b"process:arrow-schema"
@@ -60,19 +64,53 @@ def decode_table(data: bytes) -> pa.Table:
     Raises `ToolError`.
     """
     batches: list[pa.RecordBatch] = []
-    size = 0
     try:
+        _refuse_compression(data)
         with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
             schema = _readable(reader.schema)
             for batch in reader:
+                if batch.num_rows > MAX_ROWS:
+                    raise ToolError(f"a batch has at most {MAX_ROWS} rows")
                 batch.validate(full=True)
-                size += batch.nbytes
-                if size > MAX_EXPANSION:
-                    raise ToolError("the Arrow stream is too large when unpacked")
                 batches.append(batch)
     except (pa.ArrowException, ValueError, OSError, MemoryError) as error:
         raise ToolError(f"not a valid Arrow stream: {error}") from error
     return pa.Table.from_batches(batches, schema)
+
+
+def _refuse_compression(data: bytes) -> None:
+    """Raise `ToolError` for compressed buffers: a few bytes could unpack to any size, before we see it.
+
+    The place of the mark in a message's flatbuffer is from the Arrow columnar format: `Message.header` is
+    field 2, `RecordBatch.compression` field 3, `DictionaryBatch.data` field 1.
+    """
+    reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(data))
+    while True:
+        try:
+            message = reader.read_next_message()
+        except StopIteration:
+            return
+        raw = message.metadata.to_pybytes()
+        try:
+            header = _table_field(raw, struct.unpack_from("<I", raw)[0], 2)
+            if message.type == "dictionary" and header is not None:
+                header = _table_field(raw, header, 1)
+            if message.type != "schema" and (header is None or _table_field(raw, header, 3) is not None):
+                raise ToolError("send Arrow streams without compression")
+        except struct.error as error:
+            raise ToolError("not a valid Arrow stream") from error
+
+
+def _table_field(raw: bytes, table: int, index: int) -> int | None:
+    """Position of the object a flatbuffer table's field refers to; None when it is not set."""
+    vtable = table - struct.unpack_from("<i", raw, table)[0]
+    (size,) = struct.unpack_from("<H", raw, vtable)
+    slot = 4 + 2 * index
+    (offset,) = struct.unpack_from("<H", raw, vtable + slot) if slot < size else (0,)
+    if not offset:
+        return None
+    position: int = table + offset
+    return position + int(struct.unpack_from("<I", raw, position)[0])
 
 
 def _readable(schema: pa.Schema) -> pa.Schema:
@@ -212,8 +250,22 @@ def to_physical(table: pa.Table, logical: pa.Schema) -> pa.Table:
     if len(set(table.schema.names)) != len(table.schema.names):
         raise ToolError("a column is given twice")
     stored = strip(table)
+    filled = [field.type for field in physical if stored.schema.get_field_index(field.name) < 0]
+    if table.num_rows * sum(map(row_width, filled)) > MAX_EXPANSION:
+        raise ToolError("too many rows with missing columns; write fewer at once")
     columns = [_column(stored, field) for field in physical]
     return pa.Table.from_arrays(columns, schema=physical)
+
+
+def row_width(kind: Any) -> int:
+    """Bytes one null of a type takes, about."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return row_width(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * row_width(kind.value_type)
+    if pa.types.is_struct(kind):
+        return sum(row_width(kind.field(i).type) for i in range(kind.num_fields))
+    return int(kind.byte_width) if pa.types.is_fixed_size_binary(kind) else 8
 
 
 def strip(table: pa.Table) -> pa.Table:

@@ -30,6 +30,11 @@ from process_agent.room_server.toolkit import (
 MAX_WRITE_BYTES: Final = 512 * 1024 * 1024
 """Rows of one write; they are held in memory until the caller closes its side."""
 
+MAX_ROW_WIDTH: Final = 1024 * 1024
+"""Bytes a row of nulls takes: vectors of fixed length count in full."""
+
+SMALL_CHUNK: Final = 64 * 1024
+
 MODES: Final = ("create", "overwrite", "create_if_not_exists")
 PULL: Final = binary_content({"kind": "pull"})
 
@@ -124,6 +129,8 @@ def checked_schema(schema: pa.Schema) -> pa.Schema:
     for name in schema.names:
         if not name or name.startswith("_row") or "." in name:
             raise ToolError(f"a column cannot be named {name!r}")
+    if sum(arrow.row_width(kind) for kind in schema.types) > MAX_ROW_WIDTH:
+        raise ToolError(f"the fixed part of a row has at most {MAX_ROW_WIDTH} bytes")
     return schema
 
 
@@ -143,7 +150,7 @@ async def _collect(
     async for chunk in chunks:
         kind = chunk.headers.get("kind")
         if kind == "data":
-            part = await asyncio.to_thread(arrow.decode_table, chunk.data)
+            part = await _decoded(chunk.data)
             parts.append(arrow.to_physical(part, schema) if cast and schema is not None else part)
             size += part.nbytes
         elif kind == "rows":
@@ -159,6 +166,13 @@ async def _collect(
     if not parts:
         return arrow.no_rows(schema) if schema is not None else None
     return _joined(parts)
+
+
+async def _decoded(data: bytes) -> pa.Table:
+    """Small chunks are checked at once: a thread costs more than the work."""
+    if len(data) <= SMALL_CHUNK:
+        return arrow.decode_table(data)
+    return await asyncio.to_thread(arrow.decode_table, data)
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:

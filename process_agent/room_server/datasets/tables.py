@@ -226,15 +226,21 @@ class Tables:
         if self._writes[key] % upkeep.EVERY == 0 and key not in self._tending:
             self._tasks.start(self._tend(key, self._tending_lock(key)), f"tend {key.label}")
 
-    async def _tend(self, key: TableKey, lock: asyncio.Lock) -> None:
-        async with lock:
+    async def _tend(self, key: TableKey, tending: asyncio.Lock) -> None:
+        async with tending:
             try:
-                dataset = await self.open(key)
-                await self.run(upkeep.fold, dataset, key.path(self._root))
+                if await self.run(upkeep.is_quick, await self.open(key)):
+                    async with self._lock(key):
+                        await self._fold(key)
+                else:
+                    await self._fold(key)
                 if not self._readers[key]:
-                    await self.run(upkeep.forget_old_versions, dataset)
+                    await self.run(upkeep.forget_old_versions, await self.open(key))
             except (ToolError, OSError, ValueError, RuntimeError) as error:
                 logger.debug("upkeep of table %s put off: %s", key.label, error)
+
+    async def _fold(self, key: TableKey) -> None:
+        await self.run(upkeep.fold, await self.open(key), key.path(self._root))
 
     # Small parts
 

@@ -30,6 +30,10 @@ TIERS: Final = (1_024, 32_768, 1_048_576)
 MAX_FOLD_BYTES: Final = 256 * 1024 * 1024
 """What one round rewrites at most; tables of large values keep more fragments instead."""
 
+QUICK_BYTES: Final = 16 * 1024 * 1024
+"""Tables up to this size are folded while writers wait (about 20 ms): constant updates would otherwise
+get in the way of every fold. Larger ones are folded beside the writers."""
+
 EVERY: Final = 16
 """Writes to a table between two looks at it."""
 
@@ -47,6 +51,12 @@ def fold(dataset: lance.LanceDataset, path: Path) -> int:
         removed += metrics.fragments_removed
         sync_version(dataset, path, before)
     return removed
+
+
+def is_quick(dataset: lance.LanceDataset) -> bool:
+    """Whether folding takes no longer than a writer may wait."""
+    fragments = dataset.get_fragments()
+    return sum(file.file_size_bytes or 0 for each in fragments for file in each.metadata.files) <= QUICK_BYTES
 
 
 def full_tiers(rows: list[int]) -> list[int]:

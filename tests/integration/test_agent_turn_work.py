@@ -1,4 +1,4 @@
-"""One thread at work: opened lazily, interrupted at any moment, abandoned when its backend does not listen."""
+"""One thread at work: opened lazily, interrupted at any moment, abandoned when nobody listens."""
 
 from __future__ import annotations
 

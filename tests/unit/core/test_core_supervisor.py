@@ -174,6 +174,18 @@ def test_one_who_left_while_its_thread_was_made(world: World) -> None:
     assert len(world.running()) == 1
 
 
+def test_one_who_left_while_its_thread_was_opened(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    end(world, thread_id, turn_id)
+    world.ask(r.Left(ANA, "chat"))
+    world.carry_out(world.supervisor.timer_fired(c.Timer(c.TimerKind.IDLE, thread_id)))
+    world.ask(r.OpenThread(world.envelope(BEN), thread_id, load=True))
+    world.ask(r.Left(BEN, "chat"))
+    world.settle()
+    assert world.got(BEN).all == []
+    assert not world.views
+
+
 def test_a_running_thread_is_not_deleted(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.ask(r.DeleteThread(world.envelope(BEN), thread_id))

@@ -51,7 +51,10 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
     def start_turn(self, who: Participant, data: st.DataObject) -> None:
-        self.world.start_turn(who, self._thread(data))
+        thread_id = self._thread(data)
+        self.world.start_turn(who, thread_id)
+        if data.draw(st.booleans()):
+            self.world.start_turn(who, thread_id)
 
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data(), load=st.booleans())
@@ -167,6 +170,11 @@ class Machine(RuleBasedStateMachine):
         self.world.backend(thread_id, turn_id, e.TurnEnded(reason))
         # A backend that says more is not heard.
         self.world.backend(thread_id, turn_id, e.TextDelta(ItemId("late"), "x"), e.TurnEnded(reason))
+        if data.draw(st.booleans()):
+            for command in [
+                o for o in self.world.outstanding if isinstance(o, c.SteerBackend | c.StoreTurnEnd)
+            ]:
+                self._happen(command)
 
     @precondition(lambda self: self.world.running())
     @rule(data=st.data())

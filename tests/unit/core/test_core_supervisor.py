@@ -121,6 +121,14 @@ def test_a_backend_that_ignores_interrupts_is_abandoned(world: World) -> None:
     assert kinds == [e.TextEnded, e.Interrupted, e.TurnEnded]
 
 
+def test_interrupting_again_changes_nothing(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    for _ in range(3):
+        world.ask(r.InterruptTurn(world.envelope(ANA), thread_id, turn_id))
+    assert len(bodies(world, ANA, e.InterruptAccepted)) == 3
+    assert sum(isinstance(x, c.InterruptBackend) for x in world.done) == 1
+
+
 def test_a_thread_nobody_needs_is_released_and_comes_back(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.ask(r.ChangeModel(world.envelope(ANA), thread_id, r.ModelWish(model="gpt-5.5-mini")))

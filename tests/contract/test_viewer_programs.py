@@ -211,12 +211,23 @@ class Terminal:
     def ends(self) -> int:
         while self._read():
             pass
-        os.close(self._master)
         return self.process.wait(20)
 
+    def close(self) -> None:
+        os.close(self._master)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
-def test_the_interactive_terminal(house: House) -> None:
+
+@pytest.fixture
+def terminal(house: House) -> Iterator[Terminal]:
     terminal = Terminal(house.command("chat", "--room", ROOM), house.env)
+    yield terminal
+    terminal.close()
+
+
+def test_the_interactive_terminal(house: House, terminal: Terminal) -> None:
     terminal.sees("codex-agent in chatting")
     terminal.types("say **bold** words\r")
     terminal.sees("bold words")

@@ -11,7 +11,7 @@ from process_agent.cli import chat, join, room, threads, token
 
 app = typer.Typer(
     name="process",
-    help="Put a coding agent in a room: Codex or any LLM as a participant of a MeshAgent room, or of a local one.",
+    help="Put a coding agent in a room: Codex as a participant of a MeshAgent room, or of a local one.",
     # Rich markup and tracebacks double the time of --help and hide what we say in our own words.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

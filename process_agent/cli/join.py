@@ -42,6 +42,7 @@ class JoinOptions:
     data_dir: Path | None
     port: int | None
     project_id: str | None
+    join_seconds: float
     json: bool
     started: float
     """`time.monotonic()` when the command began."""
@@ -141,6 +142,10 @@ def join(
             "--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"
         ),
     ] = None,
+    join_timeout: Annotated[
+        float,
+        typer.Option("--join-timeout", metavar="SECONDS", min=0.1, help="How long the first join may take."),
+    ] = 15,
     json: Annotated[
         bool, typer.Option("--json", help="Print the start summary as one line of JSON.")
     ] = False,
@@ -170,6 +175,7 @@ def join(
         data_dir=data_dir,
         port=port,
         project_id=project_id,
+        join_seconds=join_timeout,
         json=json,
         started=started,
     )

@@ -54,7 +54,7 @@ async def _run(
     from process_agent.rooms.join import join_room
     from process_agent.threads.store import DatasetThreadStore
 
-    async with join_room(target) as room:
+    async with join_room(target, join_seconds=options.join_seconds) as room:
         name = config.agent_name
 
         def others_here() -> bool:

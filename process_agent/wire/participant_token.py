@@ -8,6 +8,7 @@ grants with defaults, a missing key grants nothing.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,10 @@ def encode(token: ParticipantToken, key: str) -> str:
     payload: dict[str, Any] = {**(token.extra or {}), "name": token.name, "grants": grants}
     if token.expires is not None:
         payload["exp"] = token.expires
-    return jwt.encode(payload, key, algorithm="HS256")
+    with warnings.catch_warnings():
+        # MeshAgent chose the length of its keys; a warning on stderr helps nobody who was handed one.
+        warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
+        return jwt.encode(payload, key, algorithm="HS256")
 
 
 def decode(text: str, key: str, now: float) -> ParticipantToken:

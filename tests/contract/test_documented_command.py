@@ -1,0 +1,163 @@
+"""The commands of the documentation, typed as documented, against the real Codex and the real local room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from process_agent.scripted.server import ScriptedServer
+from tests.fakes.program import Program, alive, children_of
+
+JOIN = "join --room gettingstarted --agent-name codex-agent --channel chat --backend codex"
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Program]:
+    started = Program(
+        tmp_path / "home",
+        OPENAI_BASE_URL=model.base_url,
+        OPENAI_API_KEY=model.api_key,
+        PROCESS_DATA_DIR=str(tmp_path / "data"),
+    )
+    yield started
+    await asyncio.to_thread(started.stop_room)
+
+
+async def test_join_chat_threads_and_a_clean_end(program: Program, model: ScriptedServer) -> None:
+    await asyncio.to_thread(_join_chat_threads, program)
+    assert any(request.path.endswith("/responses") for request in model.requests)
+
+
+def _join_chat_threads(program: Program) -> None:
+    with program.running(JOIN) as (agent, said):
+        facts = dict(line.split(None, 1) for line in said.splitlines())
+        assert facts["agent"] == "codex-agent"
+        assert facts["room"] == "gettingstarted"
+        assert facts["link"].startswith("http://127.0.0.1:")
+        assert "#code=" in facts["link"]
+        assert facts["codex"][0].isdigit()
+        assert facts["threads"] == "dataset://agents/codex-agent/threads"
+        for fact in ("backend", "account", "model", "sandbox", "approvals", "working", "ready"):
+            assert facts[fact]
+
+        told = program.run("chat --room gettingstarted --message", "say 7 7 7 and ha ha ha")
+        assert (told.returncode, told.stdout.strip()) == (0, "7 7 7 and ha ha ha"), told.stderr
+
+        events = program.run("chat --room gettingstarted --json --message", "run `echo from-$((40+2))`")
+        kinds = [json.loads(line) for line in events.stdout.splitlines()]
+        [ended] = [k for k in kinds if k["type"] == "meshagent.agent.tool_call.ended"]
+        assert ended["toolkit"] == "codex"
+        assert ended["result"]["json"]["stdout"] == "from-42\n"
+        assert ended["result"]["json"]["exit_code"] == 0
+        assert kinds[-1]["type"] == "meshagent.agent.turn.ended"
+
+        listed = json.loads(program.run("threads --room gettingstarted --json").stdout.splitlines()[0])
+        assert listed["path"].startswith("dataset://agents/codex-agent/threads/")
+
+        below = children_of(agent.pid)
+        assert below
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(20)
+        assert agent.returncode == 0
+        assert [pid for pid in below if alive(pid)] == []
+
+
+async def test_what_was_said_is_there_after_agent_and_room_start_again(program: Program) -> None:
+    await asyncio.to_thread(_talk_across_restarts, program)
+
+
+def _talk_across_restarts(program: Program) -> None:
+    with program.running(JOIN):
+        program.run("chat --room gettingstarted --message", "say my cat is called Ada")
+    program.stop_room()
+    with program.running(JOIN):
+        told = program.run("chat --room gettingstarted --thread 1 --message", "What did I say first?")
+        assert "my cat is called Ada" in told.stdout, told
+        [thread] = [
+            json.loads(x) for x in program.run("threads --room gettingstarted --json").stdout.splitlines()
+        ]
+        shown = program.run("threads show --room gettingstarted --json", thread["path"]).stdout
+        assert "my cat is called Ada" in shown
+        assert shown.count('"completed"') == 2
+
+
+@pytest.mark.parametrize("more", ["", " --local"])
+def test_without_credentials_join_stops_with_3_and_says_three_ways(tmp_path: Path, more: str) -> None:
+    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    try:
+        done = program.run(JOIN + more)
+        assert done.returncode == 3, done
+        for way in ("OPENAI_API_KEY", "codex login", "--provider scripted"):
+            assert way in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        program.stop_room()
+
+
+@pytest.mark.parametrize(
+    ("variables", "more", "code", "said"),
+    [
+        ({}, "--backend magic", 2, "magic"),
+        ({}, "--model magic/none/x", 2, "magic"),
+        ({}, "--model gpt-5.5", 2, "llm"),
+        ({"MESHAGENT_TOKEN": "nonsense"}, "--backend codex", 3, "MESHAGENT_TOKEN"),
+        ({"MESHAGENT_API_KEY": "ma-broken"}, "--backend codex", 3, "MESHAGENT_API_KEY"),
+        ({"PROCESS_DATA_DIR": "/proc/nowhere"}, "--backend codex --provider scripted", 2, "/proc/nowhere"),
+        (
+            {"PROCESS_CODEX_BINARY": "/no/such/codex"},
+            "--backend codex --provider scripted",
+            5,
+            "/no/such/codex",
+        ),
+    ],
+)
+def test_bad_input_ends_with_its_code_and_a_clear_word(
+    tmp_path: Path, variables: dict[str, str], more: str, code: int, said: str
+) -> None:
+    program = Program(tmp_path / "home", **{"PROCESS_DATA_DIR": str(tmp_path / "data"), **variables})
+    try:
+        done = program.run(f"join --room gettingstarted --agent-name codex-agent --channel chat {more}")
+        assert (done.returncode, said in done.stderr) == (code, True), done
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+    finally:
+        program.stop_room()
+
+
+def test_a_hosted_room_that_is_not_there_ends_with_4(tmp_path: Path) -> None:
+    program = Program(
+        tmp_path / "home",
+        PROCESS_DATA_DIR=str(tmp_path / "data"),
+        MESHAGENT_API_URL="http://127.0.0.1:9",
+        MESHAGENT_API_KEY="ma-AAAAAAAAAAAAAAAAAAAAAA-AAAAAAAAAAAAAAAAAAAAAA-secret",
+    )
+    done = program.run(f"{JOIN} --provider scripted --join-timeout 2")
+    assert done.returncode == 4, done
+    assert "127.0.0.1:9" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "data" / "room-server.json").exists()
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    try:
+        with program.running(f"{JOIN} --provider scripted") as (agent, _):
+            below = children_of(agent.pid)
+            os.kill(agent.pid, signal.SIGINT)
+            os.kill(agent.pid, signal.SIGINT)
+            agent.wait(20)
+            assert [pid for pid in below if alive(pid)] == []
+    finally:
+        program.stop_room()

@@ -1,0 +1,99 @@
+"""The `process` program as people start it: its own process, its own home, its own data folder."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROCESS = str(Path(sys.executable).with_name("process"))
+READY = "Ctrl-C stops the agent"
+PATIENCE = 40.0
+
+
+class Program:
+    """A home with nothing in it but what the test puts there."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = home
+        self.work = home / "work"
+        self.work.mkdir(parents=True)
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **variables}
+
+    def run(self, command: str, *more: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `process COMMAND` to its end; `command` is split at blanks, `more` is not."""
+        return subprocess.run(
+            [PROCESS, *command.split(), *more],
+            env=self.environment,
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            input=stdin,
+        )
+
+    @contextmanager
+    def running(self, command: str, until: str = READY) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """Start `process COMMAND`, wait for a line with `until`, give what it printed; end it after."""
+        child = subprocess.Popen(
+            [PROCESS, *command.split()],
+            env=self.environment,
+            cwd=self.work,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield child, _read_until(child, until)
+        finally:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+            child.communicate(timeout=PATIENCE)
+
+    def stop_room(self) -> None:
+        """End the local room's server."""
+        self.run("room stop")
+
+
+def _read_until(child: subprocess.Popen[str], wanted: str) -> str:
+    assert child.stdout is not None
+    seen = ""
+    deadline = time.monotonic() + PATIENCE
+    while wanted not in seen:
+        ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        piece = os.read(child.stdout.fileno(), 65536).decode() if ready else ""
+        if not piece:
+            child.kill()
+            _, errors = child.communicate()
+            raise AssertionError(f"never printed {wanted!r}; printed:\n{seen}\n{errors}")
+        seen += piece
+    return seen
+
+
+def children_of(pid: int) -> set[int]:
+    """All living descendants of a process (Linux)."""
+    found: set[int] = set()
+    queue = [pid]
+    while queue:
+        parent = queue.pop()
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                found.add(child)
+                queue.append(child)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

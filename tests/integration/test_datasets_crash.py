@@ -92,7 +92,7 @@ async def test_many_writes_stay_few_fragments_and_few_versions(tmp_path: Path) -
 
 async def test_a_caller_who_leaves_does_not_stop_a_write_under_way(tmp_path: Path) -> None:
     tables = DatasetToolkit(tmp_path)
-    await write(tables, "create_table", {"name": "t", "mode": "create"}, pa.table({"n": [0]}))
+    await write(tables, "create_table", {"name": "t", "mode": "create"}, pa.table({"n": [100]}))
     async with asyncio.TaskGroup() as group:
         writing = [
             group.create_task(write(tables, "insert", {"table": "t"}, pa.table({"n": [n]})))

@@ -168,7 +168,7 @@ class Tables:
             raise
 
     async def _drop(self, key: TableKey, ignore_missing: bool) -> None:
-        async with self._lock(key), self._tending_lock(key):
+        async with self._tending_lock(key), self._lock(key):
             if not await self.run(self.catalog.exists, key):
                 if ignore_missing:
                     return
@@ -179,7 +179,7 @@ class Tables:
 
     async def _rename(self, key: TableKey, new: TableKey) -> None:
         first, second = sorted((key, new), key=lambda each: each.name)
-        async with self._lock(first), self._lock(second), self._tending_lock(key):
+        async with self._tending_lock(key), self._lock(first), self._lock(second):
             if not await self.run(self.catalog.exists, key):
                 raise missing_table(key.label)
             await self.run(self.catalog.rename, key, new)
@@ -194,7 +194,7 @@ class Tables:
             await self.run(self.catalog.finish_branch, place, parent)
 
     async def _link(self, key: TableKey, branch: str) -> None:
-        async with self._lock(key), self._tending_lock(key):
+        async with self._tending_lock(key), self._lock(key):
             if await self.run(self.catalog.exists, key):
                 await self.run(self.catalog.link_table, key, branch)
 
@@ -209,7 +209,7 @@ class Tables:
                 self._went_away(key)
 
     async def _alone[T](self, key: TableKey, work: Callable[[Path, str], T]) -> T:
-        async with self._lock(key), self._tending_lock(key):
+        async with self._tending_lock(key), self._lock(key):
             return await self.run(work, key.path(self._root), key.label)
 
     def _went_away(self, key: TableKey) -> None:
@@ -243,6 +243,8 @@ class Tables:
         await self.run(upkeep.fold, await self.open(key), key.path(self._root))
 
     # Small parts
+
+    # Whoever needs both locks takes the tending lock first, as upkeep does; else they wait in a ring.
 
     def _lock(self, key: TableKey) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())

@@ -251,13 +251,14 @@ class Repl:
             self._leave()
 
         @keys.add("enter")
+        @keys.add("c-j")  # what Enter is when it was pressed before the terminal was ours
         def _(event: KeyPressEvent) -> None:
             self._leaving = False
             if self._buffer.text.strip():
                 self._buffer.validate_and_handle()
 
         @keys.add("escape", "enter")
-        @keys.add("c-j")
+        @keys.add("escape", "c-j")
         def _(event: KeyPressEvent) -> None:
             self._buffer.insert_text("\n")
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from process_agent.room_server.datasets.durable import mend, sync_folder
+from process_agent.room_server.datasets.durable import boot_id, mend, sync_folder
 from process_agent.room_server.datasets.names import MAIN, Place, TableKey, decode_name, encode_name
 from process_agent.room_server.toolkit import ALREADY_EXISTS, INVALID_REQUEST, NOT_FOUND, ToolError
 
@@ -26,6 +26,7 @@ MAX_TABLES: Final = 100_000
 
 _RECORD: Final = "branch.json"
 _SCRATCH: Final = ".scratch"
+_BOOT: Final = ".boot"
 _REWRITTEN: Final = "latest_version_hint.json"
 """The one file Lance writes again; it must not be shared between branches."""
 
@@ -37,12 +38,19 @@ class Catalog:
     root: Path
 
     def start(self) -> None:
-        """Make the folder, finish what a crash interrupted."""
+        """Make the folder, finish what a crash interrupted.
+
+        Only a loss of power tears files, and after it the machine starts anew: within one boot, tables are
+        taken as they are, so that a room with many of them opens at once.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.root / _SCRATCH, ignore_errors=True)
-        for folder, _, names in os.walk(self.root):
-            if "_versions" in os.path.basename(folder) and names:
-                mend(Path(folder).parent)
+        boot, noted = boot_id(), self.root / _BOOT
+        if boot and noted.is_file() and noted.read_text("utf-8") == boot:
+            return
+        for table in _tables_below(self.root):
+            mend(table)
+        noted.write_text(boot, "utf-8")
 
     def scratch(self) -> Path:
         """A new path on the same file system for something unfinished."""
@@ -160,6 +168,13 @@ class Catalog:
             gone = self.scratch()
             part.folder(self.root).rename(gone)
             self.discard(gone)
+
+
+def _tables_below(folder: Path) -> Iterator[Path]:
+    for branch in _children(folder, "b."):
+        yield from _children(branch, "t.")
+    for namespace in _children(folder, "n."):
+        yield from _tables_below(namespace)
 
 
 def _children(folder: Path, prefix: str) -> list[Path]:

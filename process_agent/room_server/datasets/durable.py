@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _MAGIC: Final = b"LANC"
 """Last bytes of every complete Lance file."""
 
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _LAST_NAME: Final = (1 << 64) - 1
 """Manifests are named by this minus their version, so that the newest sorts first."""
 
@@ -40,15 +41,30 @@ def sync_folder(folder: Path) -> None:
     _sync(folder)
 
 
+def boot_id() -> str:
+    """What identifies this start of the machine; empty where the system does not say."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
 def mend(path: Path) -> None:
-    """Set aside manifests that a loss of power left incomplete."""
+    """Set aside versions that a loss of power left incomplete, newest first."""
     manifests = sorted((path / "_versions").glob("*.manifest"))
-    while manifests and not _complete(manifests[0]):
+    while len(manifests) > 1 and not _whole(path, manifests[0]):
         torn = manifests.pop(0)
         logger.warning("a table lost its newest version to an incomplete write: %s", path.name)
         torn.rename(torn.with_suffix(".torn"))
         with contextlib.suppress(FileNotFoundError):
             (path / "_versions" / "latest_version_hint.json").unlink()
+
+
+def _whole(path: Path, manifest: Path) -> bool:
+    if not _complete(manifest):
+        return False
+    dataset = lance.dataset(str(path), version=_LAST_NAME - int(manifest.stem))
+    return all(_complete(path / name) for name in _files(dataset) if name.endswith(".lance"))
 
 
 def _files(dataset: lance.LanceDataset) -> set[str]:
@@ -70,8 +86,10 @@ def _sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def _complete(manifest: Path) -> bool:
-    with manifest.open("rb") as file:
+def _complete(written: Path) -> bool:
+    if not written.is_file():
+        return False
+    with written.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if size < len(_MAGIC):
             return False

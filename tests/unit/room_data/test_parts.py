@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from process_agent.room_server import storage_grants
 from process_agent.room_server.datasets import sql_child, sql_wire, upkeep, watch
+from process_agent.room_server.datasets.catalog import Catalog
 from process_agent.room_server.datasets.durable import mend
 from process_agent.room_server.datasets.engine import Change, Engine, Outcome, last_of_each_key
+from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.datasets.reading import read_all
 from process_agent.room_server.storage import StorageToolkit
 from process_agent.room_server.sync_document import Document, Opener
@@ -78,13 +80,20 @@ def test_of_equal_keys_the_last_stays(rows: list[tuple[int | None, int]]) -> Non
     assert {k: v for k, v in found if k is not None} == {k: v for k, v in last.items() if k is not None}
 
 
-def test_a_torn_manifest_costs_one_version_not_the_table(tmp_path: Path) -> None:
-    path, rows = tmp_path / "t", pa.table({"n": [1]})
+@pytest.mark.parametrize("torn", ["_versions/*.manifest", "data/*.lance"])
+def test_a_torn_file_costs_one_version_not_the_table(tmp_path: Path, torn: str) -> None:
+    catalog = Catalog(tmp_path)
+    catalog.start()
+    key = TableKey(Place(("a",)), "t")
+    path, rows = key.path(tmp_path), pa.table({"n": [1]})
+    path.parent.mkdir(parents=True)
     Engine().create(path, rows)
+    before = set(path.glob(torn))
     Engine().insert(path, "t", rows, watched=False)
-    newest = min((path / "_versions").glob("*.manifest"))
-    newest.write_bytes(newest.read_bytes()[: -len(b"LANC") - 10])
-    mend(path)
+    (newest,) = set(path.glob(torn)) - before
+    newest.write_bytes(newest.read_bytes()[:-10])
+    (tmp_path / ".boot").write_text("another start of the machine")
+    catalog.start()
     mend(path)
     assert read_all(Engine().open(path, "t")).to_pylist() == [{"n": 1}]
     Engine().insert(path, "t", rows, watched=False)

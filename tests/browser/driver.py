@@ -20,25 +20,14 @@ PHONE = {"width": 390, "height": 844}
 WAIT_MS = 10_000
 
 
-class Studio:
-    """A room with browsers in front of it. What the pages complain about is kept in `complaints`."""
+class Visitor:
+    """Browsers in front of a room. What the pages complain about is kept in `complaints`."""
 
-    def __init__(self, room: LocalRoom, browser: Browser, pictures: Path) -> None:
-        self.room = room
+    def __init__(self, browser: Browser, pictures: Path) -> None:
         self.complaints: list[str] = []
         self._browser = browser
         self._pictures = pictures
         self._contexts: list[BrowserContext] = []
-
-    async def link(self, name: str = PERSON) -> str:
-        """A link like the one `process room link` prints."""
-        async with httpx.AsyncClient(base_url=self.room.url, trust_env=False) as client:
-            answer = await client.post(
-                "/codes",
-                json={"room": ROOM, "name": name},
-                headers={"Authorization": f"Bearer {self.room.admin_token()}"},
-            )
-        return f"{self.room.url}/#code={answer.raise_for_status().json()['code']}"
 
     async def context(self, *, dark: bool = False, phone: bool = False) -> BrowserContext:
         """A browser profile of its own."""
@@ -57,13 +46,6 @@ class Studio:
         page.on("console", self._console)
         return page
 
-    async def enter(self, name: str = PERSON, **look: bool) -> Page:
-        """Follow a fresh link and wait until the page is in the room."""
-        page = await self.page(await self.context(**look))
-        await page.goto(await self.link(name))
-        await page.get_by_label("Connected").first.wait_for(state="attached")
-        return page
-
     async def picture(self, page: Page, name: str) -> None:
         """Save what the page shows."""
         await page.screenshot(path=self._pictures / f"{name}.png", animations="disabled", caret="hide")
@@ -75,6 +57,31 @@ class Studio:
     def _console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"console {message.type}: {message.text}")
+
+
+class Studio(Visitor):
+    """A room of the test, and browsers in front of it."""
+
+    def __init__(self, room: LocalRoom, browser: Browser, pictures: Path) -> None:
+        super().__init__(browser, pictures)
+        self.room = room
+
+    async def link(self, name: str = PERSON) -> str:
+        """A link like the one `process room link` prints."""
+        async with httpx.AsyncClient(base_url=self.room.url, trust_env=False) as client:
+            answer = await client.post(
+                "/codes",
+                json={"room": ROOM, "name": name},
+                headers={"Authorization": f"Bearer {self.room.admin_token()}"},
+            )
+        return f"{self.room.url}/#code={answer.raise_for_status().json()['code']}"
+
+    async def enter(self, name: str = PERSON, **look: bool) -> Page:
+        """Follow a fresh link and wait until the page is in the room."""
+        page = await self.page(await self.context(**look))
+        await page.goto(await self.link(name))
+        await page.get_by_label("Connected").first.wait_for(state="attached")
+        return page
 
 
 async def say(page: Page, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -17,6 +18,7 @@ async def test_a_turn_with_everything_in_it(studio: Studio) -> None:
     async with chat_agent(studio.room):
         page = await studio.enter()
         await expect(page.get_by_role("heading", name="What shall we build?")).to_be_visible()
+        await studio.picture(page, "start")
         await say(page, "demo please")
         await ended(page)
         talk = conversation(page)
@@ -224,6 +226,7 @@ async def test_nonsense_from_an_agent_does_not_break_the_page(studio: Studio) ->
         await say(page, "hello")
         await ended(page)
         [path] = agent.threads
+        nonsense: tuple[Any, ...] = (None, 7, "x", [], [7, None], {"a": []})
         for kind in (
             "turn.started",
             "text_content.delta",
@@ -231,7 +234,7 @@ async def test_nonsense_from_an_agent_does_not_break_the_page(studio: Studio) ->
             "thread.listed",
             "models.response",
         ):
-            for value in (None, 7, "x", [], [7, None], {"a": []}):
+            for value in nonsense:
                 names = (
                     "content",
                     "text",

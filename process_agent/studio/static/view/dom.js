@@ -2,7 +2,7 @@
 
 /**
  * An element. In `props`, `on` holds listeners, `class` and other names become attributes; false, null and
- * undefined leave an attribute out. Children that are null or false are left out.
+ * undefined leave an attribute out, but `data-` attributes say "true" and "false". Children that are null or false are left out.
  * @param {string} tag
  * @param {Record<string, any>} [props]
  * @param {...(Node | string | null | false | undefined)} children
@@ -21,7 +21,8 @@ export function h(tag, props = {}, ...children) {
 
 /** @param {Element} el @param {string} name @param {string | number | boolean | null | undefined} value */
 export function setAttribute(el, name, value) {
-  if (value === null || value === undefined || value === false) el.removeAttribute(name);
+  if (typeof value === "boolean" && name.startsWith("data-")) el.setAttribute(name, String(value));
+  else if (value === null || value === undefined || value === false) el.removeAttribute(name);
   else if (el.getAttribute(name) !== String(value))
     el.setAttribute(name, value === true ? "" : String(value));
 }

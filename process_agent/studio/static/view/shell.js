@@ -18,7 +18,7 @@ export class Shell {
     this.root = root;
     this.actions = actions;
     this.sidebar = new Sidebar(actions);
-    this.header = new Header(() => this.#drawer(!this.frame.hasAttribute("data-drawer")));
+    this.header = new Header(() => this.#drawer(!this.#drawerIsOpen()));
     this.banner = new Banner(actions);
     this.timeline = new Timeline(actions);
     this.composer = new Composer(actions);
@@ -79,8 +79,12 @@ export class Shell {
   #key(event) {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open], .menu"))
       return;
-    if (this.frame.hasAttribute("data-drawer")) this.#drawer(false);
+    if (this.#drawerIsOpen()) this.#drawer(false);
     else this.actions.stop();
+  }
+
+  #drawerIsOpen() {
+    return this.frame.getAttribute("data-drawer") === "true";
   }
 
   /** On narrow screens the sidebar is a drawer. @param {boolean} open */

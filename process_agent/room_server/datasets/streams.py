@@ -84,7 +84,8 @@ async def create_table(tables: Tables, caller: Caller, chunks: Chunks, send: Sen
     metadata = requests.metadata_of(fields)
     if metadata:
         schema = schema.with_metadata({**(schema.metadata or {}), **metadata})
-    await tables.create(key, arrow.to_physical(rows, checked_schema(schema)), mode)
+    stored = await tables.run(arrow.to_physical, rows, checked_schema(schema))
+    await tables.create(key, stored, mode)
 
 
 async def insert(tables: Tables, caller: Caller, chunks: Chunks, send: SendChunk) -> None:
@@ -150,8 +151,8 @@ async def _collect(
     async for chunk in chunks:
         kind = chunk.headers.get("kind")
         if kind == "data":
-            part = await _decoded(chunk.data)
-            parts.append(arrow.to_physical(part, schema) if cast and schema is not None else part)
+            part = await _decoded(chunk.data, schema if cast else None)
+            parts.append(part)
             size += part.nbytes
         elif kind == "rows":
             rows.extend(_typed_rows(chunk.headers))
@@ -168,11 +169,16 @@ async def _collect(
     return _joined(parts)
 
 
-async def _decoded(data: bytes) -> pa.Table:
-    """Small chunks are checked at once: a thread costs more than the work."""
+async def _decoded(data: bytes, schema: pa.Schema | None) -> pa.Table:
+    """Rows of a chunk, for the table with a schema. Small ones at once: a thread costs more than the work."""
     if len(data) <= SMALL_CHUNK:
-        return arrow.decode_table(data)
-    return await asyncio.to_thread(arrow.decode_table, data)
+        return _decode(data, schema)
+    return await asyncio.to_thread(_decode, data, schema)
+
+
+def _decode(data: bytes, schema: pa.Schema | None) -> pa.Table:
+    rows = arrow.decode_table(data)
+    return rows if schema is None else arrow.to_physical(rows, schema)
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:

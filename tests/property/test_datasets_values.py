@@ -99,7 +99,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, Path]:
     return engine, path
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(row=rows)
 def test_updates_store_exactly_the_value(stored: tuple[Engine, Path], row: dict[str, Any]) -> None:
     engine, path = stored
@@ -111,7 +111,7 @@ def test_updates_store_exactly_the_value(stored: tuple[Engine, Path], row: dict[
     assert outcome.changes[0].rows.to_pylist() == [wanted]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(text=texts)
 def test_a_condition_with_any_text_finds_it(stored: tuple[Engine, Path], text: str) -> None:
     engine, path = stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -35,39 +36,45 @@ def main(arguments: list[str]) -> int:
         return 2
     if reference is None:
         print("No reference CLI: only our own figures. --install-reference gets it.", file=sys.stderr)
-    about = machine()
+    load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory(prefix="process-bench-", ignore_cleanup_errors=True) as folder:
-        sections = asyncio.run(_measure(options.names or list(NAMES), Path(folder), reference, options.quick))
-    page = _page(sections, about, reference)
-    print(page)
+        names = options.names or list(NAMES)
+        sections = asyncio.run(_measure(names, Path(folder), reference, options.quick, load))
+    about = machine(load)
     if options.json is not None:
         content = {"machine": about, "sections": as_json(sections)}
         options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     if options.write:
-        PAGE.write_text(page)
+        PAGE.write_text(_page(sections, about, reference))
+    print(about)
     return 0
 
 
 async def _measure(
-    names: list[str], folder: Path, reference: references.Reference | None, quick: bool
+    names: list[str], folder: Path, reference: references.Reference | None, quick: bool, load: list[float]
 ) -> list[Section]:
+    """The sections asked for, each printed as soon as it is measured; adds load averages to `load`."""
     from benchmarks import codex_turn, help_time, join_ready
     from benchmarks.stage import set_stage
 
-    sections: dict[str, Section] = {}
+    sections: list[Section] = []
+
+    def done(section: Section) -> None:
+        print(markdown([section]) + "\n", flush=True)
+        sections.append(section)
+        load.append(os.getloadavg()[0])
+
     if "help" in names:
-        sections["help"] = help_time.measure(folder, reference, 2 if quick else help_time.RUNS)
+        done(help_time.measure(folder, reference, 2 if quick else help_time.RUNS))
     if set(names) - {"help"}:
         with set_stage(folder, reference) as stage:
             if "join" in names:
-                sections["join"] = await join_ready.measure(stage, 2 if quick else join_ready.RUNS)
+                done(await join_ready.measure(stage, 2 if quick else join_ready.RUNS))
             if "turn" in names:
-                sections["turn"] = await codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS)
+                done(await codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS))
             if "stream" in names:
-                sections["stream"] = await codex_turn.measure_streaming(
-                    stage, 1 if quick else codex_turn.STREAM_ROUNDS
-                )
-    return [sections[name] for name in NAMES if name in sections]
+                done(await codex_turn.measure_streaming(stage, 1 if quick else codex_turn.STREAM_ROUNDS))
+    return sections
 
 
 def _page(sections: list[Section], about: str, reference: references.Reference | None) -> str:

@@ -100,14 +100,16 @@ def resident_mb(pid: int) -> float:
     raise RuntimeError(f"process {pid} is gone")
 
 
-def machine() -> str:
-    """A line about the machine and how busy it is now."""
-    one, five, _ = os.getloadavg()
+def machine(load: Sequence[float]) -> str:
+    """A line about the machine and how busy it was; `load` are load averages from start to end.
+
+    The measurements themselves keep about one core busy.
+    """
     cores = os.cpu_count() or 1
     noisy = ""
-    if one > cores * 0.75:
-        noisy = " **The machine was busy with other work, so trust the ratios more than the times.**"
+    if max(load) > cores:
+        noisy = " **The machine was busy with other work: trust the ratios and the minima, not the times.**"
     return (
-        f"{cores} cores, Python {sys.version.split()[0]}, {sys.platform}; load average {one:.1f} over one "
-        f"minute and {five:.1f} over five at the start.{noisy}"
+        f"{cores} cores, Python {sys.version.split()[0]}, {sys.platform}; load average {min(load):.1f} to "
+        f"{max(load):.1f} while measuring.{noisy}"
     )

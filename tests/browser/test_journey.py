@@ -93,6 +93,11 @@ async def test_from_the_link_to_the_diff(visitor: Visitor, tmp_path: Path) -> No
         await say(second, "say hello from the second tab")
         await ended(page, 2)
         await expect(turns(page).last).to_contain_text("hello from the second tab")
+
+        await second.goto(f"{page.url.split('?')[0]}?thread=dataset://agents/codex-agent/threads/none")
+        await expect(second.locator(".toast")).to_contain_text("no")
+        await expect(second.get_by_role("heading", name="How can I help you?")).to_be_visible()
+        assert "thread" not in second.url
         assert visitor.complaints == []
 
 

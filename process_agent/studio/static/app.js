@@ -53,6 +53,8 @@ export class App {
     this.room = null;
     /** @type {AgentClient | null} */
     this.agent = null;
+    /** Message id of the last change of the model. @type {string | null} */
+    this.choiceId = null;
     window.addEventListener("popstate", () => this.#addressChanged());
   }
 
@@ -147,7 +149,7 @@ export class App {
   pickModel(choice) {
     this.store.dispatch({ type: "choice", choice });
     const { thread } = this.store.state;
-    if (thread) this.agent?.changeModel(thread.path, choice);
+    if (thread) this.choiceId = this.agent?.changeModel(thread.path, choice) ?? null;
   }
 
   /** @param {string} name */
@@ -263,9 +265,27 @@ export class App {
     } else if (type === "thread.deleted" && before.wanted === message.path) {
       showAddress(null, true);
       this.#notice("This thread was deleted.");
+    } else if (type === "thread.event" && message.event?.type === "model_change_rejected") {
+      this.#refused(message);
     } else if (type === "turn.steer.rejected" && steer && TOO_LATE.has(message.error?.code)) {
       this.store.dispatch({ type: "input.dropped", id: steer.id });
       this.#startTurn(steer.content);
+    }
+  }
+
+  /**
+   * A request was refused that has no answer of its own (agent protocol, section 3.6): a thread that cannot be
+   * opened, a name, a model.
+   * @param {Body} message
+   */
+  #refused(message) {
+    this.#notice(message.event.error?.message ?? "The agent refused this.", "error");
+    const { thread } = this.store.state;
+    if (this.choiceId !== null && message.event.source_message_id === this.choiceId) {
+      this.store.dispatch({ type: "choice", choice: null });
+    } else if (thread?.loading && thread.path === message.thread_id) {
+      this.store.dispatch({ type: "thread.new" });
+      showAddress(null, true);
     }
   }
 

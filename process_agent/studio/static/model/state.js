@@ -29,7 +29,7 @@ import { newThread, PREFIX, reduceThread, withoutPending, withPending } from "./
  *   | {type: "input.failed", id: string, error: string}
  *   | {type: "input.dropped", id: string}
  *   | {type: "approval.answered", turnId: string, itemId: string}
- *   | {type: "choice", choice: Choice}
+ *   | {type: "choice", choice: Choice | null}
  *   | {type: "notice", notice: Notice}
  *   | {type: "notice.gone", id: string}} Action
  */

@@ -283,8 +283,6 @@ function threadEvent(thread, m, at) {
       return withItem(thread, event.turn_id, "reasoning", event.item_id, at, (item) =>
         ITEM_RULES["reasoning_content.delta"].change(item, event, at),
       );
-    case "model_change_rejected":
-      return lastTurnNotice(thread, m, at, event.error?.message ?? "The model was not changed.", "error");
     case "agent.event":
     case "codex.event":
       return event.headline ? eventNotice(thread, m, event, at) : thread;

@@ -141,9 +141,9 @@ export class AgentClient {
     this.#say({ type: "thread.delete", thread_id: path });
   }
 
-  /** @param {string} path @param {Choice} choice */
+  /** Returns the id that a refusal will name. @param {string} path @param {Choice} choice */
   changeModel(path, choice) {
-    this.#say({ type: "model.change", thread_id: path, ...choice });
+    return this.#say({ type: "model.change", thread_id: path, ...choice });
   }
 
   async #openList() {
@@ -188,6 +188,7 @@ export class AgentClient {
   /** @param {Body} body @param {string} [id] */
   #say(body, id = newId()) {
     this.#send(complete(body, id));
+    return id;
   }
 
   /** Down the thread's stream when it is open, else unary. @param {Body} message */

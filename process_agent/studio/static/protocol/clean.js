@@ -68,6 +68,7 @@ const EVENT = shape({
   item_id: text,
   turn_id: text,
   correlation_key: text,
+  source_message_id: text,
   text,
   error: FAILURE,
 });

@@ -253,7 +253,7 @@ _END = r"[\s.!?]*\Z"
 _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     _rule(r".*?^```script[ \t]*\n(?P<json>.*?)^```", _directives, polite=False),
     _rule(r"You are performing a CONTEXT CHECKPOINT COMPACTION", _compaction, polite=False),
-    _rule(r"\s*(?:please\s+)?say(?:\s*:)?\s(?P<text>.+)\Z", _say, polite=False),
+    _rule(r"\s*(?:please\s+)?say:?\s(?P<text>.+)\Z", _say, polite=False),
     _rule(r"count (?:up )?to (?P<number>\d{1,9})\b", _count),
     _rule(r"wait (?:for )?(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|milli\w*|s\w*|m\w*)\b", _wait),
     _rule(r"sleep (?:for )?(?P<number>\d+(?:\.\d+)?)", _sleep),

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from pycrdt import Doc, merge_updates
@@ -183,14 +184,13 @@ def _decode(data: bytes) -> bytes:
     return update
 
 
-def _guarded[T](work: Any) -> T:
+def _guarded[T](work: Callable[[], T]) -> T:
     """Run native code on bytes from outside: what it cannot read is the caller's mistake, panics included."""
     try:
-        result: T = work()
+        return work()
     except ValueError as error:
         raise ToolError(f"not a document update: {error}") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
         raise ToolError("not a document update") from error
-    return result

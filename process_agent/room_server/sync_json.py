@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 
@@ -25,7 +25,8 @@ _TEXT: Final = "text"
 
 def root_of(document: Doc[Any]) -> XmlFragment:
     """The root fragment of a document."""
-    return document.get(ROOT, type=XmlFragment)
+    root: XmlFragment = document.get(ROOT, type=XmlFragment)
+    return root
 
 
 def to_json(document: Doc[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +108,11 @@ def _element_json(
     return {tag: content}
 
 
+def _attributes(element: XmlElement) -> Iterator[tuple[str, Any]]:
+    # pycrdt types the iterator of its view as an iterable.
+    return iter(cast("Iterator[tuple[str, Any]]", element.attributes))
+
+
 def _nodes_json(
     node: XmlFragment | XmlElement, schema: Mapping[str, Any], depth: int
 ) -> Iterator[dict[str, Any]]:
@@ -114,6 +120,6 @@ def _nodes_json(
         raise ToolError(f"the document nests more than {MAX_DEPTH} levels")
     for child in node.children:
         if isinstance(child, XmlElement) and child.tag is not None:
-            yield _element_json(child.tag, dict(child.attributes), child, schema, depth + 1)
+            yield _element_json(child.tag, dict(_attributes(child)), child, schema, depth + 1)
         elif isinstance(child, XmlText):
             yield {"text": {"delta": [{"insert": str(child), "attributes": {}}]}}

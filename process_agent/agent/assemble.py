@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
 
 from process_agent.agent import registry
 from process_agent.agent.models import Selection, select
@@ -68,19 +67,48 @@ class Ready:
     thread_dir: str
 
 
+@dataclass(frozen=True, slots=True)
+class StartedBackends:
+    """Backends that run, each with its lines of the start summary."""
+
+    backends: tuple[Backend, ...]
+    summaries: tuple[BackendSummary, ...]
+
+
 async def run_agent(
-    config: AgentConfig, room: AgentRoom, on_ready: Callable[[Ready], None], stop: asyncio.Event
+    config: AgentConfig,
+    room: AgentRoom,
+    backends: StartedBackends,
+    on_ready: Callable[[Ready], None],
+    stop: asyncio.Event,
 ) -> None:
     """Run an agent until `stop` is set, then drain: running turns are interrupted, ended and stored, waiting
     ones are visibly refused.
 
-    Raises `UsageError` for names that cannot be used, `BackendError` and `AuthError` when a backend does not
-    start, `RoomError` when the room refuses what an agent needs.
+    Raises `UsageError` for names that cannot be used, `RoomError` when the room refuses what an agent needs.
     """
-    backends = create_backends(config)
     async with Agent(config, room, backends) as agent:
         on_ready(agent.ready)
         await stop.wait()
+
+
+@asynccontextmanager
+async def started(backends: Sequence[Backend]) -> AsyncIterator[StartedBackends]:
+    """Start backends side by side, before anything is joined, and close them at the end of the block.
+
+    Raises `BackendError` and `AuthError` when one does not start; all are closed then.
+    """
+    async with AsyncExitStack() as leaving:
+        for backend in backends:
+            leaving.push_async_callback(backend.close)
+        results = await asyncio.gather(*(backend.start() for backend in backends), return_exceptions=True)
+        failed = [result for result in results if isinstance(result, BaseException)]
+        for error in failed[1:]:
+            logger.error("%s", error)
+        if failed:
+            raise failed[0]
+        summaries = tuple(result for result in results if isinstance(result, BackendSummary))
+        yield StartedBackends(tuple(backends), summaries)
 
 
 def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
@@ -102,21 +130,23 @@ class Agent:
         self,
         config: AgentConfig,
         room: AgentRoom,
-        backends: Sequence[Backend],
+        backends: StartedBackends,
         *,
         new_id: IdSource = lambda: str(uuid.uuid4()),
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._config = config
         self._room = room
-        self._backends = tuple(backends)
+        self._backends = backends.backends
+        self._summaries = backends.summaries
         self._new_id = new_id
         self._clock = clock
         self._leaving = AsyncExitStack()
 
     async def __aenter__(self) -> Agent:
         async with AsyncExitStack() as leaving:
-            summaries = await self._start_backends(leaving)
+            leaving.push_async_callback(self._room.store.close)
+            await self._room.store.start()
             setting = self._setting()
             channels = self._channels()
             backends = {backend.name: backend for backend in self._backends}
@@ -131,7 +161,7 @@ class Agent:
         self.ready = Ready(
             agent_name=self._config.agent_name,
             channels=tuple(channel.name for channel in channels),
-            backends=tuple(zip((b.name for b in self._backends), summaries, strict=True)),
+            backends=tuple(zip((b.name for b in self._backends), self._summaries, strict=True)),
             default_model=setting.catalogue.default,
             thread_dir=self._room.store.directory,
         )
@@ -141,22 +171,6 @@ class Agent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._leaving.aclose()
-
-    async def _start_backends(self, leaving: AsyncExitStack) -> list[BackendSummary]:
-        """Start the backends and the thread store side by side."""
-        for backend in self._backends:
-            leaving.push_async_callback(backend.close)
-        leaving.push_async_callback(self._room.store.close)
-        store: Coroutine[Any, Any, None] = self._room.store.start()
-        results = await asyncio.gather(
-            *(backend.start() for backend in self._backends), store, return_exceptions=True
-        )
-        failed = [result for result in results if isinstance(result, BaseException)]
-        for error in failed[1:]:
-            logger.error("%s", error)
-        if failed:
-            raise failed[0]
-        return [result for result in results if isinstance(result, BackendSummary)]
 
     def _setting(self) -> Setting:
         config = self._config

@@ -208,7 +208,7 @@ class Runner:
             failed = _error("The room did not create the thread", error)
             self._carry_out(self._supervisor.thread_not_created(key, failed))
             return
-        self._work[entry.path] = TurnWork(entry.path, log, self._backends)
+        self._work[entry.path] = TurnWork(entry.path, log, self._backends, new=True)
         self._carry_out(self._supervisor.thread_created(key, entry))
 
     async def _open(self, thread_id: ThreadId) -> None:

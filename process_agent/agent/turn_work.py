@@ -24,10 +24,13 @@ type ReportLoss = Callable[[TurnId, ErrorInfo], None]
 
 class TurnWork:
     """Owns the log and the backend thread of one room thread. The backend thread is opened with the first
-    turn, and again when a turn wants another backend, with everything the room's thread holds by then.
+    turn, and again when a turn wants another backend, with everything the room's thread holds by then. `new`
+    says that the thread was made just now.
     """
 
-    def __init__(self, thread_id: ThreadId, log: ThreadLog, backends: Mapping[str, Backend]) -> None:
+    def __init__(
+        self, thread_id: ThreadId, log: ThreadLog, backends: Mapping[str, Backend], *, new: bool = False
+    ) -> None:
         self.log = log
         self._thread_id = thread_id
         self._backends = backends
@@ -36,6 +39,7 @@ class TurnWork:
         self._runs: dict[TurnId, _Run] = {}
         self._steering = asyncio.Lock()
         self._free = asyncio.Lock()
+        self._new = new
 
     async def run(self, turn: TurnInput, report: Report, lost: ReportLoss) -> None:
         """Run a turn to its end, reporting every event. Raises nothing."""
@@ -84,7 +88,9 @@ class TurnWork:
         backend = self._backends.get(name)
         if backend is None:
             raise TurnRefusedError(f"This agent has no backend {name!r}.", code="unknown_backend")
-        self._thread = await backend.open_thread(self._thread_id, await self.log.history())
+        history = () if self._new else await self.log.history()  # nothing was said in a new thread before
+        self._new = False
+        self._thread = await backend.open_thread(self._thread_id, history)
         self._backend = name
         return self._thread
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from process_agent.channels.merging import Merging, Pace
 from process_agent.channels.outbox import Outbox
 from process_agent.channels.streams import LIST, Streams
 from process_agent.core.channel import Ask
@@ -64,6 +65,7 @@ class ChatChannel:
         self._streams = Streams(NAME, self._decode, self._receive, self._asked, new_id)
         self._views: dict[tuple[ParticipantId, ThreadId], Outbox] = {}
         self._direct: dict[ParticipantId, Outbox] = {}
+        self._pace = Pace()
         self._unsubscribes: list[Callable[[], None]] = []
 
     @property
@@ -111,7 +113,7 @@ class ChatChannel:
                 partial(self._send, participant, thread_id),
                 lambda _: self._view_failed(participant, thread_id),
                 self._tasks,
-                self._new_id,
+                Merging(self._new_id, self._pace),
             )
 
     def close_view(self, participant: ParticipantId, thread_id: ThreadId) -> None:
@@ -150,7 +152,7 @@ class ChatChannel:
                 partial(self._send, participant, None),
                 lambda _: self._direct_failed(participant),
                 self._tasks,
-                self._new_id,
+                Merging(self._new_id, self._pace),
             )
         return direct
 

@@ -1,8 +1,8 @@
 """Which of a thread's events go to one viewer now, and which wait a moment to go together.
 
-The first delta of an item goes at once; later ones at most once per `WINDOW` seconds and item, all that came
-meanwhile in one message, re-cut by `core.recut`. Everything else goes at once, after what waited before it.
-Pure: the time is an argument.
+The first delta of an item goes at once; later ones at most once per window and item, all that came meanwhile
+in one message, re-cut by `core.recut`. Everything else goes at once, after what waited before it. The window
+grows with the number of items that stream at the same time. Pure: the time is an argument.
 """
 
 from __future__ import annotations
@@ -26,15 +26,49 @@ from process_agent.core.live import ItemKey, item_of
 from process_agent.core.recut import Recut
 
 WINDOW = 0.025
-"""Seconds between two messages about the text of one item to one viewer."""
+"""Least seconds between two messages about the text of one item to one viewer."""
+
+MAX_WINDOW = 1.0
+"""Most seconds, whatever the load."""
+
+MESSAGES_A_SECOND = 500
+"""How many of those messages one channel aims at; a unary one costs the room and both ends half a
+millisecond together.
+"""
+
+
+class Pace:
+    """How long items of one channel wait between two messages. Shared by all its viewers."""
+
+    def __init__(self, messages_a_second: float = MESSAGES_A_SECOND) -> None:
+        self._rate = messages_a_second
+        self._second = 0
+        self._now = 0
+        self._before = 0
+
+    def note(self, now: float, last_second: int) -> int:
+        """An item sends a message; `last_second` is when it sent one before. Returns the present second."""
+        second = int(now)
+        if second != self._second:
+            self._before = self._now if second == self._second + 1 else 0
+            self._second, self._now = second, 0
+        if last_second != second:
+            self._now += 1
+        return second
+
+    @property
+    def window(self) -> float:
+        """Seconds: enough for every item that streams to have its turn."""
+        streaming = max(self._now, self._before)
+        return min(max(WINDOW, streaming / self._rate), MAX_WINDOW)
 
 
 class Merging:
     """The events of one thread on their way to one viewer."""
 
-    def __init__(self, new_id: IdSource, window: float = WINDOW) -> None:
+    def __init__(self, new_id: IdSource, pace: Pace | None = None) -> None:
         self._new_id = new_id
-        self._window = window
+        self._pace = pace or Pace()
         self._texts: dict[ItemKey, _Text] = {}
         self._logs: dict[ItemKey, _Log] = {}
         self._waiting: dict[ItemKey, _Text | _Log] = {}
@@ -84,7 +118,8 @@ class Merging:
         self._waiting.pop(key, None)
         events = flow.take()
         if events:
-            flow.next_at = now + self._window
+            flow.second = self._pace.note(now, flow.second)
+            flow.next_at = now + self._pace.window
         return events
 
     def _in_order(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
@@ -111,10 +146,11 @@ class Merging:
 class _Text:
     """Text of one item that waits."""
 
-    __slots__ = ("_chunks", "_id", "_last", "_new_id", "_recut", "next_at", "size")
+    __slots__ = ("_chunks", "_id", "_last", "_new_id", "_recut", "next_at", "second", "size")
 
     def __init__(self, new_id: IdSource) -> None:
         self.next_at = 0.0
+        self.second = -1
         self.size = 0
         self._new_id = new_id
         self._recut = Recut()
@@ -148,10 +184,11 @@ class _Text:
 class _Log:
     """Output of one tool that waits."""
 
-    __slots__ = ("_first", "_lines", "next_at", "size")
+    __slots__ = ("_first", "_lines", "next_at", "second", "size")
 
     def __init__(self) -> None:
         self.next_at = 0.0
+        self.second = -1
         self.size = 0
         self._first: ThreadEvent | None = None
         self._lines: list[LogLine] = []

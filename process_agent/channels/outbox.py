@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from process_agent.channels.merging import Merging
 from process_agent.core.content import Json
 from process_agent.core.events import ReasoningDelta, TextDelta, ThreadEvent, ToolLog
-from process_agent.core.ids import IdSource
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
 from process_agent.wire.agent_messages import compact, encode_event
@@ -36,12 +35,12 @@ class Outbox:
     """
 
     def __init__(
-        self, name: str, send: Send, failed: Callable[[str], None], tasks: Tasks, new_id: IdSource
+        self, name: str, send: Send, failed: Callable[[str], None], tasks: Tasks, merging: Merging
     ) -> None:
         self._name = name
         self._send = send
         self._failed = failed
-        self._merging = Merging(new_id)
+        self._merging = merging
         self._queue: deque[Body] = deque()
         self._sending = False
         self._ended = False

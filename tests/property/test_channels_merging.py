@@ -8,7 +8,7 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_agent.channels.merging import WINDOW, Merging
+from process_agent.channels.merging import WINDOW, Merging, Pace
 from process_agent.core import events as e
 from process_agent.core.content import LogLine
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
@@ -120,6 +120,22 @@ def test_the_first_at_once_and_then_one_a_window() -> None:
         messages += len(merging.take_due(now))
         messages += len(merging.add(made(e.TextDelta(ItemId("i"), f" w{n}"), ids), now))
     assert messages <= 1 / WINDOW + 1
+
+
+def test_the_window_grows_with_the_number_of_items_that_stream() -> None:
+    ids, pace = count(), Pace(messages_a_second=500)
+    viewers = [Merging(lambda: f"new{next(ids)}", pace) for _ in range(200)]
+    messages = 0
+    for step in range(500):
+        now = 10 + step / 100
+        for viewer in viewers:
+            messages += len(viewer.take_due(now))
+            messages += len(viewer.add(made(e.TextDelta(ItemId("i"), f" w{step}"), ids), now))
+    assert messages < 5 * 500 + 2 * 200 + 400
+    assert pace.window == 0.4
+    late = viewers[0].take_due(20.0)
+    assert late
+    assert pace.window == WINDOW
 
 
 def test_the_first_piece_keeps_the_id_of_the_first_delta() -> None:

@@ -7,12 +7,11 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from process_agent.cli.local import join_target, while_joined
+from process_agent.cli.local import destination, reach, usable_folder, while_joined
 from process_agent.cli.summary import Lines, as_json, as_text
 from process_agent.config import Settings, environment_for_child
 from process_agent.core.backend import BackendConfig
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from process_agent.agent.assemble import AgentConfig, Ready
     from process_agent.cli.join import JoinOptions
     from process_agent.rooms.join import JoinedRoom, JoinTarget
+    from process_agent.threads.store import DatasetThreadStore
 
 BACKEND_ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SHELL", "USER", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -37,42 +37,47 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
-    from process_agent.agent.assemble import create_backends
+    from process_agent.agent.assemble import AgentRoom, create_backends, run_agent, started
+    from process_agent.rooms.credentials import JoinWish
+    from process_agent.rooms.join import join_room, load_client
 
+    # What can be known to be wrong is told before anything is started or joined.
+    usable_folder(settings.paths(options.data_dir))
+    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
+    place = destination(settings, wish)
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    async with _model_endpoint(options, settings) as config:
-        create_backends(config)  # names that cannot be used are told before anything is joined
-        target = await _target(options, settings)
-        await _run(options, settings, replace_name(config, target), target, stop)
-
-
-async def _run(
-    options: JoinOptions, settings: Settings, config: AgentConfig, target: JoinTarget, stop: asyncio.Event
-) -> None:
-    from process_agent.agent.assemble import AgentRoom, run_agent
-    from process_agent.rooms.join import join_room
-    from process_agent.threads.store import DatasetThreadStore
-
-    async with join_room(target, join_seconds=options.join_seconds) as room:
-        name = config.agent_name
-
-        def others_here() -> bool:
-            return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
-
-        store = DatasetThreadStore(
-            room.datasets,
-            name,
-            clock=lambda: datetime.now(UTC),
-            new_id=lambda: str(uuid.uuid4()),
-            others_here=others_here,
-        )
+    async with AsyncExitStack() as leaving:
+        config = await leaving.enter_async_context(_model_endpoint(options, settings))
+        chosen = create_backends(config)
+        # The published client takes longest to load: it does so while the backends start.
+        loading = asyncio.get_running_loop().run_in_executor(None, load_client)
+        backends = await leaving.enter_async_context(started(chosen))
+        await loading
+        target = await reach(place, settings, wish, data_dir=options.data_dir, start=True, port=options.port)
+        room = await leaving.enter_async_context(join_room(target, join_seconds=options.join_seconds))
 
         def on_ready(ready: Ready) -> None:
             lines = summary(options, room, ready, _link(options, settings, target))
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
-        await while_joined(room, run_agent(config, AgentRoom(room.messaging, store), on_ready, stop))
+        inside = AgentRoom(room.messaging, _store(room, config.agent_name))
+        await while_joined(room, run_agent(config, inside, backends, on_ready, stop))
+
+
+def _store(room: JoinedRoom, name: str) -> DatasetThreadStore:
+    from process_agent.threads.store import DatasetThreadStore
+
+    def others_here() -> bool:
+        return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
+
+    return DatasetThreadStore(
+        room.datasets,
+        name,
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: str(uuid.uuid4()),
+        others_here=others_here,
+    )
 
 
 def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> Lines:
@@ -88,13 +93,16 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
     return lines
 
 
-def replace_name(config: AgentConfig, target: JoinTarget) -> AgentConfig:
-    """The agent is called what its token says. Raises `UsageError` for a token without a name."""
-    claims = read_claims(target.token)
-    name = claims.name if claims is not None else None
+def agent_name(options: JoinOptions, settings: Settings) -> str:
+    """The name in `MESHAGENT_TOKEN`, which a client cannot choose, else `--agent-name`.
+
+    Raises `UsageError` when there is neither.
+    """
+    claims = None if options.local or settings.token is None else read_claims(settings.token)
+    name = claims.name if claims is not None else options.agent_name
     if not name:
         raise UsageError("Under which name?", fix="Give one with --agent-name.")
-    return replace(config, agent_name=name, backend=replace(config.backend, agent_name=name))
+    return name
 
 
 @asynccontextmanager
@@ -114,8 +122,9 @@ def _config(
 ) -> AgentConfig:
     from process_agent.agent.assemble import AgentConfig
 
+    name = agent_name(options, settings)
     backend = BackendConfig(
-        agent_name=options.agent_name or "",
+        agent_name=name,
         working_dir=options.working_dir,
         data_dir=settings.paths(options.data_dir).root,
         provider="scripted" if options.scripted else "default",
@@ -128,19 +137,12 @@ def _config(
         environment=environment_for_child(BACKEND_ENVIRONMENT),
     )
     return AgentConfig(
-        agent_name=options.agent_name or "",
+        agent_name=name,
         backend=backend,
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,
     )
-
-
-async def _target(options: JoinOptions, settings: Settings) -> JoinTarget:
-    from process_agent.rooms.credentials import JoinWish
-
-    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
-    return await join_target(settings, wish, data_dir=options.data_dir, start=True, port=options.port)
 
 
 def _link(options: JoinOptions, settings: Settings, target: JoinTarget) -> str:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from process_agent.config import DataPaths, Settings
-from process_agent.errors import RoomClosedError, RoomError
+from process_agent.errors import RoomClosedError, RoomError, UsageError
 
 if TYPE_CHECKING:
     from process_agent.room_server.state import ServerState
-    from process_agent.rooms.credentials import JoinWish
+    from process_agent.rooms.credentials import Destination, JoinWish
     from process_agent.rooms.join import JoinedRoom, JoinTarget
 
 
-async def join_target(
+async def join_target(settings: Settings, wish: JoinWish, *, data_dir: Path | None = None) -> JoinTarget:
+    """Where to join, with a token; the local room's server has to run.
+
+    Raises what `destination` and `reach` raise.
+    """
+    return await reach(destination(settings, wish), settings, wish, data_dir=data_dir)
+
+
+def destination(settings: Settings, wish: JoinWish) -> Destination:
+    """Which room, decided without asking anybody. Raises what `rooms.credentials.resolve` raises."""
+    from process_agent.rooms import credentials
+    from process_agent.rooms.login import login_file, read_login
+
+    login = None if wish.local else read_login(login_file(settings.home), settings.api_url)
+    return credentials.resolve(wish, settings, login, time.time())
+
+
+async def reach(
+    place: Destination,
     settings: Settings,
     wish: JoinWish,
     *,
@@ -25,21 +44,32 @@ async def join_target(
     start: bool = False,
     port: int | None = None,
 ) -> JoinTarget:
-    """Where to join, with a token.
+    """A destination with an address and a token.
 
     For the local room, `start` starts its server when none runs, on `port` if given; without `start` a server
-    that does not run is a `RoomError`. Raises what `rooms.credentials.resolve` and `fetch_token` raise.
+    that does not run is a `RoomError`. Raises what `rooms.credentials.fetch_token` raises.
     """
     from process_agent.rooms import credentials
-    from process_agent.rooms.login import login_file, read_login
 
-    login = None if wish.local else read_login(login_file(settings.home), settings.api_url)
-    destination = credentials.resolve(wish, settings, login, time.time())
-    if isinstance(destination, credentials.TokenRequest):
-        return await credentials.fetch_token(destination)
-    if isinstance(destination, credentials.LocalRoom):
-        return _local_target(settings.paths(data_dir), destination.room, wish, start=start, port=port)
-    return destination
+    if isinstance(place, credentials.TokenRequest):
+        return await credentials.fetch_token(place)
+    if isinstance(place, credentials.LocalRoom):
+        return _local_target(settings.paths(data_dir), place.room, wish, start=start, port=port)
+    return place
+
+
+def usable_folder(paths: DataPaths) -> None:
+    """Make the data folder if it is missing. Raises `UsageError` when it cannot be made or written."""
+    root = paths.root
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=root):
+            return
+    except OSError as error:
+        raise UsageError(
+            f"The data folder {root} cannot be written: {error.strerror}.",
+            fix="Choose another with --data-dir.",
+        ) from error
 
 
 def _local_target(

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -69,6 +70,11 @@ class JoinedRoom:
     def on_connection_change(self, handler: Callable[[bool], None]) -> Callable[[], None]:
         """See `Messaging.on_connection`."""
         return self.messaging.on_connection(handler)
+
+
+def load_client() -> None:
+    """Import the published client, which takes most of the time to join; a thread may do it beforehand."""
+    import_module("meshagent.api.room_server_client")
 
 
 @asynccontextmanager

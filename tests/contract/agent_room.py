@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, create_backends
+from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, create_backends, started
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
@@ -50,7 +50,10 @@ async def agent_in(
             room.datasets, AGENT, clock=lambda: datetime.now(UTC), new_id=lambda: str(uuid.uuid4())
         )
         made = create_backends(config) if backends is None else backends
-        async with Agent(config, AgentRoom(room.messaging, store), made) as agent:
+        async with (
+            started(made) as backends_here,
+            Agent(config, AgentRoom(room.messaging, store), backends_here) as agent,
+        ):
             yield agent
 
 

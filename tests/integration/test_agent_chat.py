@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom
+from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, started
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, ApprovalMode, BackendConfig, Decision, UserMessage
 from process_agent.core.content import ErrorInfo, Json, JsonResult, LogLine, TextPart
@@ -40,9 +41,16 @@ class Room:
         self.store = MemoryThreadStore()
         self.backend = FakeBackend()
 
-    def agent(self, approvals: ApprovalMode = "ask", approval_seconds: float = 300) -> Agent:
+    @asynccontextmanager
+    async def agent(
+        self, approvals: ApprovalMode = "ask", approval_seconds: float = 300
+    ) -> AsyncIterator[Agent]:
         made = config(self.tmp_path, approvals=approvals, approval_seconds=approval_seconds)
-        return Agent(made, AgentRoom(self.messaging, self.store), [self.backend])
+        async with (
+            started([self.backend]) as backends,
+            Agent(made, AgentRoom(self.messaging, self.store), backends) as agent,
+        ):
+            yield agent
 
     def restarted(self) -> None:
         """Everything is new but the room's rows."""

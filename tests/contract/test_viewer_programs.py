@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -151,6 +152,17 @@ def test_a_turn_out_of_time_is_stopped_with_exit_code_6(house: House) -> None:
     assert [r["end"] for r in house.threads("show", "1") if r["type"] == "turn"] == ["interrupted"]
 
 
+def test_ctrl_c_stops_the_turn_of_a_script(house: House) -> None:
+    command = house.command("chat", "--room", ROOM, "--json", "--message", script({"sleep_ms": 60_000}))
+    with subprocess.Popen(command, env=house.env, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        while "turn.started" not in running.stdout.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+    assert [r["end"] for r in house.threads("show", "1") if r["type"] == "turn"] == ["interrupted"]
+
+
 CHAT = ("chat", "--room", ROOM)
 ONE = (*CHAT, "--message", "x")
 
@@ -190,7 +202,7 @@ class Terminal:
     def types(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def sees(self, wanted: str, seconds: float = 30.0) -> None:
+    def sees(self, wanted: str, seconds: float = 15.0) -> None:
         until = time.monotonic() + seconds
         while wanted not in self.seen:
             left = until - time.monotonic()
@@ -233,7 +245,7 @@ def test_the_interactive_terminal(house: House, terminal: Terminal) -> None:
     terminal.sees("bold words")
     terminal.sees("✓")
     terminal.types(script({"run": "sleep 30"}).replace("\n", "\x1b\r") + "\r")
-    terminal.sees("Running sleep 30")
+    terminal.sees("○ $ sleep 30")
     terminal.types("\x03")
     terminal.sees("■ stopped")
     terminal.types("\x03")

@@ -7,12 +7,13 @@ changes, stand what is under way, the status with its spinner, the input and a l
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -124,9 +125,14 @@ class Repl:
             ]
             if closed is not None:
                 running.append(group.create_task(self._leave_when_closed(closed)))
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._leave)  # so that the terminal is given back in order
             try:
                 error = await self._app.run_async(handle_sigint=False)
             finally:
+                for number in (signal.SIGTERM, signal.SIGHUP):
+                    loop.remove_signal_handler(number)
                 last = None if self.session.view is None else self.session.view.thread_id
                 for task in running:
                     task.cancel()
@@ -157,11 +163,11 @@ class Repl:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            await self._flush()
+            self._flush()
             self._app.invalidate()
             await asyncio.sleep(FRAME_SECONDS)
 
-    async def _flush(self) -> None:
+    def _flush(self) -> None:
         size = self._app.output.get_size()
         shown = [*self._to_print, *self.session.take(size.columns)]
         self._to_print.clear()
@@ -169,14 +175,20 @@ class Repl:
         if not shown:
             self._live = live
             return
-        text = render.to_ansi(shown, size.columns)
+        self._live = live
+        self._print_above(render.to_ansi(shown, size.columns))
 
-        def write() -> None:
-            self._live = live
-            self._app.output.write_raw(text.replace("\n", "\r\n"))
-            self._app.output.flush()
+    def _print_above(self, text: str) -> None:
+        """Print and draw again below it.
 
-        await run_in_terminal(write)
+        prompt_toolkit's own way gives the terminal back for that moment, and a Ctrl-C in it would be a
+        signal instead of a key.
+        """
+        output = self._app.output
+        self._app.renderer.erase()
+        output.write_raw(text.replace("\n", "\r\n"))
+        output.flush()
+        self._app.renderer.request_absolute_cursor_position()
 
     async def _spin(self) -> None:
         while True:

@@ -81,6 +81,19 @@ async def test_finds_the_named_agent_that_comes_later() -> None:
         assert (await found).id == "agent-1"
 
 
+async def test_an_agent_that_says_what_it_is_after_joining_is_found() -> None:
+    room = FakeMessaging()
+    async with client_in(room) as client, asyncio.TaskGroup() as group:
+        found = group.create_task(client.find(5))
+        await asyncio.sleep(0)
+        room.join(Participant(ParticipantId("agent-1"), "agent", {"name": "codex-agent"}))
+        await asyncio.sleep(0)
+        assert not found.done()
+        room.roster.clear()
+        room.join(agent())
+        assert (await found).id == "agent-1"
+
+
 async def test_without_a_name_takes_the_first_that_speaks_the_protocol() -> None:
     room = FakeMessaging(BOB, agent("a"), agent("b", participant_id="b"))
     async with client_in(room, None) as client:

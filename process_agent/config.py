@@ -29,6 +29,11 @@ class DataPaths:
         return self.root / "room-server.json"
 
     @property
+    def server_port(self) -> Path:
+        """The port of the last server, so that agents and people who stayed find the next one there."""
+        return self.root / "room-server.port"
+
+    @property
     def server_log(self) -> Path:
         """Log of the room server when it runs in the background."""
         return self.root / "room-server.log"

@@ -22,8 +22,10 @@ from process_agent.room_server.state import (
     ServerState,
     ask,
     holding,
+    last_port,
     prepare,
     read_state,
+    remember_port,
     remove_state,
     running,
     write_state,
@@ -139,6 +141,7 @@ async def _serve(
     await server.start()
     state = ServerState(server.url, server.port, os.getpid(), str(paths.root), server.config.instance)
     write_state(paths, state)
+    remember_port(paths, server.port)
     try:
         on_ready(state)
         await end.wait()
@@ -156,8 +159,7 @@ def _open(
     host, port = address
     if port is not None:
         return RoomServer(ServerConfig(paths, key, host, port), page)
-    last = read_state(paths)
-    for choice in (last.port if last else DEFAULT_PORT, DEFAULT_PORT):
+    for choice in (last_port(paths) or DEFAULT_PORT, DEFAULT_PORT):
         with contextlib.suppress(RoomError):
             return RoomServer(ServerConfig(paths, key, host, choice), page)
     return RoomServer(ServerConfig(paths, key, host, 0), page)

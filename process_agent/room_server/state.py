@@ -67,6 +67,21 @@ def remove_state(paths: DataPaths, instance: str) -> None:
         paths.server_state.unlink(missing_ok=True)
 
 
+def remember_port(paths: DataPaths, port: int) -> None:
+    """Note the port for the next server."""
+    paths.server_port.touch(mode=0o600)
+    paths.server_port.write_text(str(port))
+
+
+def last_port(paths: DataPaths) -> int | None:
+    """The port of the last server; None when there was none, or the note is damaged."""
+    try:
+        port = int(paths.server_port.read_text())
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port < 65536 else None
+
+
 def running(paths: DataPaths) -> ServerState | None:
     """The server of a data folder, if it answers and is the one that wrote the state."""
     state = read_state(paths)

@@ -20,7 +20,7 @@ import pytest
 from process_agent.config import DataPaths
 from process_agent.errors import RoomError, UsageError
 from process_agent.room_server import lifecycle
-from process_agent.room_server.state import AlreadyRunningError, read_state, running
+from process_agent.room_server.state import AlreadyRunningError, last_port, read_state, running
 
 _PROGRAM = "from process_agent.cli import main; main()"
 
@@ -58,6 +58,11 @@ def test_start_status_token_link_stop(paths: DataPaths) -> None:
     assert "runs on port" in process("room", "start", "--port", state["port"] - 1, *where, code=2)
     process("room", "stop", *where)
     assert not paths.server_state.exists()
+    # Whoever stayed while the server was away looks for it where it was.
+    assert json.loads(process("room", "start", "--json", *where))["port"] == state["port"]
+    process("room", "stop", *where)
+    paths.server_port.write_text("no port")
+    assert last_port(paths) is None
     assert _ended(state["pid"])
     assert json.loads(process("room", "status", "--json", *where, code=1))["url"] is None
     assert "no room server" in process("room", "stop", *where)

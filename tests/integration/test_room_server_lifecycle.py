@@ -72,7 +72,8 @@ def test_secret_files_are_for_their_owner_only(paths: DataPaths) -> None:
     lifecycle.start(paths, port=0)
     modes = {path.name: path.stat().st_mode & 0o777 for path in paths.root.iterdir() if path.is_file()}
     assert modes == {
-        "room-server.json": 0o600, "room-server.lock": 0o600, "room-server.log": 0o600, "signing-key": 0o600,
+        "room-server.json": 0o600, "room-server.lock": 0o600, "room-server.log": 0o600,
+        "room-server.port": 0o600, "signing-key": 0o600,
     }  # fmt: skip
     lifecycle.stop(paths)
 

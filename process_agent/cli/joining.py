@@ -87,7 +87,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         lines += [("backend", name), *backend.lines]
     lines += [
         ("channels", ", ".join(ready.channels)),
-        ("threads", ready.thread_dir),
+        ("thread folder", ready.thread_dir),
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
     return lines

@@ -48,7 +48,7 @@ def _join_chat_threads(program: Program) -> None:
         assert facts["link"].startswith("http://127.0.0.1:")
         assert "#code=" in facts["link"]
         assert facts["codex"][0].isdigit()
-        assert facts["threads"] == "dataset://agents/codex-agent/threads"
+        assert "thread folder   dataset://agents/codex-agent/threads" in said
         for fact in ("backend", "account", "model", "sandbox", "approvals", "working", "ready"):
             assert facts[fact]
 
@@ -91,6 +91,34 @@ def _talk_across_restarts(program: Program) -> None:
         shown = program.run("threads show --room gettingstarted --json", thread["path"]).stdout
         assert "my cat is called Ada" in shown
         assert shown.count('"completed"') == 2
+
+
+async def test_the_agent_comes_back_when_the_room_does(program: Program) -> None:
+    await asyncio.to_thread(_talk_after_a_room_restart, program)
+
+
+def _talk_after_a_room_restart(program: Program) -> None:
+    with program.running(JOIN):
+        program.stop_room()
+        assert program.run("room start").returncode == 0
+        told = program.run("chat --room gettingstarted --message", "say back again")
+        assert (told.returncode, told.stdout.strip()) == (0, "back again"), told
+
+
+async def test_a_token_of_another_room_server_ends_with_3(program: Program, tmp_path: Path) -> None:
+    await asyncio.to_thread(_join_with_foreign_token, program, tmp_path)
+
+
+def _join_with_foreign_token(program: Program, tmp_path: Path) -> None:
+    url = json.loads(program.run("room start --json").stdout)["url"]
+    foreign = program.run(
+        f"token --room gettingstarted --identity codex-agent --data-dir {tmp_path}/other"
+    ).stdout
+    program.environment |= {"MESHAGENT_API_URL": url, "MESHAGENT_TOKEN": foreign.strip()}
+    done = program.run(JOIN)
+    assert done.returncode == 3, done
+    assert "refused" in done.stderr
+    assert foreign.strip() not in done.stderr
 
 
 @pytest.mark.parametrize("more", ["", " --local"])

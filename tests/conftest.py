@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ settings.register_profile(
     "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60
 )
 settings.load_profile("house")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and the programs they start too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SCRUBBED = ("MESHAGENT_", "OPENAI_", "ANTHROPIC_", "CODEX_", "PROCESS_", "XDG_")
 

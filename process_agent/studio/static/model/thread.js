@@ -1,6 +1,7 @@
 /** One thread: agent messages in, turns with their items out. Pure. */
 
 import { ITEM_RULES, blankItem, settle } from "./items.js";
+import { statusOf, tokens } from "./readings.js";
 
 /**
  * @typedef {import("./types.js").Body} Body
@@ -240,18 +241,6 @@ function outcomeOf(m, error, turn) {
   return /cancel|interrupt|abort/i.test(`${error.code} ${error.message}`) ? "interrupted" : "failed";
 }
 
-/** @param {Body} m @returns {Thread["status"]} */
-function statusOf(m) {
-  if (!m.status) return null;
-  return {
-    text: m.status,
-    steerable: m.mode === "steerable" && Boolean(m.turn_id),
-    turnId: m.turn_id ?? null,
-    startedAt: Date.parse(m.started_at ?? "") || null,
-    itemId: m.pending_item_id ?? null,
-  };
-}
-
 /** @param {Thread} thread @param {Body} m @returns {Thread} */
 function usageUpdated(thread, m) {
   const window = m.context_window;
@@ -261,18 +250,6 @@ function usageUpdated(thread, m) {
   const usage = tokens(m.usage ?? {});
   const next = { ...thread, context };
   return m.turn_id && usage ? changeTurn(next, m.turn_id, (turn) => ({ ...turn, usage })) : next;
-}
-
-/** Sums metrics by their last word, so that prefixed names of other agents count too. @param {Body} usage */
-function tokens(usage) {
-  let input = 0;
-  let output = 0;
-  for (const [name, value] of Object.entries(usage)) {
-    if (typeof value !== "number") continue;
-    if (/(^|\.)input_tokens$/.test(name)) input += value;
-    else if (/(^|\.)output_tokens$/.test(name)) output += value;
-  }
-  return input + output > 0 ? { input, output } : null;
 }
 
 /** @param {Thread} thread @param {Body} m @param {number} at @returns {Thread} */

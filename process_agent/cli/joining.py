@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
     from process_agent.agent.assemble import AgentRoom, create_backends, run_agent, started
-    from process_agent.rooms.credentials import JoinWish
+    from process_agent.rooms.credentials import JoinWish, LocalRoom
     from process_agent.rooms.join import join_room, load_client
 
     # What can be known to be wrong is told before anything is started or joined.
@@ -63,6 +64,11 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
         inside = AgentRoom(room.messaging, _store(room, config.agent_name))
         await while_joined(room, run_agent(config, inside, backends, on_ready, stop))
+    if isinstance(place, LocalRoom):
+        print(
+            f"{config.agent_name} has left; the local room at {target.base_url} stays until `process room stop`",
+            file=sys.stderr,
+        )
 
 
 def _store(room: JoinedRoom, name: str) -> DatasetThreadStore:

@@ -65,10 +65,8 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
         inside = AgentRoom(room.messaging, _store(room, config.agent_name))
         await while_joined(room, run_agent(config, inside, backends, on_ready, stop))
     if isinstance(place, LocalRoom):
-        print(
-            f"{config.agent_name} has left; the local room at {target.base_url} stays until `process room stop`",
-            file=sys.stderr,
-        )
+        left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
+        print(f"{left} until `process room stop`", file=sys.stderr)
 
 
 def _store(room: JoinedRoom, name: str) -> DatasetThreadStore:

@@ -16,6 +16,8 @@ from process_agent.viewer.terminal.plain import count, one_line, printable, visi
 
 _COMMAND_KEYS = ("command", "cmd", "script")
 _DIFF_KEYS = ("patch", "diff", "input")
+_SHELLS = frozenset({"shell", "local_shell", "exec_command", "command_execution", "bash"})
+_EDITS = frozenset({"apply_patch", "file_change"})
 _MAIN_KEYS = ("query", "path", "url", "prompt", "name", "text", "pattern")
 
 _SAID_BEFORE = {"declined": "declined", "cancelled": "stopped", "incomplete": "unfinished"}
@@ -89,17 +91,30 @@ def title(item: ToolItem, width: int) -> str:
 
 
 def question(item: ToolItem) -> str:
-    """What somebody is asked to approve, in full, nothing hidden; several lines only for a diff."""
-    command = command_of(item)
-    if command is not None:
-        cwd = item.arguments.get("cwd")
+    """What somebody is asked to approve, in full, nothing hidden; several lines only for a diff.
+
+    Only a tool known to run commands or change files is shown as a command or by its files: any other can
+    have an argument of that name beside those that matter.
+    """
+    ref, arguments = item.ref, item.arguments
+    key = next((k for k in _COMMAND_KEYS if isinstance(arguments.get(k), str | list)), None)
+    if ref.tool in _SHELLS and key is not None:
+        cwd = arguments.get("cwd")
         place = f"  (in {visible(cwd)})" if isinstance(cwd, str) and cwd else ""
-        return f"$ {visible(command)}{place}"
-    files = files_of(item)
+        said = {key, "cwd"} if isinstance(cwd, str) else {key}
+        return f"$ {visible(command_of(item) or '')}{place}{_with_rest(arguments, said)}"
+    files = files_of(item) if ref.tool in _EDITS else []
     if files:
-        return "change " + ", ".join(visible(f.path) for f in files)
-    arguments = json.dumps(dict(item.arguments), ensure_ascii=False) if item.arguments else ""
-    return f"{visible(item.ref.toolkit)}.{visible(item.ref.tool)} {visible(arguments)}".rstrip()
+        names = ", ".join(visible(f.path) for f in files)
+        return f"change {names}{_with_rest(arguments, {*_DIFF_KEYS, 'changes'})}"
+    text = json.dumps(dict(arguments), ensure_ascii=False) if arguments else ""
+    return f"{visible(ref.toolkit)}.{visible(ref.tool)} {visible(text)}".rstrip()
+
+
+def _with_rest(arguments: Mapping[str, Json], said: Collection[str]) -> str:
+    """The arguments that were not said yet, such as permissions that come with a command."""
+    rest = {k: v for k, v in arguments.items() if k not in said and v not in (None, "", [], {})}
+    return f"  with {visible(json.dumps(rest, ensure_ascii=False))}" if rest else ""
 
 
 def output_of(item: ToolItem) -> str:

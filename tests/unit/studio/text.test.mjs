@@ -3,9 +3,10 @@ import { test } from "node:test";
 
 import { parseAnsi } from "../../../process_agent/studio/static/text/ansi.js";
 import { LINE_LIMIT, parseDiff, totals } from "../../../process_agent/studio/static/text/diff.js";
-import { duration, plural, shorten, tokens } from "../../../process_agent/studio/static/text/format.js";
+import { duration, plural, shorten, tokens, visible } from "../../../process_agent/studio/static/text/format.js";
 import { highlight } from "../../../process_agent/studio/static/text/highlight.js";
 import { markdownBlocks } from "../../../process_agent/studio/static/text/markdown.js";
+import { subjectOf } from "../../../process_agent/studio/static/text/tool_summary.js";
 
 const UNIFIED = `diff --git a/src/a.py b/src/a.py
 index 1..2 100644
@@ -168,4 +169,26 @@ test("numbers as people read them", () => {
   assert.deepEqual([7, 1280, 12_400, 272_000, 1_200_000].map(tokens), ["7", "1.3k", "12.4k", "272k", "1.2M"]);
   assert.deepEqual([plural(1, "step"), plural(2, "step")], ["1 step", "2 steps"]);
   assert.equal(shorten("abcdef", 4), "abc…");
+});
+
+test("what has to be approved hides nothing", () => {
+  assert.equal(
+    visible("ls \u202e\u200b\x1b[8m\u00a0x\u3164\n\tok ä 漢"),
+    "ls \\u{202e}\\u{200b}\\u{1b}[8m\\u{a0}x\\u{3164}\n\tok ä 漢",
+  );
+  const of = (tool, args) => subjectOf({ toolkit: "codex", tool, args });
+  assert.deepEqual(of("shell", { command: "ls", cwd: "/w" }), { kind: "shell", rest: {} });
+  assert.deepEqual(of("shell", { command: "ls", permissions: { write: "/" } }).rest, {
+    permissions: { write: "/" },
+  });
+  assert.deepEqual(of("shell", { command: "ls", cmd: "rm", patch: "p" }).rest, { cmd: "rm", patch: "p" });
+  assert.deepEqual(of("apply_patch", { patch: "@@", changes: [1], grant_root: "/" }), {
+    kind: "edit",
+    rest: { grant_root: "/" },
+  });
+  for (const args of [
+    { command: "ls", table: "users" },
+    { input: "@@", target: "prod" },
+  ])
+    assert.deepEqual(of("deploy", args), { kind: "tool", rest: args });
 });

@@ -91,6 +91,22 @@ def test_what_has_to_be_approved_hides_nothing() -> None:
     assert "; evil" in text
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (tool(command="ls", permissions={"write": "/etc"}), '$ ls  with {"permissions": {"write": "/etc"}}'),
+        (tool("apply_patch", patch=DIFF, grant_root="/"), 'with {"grant_root": "/"}'),
+        (
+            tool("drop_table", command="ls", table="users"),
+            'codex.drop_table {"command": "ls", "table": "users"}',
+        ),
+        (tool("deploy", input="@@", target="prod"), 'codex.deploy {"input": "@@", "target": "prod"}'),
+    ],
+)
+def test_an_argument_cannot_hide_what_else_is_approved(item: ToolItem, said: str) -> None:
+    assert said in tools.question(item)
+
+
 def test_short_forms() -> None:
     assert one_line("a\n  b\tc", 20) == "a b c"
     assert one_line("abcdef", 4) == "abc…"

@@ -28,6 +28,13 @@ export function shorten(text, limit) {
   return text.length <= limit ? text : `${text.slice(0, limit - 1).trimEnd()}…`;
 }
 
+const UNSEEN = /[^\P{C}\n\t]|[\u2028\u2029\u115f\u1160\u3164\uffa0]|(?! )\p{Zs}/gu;
+
+/** With everything invisible, or that turns text around, written out: for what somebody has to approve. @param {string} text */
+export function visible(text) {
+  return text.replace(UNSEEN, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
 /** @param {number} value */
 function two(value) {
   return String(value).padStart(2, "0");

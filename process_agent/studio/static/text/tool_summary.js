@@ -13,6 +13,7 @@ import { plural, shorten } from "./format.js";
  */
 
 const SHELL = new Set(["shell", "local_shell", "exec_command", "command_execution", "bash"]);
+const EDIT = new Set(["apply_patch", "file_change"]);
 /** Tools of the Codex backend that only say something. */
 const NOTICES = new Set(["warning", "retry", "notice"]);
 const TITLE_LIMIT = 160;
@@ -20,11 +21,36 @@ const TITLE_LIMIT = 160;
 /** @param {ToolItem} item @returns {ToolKind} */
 export function toolKind(item) {
   if (item.tool.startsWith("diff") && diffText(item)) return "diff";
-  if (item.tool === "apply_patch" || item.tool === "file_change") return "edit";
+  if (EDIT.has(item.tool)) return "edit";
   if (SHELL.has(item.tool) || commandText(item)) return "shell";
   if (/plan/.test(item.tool) && planSteps(item).length > 0) return "plan";
   if (item.toolkit === "codex" && NOTICES.has(item.tool)) return "notice";
   return item.tool === "web_search" ? "search" : "tool";
+}
+
+/**
+ * What somebody has to approve. Only a tool known to run commands or change files is shown as a command or a
+ * diff: any other can have an argument of that name beside those that matter. `rest` is what remains to be said.
+ * @param {ToolItem} item
+ * @returns {{kind: "shell" | "edit" | "tool", rest: Body}}
+ */
+export function subjectOf(item) {
+  const { command, cmd, cwd, patch, diff, changes, ...others } = item.args;
+  const place = typeof cwd === "string" ? {} : { cwd };
+  if (SHELL.has(item.tool) && commandText(item)) {
+    const second = command === undefined ? {} : { cmd };
+    return { kind: "shell", rest: present({ ...second, ...place, patch, diff, changes, ...others }) };
+  }
+  if (EDIT.has(item.tool) && diffText(item))
+    return { kind: "edit", rest: present({ command, cmd, cwd, ...others }) };
+  return { kind: "tool", rest: item.args };
+}
+
+/** @param {Body} args */
+function present(args) {
+  return Object.fromEntries(
+    Object.entries(args).filter(([, value]) => value !== undefined && value !== null && value !== ""),
+  );
 }
 
 /** @param {ToolItem} item @returns {Summary} */

@@ -1,6 +1,7 @@
 /** The question a turn waits for: may this be done? */
 
-import { commandText, diffFiles, diffText, toolKind } from "../text/tool_summary.js";
+import { visible } from "../text/format.js";
+import { commandText, diffFiles, subjectOf } from "../text/tool_summary.js";
 import { codeTokens } from "./code.js";
 import { diffView } from "./diff_view.js";
 import { h } from "./dom.js";
@@ -24,17 +25,21 @@ const OUTCOMES = {
  */
 export function approvalCard(item, agent, decide) {
   const sending = item.approval?.state === "answering";
-  const kind = toolKind(item);
-  const question =
-    kind === "shell" ? "run a command" : kind === "edit" || kind === "diff" ? "change files" : "use a tool";
+  const { kind, rest } = subjectOf(item);
+  const tool = visible([item.toolkit, item.tool].filter(Boolean).join("."));
+  const question = { shell: "run a command", edit: "change files", tool: `use ${tool || "a tool"}` }[kind];
   const titleId = `approval-${item.id}`;
   return h(
     "section",
     { class: "approval", role: "group", "aria-labelledby": titleId },
     h("h4", { id: titleId }, icon("shield"), `${agent} asks to ${question}`),
     item.approval?.reason && h("p", {}, item.approval.reason),
-    subject(item, kind),
-    typeof item.args.cwd === "string" && h("p", { class: "where" }, `in ${item.args.cwd}`),
+    kind === "shell" && code(commandText(item), "sh"),
+    kind === "edit" && diffView(diffFiles(item)),
+    kind === "shell" &&
+      typeof item.args.cwd === "string" &&
+      h("p", { class: "where" }, `in ${visible(item.args.cwd)}`),
+    Object.keys(rest).length > 0 && code(JSON.stringify(rest, null, 2), "json"),
     h(
       "div",
       { class: "approval-buttons" },
@@ -60,14 +65,7 @@ export function approvalOutcome(item) {
   return outcome && item.approval.by ? `${outcome} by ${item.approval.by}` : outcome;
 }
 
-/** @param {ToolItem} item @param {string} kind */
-function subject(item, kind) {
-  if (kind === "shell")
-    return h("pre", { tabindex: "0" }, h("code", {}, ...codeTokens(commandText(item), "sh")));
-  if (diffText(item)) return diffView(diffFiles(item));
-  return h(
-    "pre",
-    { tabindex: "0" },
-    h("code", {}, ...codeTokens(JSON.stringify(item.args, null, 2), "json")),
-  );
+/** @param {string} text @param {string} language */
+function code(text, language) {
+  return h("pre", { tabindex: "0" }, h("code", {}, ...codeTokens(visible(text), language)));
 }

@@ -91,7 +91,6 @@ class _Once:
         self._errand = errand
         self._sink = sink
         self._view: ThreadView | None = None
-        self._updates: AsyncIterator[Update] | None = None
         self._source: MessageId | None = None
         self._decided: set[str] = set()
 
@@ -102,20 +101,20 @@ class _Once:
         else:
             self._view = self._client.open_thread(errand.thread, load=False)
         self._source = await self._view.start_turn(errand.content, errand.wish)
-        self._updates = self._view.updates()
-        turn = await self._until_ended(self._updates)
+        turn = await self._until_ended(self._view.updates())
         self._sink.ended(turn)
         return turn
 
     async def stop(self) -> None:
         """Ask to stop the turn, and wait a little for its end."""
         turn = self._turn()
-        if self._view is None or self._updates is None or turn is None or turn.state is TurnState.ENDED:
+        if self._view is None or turn is None or turn.state is TurnState.ENDED:
             return
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._view.interrupt(turn.id)
-                await self._until_ended(self._updates)
+                # Updates that were cancelled while they waited have ended: these are new ones.
+                self._sink.ended(await self._until_ended(self._view.updates()))
         except ProcessError as error:
             self._sink.notice(f"The turn may still run: {error}")
         except TimeoutError:

@@ -164,16 +164,21 @@ async def test_approvals_are_answered_as_told(approve: Approve, asked: str | Non
 
 
 async def test_a_turn_that_takes_too_long_is_stopped() -> None:
-    fake = FakeAgent(Status("Thinking", "steerable"))
+    fake = FakeAgent(Status("Thinking", "steerable"), TextStarted(ItemId("i")), TextDelta(ItemId("i"), "so"))
     inner = fake.room.answer
 
     def answers(body: object) -> None:
         inner(body)  # type: ignore[arg-type]
         if fake.asked[-1] == "turn.interrupt":
             fake.emit(Interrupted(MessageId("x")), "U1")
+            fake.emit(TextDelta(ItemId("i"), " far"), "U1")
             fake.emit(TurnEnded(EndReason.INTERRUPTED), "U1")
 
     fake.room.answer = answers
-    with pytest.raises(TimeLimitError, match=r"0\.05 seconds"):
-        await answer(fake, Errand(SAID, limit=0.05))
+    out, notes = StringIO(), StringIO()
+    async with AgentClient(fake.room) as client:
+        with pytest.raises(TimeLimitError, match=r"0\.05 seconds"):
+            await run_once(client, Errand(SAID, limit=0.05), TextSink(out, notes))
     assert fake.asked[-1] == "turn.interrupt"
+    assert out.getvalue() == "so far\n"
+    assert "may still run" not in notes.getvalue()

@@ -38,18 +38,27 @@ class _Options:
 
 
 def chat(
-    room: Annotated[str | None, typer.Option("--room", help="The room. [default: $MESHAGENT_ROOM]")] = None,
+    room: Annotated[
+        str | None, typer.Option("--room", metavar="NAME", help="The room. [default: $MESHAGENT_ROOM]")
+    ] = None,
     agent_name: Annotated[
-        str | None, typer.Option("--agent-name", help="The agent. [default: the first one in the room]")
+        str | None,
+        typer.Option("--agent-name", metavar="NAME", help="The agent. [default: the first one in the room]"),
     ] = None,
     thread: Annotated[
         str | None,
-        typer.Option("--thread", help="Go on with this thread: its path, the end of it, its name or number."),
+        typer.Option(
+            "--thread",
+            metavar="THREAD",
+            help="Go on with this thread: its path, the start of its id, its name or number.",
+        ),
     ] = None,
     message: Annotated[
         str | None,
         typer.Option(
-            "--message", help="Run one turn, print the answer and exit; - reads the text from stdin."
+            "--message",
+            metavar="TEXT",
+            help="Run one turn, print the answer and exit; - reads the text from stdin.",
         ),
     ] = None,
     json: Annotated[
@@ -59,26 +68,38 @@ def chat(
         Approve | None,
         typer.Option(
             "--approve",
-            help="Requests for approval: ask here, wait for other participants, never or always accept."
+            metavar="HOW",
+            help="Requests for approval: ask (here), wait (for other participants), never or always accept."
             " [default: ask; wait with --message]",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Model of the turn or the new thread.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Model of the turn or the new thread.")
+    ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Your name in the room. [default: the login name]")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Your name in the room. [default: the login name]"),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0.1, help="Seconds until a --message turn is stopped.")
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0.1, help="Seconds until a --message turn is stopped."
+        ),
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0.0, help="Seconds to wait for the agent to be in the room.")
+        float,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0.0, help="Seconds to wait for the agent to be in the room."
+        ),
     ] = DEFAULT_WAIT,
     local: Annotated[
         bool, typer.Option("--local", help="The local room, whatever credentials are set.")
     ] = False,
     data_dir: Annotated[
         Path | None,
-        typer.Option("--data-dir", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"),
+        typer.Option(
+            "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
+        ),
     ] = None,
 ) -> None:
     """Talk to an agent: an interactive terminal, or with --message one turn.
@@ -222,7 +243,9 @@ async def _thread_id(client: AgentClient, ref: str) -> ThreadId:
     from process_agent.core.ids import ThreadId
     from process_agent.viewer.terminal.commands import resolve_thread
 
-    return ThreadId(ref) if "://" in ref else resolve_thread(ref, await client.all_threads(1_000)).path
+    if "://" in ref:
+        return ThreadId(ref)
+    return resolve_thread(ref, await client.all_threads(1_000), see="`process threads`").path
 
 
 async def _wish(client: AgentClient, model: str) -> ModelWish:

@@ -228,6 +228,7 @@ def rules(lines: list[str], files: list[Path]) -> str | None:
                 raise UsageError(f"The rules file {path} is larger than {MAX_RULES_BYTES} bytes.")
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"The rules file {path} cannot be read: {error}.") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise UsageError(f"The rules file {path} cannot be read: {reason}.") from error
         found += [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
     return "\n".join(line for line in found if line) or None

@@ -33,6 +33,10 @@ BACKEND_ENVIRONMENT = (
 """Variables a backend may see; credentials are passed by name, never by inheritance."""
 
 
+MAX_NAME = 100
+"""Characters of an agent's name. It becomes part of its threads' paths, and so has no slash either."""
+
+
 async def stay(options: JoinOptions, settings: Settings) -> None:
     """Join, run the agent until SIGTERM or Ctrl-C, drain, leave.
 
@@ -104,8 +108,15 @@ def agent_name(options: JoinOptions, settings: Settings) -> str:
     """
     claims = None if options.local or settings.token is None else read_claims(settings.token)
     name = claims.name if claims is not None else options.agent_name
-    if not name:
+    if not name or not name.strip():
         raise UsageError("Under which name?", fix="Give one with --agent-name.")
+    if claims is not None:
+        return name
+    if len(name) > MAX_NAME or "/" in name or not name.isprintable():
+        raise UsageError(
+            f"{name[:MAX_NAME]!r} cannot be an agent's name.",
+            fix=f"It has 1 to {MAX_NAME} characters that can be printed, and no slash.",
+        )
     return name
 
 

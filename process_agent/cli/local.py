@@ -27,12 +27,28 @@ async def join_target(settings: Settings, wish: JoinWish, *, data_dir: Path | No
 
 
 def destination(settings: Settings, wish: JoinWish) -> Destination:
-    """Which room, decided without asking anybody. Raises what `rooms.credentials.resolve` raises."""
+    """Which room, decided without asking anybody. Raises what `rooms.credentials.resolve` raises, and
+    `UsageError` for a name that the local room cannot have.
+    """
     from process_agent.rooms import credentials
     from process_agent.rooms.login import login_file, read_login
 
     login = None if wish.local else read_login(login_file(settings.home), settings.api_url)
-    return credentials.resolve(wish, settings, login, time.time())
+    place = credentials.resolve(wish, settings, login, time.time())
+    if isinstance(place, credentials.LocalRoom):
+        check_room_name(place.room)
+    return place
+
+
+def check_room_name(name: str) -> None:
+    """Raise `UsageError` for a name that a local room cannot have."""
+    from process_agent.wire.participant_token import is_room_name
+
+    if not is_room_name(name):
+        raise UsageError(
+            f"{name!r} is not a room name.",
+            fix="It has 1 to 63 lower-case letters, digits and inner hyphens.",
+        )
 
 
 async def reach(

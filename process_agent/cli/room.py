@@ -22,15 +22,26 @@ app = typer.Typer(
 )
 
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]")
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
+    ),
 ]
 Port = Annotated[
     int | None,
-    typer.Option("--port", min=0, max=65535, help="Port. [default: 8722, or a free one when it is taken]"),
+    typer.Option(
+        "--port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Port. [default: 8722, or a free one when it is taken]",
+    ),
 ]
 Host = Annotated[
     str,
-    typer.Option("--host", help="Address to listen on. All but loopback lets others reach the room."),
+    typer.Option(
+        "--host", metavar="ADDRESS", help="Address to listen on. All but loopback lets others reach the room."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -88,14 +99,16 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
 
 @app.command()
 def link(
-    room: Annotated[str, typer.Option("--room", help="Room to open.")],
-    name: Annotated[str, typer.Option("--name", help="Name you appear under.")] = "user",
+    room: Annotated[str, typer.Option("--room", metavar="NAME", help="Room to open.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name you appear under.")] = "user",
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Print a link that opens the room in a browser, once, within an hour. Starts the server if needed."""
+    from process_agent.cli.local import check_room_name
     from process_agent.room_server import lifecycle
 
+    check_room_name(room)
     paths = _paths(data_dir)
     url = lifecycle.studio_link(paths, lifecycle.ensure_running(paths), room, name)
     if json:

@@ -27,15 +27,24 @@ MOST_THREADS = 10_000
 
 app = typer.Typer(help="What is stored of the conversations in a room.", rich_markup_mode=None)
 
-Room = Annotated[str | None, typer.Option("--room", help="The room. [default: $MESHAGENT_ROOM]")]
+Room = Annotated[
+    str | None, typer.Option("--room", metavar="NAME", help="The room. [default: $MESHAGENT_ROOM]")
+]
 AgentName = Annotated[
     str | None,
-    typer.Option("--agent-name", help="The agent. [default: all in the room, and all of the local room]"),
+    typer.Option(
+        "--agent-name",
+        metavar="NAME",
+        help="The agent. [default: all in the room, and all of the local room]",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 Local = Annotated[bool, typer.Option("--local", help="The local room, whatever credentials are set.")]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]")
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
+    ),
 ]
 
 
@@ -90,7 +99,13 @@ def list_threads(
 @app.command("show")
 def show(
     context: typer.Context,
-    thread: Annotated[str, typer.Argument(help="Path of the thread, the end of it, its name or its number.")],
+    thread: Annotated[
+        str,
+        typer.Argument(
+            metavar="THREAD",
+            help="Path of the thread, the start of its id, its name, or its number (1: newest).",
+        ),
+    ],
     room: Room = None,
     agent_name: AgentName = None,
     json: Json = False,
@@ -213,7 +228,7 @@ async def _thread_id(room: JoinedRoom, folders: dict[str, str], ref: str) -> Thr
 
     if "://" in ref:
         return ThreadId(ref)
-    return resolve_thread(ref, await _entries(room, folders)).path
+    return resolve_thread(ref, await _entries(room, folders), see="`process threads`").path
 
 
 async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> Transcript:

@@ -13,12 +13,17 @@ DEFAULT_TTL = "30d"
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-Room = Annotated[str, typer.Option("--room", help="Room that the token opens.")]
-Identity = Annotated[str, typer.Option("--identity", help="Name of the participant.")]
-Role = Annotated[str, typer.Option("--role", help="user, agent or tool.")]
-Ttl = Annotated[str, typer.Option("--ttl", help="How long it is good for, like 90s, 15m, 12h or 30d.")]
+Room = Annotated[str, typer.Option("--room", metavar="NAME", help="Room that the token opens.")]
+Identity = Annotated[str, typer.Option("--identity", metavar="NAME", help="Name of the participant.")]
+Role = Annotated[str, typer.Option("--role", metavar="ROLE", help="user, agent or tool.")]
+Ttl = Annotated[
+    str, typer.Option("--ttl", metavar="TIME", help="How long it is good for, like 90s, 15m, 12h or 30d.")
+]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]")
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
+    ),
 ]
 
 
@@ -29,20 +34,17 @@ def token(
     import time
 
     from process_agent import config
+    from process_agent.cli.local import check_room_name
     from process_agent.errors import UsageError
     from process_agent.room_server.keys import signing_key
     from process_agent.wire import participant_token
-    from process_agent.wire.participant_token import ParticipantToken, is_room_name
+    from process_agent.wire.participant_token import ParticipantToken
 
     if role not in participant_token.ROLES:
         raise UsageError(
             f"There is no role {role!r}.", fix=f"Roles are {', '.join(participant_token.ROLES)}."
         )
-    if not is_room_name(room):
-        raise UsageError(
-            f"{room!r} is not a room name.",
-            fix="It has 1 to 63 lower-case letters, digits and inner hyphens.",
-        )
+    check_room_name(room)
     if not identity.strip():
         raise UsageError("The identity is empty.")
     expires = int(time.time()) + seconds(ttl)

@@ -199,9 +199,9 @@ def _spellings(provider: ProviderModels, model: ModelInfo) -> set[str]:
     }
 
 
-def resolve_thread(ref: str, listed: Sequence[ThreadEntry]) -> ThreadEntry:
-    """The thread a text names: its number in the list (1 being the newest), its path, the end of its
-    path, or its name. Raises `UsageError` when it is none or several.
+def resolve_thread(ref: str, listed: Sequence[ThreadEntry], *, see: str = "/threads") -> ThreadEntry:
+    """The thread a text names: its number in the list (1 being the newest), its path, the start of its
+    id, or its name. Raises `UsageError`, naming `see` as the place to look, when it is none or several.
     """
     if ref.isdecimal() and 1 <= int(ref) <= len(listed):
         return listed[int(ref) - 1]
@@ -214,7 +214,7 @@ def resolve_thread(ref: str, listed: Sequence[ThreadEntry]) -> ThreadEntry:
             return matches[0]
         if matches:
             raise UsageError(f"{len(matches)} threads fit {ref!r}.", fix="Give more of the id.")
-    raise UsageError(f"There is no thread {ref!r}.", fix="/threads lists them.")
+    raise UsageError(f"There is no thread {ref!r}.", fix=f"{see} lists them.")
 
 
 # --- Completion ---------------------------------------------------------------------------------------

@@ -107,6 +107,13 @@ def test_an_ambiguous_or_unknown_thread_is_an_error(ref: str) -> None:
         c.resolve_thread(ref, THREADS)
 
 
+def test_an_unknown_thread_is_looked_up_where_the_reader_can_look() -> None:
+    with pytest.raises(UsageError, match=r"^There is no thread 'zz'\. /threads lists them"):
+        c.resolve_thread("zz", THREADS)
+    with pytest.raises(UsageError, match="`process threads` lists them"):
+        c.resolve_thread("zz", THREADS, see="`process threads`")
+
+
 def test_completions() -> None:
     assert [word for word, _, _ in c.completions("/mo", [], [])] == ["/models", "/model"]
     assert list(c.completions("/model mini", [CODEX, LLM], [])) == [("codex-mini", "OpenAI Codex", 4)]

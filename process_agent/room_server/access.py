@@ -143,7 +143,9 @@ def cookie_name(port: int) -> str:
 
 def _split_host(header: str) -> tuple[str, str]:
     if header.startswith("["):
-        name, _, port = header.partition("]")
-        return f"{name}]".lower(), port.removeprefix(":")
+        name, _, rest = header.partition("]")
+        if rest and not rest.startswith(":"):  # [::1].example.org
+            return header.lower(), ""
+        return f"{name}]".lower(), rest.removeprefix(":")
     name, _, port = header.partition(":")
     return name.lower(), port

@@ -66,6 +66,7 @@ def serve(
     and `AlreadyRunningError` when another server holds the data folder.
     """
     with holding(paths):
+        prepare(paths.rooms)
         key = signing_key(paths.signing_key)
         asyncio.run(_serve(paths, key, (host, port), page, on_ready))
 

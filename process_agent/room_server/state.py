@@ -138,5 +138,5 @@ def holding(paths: DataPaths) -> Iterator[None]:
 
 
 def prepare(root: Path) -> None:
-    """Make the data folder, for its owner only."""
+    """Make a folder for its owner only: the data folder, and below one others may see, the rooms."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)

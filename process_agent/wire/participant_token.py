@@ -7,6 +7,7 @@ grants with defaults, a missing key grants nothing.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -107,7 +108,8 @@ def verify(text: str, key: str, now: float, *, audience: str | None = None) -> d
 def _check_times(payload: Mapping[str, Any], now: float) -> None:
     for claim in ("exp", "nbf"):
         value = payload.get(claim)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not whole and not (isinstance(value, float) and math.isfinite(value)):
             raise AuthError(f"The token's {claim} is not a number.")
     if payload.get("exp") is not None and payload["exp"] <= now:
         raise AuthError("The token has expired.")

@@ -109,6 +109,7 @@ def test_tokens_that_make_no_sense_are_refused(paths: DataPaths, arguments: Any,
 
 
 def test_serve_runs_in_the_foreground_until_sigterm(paths: DataPaths) -> None:
+    paths.root.mkdir(mode=0o755)
     command = [sys.executable, "-c", _PROGRAM, "room", "serve", "--port", "0", "--data-dir", str(paths.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -117,6 +118,7 @@ def test_serve_runs_in_the_foreground_until_sigterm(paths: DataPaths) -> None:
         assert state is not None
         assert state.url in line
         assert state.pid == server.pid
+        assert paths.rooms.stat().st_mode & 0o777 == 0o700  # whoever may look into the data folder
         with pytest.raises(AlreadyRunningError, match="runs for"):
             lifecycle.start(paths, port=0)
         assert lifecycle.ensure_running(paths) == state

@@ -132,6 +132,8 @@ def test_administrators() -> None:
         ("192.168.1.2:80", "192.168.1.2", True),
         ("evil.example", "192.168.1.2", False),
         ("[fe80::1]:80", "fe80::1", True),
+        ("[::1].evil.example:80", "127.0.0.1", False),
+        ("[::1]evil.example", "127.0.0.1", False),
         ("anything.example", "0.0.0.0", True),
         ("anything.example", "::", True),
     ],

@@ -186,9 +186,14 @@ def run(options: JoinOptions, settings: Settings) -> None:
     """Join and stay; a seam for the tests of the options."""
     import asyncio
 
+    from process_agent.cli import INTERRUPTED
     from process_agent.cli.joining import stay
 
-    asyncio.run(stay(options, settings))
+    try:
+        asyncio.run(stay(options, settings))
+    except asyncio.CancelledError:
+        # The second signal cut the drain short.
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def check_channels(channels: list[str]) -> None:

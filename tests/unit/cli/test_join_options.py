@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from process_agent.cli import join, main
+from process_agent.cli import INTERRUPTED, join, main
 from process_agent.cli.summary import as_json, as_text
 from process_agent.config import Settings
 from process_agent.errors import UsageError
@@ -107,3 +108,12 @@ def test_summary_forms() -> None:
     lines = [("agent", "bot"), ("working folder", "/w"), ("agent", "again")]
     assert as_text(lines).splitlines()[0] == "agent           bot"
     assert as_json(lines) == '{"agent": "bot; again", "working_folder": "/w"}'
+
+
+def test_a_second_ctrl_c_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancelled(wanted: join.JoinOptions, settings: Settings) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("process_agent.cli.joining.stay", cancelled)
+    arguments = ("--room", "r", "--agent-name", "a", "--channel", "chat")
+    assert process(monkeypatch, "join", *arguments) == INTERRUPTED

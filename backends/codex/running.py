@@ -69,6 +69,8 @@ class RunningTurn:
         self._heard: deque[Heard] = deque()
         self._more = asyncio.Event()
         self._pending: dict[ItemId, _Pending] = {}
+        self._asked_before: set[ItemId] = set()
+        """Each question has an id of its own, so that a late answer to one is none to the next."""
 
     def accepted(self, server: AppServer, codex_thread: str, codex_turn: str) -> None:
         """Codex runs the turn under this id."""
@@ -193,7 +195,8 @@ class RunningTurn:
             opened = self.mapper.tool_of_server(question.server)
         elif question.item_id is not None and question.part is None:
             opened = self.mapper.tool(question.item_id)
-        if opened is not None and opened.ref.item_id not in self._pending:
+        if opened is not None and opened.ref.item_id not in self._asked_before:
+            self._asked_before.add(opened.ref.item_id)
             return opened, []
         return self.mapper.open_own_tool(f"approval-{request.id}", question.tool, question.arguments)
 

@@ -3,8 +3,11 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from backends.codex.running import GivenUp, RunningTurn
-from process_agent.core.events import TurnEnded
+from process_agent.core.backend import Decision
+from process_agent.core.events import ApprovalRequested, TurnEnded
 from process_agent.core.ids import TurnId
+from process_agent.wire.jsonrpc import Notification, Request
+from tests.unit.codex.replay import FakeServer
 
 
 async def test_a_reader_that_leaves_with_the_last_event_leaves_a_turn_that_is_over() -> None:
@@ -17,3 +20,28 @@ async def test_a_reader_that_leaves_with_the_last_event_leaves_a_turn_that_is_ov
                 assert turn.over.is_set()
                 break
     assert turn.over.is_set()
+
+
+def test_a_second_question_about_an_item_is_not_answered_by_a_late_yes_to_the_first() -> None:
+    """Like the retry of a command outside the sandbox: whoever said yes twice saw only the first question."""
+    turn = RunningTurn(TurnId("t"), "/workspace", "ask")
+    server = FakeServer()
+    turn.accepted(server, "thread", "turn")  # type: ignore[arg-type]
+    item = {
+        "type": "commandExecution",
+        "id": "i",
+        "command": "ls",
+        "cwd": "/workspace",
+        "status": "inProgress",
+    }
+    turn.take(Notification("item/started", {"turnId": "turn", "item": item}))
+    asked = []
+    for number in (1, 2):
+        params = {"turnId": "turn", "itemId": "i", "command": "ls"}
+        events = turn.take(Request(number, "item/commandExecution/requestApproval", params))
+        asked += [event.ref.item_id for event in events if isinstance(event, ApprovalRequested)]
+        if number == 1:
+            assert turn.decide(asked[0], Decision.ACCEPT)
+    assert len(set(asked)) == 2
+    assert not turn.decide(asked[0], Decision.ACCEPT)
+    assert turn.decide(asked[1], Decision.DECLINE)

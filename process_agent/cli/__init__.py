@@ -17,7 +17,9 @@ def main() -> None:
     try:
         app()
     except ProcessError as error:
-        print(f"process: {error}", file=sys.stderr)
+        from process_agent.viewer.terminal.plain import printable
+
+        print(f"process: {printable(str(error))}", file=sys.stderr)  # it may quote an agent or a participant
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -166,12 +166,12 @@ def footer(turn: Turn) -> RenderableType:
 
 def notice(text: str) -> RenderableType:
     """Something the program has to say."""
-    return Text(text, "dim")
+    return Text(printable(text), "dim")
 
 
 def warning(text: str) -> RenderableType:
     """Something the program has to say that should be noticed."""
-    return Text(f"! {text}", "yellow")
+    return Text(f"! {printable(text)}", "yellow")
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> RenderableType:

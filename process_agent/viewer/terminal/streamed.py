@@ -114,9 +114,9 @@ class TextSink:
             case _:
                 return
         self._noted.add(item.id)  # every item that is shown has one
-        self.notice(printable(shown))
+        self.notice(shown)
 
 
 def _note(notes: TextIO | None, text: str) -> None:
     if notes is not None:
-        print(text, file=notes, flush=True)
+        print(printable(text), file=notes, flush=True)

@@ -83,6 +83,10 @@ def test_texts_of_others_cannot_steer_the_terminal(text: str, safe: str) -> None
     assert printable(text) == safe
 
 
+def test_a_name_in_a_notice_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in shown(render.notice("── \x1b]0;title\x07\x1b[2Jname ──"))
+
+
 def test_what_has_to_be_approved_hides_nothing() -> None:
     assert visible("rm -rf ~\n\x1b[2K\u202e") == "rm -rf ~\\n\\e[2K\\u202e"
     item = tool(command="echo ok\x1b[8m; rm -rf /\x1b[0m" + " " * 200 + "; evil", cwd="/work")

@@ -66,11 +66,18 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             lines = summary(options, room, ready, _link(options, settings, target))
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
+        room.on_connection_change(_say_back)
         inside = AgentRoom(room.messaging, _store(room, config.agent_name))
         await while_joined(room, run_agent(config, inside, backends, on_ready, stop))
     if isinstance(place, LocalRoom):
         left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
         print(f"{left} until `process room stop`", file=sys.stderr)
+
+
+def _say_back(online: bool) -> None:
+    """The published client warns when the connection is lost and says nothing when it is there again."""
+    if online:
+        print("back in the room", file=sys.stderr, flush=True)
 
 
 def _store(room: JoinedRoom, name: str) -> DatasetThreadStore:

@@ -98,11 +98,15 @@ async def test_the_agent_comes_back_when_the_room_does(program: Program) -> None
 
 
 def _talk_after_a_room_restart(program: Program) -> None:
-    with program.running(JOIN):
+    with program.running(JOIN) as (agent, _):
         program.stop_room()
         assert program.run("room start").returncode == 0
         told = program.run("chat --room gettingstarted --message", "say back again")
         assert (told.returncode, told.stdout.strip()) == (0, "back again"), told
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(20)
+        assert agent.stderr is not None
+        assert "back in the room" in agent.stderr.read()
 
 
 async def test_a_token_of_another_room_server_ends_with_3(program: Program, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ class ThreadTurns:
             return
         if error is None:
             said = e.SteerRequested(steer.content, steer.sender_name)
-            self._speaker.store(self._speaker.make(said, turn, message_id=source))
+            self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
             self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
         else:
             self._speaker.say(e.SteerRejected(source, error), turn)

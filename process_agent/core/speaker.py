@@ -108,6 +108,12 @@ class Speaker:
         for catch_up in self.viewers.catching_up.values():
             catch_up.expect(event)
 
+    def store_relayed(self, event: ThreadEvent) -> None:
+        """Store what was relayed before; who began to load the thread since then has not seen it."""
+        self.out(Emit(event, {}, store=True))
+        for viewer in self.viewers.hold_unknown(event):
+            self._too_slow(viewer)
+
     def relay(self, event: ThreadEvent, sender: Viewer, *, store: bool) -> None:
         """Show what a participant asked to the other viewers; it knows it itself."""
         self.out(Emit(event, self.viewers.without(sender), store=store))
@@ -139,8 +145,11 @@ class Speaker:
 
     def _hold(self, event: ThreadEvent, unless: Viewer | None = None) -> None:
         for viewer in self.viewers.hold(event, unless):
-            self.out(Warn(f"{viewer.participant} reads {self.thread_id} too slowly and lost its view"))
-            self._drop(viewer, self.thread_id)
+            self._too_slow(viewer)
+
+    def _too_slow(self, viewer: Viewer) -> None:
+        self.out(Warn(f"{viewer.participant} reads {self.thread_id} too slowly and lost its view"))
+        self._drop(viewer, self.thread_id)
 
 
 def only(viewer: Viewer) -> Audience:

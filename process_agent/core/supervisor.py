@@ -12,15 +12,16 @@ from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core import replies as a
 from process_agent.core import requests as r
+from process_agent.core import slash, slash_turns
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.refusals import Refusals
 from process_agent.core.speaker import Setting, Speaker
 from process_agent.core.store import ThreadEntry
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import Creation, Thread, viewer_of
 from process_agent.core.titles import UNTITLED, title_of
-from process_agent.core.viewers import ThreadViewers
 from process_agent.core.views import Views
 
 STOPPING = ErrorInfo("The agent is stopping and takes nothing new.", "agent_stopping")
@@ -33,6 +34,7 @@ class Supervisor:
         self._setting = setting
         self._commands: list[c.Command] = []
         self._views = Views(setting, self._do)
+        self._refusals = Refusals(setting, self._do)
         self._threads: dict[ThreadId, Thread] = {}
         self._creations: dict[str, Creation] = {}
         self._stopping = False
@@ -60,6 +62,8 @@ class Supervisor:
                 self._start_thread(request)
             case r.StartTurn() | r.OpenThread() | r.ChangeModel():
                 self._with_log(request)
+            case r.SteerTurn(envelope, thread_id, _, content) if slash.parse(content):
+                self._with_log(r.StartTurn(envelope, thread_id, content))
             case r.SteerTurn() | r.InterruptTurn() | r.Decide():
                 self._to_turns(request)
             case r.CloseThread():
@@ -105,19 +109,20 @@ class Supervisor:
     def _start_thread(self, request: r.StartThread) -> None:
         choice = self._setting.catalogue.resolve(request.wish, self._setting.catalogue.default)
         if isinstance(choice, ErrorInfo):
-            self._reject_thread(request, choice)
+            self._refusals.thread(request, choice)
         elif self._stopping:
-            self._reject_thread(request, STOPPING)
+            self._refusals.thread(request, STOPPING)
         else:
             key = self._setting.new_id()
             self._creations[key] = Creation(request, choice)
-            self._do(c.CreateThread(key, title_of(request.content, request.name)))
+            naming = () if slash.parse(request.content) else request.content
+            self._do(c.CreateThread(key, title_of(naming, request.name)))
 
     def _with_log(self, request: r.StartTurn | r.OpenThread | r.ChangeModel) -> None:
         """Requests that need the thread's log; the first of them opens it."""
         thread = self._threads.get(request.thread_id)
         if thread is None:
-            thread = Thread(self._speaker(request.thread_id, self._views.of(request.thread_id)))
+            thread = Thread(self._speaker(request.thread_id))
             self._threads[request.thread_id] = thread
             self._do(c.OpenLog(request.thread_id))
         fresh = False
@@ -125,12 +130,16 @@ class Supervisor:
             viewer = viewer_of(request.envelope)
             fresh = viewer not in thread.speaker.viewers
             if not self._views.open(viewer, request.thread_id):
-                self._refuse(request, ErrorInfo("You view too many threads. Close some.", "too_many_views"))
+                self._refusals.refuse(
+                    request, ErrorInfo("You view too many threads. Close some.", "too_many_views")
+                )
                 return
         if thread.turns is not None:
             self._serve(thread, thread.turns, request, fresh)
         elif len(thread.pending) >= self._setting.limits.pending:
-            self._refuse(request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests"))
+            self._refusals.refuse(
+                request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests")
+            )
         else:
             thread.pending.append(request)
 
@@ -149,18 +158,21 @@ class Supervisor:
             case r.ChangeModel():
                 choice = self._setting.catalogue.resolve(request.wish, turns.model)
                 if isinstance(choice, ErrorInfo):
-                    self._refuse(request, choice)
+                    self._refusals.refuse(request, choice)
                 else:
                     turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
         self._watch_idle(request.thread_id)
 
     def _start_turn(self, thread: Thread, turns: ThreadTurns, request: r.StartTurn) -> None:
+        if self._stopping:
+            self._refusals.refuse(request, STOPPING)
+            return
+        if (command := slash.parse(request.content)) is not None:
+            slash_turns.answer(turns, self._setting.catalogue, request, command)
+            return
         choice = self._setting.catalogue.resolve(request.wish, turns.model)
         if isinstance(choice, ErrorInfo):
-            self._refuse(request, choice)
-            return
-        if self._stopping:
-            self._refuse(request, STOPPING)
+            self._refusals.refuse(request, choice)
             return
         explicit = request.wish != r.ModelWish()
         turns.accept(request, viewer_of(request.envelope), choice if explicit else None)
@@ -173,8 +185,7 @@ class Supervisor:
         turns = None if thread is None else thread.turns
         if turns is None:
             # Nothing runs in a thread that is not open; one without turns gives the right answer.
-            speaker = self._speaker(request.thread_id, ThreadViewers())
-            turns = ThreadTurns(speaker, self._setting.catalogue.default)
+            turns = ThreadTurns(self._refusals.aside(request.thread_id), self._setting.catalogue.default)
         match request:
             case r.SteerTurn():
                 turns.steer(request, viewer)
@@ -194,7 +205,7 @@ class Supervisor:
         thread = self._threads.get(request.thread_id)
         if thread is not None and not (thread.idle and thread.turns is not None):
             text = "A turn runs in this thread. Stop it first."
-            self._refuse(request, ErrorInfo(text, "turn_in_progress"))
+            self._refusals.refuse(request, ErrorInfo(text, "turn_in_progress"))
             return
         self._threads.pop(request.thread_id, None)
         self._views.close_all(request.thread_id)
@@ -207,7 +218,7 @@ class Supervisor:
         creation = self._creations.pop(key)
         request, viewer = creation.request, viewer_of(creation.request.envelope)
         source = request.envelope.message_id
-        speaker = self._speaker(entry.path, self._views.of(entry.path))
+        speaker = self._speaker(entry.path)
         turns = ThreadTurns(speaker, self._setting.catalogue.default)
         thread = Thread(speaker, turns, untitled=entry.name == UNTITLED)
         self._threads[entry.path] = thread
@@ -218,6 +229,8 @@ class Supervisor:
             turns.change_model(creation.model, source, viewer)
         if request.content and self._stopping:
             speaker.tell(e.TurnRejected(source, STOPPING), viewer)
+        elif (command := slash.parse(request.content)) is not None:
+            slash_turns.answer(turns, self._setting.catalogue, request, command)
         elif request.content:
             turns.accept(request, viewer, None)
         self._watch_idle(entry.path)
@@ -225,7 +238,7 @@ class Supervisor:
 
     def thread_not_created(self, key: str, error: ErrorInfo) -> list[c.Command]:
         """A thread could not be created."""
-        self._reject_thread(self._creations.pop(key).request, error)
+        self._refusals.thread(self._creations.pop(key).request, error)
         return self._take()
 
     def log_opened(self, thread_id: ThreadId, model: ModelChoice | None) -> list[c.Command]:
@@ -244,7 +257,7 @@ class Supervisor:
         """A thread's log cannot be opened; everything that waited for it is refused."""
         thread = self._threads.pop(thread_id)
         for request in thread.pending:
-            self._refuse(request, error)
+            self._refusals.refuse(request, error)
         self._views.close_all(thread_id)
         return self._take()
 
@@ -274,7 +287,7 @@ class Supervisor:
         self, request: r.ListThreads | r.RenameThread | r.DeleteThread, error: ErrorInfo
     ) -> list[c.Command]:
         """The room refused what a participant asked."""
-        self._refuse(request, error)
+        self._refusals.refuse(request, error)
         return self._take()
 
     # --- What came of commands: replays ----------------------------------------------------------
@@ -351,37 +364,8 @@ class Supervisor:
         thread = self._threads.get(thread_id)
         return None if thread is None else thread.turns
 
-    def _speaker(self, thread_id: ThreadId, viewers: ThreadViewers) -> Speaker:
-        return Speaker(thread_id, self._setting, viewers, self._do, self._views.close)
-
-    def _reject_thread(self, request: r.StartThread, error: ErrorInfo) -> None:
-        viewer, source = viewer_of(request.envelope), request.envelope.message_id
-        self._do(c.Answer(viewer, a.ThreadStartRejected(source, error)))
-        self._speaker(ThreadId(""), ThreadViewers()).tell(e.TurnRejected(source, error), viewer)
-
-    def _refuse(self, request: r.Request, error: ErrorInfo) -> None:
-        match request:
-            case r.StartTurn(envelope, thread_id):
-                speaker = self._speaker(thread_id, ThreadViewers())
-                speaker.tell(e.TurnRejected(envelope.message_id, error), viewer_of(envelope))
-            case r.OpenThread(envelope, thread_id, load, since):
-                rejected = a.RequestRejected(envelope.message_id, thread_id, error)
-                self._do(c.Answer(viewer_of(envelope), rejected, thread_id))
-                if load:  # clients refuse to send until they hear that loading is over
-                    loaded = a.ThreadLoaded(envelope.message_id, thread_id, since)
-                    self._do(c.Answer(viewer_of(envelope), loaded, thread_id))
-            case r.ListThreads(envelope):
-                rejected = a.RequestRejected(envelope.message_id, ThreadId(""), error)
-                self._do(c.Answer(viewer_of(envelope), rejected))
-            case (
-                r.RenameThread(envelope, thread_id)
-                | r.DeleteThread(envelope, thread_id)
-                | r.ChangeModel(envelope, thread_id)
-            ):
-                rejected = a.RequestRejected(envelope.message_id, thread_id, error)
-                self._do(c.Answer(viewer_of(envelope), rejected, thread_id))
-            case _:
-                self._do(c.Warn(f"cannot refuse {type(request).__name__}: {error.message}"))
+    def _speaker(self, thread_id: ThreadId) -> Speaker:
+        return Speaker(thread_id, self._setting, self._views.of(thread_id), self._do, self._views.close)
 
     def _watch_idle(self, thread_id: ThreadId) -> None:
         thread = self._threads.get(thread_id)

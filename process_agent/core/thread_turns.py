@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
+from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core.approvals import Approvals
 from process_agent.core.backend import TurnInput
-from process_agent.core.commands import (
-    AbandonTurn,
-    InterruptBackend,
-    RunTurn,
-    StartTimer,
-    SteerBackend,
-    StopTimer,
-    StoreTurnEnd,
-    Timer,
-    TimerKind,
-    TouchThread,
-    Viewer,
-    Warn,
-)
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.live import LiveTurn
 from process_agent.core.models import ModelChoice
 from process_agent.core.requests import Decide, InterruptTurn, StartThread, StartTurn, SteerTurn
 from process_agent.core.speaker import Speaker
-from process_agent.core.turn import Steer, Turn, TurnState
+from process_agent.core.turn import Steer, Turn, status_of
 
 REMEMBERED = 256
 """Ended turns and answered requests a thread remembers, to tell late and repeated requests."""
@@ -83,16 +70,43 @@ class ThreadTurns:
 
     # --- What participants ask -------------------------------------------------------------------
 
-    def accept(self, request: StartTurn | StartThread, viewer: Viewer, model: ModelChoice | None) -> None:
+    def accept(self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None) -> None:
         """Queue a turn; `model` is the resolved wish, None for the thread's own."""
+        turn = self._admit(request, viewer, model, len(self.queue))
+        if turn is not None:
+            self.queue.append(turn)
+            self._next()
+
+    def answer(self, request: StartTurn | StartThread, viewer: c.Viewer, reply: Callable[[], str]) -> None:
+        """A whole turn that needs no backend, at once and beside the running one; `reply` acts and says what
+        it did.
+        """
+        turn = self._admit(request, viewer, None, len(self._unpublished))
+        if turn is None:
+            return
+        self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
+        item, text = ItemId(self._speaker.setting.new_id()), reply()
+        for body in (
+            e.TextStarted(item, "final_answer"),
+            e.TextDelta(item, text, "final_answer"),
+            e.TextEnded(item, "final_answer"),
+        ):
+            self._speaker.say(body, turn)
+        self._finish(turn, e.TurnEnded(e.EndReason.COMPLETED))
+        self._out(c.TouchThread(self._speaker.thread_id))
+
+    def _admit(
+        self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None, ahead: int
+    ) -> Turn | None:
+        """A new turn, announced; None when it came before or too many are ahead of it."""
         source = request.envelope.message_id
         if source in self._sources:
-            self._out(Warn(f"turn request {source} came twice"))
-            return
-        if len(self.queue) >= self._limits.queued:
+            self._out(c.Warn(f"turn request {source} came twice"))
+            return None
+        if ahead >= self._limits.queued:
             text = f"{self._limits.queued} turns wait in this thread already. Try again when some are done."
             self._speaker.tell(e.TurnRejected(source, ErrorInfo(text, "too_many_turns")), viewer)
-            return
+            return None
         self._sources.append(source)
         new_id = TurnId(self._speaker.setting.new_id())
         name = request.envelope.sender.name
@@ -103,10 +117,9 @@ class ThreadTurns:
         self._speaker.relay(requested, viewer, store=True)
         accepted = self._speaker.say(e.TurnAccepted(source, turn.content, name), turn)
         self._intro[turn.id] = [requested, accepted]
-        self.queue.append(turn)
-        self._next()
+        return turn
 
-    def steer(self, request: SteerTurn, viewer: Viewer) -> None:
+    def steer(self, request: SteerTurn, viewer: c.Viewer) -> None:
         """Give the running turn more input, or say why not."""
         source, name = request.envelope.message_id, request.envelope.sender.name
         turn = self._under_way(request.turn_id)
@@ -116,16 +129,16 @@ class ThreadTurns:
             self._speaker.tell(rejected, viewer, request.turn_id)
             return
         if source in self._sources:
-            self._out(Warn(f"steer {source} came twice"))
+            self._out(c.Warn(f"steer {source} came twice"))
             return
         self._sources.append(source)
         said = e.SteerRequested(request.content, name)
         self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
         self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
         turn.steers[source] = Steer(request.content, name)
-        self._out(SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
+        self._out(c.SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
 
-    def interrupt(self, request: InterruptTurn, viewer: Viewer) -> None:
+    def interrupt(self, request: InterruptTurn, viewer: c.Viewer) -> None:
         """Stop a turn, whatever it does. Acknowledged at once."""
         source = request.envelope.message_id
         queued = next((turn for turn in self.queue if turn.id == request.turn_id), None)
@@ -141,20 +154,29 @@ class ThreadTurns:
         else:
             self._interrupt(turn, source)
 
+    def interrupt_running(self, source: MessageId) -> bool:
+        """Stop the turn that runs, whichever it is; False when none does."""
+        turn = self.running
+        if turn is None or not turn.under_way:
+            return False
+        self._speaker.say(e.InterruptAccepted(source), turn)
+        self._interrupt(turn, source)
+        return True
+
     def decide(self, request: Decide) -> None:
         """Approve or reject an item."""
         turn = self._under_way(request.turn_id)
         sender = request.envelope.sender
         if not self._speaker.setting.may_decide(sender):
             self._out(
-                Warn(f"{sender.name or sender.id} ({sender.role}) may not decide about {request.item_id}")
+                c.Warn(f"{sender.name or sender.id} ({sender.role}) may not decide about {request.item_id}")
             )
         elif turn is None or not self._approvals.decide(
             turn, request.item_id, request.accepted, sender.name or sender.id
         ):
-            self._out(Warn(f"nothing waits for a decision about {request.item_id}"))
+            self._out(c.Warn(f"nothing waits for a decision about {request.item_id}"))
 
-    def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: Viewer) -> None:
+    def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: c.Viewer) -> None:
         """Use another model from the next turn on. Asking for the current one stores nothing."""
         changed = e.ModelChanged(source, choice.backend, choice.provider, choice.model)
         if choice == self.model:
@@ -220,7 +242,7 @@ class ThreadTurns:
             return
         if error is None:
             said = e.SteerRequested(steer.content, steer.sender_name)
-            self._speaker.store(self._speaker.make(said, turn, message_id=source))
+            self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
             self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
         else:
             self._speaker.say(e.SteerRejected(source, error), turn)
@@ -251,24 +273,24 @@ class ThreadTurns:
             self.running = None
             self._show_status(e.Status(), turn)
             self.live = LiveTurn()
-            self._out(TouchThread(self._speaker.thread_id))
+            self._out(c.TouchThread(self._speaker.thread_id))
             self._next()
         elif turn is not None:
             # Clients clear their status at any turn's end.
             self._speaker.show(self.status)
 
-    def timer_fired(self, timer: Timer) -> None:
+    def timer_fired(self, timer: c.Timer) -> None:
         """A time limit ran out."""
         turn = None if timer.turn_id is None else self._under_way(timer.turn_id)
         if turn is None:
             return
         match timer.kind:
-            case TimerKind.APPROVAL if timer.item_id is not None:
+            case c.TimerKind.APPROVAL if timer.item_id is not None:
                 self._approvals.decide(turn, timer.item_id, False, "the time limit")
-            case TimerKind.INTERRUPT:
-                self._out(AbandonTurn(self._speaker.thread_id, turn.id))
+            case c.TimerKind.INTERRUPT:
+                self._out(c.AbandonTurn(self._speaker.thread_id, turn.id))
                 self._finish(turn, turn.ending or e.TurnEnded(e.EndReason.INTERRUPTED))
-            case TimerKind.STEER if turn.ending is not None:
+            case c.TimerKind.STEER if turn.ending is not None:
                 self._finish(turn, turn.ending)
 
     def stop(self) -> None:
@@ -302,19 +324,10 @@ class ThreadTurns:
         turn.working = e.Working("Thinking")
         self._refresh(turn)
         given = TurnInput(turn.id, turn.content, turn.sender_name, choice)
-        self._out(RunTurn(self._speaker.thread_id, given))
+        self._out(c.RunTurn(self._speaker.thread_id, given))
 
     def _refresh(self, turn: Turn) -> None:
-        working = turn.working or e.Working("Thinking")
-        text, pending = working.text, working.pending_item_id
-        if turn.interrupt is not None:
-            text = "Interrupting"
-        elif turn.state is TurnState.WAITING:
-            text, pending = "Waiting for approval", next(iter(turn.approvals))
-        mode: Literal["steerable", "busy"] = "steerable"
-        if turn.interrupt is not None or not working.steerable:
-            mode = "busy"
-        self._show_status(e.Status(text, mode, turn.started_at, pending), turn)
+        self._show_status(status_of(turn), turn)
 
     def _show_status(self, status: e.Status, turn: Turn) -> None:
         if status != self._status:
@@ -335,9 +348,9 @@ class ThreadTurns:
             return
         turn.interrupt = source
         thread_id = self._speaker.thread_id
-        self._out(InterruptBackend(thread_id, turn.id))
-        timer = Timer(TimerKind.INTERRUPT, thread_id, turn.id)
-        self._out(StartTimer(timer, self._limits.interrupt))
+        self._out(c.InterruptBackend(thread_id, turn.id))
+        timer = c.Timer(c.TimerKind.INTERRUPT, thread_id, turn.id)
+        self._out(c.StartTimer(timer, self._limits.interrupt))
         self._refresh(turn)
 
     def _backend_ended(self, turn: Turn, ended: e.TurnEnded) -> None:
@@ -345,8 +358,8 @@ class ThreadTurns:
             self._finish(turn, ended)
             return
         turn.ending = ended
-        timer = Timer(TimerKind.STEER, self._speaker.thread_id, turn.id)
-        self._out(StartTimer(timer, self._limits.steer))
+        timer = c.Timer(c.TimerKind.STEER, self._speaker.thread_id, turn.id)
+        self._out(c.StartTimer(timer, self._limits.steer))
 
     def _finish(self, turn: Turn, ended: e.TurnEnded) -> None:
         if turn.under_way:
@@ -360,15 +373,15 @@ class ThreadTurns:
         event = self._speaker.make(ended, turn)
         self._unpublished[turn.id] = event
         self._speaker.store(event)
-        self._out(StoreTurnEnd(self._speaker.thread_id, turn.id))
+        self._out(c.StoreTurnEnd(self._speaker.thread_id, turn.id))
 
     def _wind_up(self, turn: Turn) -> None:
         thread_id = self._speaker.thread_id
         self._approvals.forget(turn)
         if turn.interrupt is not None:
-            self._out(StopTimer(Timer(TimerKind.INTERRUPT, thread_id, turn.id)))
+            self._out(c.StopTimer(c.Timer(c.TimerKind.INTERRUPT, thread_id, turn.id)))
         if turn.ending is not None:
-            self._out(StopTimer(Timer(TimerKind.STEER, thread_id, turn.id)))
+            self._out(c.StopTimer(c.Timer(c.TimerKind.STEER, thread_id, turn.id)))
         for body in self.live.closing():
             self._note(body, turn)
         for source in turn.steers:

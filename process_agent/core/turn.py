@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from process_agent.core.commands import Viewer
 from process_agent.core.content import ContentPart
-from process_agent.core.events import ApprovalRequested, TurnEnded, Working
+from process_agent.core.events import ApprovalRequested, Status, TurnEnded, Working
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.models import ModelChoice
 
@@ -95,3 +95,15 @@ class Turn:
         self.state = TurnState.ENDED
         self.steers.clear()
         self.approvals.clear()
+
+
+def status_of(turn: Turn) -> Status:
+    """The status line of a running turn."""
+    working = turn.working or Working("Thinking")
+    text, pending = working.text, working.pending_item_id
+    if turn.interrupt is not None:
+        text = "Interrupting"
+    elif turn.state is TurnState.WAITING:
+        text, pending = "Waiting for approval", next(iter(turn.approvals))
+    busy = turn.interrupt is not None or not working.steerable
+    return Status(text, "busy" if busy else "steerable", turn.started_at, pending)

@@ -59,6 +59,10 @@ class ThreadViewers:
         """Keep an event for those that catch up; returns those that fell too far behind."""
         return [v for v, c in self.catching_up.items() if v != unless and not c.hold(event)]
 
+    def hold_unknown(self, event: ThreadEvent) -> list[Viewer]:
+        """Like `hold`, for those that neither saw the event nor will."""
+        return [v for v, c in self.catching_up.items() if c.wants(event) and not c.hold(event)]
+
 
 def audience_of(viewers: Iterable[Viewer]) -> Audience:
     """Viewers grouped by channel."""

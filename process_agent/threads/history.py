@@ -9,6 +9,7 @@ from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, User
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import MessageId, TurnId
+from process_agent.core.slash import parse
 from process_agent.threads.fold import ItemKey
 
 _UNFINISHED = ErrorInfo("The turn ended before this did.", "incomplete")
@@ -18,7 +19,8 @@ class History:
     """Gathers history items from events in order.
 
     What a participant said counts once, where its turn started: a request, its acceptance and its start all
-    carry it. A turn that never started and said nothing was never seen by a model and is left out.
+    carry it. A turn that never started and said nothing was never seen by a model and is left out, and so is
+    a command, which the agent answered without one.
     """
 
     def __init__(self, running: Collection[TurnId] = ()) -> None:
@@ -27,6 +29,7 @@ class History:
         self._said: dict[MessageId, tuple[TurnId | None, UserMessage]] = {}
         self._heard: set[MessageId] = set()
         self._tools: dict[ItemKey, ToolCall] = {}
+        self._commands: set[TurnId] = set()
 
     def items(self) -> Sequence[HistoryItem]:
         """All of it, oldest first; calls that nobody ended count as failed."""
@@ -36,10 +39,13 @@ class History:
         return [*self._items, *unfinished]
 
     def add(self, event: ThreadEvent) -> None:
-        """Take the next event in; those of running turns are left out."""
-        if event.turn_id in self._running and event.turn_id is not None:
+        """Take the next event in; those of running turns and of commands are left out."""
+        if event.turn_id is not None and (event.turn_id in self._running or event.turn_id in self._commands):
             return
         match event.body:
+            case e.TurnStarted(source, content) if event.turn_id and _is_command(event, content):
+                self._said.pop(source, None)
+                self._commands.add(event.turn_id)
             case e.TurnRequested(content, sender):
                 self._say(event.message_id, event.turn_id, content, sender)
             case e.TurnAccepted(source, content, sender):
@@ -93,3 +99,8 @@ class History:
         """A turn that does something has started, even if no row says so. Steers (of no turn here) wait."""
         for source in [source for source, (of, _) in self._said.items() if of == turn and turn is not None]:
             self._hear(source)
+
+
+def _is_command(started: ThreadEvent, content: tuple[ContentPart, ...]) -> bool:
+    """Whether the agent answered a turn itself: its start names no model."""
+    return started.model is None and parse(content) is not None

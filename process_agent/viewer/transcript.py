@@ -83,7 +83,6 @@ class Transcript:
         self._seen: dict[TurnId | None, _Seen] = {}
         self.status = Status()
         self.model: ModelChanged | None = None
-        self.last_ended: TurnId | None = None
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -114,9 +113,15 @@ class Transcript:
     @property
     def resume_point(self) -> TurnId | None:
         """Where a replay must begin to bring this transcript up to date; None when it knows no turn."""
-        if self.last_ended is not None:
-            return self.last_ended
-        return next((t.id for t in self._turns.values() if t.state is not TurnState.REFUSED), None)
+        done: TurnId | None = None
+        for turn in self._turns.values():
+            if turn.state is TurnState.ENDED:
+                done = turn.id
+            elif turn.state is not TurnState.REFUSED:
+                return (
+                    done or turn.id
+                )  # turns that ended since, beside this one, are known when they come again
+        return done
 
     def rewind(self) -> None:
         """Forget what a replay from `resume_point` will bring again: everything about unfinished turns."""
@@ -172,7 +177,6 @@ class Transcript:
         if isinstance(body, ModelChanged):
             self.model = body
         if turn.state is TurnState.ENDED:
-            self.last_ended = turn.id
             self._seen[turn.id] = _Seen()
             if self.running is None:
                 self.status = Status()

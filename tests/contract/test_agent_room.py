@@ -168,3 +168,39 @@ async def test_the_room_restarts_while_a_turn_runs(server: LocalRoom, tmp_path: 
                 await ben.wait("turn.ended")
             assert ben.texts() == "before and after"
             assert len(ben.all("turn.ended")) == 1
+
+
+async def test_commands_as_plain_text(server: LocalRoom, tmp_path: Path) -> None:
+    """A client that knows no commands sends them like any other message."""
+    backend = FakeBackend()
+    async with agent_in(server, tmp_path, [backend]), chat_client(server, "ana") as ana:
+        await ana.say("thread.start", "/models")
+        thread = (await ana.wait("thread.started"))["thread_id"]
+        await ana.wait("turn.ended")
+        assert "`codex/openai/gpt-5.5` " in ana.texts()
+        await ana.say("turn.start", "work for long", thread_id=thread)
+        turn = await backend.turn(0)
+        source = await ana.say("turn.start", "/model gpt-5.5-mini", thread_id=thread)
+        changed = (await ana.wait("turn.started", source_message_id=source))["turn_id"]
+        await ana.wait("model.changed", source_message_id=source, model="gpt-5.5-mini")
+        await ana.wait("turn.ended", turn_id=changed)
+        await ana.wait("thread.status", turn_id=turn.input.turn_id, mode="steerable")
+        await ana.say("turn.steer", "/stop", thread_id=thread, turn_id=turn.input.turn_id)
+        await turn.interrupted.wait()
+        turn.end(e.EndReason.INTERRUPTED)
+        await ana.wait("turn.ended", turn_id=turn.input.turn_id)
+        assert len(backend.turns) == 1
+    await server.restart()
+    again = FakeBackend()
+    async with agent_in(server, tmp_path, [again]), chat_client(server, "ben") as ben:
+        load = await ben.send("thread.open", thread_id=thread, load=True)
+        await ben.wait("thread.loaded", source_message_id=load)
+        asked = [x["content"][0]["text"] for x in ben.all("turn.start")]
+        assert asked == ["/models", "work for long", "/model gpt-5.5-mini", "/stop"]
+        assert len(ben.all("turn.ended")) == 4
+        await ben.say("turn.start", "go on", thread_id=thread)
+        turn = await again.turn(0)
+        assert turn.input.model.model == "gpt-5.5-mini"
+        assert again.threads[0].history == (UserMessage((TextPart("work for long"),), "ana"),)
+        turn.end()
+        await ben.wait("turn.ended", turn_id=turn.input.turn_id)

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from process_agent.core import events as e
-from process_agent.core.backend import AgentMessage, HistoryItem, UserMessage
+from process_agent.core.backend import HistoryItem
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.store import ThreadEntry, ThreadLog
 from process_agent.errors import RoomError, RoomRequestError
+from process_agent.threads.history import History
 
 DIRECTORY = "dataset://agents/bot/threads"
 
@@ -50,15 +51,10 @@ class MemoryLog:
         running = {x.turn_id for x in self.events} - {
             x.turn_id for x in self.events if isinstance(x.body, e.TurnEnded)
         }
-        items: list[HistoryItem] = []
+        history = History({turn for turn in running if turn is not None})
         for event in self.events:
-            if event.turn_id in running:
-                continue
-            if isinstance(event.body, e.TurnStarted):
-                items.append(UserMessage(event.body.content, event.body.sender_name))
-            elif isinstance(event.body, e.TextDelta):
-                items.append(AgentMessage(event.body.text, event.body.phase))
-        return items
+            history.add(event)
+        return history.items()
 
     async def model(self) -> ModelChoice | None:
         for event in reversed(self.events):

@@ -503,3 +503,52 @@ async def test_tool_output_reaches_viewers(room: Room, ana: Client) -> None:
     logs = ana.all("tool_call.log_delta")
     assert [line["text"] for log in logs for line in log["lines"]] == [f"{n}\n" for n in range(100)]
     assert len(logs) < 10
+
+
+async def test_commands_are_answered_without_the_backend(room: Room) -> None:
+    async with room.agent():
+        ana, ben = room.messaging.join("ana"), room.messaging.join("ben")
+        thread = await start(ana, "/models")
+        first = await ana.wait("turn.ended")
+        assert "error" not in first
+        assert room.store.entries[ThreadId(thread)].name == "New Chat"
+        assert "**← this thread**" in "".join(x["text"] for x in ana.all("text_content.delta"))
+        ana.send("turn.start", thread_id=thread, content=said("count to ten"))
+        turn = await room.backend.turn(0)
+        assert list(room.backend.threads[0].history) == []
+        turn.say(e.TextStarted(TURN_ITEM), e.TextDelta(TURN_ITEM, "one, "))
+        await ana.wait("text_content.delta", item_id="answer")
+        steered = ben.send(
+            "turn.steer", thread_id=thread, turn_id=turn.input.turn_id, content=said("/model gpt-5.5-mini")
+        )
+        changed = (await ben.wait("turn.started", source_message_id=steered))["turn_id"]
+        assert (await ben.wait("model.changed", source_message_id=steered))["model"] == "gpt-5.5-mini"
+        await ana.wait("turn.ended", turn_id=changed)
+        status = await ana.wait("thread.status")
+        assert (status["turn_id"], status["mode"]) == (turn.input.turn_id, "steerable")
+        turn.say(e.TextDelta(TURN_ITEM, "two"))
+        ben.send("turn.start", thread_id=thread, content=said("/stop"))
+        await asyncio.wait_for(turn.interrupted.wait(), 5)
+        turn.end(EndReason.INTERRUPTED)
+        await ana.wait("turn.ended", turn_id=turn.input.turn_id)
+        assert ana.text() == "one, two"
+        assert turn.steers == []
+    room.restarted()
+    async with room.agent():
+        eve = room.messaging.join("eve")
+        load = eve.send("thread.open", thread_id=thread, load=True)
+        await eve.wait("thread.loaded", source_message_id=load)
+        asked = [x["content"][0]["text"] for x in eve.all("turn.start")]
+        assert asked == ["/models", "count to ten", "/model gpt-5.5-mini", "/stop"]
+        assert len(eve.all("turn.ended")) == len(eve.all("turn.started")) == 4
+        eve.send("turn.start", thread_id=thread, content=said("/clear the table"))
+        again = await room.backend.turn(0)
+        assert again.text == "/clear the table"
+        assert again.input.model.model == "gpt-5.5-mini"
+        history = list(room.backend.threads[0].history)
+        assert [item for item in history if isinstance(item, UserMessage)] == [
+            UserMessage((TextPart("count to ten"),), "ana")
+        ]
+        assert "on offer" not in repr(history)
+        again.end()
+        await eve.wait("turn.ended", turn_id=again.input.turn_id)

@@ -1,6 +1,7 @@
 """The supervisor as a state machine: whatever people, backends, the room and the clock do, in any order,
 
 - each accepted turn ends exactly once, and turns of a thread start in the order they were accepted,
+- a command is a whole turn at once, in one piece, and no backend hears of it,
 - at most one turn of a thread runs,
 - events of a thread go to its viewers only, replies to those who asked,
 - each viewer that loads a thread sees exactly what is in its log, each thing once.
@@ -22,11 +23,27 @@ from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
+from process_agent.core.slash import parse
 from tests.fakes.supervised import World, person
 
 PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
 ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
+WORDS = st.sampled_from(
+    ["hi", "hi", "/models", "/model gpt-5.5-mini", "/model gpt-5.5", "/model no", "/stop"]
+)
 TEXTS = st.sampled_from(["a", "b", "ab", "\n"])
+
+WHOLE_TURN = [
+    e.TurnRequested,
+    e.TurnAccepted,
+    e.TurnStarted,
+    e.TextStarted,
+    e.TextDelta,
+    e.TextEnded,
+    e.TurnEnded,
+]
+
+_CLEARING = (e.Status, e.TurnEnded)
 
 _DIRECT = (e.TurnRejected, e.SteerRejected, e.InterruptAccepted, e.SteerAccepted, e.ModelChanged)
 """Told to one who asked, viewer or not."""
@@ -43,7 +60,7 @@ class Machine(RuleBasedStateMachine):
 
     # --- People ----------------------------------------------------------------------------------
 
-    @rule(who=st.sampled_from(PEOPLE), text=st.sampled_from(["", "hi"]))
+    @rule(who=st.sampled_from(PEOPLE), text=st.just("") | WORDS)
     def start_thread(self, who: Participant, text: str) -> None:
         if len(self.world.logs) < 3:
             self.world.start_thread(who, text)
@@ -52,9 +69,9 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
     def start_turn(self, who: Participant, data: st.DataObject) -> None:
         thread_id = self._thread(data)
-        self.world.start_turn(who, thread_id)
+        self.world.start_turn(who, thread_id, data.draw(WORDS))
         if data.draw(st.booleans()):
-            self.world.start_turn(who, thread_id)
+            self.world.start_turn(who, thread_id, data.draw(WORDS))
 
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data(), load=st.booleans())
@@ -83,10 +100,8 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
     def steer(self, who: Participant, data: st.DataObject) -> None:
         thread_id = self._thread(data)
-        request = r.SteerTurn(
-            self.world.envelope(who), thread_id, self._turn(data, thread_id), (TextPart("s"),)
-        )
-        self.world.ask(request)
+        content = (TextPart(data.draw(WORDS)),)
+        self.world.ask(r.SteerTurn(self.world.envelope(who), thread_id, self._turn(data, thread_id), content))
 
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
@@ -222,7 +237,19 @@ class Machine(RuleBasedStateMachine):
             self.world.outstanding.remove(command)
             self.world.carry_out(self.world.supervisor.replay_ended(command.replay_id))
         else:
+            done = len(self.world.done)
             self.world.happen(command)
+            if isinstance(command, c.StoreTurnEnd):
+                self._the_running_turn_has_its_status(command, self.world.done[done:])
+
+    def _the_running_turn_has_its_status(self, command: c.StoreTurnEnd, done: list[c.Command]) -> None:
+        """Clients clear their status at any turn's end, so that of the running turn comes after it."""
+        running = [turn_id for thread_id, turn_id in self.world.running() if thread_id == command.thread_id]
+        told = [x.event for x in done if isinstance(x, c.Emit) and isinstance(x.event.body, _CLEARING)]
+        if running and told:
+            assert isinstance(told[-1].body, e.Status)
+            assert told[-1].body.text is not None
+            assert told[-1].turn_id == running[0]
 
     def _thread(self, data: st.DataObject) -> ThreadId:
         return data.draw(st.sampled_from(sorted(self.world.logs)))
@@ -245,9 +272,31 @@ class Machine(RuleBasedStateMachine):
             started = [x.turn_id for x in log if isinstance(x.body, e.TurnStarted)]
             ended = [x.turn_id for x in log if isinstance(x.body, e.TurnEnded)]
             assert len(set(accepted)) == len(accepted)
+            assert len(set(started)) == len(started)
             assert len(set(ended)) == len(ended)
             assert set(ended) <= set(accepted)
-            assert started == [turn for turn in accepted if turn in started]
+            commands = _commands(log)
+            for_models = [turn for turn in started if turn not in commands]
+            assert for_models == [turn for turn in accepted if turn in for_models]
+
+    @invariant()
+    def commands_are_whole_turns_at_once(self) -> None:
+        for log in self.world.logs.values():
+            for turn_id in _commands(log):
+                told = [x for x in log if x.turn_id == turn_id]
+                assert [type(x.body) for x in told] == WHOLE_TURN
+                assert told[-1].body == e.TurnEnded(e.EndReason.COMPLETED)
+        for command in self.world.outstanding:
+            if isinstance(command, c.RunTurn):
+                assert parse(command.turn.content) is None
+            elif isinstance(command, c.SteerBackend):
+                assert parse(command.content) is None
+
+    @invariant()
+    def every_item_of_a_log_is_started_once(self) -> None:
+        for log in self.world.logs.values():
+            started = Counter((x.turn_id, x.body.item_id) for x in log if isinstance(x.body, e.TextStarted))
+            assert all(count == 1 for count in started.values())
 
     @invariant()
     def events_go_to_viewers(self) -> None:
@@ -306,6 +355,11 @@ class Machine(RuleBasedStateMachine):
             if isinstance(x.body, e.TurnRequested | e.SteerRequested) and x.body.sender_name == who.name
         )
         return set(said)
+
+
+def _commands(log: list[e.ThreadEvent]) -> set[TurnId | None]:
+    """Turns that the agent answers itself."""
+    return {x.turn_id for x in log if isinstance(x.body, e.TurnRequested) and parse(x.body.content)}
 
 
 def _plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:

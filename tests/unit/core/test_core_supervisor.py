@@ -62,6 +62,19 @@ def test_a_full_queue_refuses(world: World) -> None:
     assert rejected.error.code == "too_many_turns"
 
 
+def test_who_loads_while_a_steer_is_on_its_way_sees_it(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    steer = r.SteerTurn(world.envelope(BEN), thread_id, turn_id, (TextPart("also"),))
+    world.ask(steer)
+    world.ask(r.OpenThread(world.envelope(ANA), thread_id, load=True))
+    before = len(world.got(ANA).events)
+    world.happen(world.oldest(c.SteerBackend))
+    world.settle()
+    loaded = world.got(ANA).events[before:]
+    requested = [x.message_id for x in loaded if isinstance(x.body, e.SteerRequested)]
+    assert requested == [steer.envelope.message_id]
+
+
 def test_a_request_that_comes_twice_counts_once(world: World) -> None:
     thread_id, _ = begin(world)
     request = world.start_turn(ANA, thread_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, ToolCall, UserMessage
 from process_agent.core.content import TextPart
@@ -60,3 +62,23 @@ def test_a_call_that_nobody_ended_counts_as_failed() -> None:
 
 def test_whitespace_is_no_message() -> None:
     assert told(*Speaker().deltas(" \n")) == []
+
+
+def test_commands_and_their_answers_are_not_for_the_model() -> None:
+    say = Speaker()
+    command = [*say.begin("/models", "u2"), *say.text("codex/gpt-5.5", turn="u2"), say.end("u2")]
+    requested, accepted, started = say.begin()
+    beside = told(requested, accepted, started, *say.deltas("a"), *command, *say.deltas("b"), say.end())
+    assert beside == [
+        UserMessage(CONTENT, "Ana"),
+        AgentMessage("a", "final_answer"),
+        AgentMessage("b", "final_answer"),
+    ]
+
+
+def test_a_command_that_a_model_was_given_counts() -> None:
+    """As other agents do."""
+    say = Speaker()
+    requested, accepted, started = say.begin("/help")
+    items = told(requested, accepted, replace(started, model="gpt-5.5"), *say.deltas("with what?"))
+    assert items == [UserMessage((TextPart("/help"),), "Ana"), AgentMessage("with what?", "final_answer")]

@@ -150,3 +150,19 @@ def test_only_the_newest_turns_are_kept() -> None:
     for number in range(5):
         transcript.apply(event(TurnAccepted(MessageId(f"m{number}"), SAID, "ana"), f"U{number}"))
     assert [turn.id for turn in transcript.turns] == [TurnId(f"U{n}") for n in (2, 3, 4)]
+
+
+def test_a_turn_beside_the_running_one_does_not_move_the_resume_point() -> None:
+    """What the running turn said so far is forgotten by a rewind, so the replay has to begin before it."""
+    transcript = Transcript()
+    first, running, beside = TurnId("first"), TurnId("running"), TurnId("beside")
+    for turn_id, body in (
+        (first, TurnEnded(EndReason.COMPLETED)),
+        (running, TurnStarted(MessageId("m"), SAID, "ana")),
+        (beside, TurnStarted(MessageId("h"), SAID, "ana")),
+        (beside, TurnEnded(EndReason.COMPLETED)),
+    ):
+        transcript.apply(event(body, turn_id))
+    assert transcript.resume_point == first
+    transcript.apply(event(TurnEnded(EndReason.COMPLETED), running))
+    assert transcript.resume_point == beside

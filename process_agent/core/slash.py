@@ -1,0 +1,105 @@
+"""Commands that any client can send as plain text, and what they say.
+
+A message is a command when it is one line of text, without files, whose first word is one of these names.
+Every other text that begins with a slash is for the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from process_agent.core.content import ContentPart, TextPart
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+
+
+class CommandName(StrEnum):
+    """The first word of a command."""
+
+    MODELS = "/models"
+    MODEL = "/model"
+    STOP = "/stop"
+    NEW = "/new"
+    HELP = "/help"
+
+
+@dataclass(frozen=True, slots=True)
+class SlashCommand:
+    """One command with what follows its name."""
+
+    name: CommandName
+    argument: str = ""
+
+
+_NAMES = {name.value: name for name in CommandName}
+
+_HELP = {
+    "/models": "the models on offer",
+    "/model": "the model of this thread",
+    "/model NAME": "use another model from the next turn on",
+    "/stop": "stop the running turn",
+    "/new": "how to start a new thread",
+    "/help": "this list",
+}
+
+NEW = (
+    "A new thread is started by your client, not by a message in this one: use its button or command for a "
+    "new chat. This thread stays as it is."
+)
+NOTHING_RUNS = "Nothing is running in this thread."
+
+
+def parse(content: Iterable[ContentPart]) -> SlashCommand | None:
+    """The command a message is, or None when it is for the model."""
+    parts = tuple(content)
+    if len(parts) != 1 or not isinstance(parts[0], TextPart):
+        return None
+    text = parts[0].text.strip()
+    if not text.startswith("/") or len(text.splitlines()) > 1:
+        return None
+    word, *rest = text.split(maxsplit=1)
+    name = _NAMES.get(word.lower())
+    return None if name is None else SlashCommand(name, "".join(rest))
+
+
+def help_text() -> str:
+    """What `/help` says."""
+    lines = [f"- `{usage}`: {what}" for usage, what in _HELP.items()]
+    end = "Any other word that begins with a slash goes to the model."
+    return "\n".join(["Commands this agent answers itself:", "", *lines, "", end])
+
+
+def models_text(providers: Iterable[ProviderModels], current: ModelChoice) -> str:
+    """What `/models` says."""
+    lines = [_line(provider, model, current) for provider in providers for model in provider.models]
+    if not lines:
+        return f"This agent lists no models. {current_text(current)}"
+    return "\n".join(["Models on offer:", "", *lines, "", "`/model NAME` chooses one for this thread."])
+
+
+def current_text(current: ModelChoice) -> str:
+    """Which model the thread uses."""
+    return f"This thread uses `{name_of(current)}`."
+
+
+def stopping_text(waiting: int) -> str:
+    """What `/stop` says when something runs; `waiting` turns come after it."""
+    if not waiting:
+        return "Stopping the running turn."
+    more = "1 more turn waits and runs" if waiting == 1 else f"{waiting} more turns wait and run"
+    return f"Stopping the running turn. {more} after it."
+
+
+def name_of(choice: ModelChoice) -> str:
+    """The full name of a model, as `/model` takes it."""
+    return "/".join(part for part in (choice.backend, choice.provider, choice.model) if part)
+
+
+def _line(provider: ProviderModels, model: ModelInfo, current: ModelChoice) -> str:
+    choice = ModelChoice(provider.backend, provider.name, model.name)
+    friendly = model.friendly_name if model.friendly_name not in (None, model.name) else None
+    window = None if model.context_window is None else f"{model.context_window:,} tokens"
+    notes = ", ".join(note for note in (friendly, window) if note)
+    mark = " **← this thread**" if choice == current else ""
+    return f"- `{name_of(choice)}`" + (f" ({notes})" if notes else "") + mark

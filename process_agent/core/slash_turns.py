@@ -1,0 +1,50 @@
+"""Answers commands that came as plain text: each as a whole turn, at once, without a model."""
+
+from __future__ import annotations
+
+from process_agent.core import slash
+from process_agent.core.content import ErrorInfo
+from process_agent.core.requests import ModelWish, StartThread, StartTurn
+from process_agent.core.selection import Catalogue
+from process_agent.core.slash import CommandName, SlashCommand
+from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.threads import viewer_of
+
+
+def answer(
+    turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, command: SlashCommand
+) -> None:
+    """Do what a command says, and say so in a turn of its own."""
+    turns.answer(request, viewer_of(request.envelope), lambda: _reply(turns, catalogue, request, command))
+
+
+def _reply(
+    turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, command: SlashCommand
+) -> str:
+    match command.name:
+        case CommandName.HELP:
+            return slash.help_text()
+        case CommandName.NEW:
+            return slash.NEW
+        case CommandName.STOP:
+            stopping = turns.interrupt_running(request.envelope.message_id)
+            return slash.stopping_text(len(turns.queue)) if stopping else slash.NOTHING_RUNS
+        case CommandName.MODEL if command.argument:
+            return _change_model(turns, catalogue, request, command.argument)
+        case CommandName.MODEL:
+            listed = slash.models_text(catalogue.providers, turns.model)
+            return f"{slash.current_text(turns.model)}\n\n{listed}"
+        case CommandName.MODELS:
+            return slash.models_text(catalogue.providers, turns.model)
+
+
+def _change_model(
+    turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, name: str
+) -> str:
+    choice = catalogue.resolve(ModelWish(model=name), turns.model)
+    if isinstance(choice, ErrorInfo):
+        return choice.message
+    if choice == turns.model:
+        return f"This thread uses `{slash.name_of(choice)}` already."
+    turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
+    return f"This thread uses `{slash.name_of(choice)}` from its next turn on."

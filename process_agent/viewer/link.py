@@ -189,7 +189,9 @@ class AgentLink:
                 handler()
 
     def _choose(self, roster: list[Participant]) -> Participant | None:
-        speakers = [p for p in roster if p.attributes.get("supports_agent_messages") is True]
+        # Attributes are a participant's own claim; the role comes from its token and is the room's word.
+        claiming = [p for p in roster if p.attributes.get("supports_agent_messages") is True]
+        speakers = sorted(claiming, key=lambda p: p.role != "agent")
         if self._name is None:
             chosen = next(iter(speakers), None)
             if chosen is not None:

@@ -101,6 +101,14 @@ async def test_without_a_name_takes_the_first_that_speaks_the_protocol() -> None
         assert client.agent_name == "a"
 
 
+@pytest.mark.parametrize("name", [None, "codex-agent"])
+async def test_a_person_who_claims_to_be_an_agent_comes_after_the_agents(name: str | None) -> None:
+    impostor = Participant(ParticipantId("impostor"), "user", agent().attributes)
+    room = FakeMessaging(impostor, agent())
+    async with client_in(room, name) as client:
+        assert (await client.find(5)).id == "agent-1"
+
+
 async def test_an_absent_agent_is_an_error_that_says_who_is_there() -> None:
     room = FakeMessaging(agent("other"), BOB)
     async with client_in(room) as client:

@@ -78,6 +78,14 @@ class Settings:
         return DataPaths((data_dir or self.data_dir).expanduser().absolute())
 
 
+def unusable_folder(folder: Path, error: OSError) -> UsageError:
+    """The error to raise when the data folder, or a part of it, cannot be made or written."""
+    return UsageError(
+        f"The data folder {folder} cannot be written: {error.strerror}.",
+        fix="Choose another with --data-dir.",
+    )
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment once. Empty variables count as unset."""
     env = {k: v for k, v in (os.environ if environ is None else environ).items() if v}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from process_agent.cli.options import DataDir, Local
 from process_agent.config import Settings
 from process_agent.viewer.approvals import Approve
 
@@ -92,15 +93,8 @@ def chat(
             "--wait", metavar="SECONDS", min=0.0, help="Seconds to wait for the agent to be in the room."
         ),
     ] = DEFAULT_WAIT,
-    local: Annotated[
-        bool, typer.Option("--local", help="The local room, whatever credentials are set.")
-    ] = False,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
-        ),
-    ] = None,
+    local: Local = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Talk to an agent: an interactive terminal, or with --message one turn.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from process_agent.cli.options import DataDir, Local
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,15 +122,8 @@ def join(
         list[Path] | None,
         typer.Option("--rules-file", metavar="FILE", help="A file with a rule per line. Repeatable."),
     ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="The local room, whatever credentials are set.")
-    ] = False,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
-        ),
-    ] = None,
+    local: Local = False,
+    data_dir: DataDir = None,
     port: Annotated[
         int | None,
         typer.Option(

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from process_agent.config import DataPaths, Settings
+from process_agent.config import DataPaths, Settings, unusable_folder
 from process_agent.errors import RoomClosedError, RoomError, UsageError
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ def usable_folder(paths: DataPaths) -> None:
         with tempfile.TemporaryFile(dir=root):
             return
     except OSError as error:
-        raise UsageError(
-            f"The data folder {root} cannot be written: {error.strerror}.",
-            fix="Choose another with --data-dir.",
-        ) from error
+        raise unusable_folder(root, error) from error
 
 
 def _local_target(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from process_agent.cli.options import DataDir
+
 if TYPE_CHECKING:
     from process_agent.config import DataPaths
     from process_agent.room_server.state import ServerState
@@ -21,12 +23,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
-    ),
-]
 Port = Annotated[
     int | None,
     typer.Option(

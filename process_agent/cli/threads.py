@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from process_agent.cli.options import DataDir, Local
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,13 +40,6 @@ AgentName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
-Local = Annotated[bool, typer.Option("--local", help="The local room, whatever credentials are set.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)

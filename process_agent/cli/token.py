@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from process_agent.cli.options import DataDir
 
 DEFAULT_TTL = "30d"
 
@@ -18,12 +19,6 @@ Identity = Annotated[str, typer.Option("--identity", metavar="NAME", help="Name 
 Role = Annotated[str, typer.Option("--role", metavar="ROLE", help="user, agent or tool.")]
 Ttl = Annotated[
     str, typer.Option("--ttl", metavar="TIME", help="How long it is good for, like 90s, 15m, 12h or 30d.")
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
-    ),
 ]
 
 

@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from process_agent.config import unusable_folder
 from process_agent.errors import UsageError
 
 _KEY_LENGTH = 64
@@ -23,10 +24,7 @@ def signing_key(path: Path) -> str:
             _create(path)
         return _read(path)
     except OSError as error:
-        raise UsageError(
-            f"The data folder {path.parent} cannot be used: {error.strerror}.",
-            fix="Choose another with --data-dir.",
-        ) from error
+        raise unusable_folder(path.parent, error) from error
 
 
 def _create(path: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from process_agent.config import DEFAULT_PORT, DataPaths, environment_for_child
+from process_agent.config import DEFAULT_PORT, DataPaths, environment_for_child, unusable_folder
 from process_agent.errors import ProcessError, RoomError, UsageError
 from process_agent.room_server.keys import signing_key
 from process_agent.room_server.state import (
@@ -186,10 +186,7 @@ def _launch(paths: DataPaths, host: str, port: int | None, writer: int) -> None:
                 check=False,
             )
     except OSError as error:
-        raise UsageError(
-            f"The data folder {paths.root} cannot be written: {error.strerror}.",
-            fix="Choose another with --data-dir.",
-        ) from error
+        raise unusable_folder(paths.root, error) from error
     except subprocess.TimeoutExpired as error:
         raise RoomError(f"The room server did not start; see {paths.server_log}.") from error
 

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from process_agent.config import DataPaths
-from process_agent.errors import RoomError, UsageError
+from process_agent.config import DataPaths, unusable_folder
+from process_agent.errors import RoomError
 
 ANSWER_SECONDS = 3.0
 """How long a server has to answer a question of ours."""
@@ -121,10 +121,7 @@ def holding(paths: DataPaths) -> Iterator[None]:
         prepare(paths.root)
         lock = os.open(paths.root / "room-server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise UsageError(
-            f"The data folder {paths.root} cannot be written: {error.strerror}.",
-            fix="Choose another with --data-dir.",
-        ) from error
+        raise unusable_folder(paths.root, error) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

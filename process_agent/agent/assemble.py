@@ -7,24 +7,21 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 
 from process_agent.agent import registry
+from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
-from process_agent.channels.chat import ChatChannel, ChatProfile
+from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary
-from process_agent.core.channel import Channel
 from process_agent.core.ids import Clock, IdSource
 from process_agent.core.models import ModelChoice
-from process_agent.core.room import Messaging
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import Limits, Setting
-from process_agent.core.store import ThreadStore
 from process_agent.core.supervisor import Supervisor
-from process_agent.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -44,16 +41,9 @@ class AgentConfig:
     backend: BackendConfig
     backends: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ("chat",)
+    channels: tuple[ChannelSpec, ...] = (ChatSpec(),)
+    channel_options: ChannelOptions = field(default_factory=ChannelOptions)
     approval_seconds: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRoom:
-    """What an agent needs of the room it joined."""
-
-    messaging: Messaging
-    store: ThreadStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +138,7 @@ class Agent:
             leaving.push_async_callback(self._room.store.close)
             await self._room.store.start()
             setting = self._setting()
-            channels = self._channels()
+            channels = create_channels(self._config.channels, self._profile(), self._room)
             backends = {backend.name: backend for backend in self._backends}
             runner = Runner(Supervisor(setting), self._room.store, backends, channels)
             leaving.push_async_callback(runner.close)
@@ -186,14 +176,9 @@ class Agent:
             limits=Limits(approval=config.approval_seconds),
         )
 
-    def _channels(self) -> list[Channel]:
-        return [self._channel(name) for name in dict.fromkeys(self._config.channels)]
-
-    def _channel(self, name: str) -> Channel:
-        if name.lower() != "chat":
-            raise UsageError(f"There is no channel {name!r} in this version.", fix="Use --channel chat.")
-        profile = ChatProfile(self._config.agent_name, self._room.store.directory)
-        return ChatChannel(self._room.messaging, profile, new_id=self._new_id, clock=self._clock)
+    def _profile(self) -> ChannelProfile:
+        config = self._config
+        return ChannelProfile(config.agent_name, config.channel_options, self._new_id, self._clock)
 
 
 def _selection(config: AgentConfig) -> Selection:

@@ -13,10 +13,10 @@ from process_agent.cli.options import DataDir, Local
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
+    from process_agent.channels.specs import ChannelSpec
     from process_agent.config import Settings
     from process_agent.core.backend import ApprovalMode, SandboxMode
 
-CHANNELS = ("chat",)
 PROVIDERS = ("default", "scripted")
 SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
 APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
@@ -30,6 +30,7 @@ class JoinOptions:
 
     room: str | None
     agent_name: str | None
+    channels: tuple[ChannelSpec, ...]
     backends: tuple[str, ...]
     models: tuple[str, ...]
     scripted: bool
@@ -61,7 +62,9 @@ def join(
     ] = None,
     channel: Annotated[
         list[str] | None,
-        typer.Option("--channel", metavar="CHANNEL", help="Where turns come from: chat. Required."),
+        typer.Option(
+            "--channel", metavar="CHANNEL", help="Where turns come from, like chat. Required, repeatable."
+        ),
     ] = None,
     backend: Annotated[
         list[str] | None,
@@ -151,9 +154,10 @@ def join(
     """
     started = time.monotonic()
     from process_agent import config
+    from process_agent.channels.specs import parse_channels
 
-    check_channels(channel or [])
     options = JoinOptions(
+        channels=parse_channels(channel or ()),
         room=room,
         agent_name=agent_name,
         backends=tuple(backend or ()),
@@ -188,15 +192,6 @@ def run(options: JoinOptions, settings: Settings) -> None:
     except asyncio.CancelledError:
         # The second signal cut the drain short.
         raise typer.Exit(INTERRUPTED) from None
-
-
-def check_channels(channels: list[str]) -> None:
-    """Raise `UsageError` for no channel, or one that is not there."""
-    if not channels:
-        raise UsageError("An agent needs a channel.", fix="Add --channel chat.")
-    for name in channels:
-        if name.lower() not in CHANNELS:
-            raise UsageError(f"There is no channel {name!r} in this version.", fix="Use --channel chat.")
 
 
 def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:

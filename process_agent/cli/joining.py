@@ -161,6 +161,7 @@ def _config(
     return AgentConfig(
         agent_name=name,
         backend=backend,
+        channels=options.channels,
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,

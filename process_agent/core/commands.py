@@ -98,9 +98,12 @@ class CreateThread:
 
 @dataclass(frozen=True, slots=True)
 class OpenLog:
-    """Open the log of an existing thread; report `log_opened` or `log_not_opened`."""
+    """Open the log of a thread; report `log_opened` or `log_not_opened`. `create` is the name of a thread
+    that may have to be made.
+    """
 
     thread_id: ThreadId
+    create: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
-    from process_agent.agent.assemble import AgentRoom, create_backends, run_agent, started
+    from process_agent.agent.assemble import create_backends, run_agent, started
+    from process_agent.agent.channels import AgentRoom
     from process_agent.rooms.credentials import JoinWish, LocalRoom
     from process_agent.rooms.join import join_room, load_client
 

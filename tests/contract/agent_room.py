@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, create_backends, started
+from process_agent.agent.assemble import Agent, AgentConfig, create_backends, started
+from process_agent.agent.channels import AgentRoom
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer

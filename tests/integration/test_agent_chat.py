@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, started
+from process_agent.agent.assemble import Agent, AgentConfig, started
+from process_agent.agent.channels import AgentRoom
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, ApprovalMode, BackendConfig, Decision, UserMessage
 from process_agent.core.content import ErrorInfo, Json, JsonResult, LogLine, TextPart

@@ -5,10 +5,29 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from process_agent.cli.agent_options import (
+    AgentName,
+    Approvals,
+    ApprovalTimeout,
+    Backends,
+    Channels,
+    JoinTimeout,
+    Models,
+    Network,
+    Port,
+    ProjectId,
+    Provider,
+    Room,
+    Rules,
+    RulesFiles,
+    Sandbox,
+    SummaryJson,
+    WorkingDir,
+)
 from process_agent.cli.options import DataDir, Local
 from process_agent.errors import UsageError
 
@@ -51,101 +70,25 @@ class JoinOptions:
 
 
 def join(
-    room: Annotated[
-        str | None, typer.Option("--room", metavar="NAME", help="Room to join. [default: $MESHAGENT_ROOM]")
-    ] = None,
-    agent_name: Annotated[
-        str | None,
-        typer.Option(
-            "--agent-name", metavar="NAME", help="The agent's name. [default: the one in $MESHAGENT_TOKEN]"
-        ),
-    ] = None,
-    channel: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--channel", metavar="CHANNEL", help="Where turns come from, like chat. Required, repeatable."
-        ),
-    ] = None,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option("--backend", metavar="NAME", help="What runs the turns: codex. Repeatable."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            metavar="MODEL",
-            help="Offer this model, like codex/gpt-5.5; the first is the default. Repeatable.",
-        ),
-    ] = None,
-    provider: Annotated[
-        str,
-        typer.Option(
-            "--provider",
-            metavar="NAME",
-            help="default, or scripted: the built-in model that needs no account.",
-        ),
-    ] = "default",
-    working_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--working-dir", metavar="FOLDER", help="Folder the agent works in. [default: this one]"
-        ),
-    ] = None,
-    sandbox: Annotated[
-        str,
-        typer.Option(
-            "--sandbox",
-            metavar="MODE",
-            help="What commands may touch: read-only, workspace-write, full-access.",
-        ),
-    ] = "workspace-write",
-    approvals: Annotated[
-        str,
-        typer.Option(
-            "--approvals",
-            metavar="MODE",
-            help="What leaves the sandbox: ask (in the room), deny, or auto (accept all).",
-        ),
-    ] = "ask",
-    approval_timeout: Annotated[
-        float,
-        typer.Option(
-            "--approval-timeout", metavar="SECONDS", min=1, help="Seconds until no answer means no."
-        ),
-    ] = 300,
-    network: Annotated[
-        bool, typer.Option("--network", help="Let sandboxed commands use the network.")
-    ] = False,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", "-r", metavar="TEXT", help="A rule for the agent. Repeatable."),
-    ] = None,
-    rules_file: Annotated[
-        list[Path] | None,
-        typer.Option("--rules-file", metavar="FILE", help="A file with a rule per line. Repeatable."),
-    ] = None,
+    room: Room = None,
+    agent_name: AgentName = None,
+    channel: Channels = None,
+    backend: Backends = None,
+    model: Models = None,
+    provider: Provider = "default",
+    working_dir: WorkingDir = None,
+    sandbox: Sandbox = "workspace-write",
+    approvals: Approvals = "ask",
+    approval_timeout: ApprovalTimeout = 300,
+    network: Network = False,
+    rule: Rules = None,
+    rules_file: RulesFiles = None,
     local: Local = False,
     data_dir: DataDir = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port", metavar="PORT", min=0, max=65535, help="Port of the local room, if it is not running."
-        ),
-    ] = None,
-    project_id: Annotated[
-        str | None,
-        typer.Option(
-            "--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"
-        ),
-    ] = None,
-    join_timeout: Annotated[
-        float,
-        typer.Option("--join-timeout", metavar="SECONDS", min=0.1, help="How long the first join may take."),
-    ] = 15,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the start summary as one line of JSON.")
-    ] = False,
+    port: Port = None,
+    project_id: ProjectId = None,
+    join_timeout: JoinTimeout = 15,
+    json: SummaryJson = False,
 ) -> None:
     """Join a room as an agent and stay until stopped.
 

@@ -24,6 +24,7 @@ from process_agent.core.backend import (
     BackendSummary,
     BackendThread,
     HistoryItem,
+    ToolkitInfo,
 )
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice, ProviderModels
@@ -105,6 +106,19 @@ class CodexBackend:
     def default_model(self) -> ModelChoice:
         """The first pinned model, or Codex's default."""
         return self._default
+
+    def toolkits(self) -> Sequence[ToolkitInfo]:
+        """Codex's own tools."""
+        tools = (
+            ("shell", "Runs a command."),
+            ("apply_patch", "Changes files."),
+            ("plan", "Keeps a checklist."),
+        )
+        return (ToolkitInfo(NAME, "Codex", tools),)
+
+    async def title(self, text: str) -> str | None:
+        """None: Codex names no threads yet."""
+        return None
 
     async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
         """Open a thread; Codex hears of it with the first turn."""

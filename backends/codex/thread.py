@@ -16,10 +16,17 @@ from backends.codex.memory import Memory
 from backends.codex.notices import notice_of
 from backends.codex.running import GivenUp, RunningTurn
 from backends.codex.texts import input_text
-from process_agent.core.backend import ApprovalMode, Decision, HistoryItem, TurnInput, UserMessage
+from process_agent.core.backend import (
+    Answered,
+    ApprovalMode,
+    Decision,
+    HistoryItem,
+    TurnInput,
+    UserMessage,
+)
 from process_agent.core.content import ContentPart
 from process_agent.core.events import BackendEvent, EndReason
-from process_agent.core.ids import ItemId
+from process_agent.core.ids import AskId, ItemId
 from process_agent.core.models import ModelChoice
 from process_agent.errors import ProcessError, RemoteError, TimeLimitError, TurnRefusedError
 from process_agent.io.tasks import Tasks
@@ -127,6 +134,10 @@ class CodexThread:
     async def decide(self, item_id: ItemId, decision: Decision) -> bool:
         """Answer an approval; see the port."""
         return self._turn is not None and self._turn.decide(item_id, decision)
+
+    async def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        """Answer a client's tool; see the port. Codex asks for none yet, so nothing ever waits."""
+        return False
 
     async def close(self) -> None:
         """Stop what runs and let Codex forget the thread. Idempotent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from process_agent.channels.specs import ChannelSpec, ChatSpec
+from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec
 from process_agent.core.channel import Channel
 from process_agent.core.ids import Clock, IdSource
 from process_agent.core.room import Datasets, Messaging
@@ -27,6 +27,8 @@ class AgentRoom:
     queues: Queues | None = None
     files: RoomFiles | None = None
     toolkits: Toolkits | None = None
+    terminal: Messaging | None = None
+    """The other way to a person: the terminal of `process run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,18 @@ def create_channels(specs: Sequence[ChannelSpec], profile: ChannelProfile, room:
 def _create(spec: ChannelSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
     match spec:
         case ChatSpec():
-            return _chat(profile, room)
+            return _chat(profile, room, room.messaging, spec.text)
+        case MemorySpec() if room.terminal is not None:
+            return _chat(profile, room, room.terminal, spec.text)
         case _:
             raise UsageError(f"The channel {spec.text} is not there in this version.")
 
 
-def _chat(profile: ChannelProfile, room: AgentRoom) -> Channel:
+def _chat(profile: ChannelProfile, room: AgentRoom, messaging: Messaging, name: str) -> Channel:
     from process_agent.channels.chat import ChatChannel, ChatProfile
 
     described = ChatProfile(profile.agent_name, room.store.directory)
-    return ChatChannel(room.messaging, described, new_id=profile.new_id, clock=profile.clock)
+    return ChatChannel(messaging, described, name, new_id=profile.new_id, clock=profile.clock)
 
 
 def missing(spec: ChannelSpec, what: str) -> UsageError:

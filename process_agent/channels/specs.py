@@ -90,7 +90,14 @@ class CommandSpec:
         return f"command:{json.dumps(self.argv)}"
 
 
-type ChannelSpec = ChatSpec | QueueSpec | ToolkitSpec | MailSpec | WebsocketSpec | CommandSpec
+@dataclass(frozen=True, slots=True)
+class MemorySpec:
+    """The terminal of `process run`; nobody can name it."""
+
+    text: str = "memory"
+
+
+type ChannelSpec = MemorySpec | ChatSpec | QueueSpec | ToolkitSpec | MailSpec | WebsocketSpec | CommandSpec
 
 
 def parse_channels(texts: Iterable[str]) -> tuple[ChannelSpec, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -29,44 +27,10 @@ from process_agent.cli.agent_options import (
     WorkingDir,
 )
 from process_agent.cli.options import DataDir, Local
-from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
-    from process_agent.channels.specs import ChannelSpec
+    from process_agent.cli.checked import JoinOptions
     from process_agent.config import Settings
-    from process_agent.core.backend import ApprovalMode, SandboxMode
-
-PROVIDERS = ("default", "scripted")
-SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
-APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
-MAX_RULES_BYTES = 256 * 1024
-"""Largest rules file: rules travel with every turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class JoinOptions:
-    """What the command line says, checked."""
-
-    room: str | None
-    agent_name: str | None
-    channels: tuple[ChannelSpec, ...]
-    backends: tuple[str, ...]
-    models: tuple[str, ...]
-    scripted: bool
-    working_dir: Path
-    sandbox: SandboxMode
-    approvals: ApprovalMode
-    approval_seconds: float
-    network: bool
-    instructions: str | None
-    local: bool
-    data_dir: Path | None
-    port: int | None
-    project_id: str | None
-    join_seconds: float
-    json: bool
-    started: float
-    """`time.monotonic()` when the command began."""
 
 
 def join(
@@ -98,20 +62,22 @@ def join(
     started = time.monotonic()
     from process_agent import config
     from process_agent.channels.specs import parse_channels
+    from process_agent.cli.checked import checked
 
-    options = JoinOptions(
-        channels=parse_channels(channel or ()),
+    options = checked(
         room=room,
         agent_name=agent_name,
-        backends=tuple(backend or ()),
-        models=tuple(model or ()),
-        scripted=one_of("--provider", provider, PROVIDERS) == "scripted",
-        working_dir=folder(working_dir),
-        sandbox=one_of("--sandbox", sandbox, SANDBOXES),
-        approvals=one_of("--approvals", approvals, APPROVALS),
+        channels=parse_channels(channel or ()),
+        backends=backend,
+        models=model,
+        provider=provider,
+        working_dir=working_dir,
+        sandbox=sandbox,
+        approvals=approvals,
         approval_seconds=approval_timeout,
         network=network,
-        instructions=rules(rule or [], rules_file or []),
+        rule=rule,
+        rules_file=rules_file,
         local=local,
         data_dir=data_dir,
         port=port,
@@ -135,37 +101,3 @@ def run(options: JoinOptions, settings: Settings) -> None:
     except asyncio.CancelledError:
         # The second signal cut the drain short.
         raise typer.Exit(INTERRUPTED) from None
-
-
-def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:
-    """The choice that `value` names. Raises `UsageError` naming all of them."""
-    for choice in choices:
-        if choice == value:
-            return choice
-    raise UsageError(f"{flag} cannot be {value!r}.", fix=f"Choose one of {', '.join(choices)}.")
-
-
-def folder(path: Path | None) -> Path:
-    """The working folder. Raises `UsageError` when it is none."""
-    found = (path or Path.cwd()).expanduser().absolute()
-    if not found.is_dir():
-        raise UsageError(f"--working-dir {found} is not a folder.", fix="Make it, or name another.")
-    return found
-
-
-def rules(lines: list[str], files: list[Path]) -> str | None:
-    """The rules of flags and files, a line each; lines that begin with # are comments.
-
-    Raises `UsageError` for a file that cannot be read or is too large.
-    """
-    found = [line.strip() for line in lines]
-    for path in files:
-        try:
-            if path.stat().st_size > MAX_RULES_BYTES:
-                raise UsageError(f"The rules file {path} is larger than {MAX_RULES_BYTES} bytes.")
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UsageError(f"The rules file {path} cannot be read: {reason}.") from error
-        found += [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return "\n".join(line for line in found if line) or None

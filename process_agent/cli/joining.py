@@ -21,7 +21,10 @@ from process_agent.rooms.tokens import read_claims
 
 if TYPE_CHECKING:
     from process_agent.agent.assemble import AgentConfig, Ready
-    from process_agent.cli.join import JoinOptions
+    from process_agent.agent.channels import AgentRoom
+    from process_agent.cli.checked import JoinOptions
+    from process_agent.core.room import Messaging
+    from process_agent.rooms.credentials import Destination, JoinWish
     from process_agent.rooms.join import JoinedRoom, JoinTarget
     from process_agent.threads.store import DatasetThreadStore
 
@@ -43,18 +46,16 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
     from process_agent.agent.assemble import create_backends, run_agent, started
-    from process_agent.agent.channels import AgentRoom
-    from process_agent.rooms.credentials import JoinWish, LocalRoom
+    from process_agent.rooms.credentials import LocalRoom
     from process_agent.rooms.join import join_room, load_client
 
     # What can be known to be wrong is told before anything is started or joined.
     usable_folder(settings.paths(options.data_dir))
-    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
-    place = destination(settings, wish)
+    place, wish = place_of(options, settings)
     stop = asyncio.Event()
     _stop_on_signals(stop)
     async with AsyncExitStack() as leaving:
-        config = await leaving.enter_async_context(_model_endpoint(options, settings))
+        config = await leaving.enter_async_context(model_endpoint(options, settings))
         chosen = create_backends(config)
         # The published client takes longest to load: it does so while the backends start.
         loading = asyncio.get_running_loop().run_in_executor(None, load_client)
@@ -68,11 +69,26 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
         room.on_connection_change(_say_back)
-        inside = AgentRoom(room.messaging, _store(room, config.agent_name))
-        await while_joined(room, run_agent(config, inside, backends, on_ready, stop))
+        work = run_agent(config, inside(room, config.agent_name), backends, on_ready, stop)
+        await while_joined(room, work)
     if isinstance(place, LocalRoom):
         left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
         print(f"{left} until `process room stop`", file=sys.stderr)
+
+
+def place_of(options: JoinOptions, settings: Settings) -> tuple[Destination, JoinWish]:
+    """Where the agent goes, and as whom. Raises what `local.destination` raises."""
+    from process_agent.rooms.credentials import JoinWish
+
+    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
+    return destination(settings, wish), wish
+
+
+def inside(room: JoinedRoom, agent_name: str, terminal: Messaging | None = None) -> AgentRoom:
+    """What an agent needs of the room it joined."""
+    from process_agent.agent.channels import AgentRoom
+
+    return AgentRoom(room.messaging, _store(room, agent_name), terminal=terminal)
 
 
 def _say_back(online: bool) -> None:
@@ -129,7 +145,7 @@ def agent_name(options: JoinOptions, settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
+async def model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
     """The agent's configuration, with the scripted model running behind it when it was asked for."""
     if not options.scripted:
         yield _config(options, settings, settings.openai_base_url, settings.openai_api_key)

@@ -28,6 +28,9 @@ NO_ROOM = "no room"
 """What the terminal shows in place of a room's name."""
 
 
+UNKEPT = "Without a room nothing of this is kept; --room NAME keeps it."
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
     """An agent, a conversation and the person who has it. Without a room in `options` nothing is kept."""
@@ -78,6 +81,8 @@ async def run_here(here: Here, settings: Settings) -> None:
         place = await leaving.enter_async_context(_place(here.options, settings, config, agent_end))
         await leaving.enter_async_context(Agent(config, place.inside, backends))
         client = await leaving.enter_async_context(AgentClient(person_end, config.agent_name))
+        if place.room is None and here.talk.message is None:
+            typer.echo(UNKEPT)
         talk, name = here.talk, place.name or NO_ROOM
         conversation = converse(talk, client, me=here.person, room=name, closed=place.closed)
         # The interactive terminal sees to the end of the room itself.

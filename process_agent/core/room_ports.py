@@ -18,14 +18,16 @@ class Queues(Protocol):
     """Queues of the room: what is sent to one name is received once, by one receiver."""
 
     async def receive(self, name: str) -> Json:
-        """Take the next item, waiting for one without a limit; the queue is made if it is missing.
+        """Take the next item, waiting for one without a limit, lost connections included; the queue is made
+        if it is missing.
 
-        The item is gone from the queue on return.
+        The item is gone from the queue on return. Cancelled, it takes nothing: an item that comes all the
+        same goes back to the end of the queue.
         """
         ...
 
     async def send(self, name: str, message: Json) -> None:
-        """Append an item; the queue is made if it is missing."""
+        """Append an item, an object or a text; the queue is made if it is missing."""
         ...
 
 
@@ -43,10 +45,13 @@ class RoomFiles(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolCaller:
-    """Who called a hosted tool; `participant` is None when the room does not show it in its roster."""
+    """Who called a hosted tool, and for whom; only agents and tools call for others. The participants are
+    None when the room does not show them in its roster.
+    """
 
     participant_id: str
-    participant: Participant | None
+    participant: Participant | None = None
+    on_behalf_of: Participant | None = None
 
 
 type ToolHandler = Callable[[ToolCaller, Mapping[str, Json]], Awaitable[str]]

@@ -17,13 +17,16 @@ from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary
-from process_agent.core.ids import Clock, IdSource
+from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import Limits, Setting
 from process_agent.core.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
+
+ONLY_THREAD = "main"
+"""The thread of an agent that has one for everybody (agent protocol section 6.1)."""
 
 DRAIN_SECONDS = 10.0
 """How long a stopping agent waits for its turns to end."""
@@ -44,6 +47,7 @@ class AgentConfig:
     channels: tuple[ChannelSpec, ...] = (ChatSpec(),)
     channel_options: ChannelOptions = field(default_factory=ChannelOptions)
     approval_seconds: float = 300.0
+    single_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ class Agent:
         async with AsyncExitStack() as leaving:
             leaving.push_async_callback(self._room.store.close)
             await self._room.store.start()
+            if (only := self._only_thread()) is not None:
+                await (await self._room.store.open(only, create=self._config.agent_name)).close()
             setting = self._setting()
             channels = create_channels(self._config.channels, self._profile(), self._room)
             backends = {backend.name: backend for backend in self._backends}
@@ -178,7 +184,14 @@ class Agent:
 
     def _profile(self) -> ChannelProfile:
         config = self._config
-        return ChannelProfile(config.agent_name, config.channel_options, self._new_id, self._clock)
+        return ChannelProfile(
+            config.agent_name, config.channel_options, self._new_id, self._clock, self._only_thread()
+        )
+
+    def _only_thread(self) -> ThreadId | None:
+        if not self._config.single_thread:
+            return None
+        return ThreadId(f"{self._room.store.directory}/{ONLY_THREAD}")
 
 
 def _selection(config: AgentConfig) -> Selection:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec
 from process_agent.core.channel import Channel
-from process_agent.core.ids import Clock, IdSource
+from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.room import Datasets, Messaging
 from process_agent.core.room_ports import Queues, RoomFiles, Toolkits
 from process_agent.core.store import ThreadStore
@@ -46,6 +46,8 @@ class ChannelProfile:
     options: ChannelOptions
     new_id: IdSource
     clock: Clock
+    single_thread: ThreadId | None = None
+    """The one thread for everybody, in an agent that has no others."""
 
 
 def create_channels(specs: Sequence[ChannelSpec], profile: ChannelProfile, room: AgentRoom) -> list[Channel]:
@@ -66,7 +68,7 @@ def _create(spec: ChannelSpec, profile: ChannelProfile, room: AgentRoom) -> Chan
 def _chat(profile: ChannelProfile, room: AgentRoom, messaging: Messaging, name: str) -> Channel:
     from process_agent.channels.chat import ChatChannel, ChatProfile
 
-    described = ChatProfile(profile.agent_name, room.store.directory)
+    described = ChatProfile(profile.agent_name, room.store.directory, profile.single_thread)
     return ChatChannel(messaging, described, name, new_id=profile.new_id, clock=profile.clock)
 
 

@@ -28,19 +28,24 @@ _LIST_TYPES = frozenset(PREFIX + kind for kind in ("thread.created", "thread.upd
 
 @dataclass(frozen=True, slots=True)
 class ChatProfile:
-    """What clients learn about the agent before they talk to it. `thread_dir` has its scheme once."""
+    """What clients learn about the agent before they talk to it. `thread_dir` has its scheme once; an agent
+    with a `thread_path` has that one thread for everybody.
+    """
 
     agent_name: str
     thread_dir: str
+    thread_path: str | None = None
     empty_state_title: str = "How can I help you?"
 
     def attributes(self) -> dict[str, Json]:
         """Participant attributes (section 2.1)."""
-        return {
+        mode: dict[str, Json] = {"meshagent.chatbot.threading": "default-new"}
+        if self.thread_path is not None:
+            mode = {"meshagent.chatbot.thread-path": self.thread_path}
+        return mode | {
             "supports_agent_messages": True,
             "supports_messaging_streams": True,
             "empty_state_title": self.empty_state_title,
-            "meshagent.chatbot.threading": "default-new",
             "meshagent.chatbot.thread-dir": self.thread_dir,
             "meshagent.chatbot.thread-list": f"{self.thread_dir}/index",
         }

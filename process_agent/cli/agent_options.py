@@ -90,3 +90,28 @@ JoinTimeout = Annotated[
     typer.Option("--join-timeout", metavar="SECONDS", min=0.1, help="How long the first join may take."),
 ]
 SummaryJson = Annotated[bool, typer.Option("--json", help="Print the start summary as one line of JSON.")]
+
+ThreadingMode = Annotated[
+    str,
+    typer.Option(
+        "--threading-mode",
+        metavar="MODE",
+        help="default-new: many threads; none: one thread for everybody.",
+    ),
+]
+ThreadDir = Annotated[
+    str | None,
+    typer.Option(
+        "--thread-dir",
+        metavar="PATH",
+        help="Folder of the threads in the room. [default: /agents/NAME/threads]",
+    ),
+]
+ThreadStorage = Annotated[
+    str,
+    typer.Option(
+        "--thread-storage",
+        metavar="KIND",
+        help="dataset: in the room; none: threads end with the agent.",
+    ),
+]

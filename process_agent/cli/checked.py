@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PROVIDERS = ("default", "scripted")
 SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
 APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
+THREADING_MODES = ("default-new", "none")
+THREAD_STORAGES = ("dataset", "none")
 MAX_RULES_BYTES = 256 * 1024
 """Largest rules file: rules travel with every turn."""
 
@@ -40,6 +42,9 @@ class JoinOptions:
     port: int | None
     project_id: str | None
     join_seconds: float
+    single_thread: bool
+    thread_dir: str | None
+    keep_threads: bool
     json: bool
     started: float
     """`time.monotonic()` when the command began."""
@@ -66,12 +71,17 @@ class Given(TypedDict):
     port: int | None
     project_id: str | None
     join_seconds: float
+    threading_mode: str
+    thread_dir: str | None
+    thread_storage: str
     json: bool
     started: float
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
     """The options, or a `UsageError` that names the first that cannot be used."""
+    if given["thread_dir"] is not None and given["thread_storage"] == "none":
+        raise UsageError("--thread-dir has no use with --thread-storage none.")
     return JoinOptions(
         room=given["room"],
         agent_name=given["agent_name"],
@@ -90,6 +100,9 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         port=given["port"],
         project_id=given["project_id"],
         join_seconds=given["join_seconds"],
+        single_thread=one_of("--threading-mode", given["threading_mode"], THREADING_MODES) == "none",
+        thread_dir=given["thread_dir"],
+        keep_threads=one_of("--thread-storage", given["thread_storage"], THREAD_STORAGES) == "dataset",
         json=given["json"],
         started=given["started"],
     )

@@ -24,6 +24,9 @@ from process_agent.cli.agent_options import (
     RulesFiles,
     Sandbox,
     SummaryJson,
+    ThreadDir,
+    ThreadingMode,
+    ThreadStorage,
     WorkingDir,
 )
 from process_agent.cli.options import DataDir, Local
@@ -52,6 +55,9 @@ def join(
     port: Port = None,
     project_id: ProjectId = None,
     join_timeout: JoinTimeout = 15,
+    threading_mode: ThreadingMode = "default-new",
+    thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = "dataset",
     json: SummaryJson = False,
 ) -> None:
     """Join a room as an agent and stay until stopped.
@@ -83,6 +89,9 @@ def join(
         port=port,
         project_id=project_id,
         join_seconds=join_timeout,
+        threading_mode=threading_mode,
+        thread_dir=thread_dir,
+        thread_storage=thread_storage,
         json=json,
         started=started,
     )

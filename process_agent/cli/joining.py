@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from process_agent.agent.channels import AgentRoom
     from process_agent.cli.checked import JoinOptions
     from process_agent.core.room import Messaging
+    from process_agent.core.store import ThreadStore
     from process_agent.rooms.credentials import Destination, JoinWish
     from process_agent.rooms.join import JoinedRoom, JoinTarget
-    from process_agent.threads.store import DatasetThreadStore
 
 BACKEND_ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SHELL", "USER", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -69,7 +69,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
         room.on_connection_change(_say_back)
-        work = run_agent(config, inside(room, config.agent_name), backends, on_ready, stop)
+        work = run_agent(config, inside(options, room, config.agent_name), backends, on_ready, stop)
         await while_joined(room, work)
     if isinstance(place, LocalRoom):
         left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
@@ -84,11 +84,21 @@ def place_of(options: JoinOptions, settings: Settings) -> tuple[Destination, Joi
     return destination(settings, wish), wish
 
 
-def inside(room: JoinedRoom, agent_name: str, terminal: Messaging | None = None) -> AgentRoom:
+def inside(
+    options: JoinOptions, room: JoinedRoom, agent_name: str, terminal: Messaging | None = None
+) -> AgentRoom:
     """What an agent needs of the room it joined."""
     from process_agent.agent.channels import AgentRoom
 
-    return AgentRoom(room.messaging, _store(room, agent_name), terminal=terminal)
+    return AgentRoom(
+        room.messaging,
+        _store(options, room, agent_name),
+        datasets=room.datasets,
+        queues=room.queues,
+        files=room.files,
+        toolkits=room.toolkits,
+        terminal=terminal,
+    )
 
 
 def _say_back(online: bool) -> None:
@@ -97,18 +107,24 @@ def _say_back(online: bool) -> None:
         print("back in the room", file=sys.stderr, flush=True)
 
 
-def _store(room: JoinedRoom, name: str) -> DatasetThreadStore:
+def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    def new_id() -> str:
+        return str(uuid.uuid4())
+
+    if not options.keep_threads:
+        from process_agent.threads.memory import MemoryThreadStore
+
+        return MemoryThreadStore(name, clock=clock, new_id=new_id)
     from process_agent.threads.store import DatasetThreadStore
 
     def others_here() -> bool:
         return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
 
     return DatasetThreadStore(
-        room.datasets,
-        name,
-        clock=lambda: datetime.now(UTC),
-        new_id=lambda: str(uuid.uuid4()),
-        others_here=others_here,
+        room.datasets, name, clock=clock, new_id=new_id, directory=options.thread_dir, others_here=others_here
     )
 
 
@@ -179,6 +195,7 @@ def _config(
         agent_name=name,
         backend=backend,
         channels=options.channels,
+        single_thread=options.single_thread,
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,

@@ -22,6 +22,7 @@ from process_agent.cli.agent_options import (
     Rules,
     RulesFiles,
     Sandbox,
+    ThreadDir,
     WorkingDir,
 )
 from process_agent.cli.options import DataDir, Local
@@ -70,6 +71,7 @@ def run(
     port: Port = None,
     project_id: ProjectId = None,
     join_timeout: JoinTimeout = 15,
+    thread_dir: ThreadDir = None,
 ) -> None:
     """Run an agent here and talk to it in this terminal.
 
@@ -111,6 +113,9 @@ def run(
         port=port,
         project_id=project_id,
         join_seconds=join_timeout,
+        threading_mode="default-new",
+        thread_dir=thread_dir,
+        thread_storage="dataset",
         json=json,
         started=started,
     )

@@ -113,7 +113,7 @@ async def _place(
     where, wish = place_of(options, settings)
     target = await reach(where, settings, wish, data_dir=options.data_dir, start=True, port=options.port)
     async with join_room(target, join_seconds=options.join_seconds) as room:
-        yield _Place(inside(room, config.agent_name, terminal), room)
+        yield _Place(inside(options, room, config.agent_name, terminal), room)
 
 
 def _end_on_sigterm() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,7 +100,10 @@ async def converse(
     closed: Callable[[], Awaitable[ProcessError | None]],
 ) -> str | None:
     """Find the agent and talk to it. Returns the thread that was open at the end of an interactive talk."""
-    await client.find(talk.wait)
+    agent = await client.find(talk.wait)
+    only = agent.attributes.get("meshagent.chatbot.thread-path")
+    if talk.thread is None and isinstance(only, str):
+        talk = replace(talk, thread=only)  # an agent with one thread for everybody
     if talk.message is not None:
         await _once(talk, client)
         return None

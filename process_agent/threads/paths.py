@@ -10,6 +10,9 @@ from process_agent.errors import RoomRequestError, UsageError
 from process_agent.threads.schema import INDEX_TABLE
 
 SCHEME = "dataset://"
+MAX_FOLDERS = 8
+"""Folders between the agent's thread folder and a thread that somebody gave a path."""
+
 _NOT_FOUND = 1003
 _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
@@ -28,7 +31,7 @@ def namespace_of(directory: str) -> tuple[str, ...]:
 
 
 def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
-    """The table of a thread below `namespace`.
+    """The table of a thread below `namespace`, at most `MAX_FOLDERS` folders deep.
 
     Whoever can chat can send any thread id, and must not reach other tables of the room through the agent:
     everything that is not a thread of this folder raises `RoomRequestError` (not found). The doubled scheme
@@ -38,7 +41,10 @@ def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
         raise _unknown(thread_id)
     *parents, name = thread_id.removeprefix(SCHEME).split("/")
     doubled = ("dataset:", "", *namespace)
-    if tuple(parents) not in (namespace, doubled) or name == INDEX_TABLE or not _TABLE.fullmatch(name):
+    folder = doubled if tuple(parents[: len(doubled)]) == doubled else namespace
+    inside = parents[len(folder) :]
+    fit = all(_TABLE.fullmatch(part) and part != INDEX_TABLE for part in (*inside, name))
+    if tuple(parents[: len(folder)]) != folder or not fit or len(inside) > MAX_FOLDERS:
         raise _unknown(thread_id)
     return TableRef(name, tuple(part for part in parents if part))
 

@@ -176,11 +176,14 @@ class AgentMessages:
     def receive(self, body: Mapping[str, Json], sender: Participant) -> None:
         """Ask what a message asks; answer one that cannot be read, and leave unknown types alone."""
         try:
-            request = self.decode(body, sender)
+            self.take(body, sender)
         except WireError as error:
             logger.warning("dropped a message of %s: %s", sender.name or sender.id, error)
             self._reject(_unwrapped(body), sender, ErrorInfo(str(error), "invalid_message"))
-            return
+
+    def take(self, body: Mapping[str, Json], sender: Participant) -> None:
+        """Like `receive`, but raises `WireError` for a message that cannot be read."""
+        request = self.decode(body, sender)
         if request is not None:
             self.ask(request)
 

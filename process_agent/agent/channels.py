@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec
+from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec, QueueSpec, ToolkitSpec
 from process_agent.core.channel import Channel
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.room import Datasets, Messaging
@@ -61,6 +61,10 @@ def _create(spec: ChannelSpec, profile: ChannelProfile, room: AgentRoom) -> Chan
             return _chat(profile, room, room.messaging, spec.text)
         case MemorySpec() if room.terminal is not None:
             return _chat(profile, room, room.terminal, spec.text)
+        case QueueSpec():
+            return _queue(spec, profile, room)
+        case ToolkitSpec():
+            return _toolkit(spec, profile, room)
         case _:
             raise UsageError(f"The channel {spec.text} is not there in this version.")
 
@@ -70,6 +74,24 @@ def _chat(profile: ChannelProfile, room: AgentRoom, messaging: Messaging, name: 
 
     described = ChatProfile(profile.agent_name, room.store.directory, profile.single_thread)
     return ChatChannel(messaging, described, name, new_id=profile.new_id, clock=profile.clock)
+
+
+def _queue(spec: QueueSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
+    from process_agent.channels.queue import QueueChannel, QueueProfile
+
+    if room.queues is None or room.files is None:
+        raise missing(spec, "queues and storage")
+    described = QueueProfile(spec.name, room.store.directory, profile.single_thread)
+    return QueueChannel(room.queues, room.files, described, new_id=profile.new_id, clock=profile.clock)
+
+
+def _toolkit(spec: ToolkitSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
+    from process_agent.channels.toolkit import ToolkitChannel, ToolkitProfile
+
+    if room.toolkits is None:
+        raise missing(spec, "toolkits")
+    described = ToolkitProfile(spec.name, profile.agent_name, room.store.directory, profile.single_thread)
+    return ToolkitChannel(room.toolkits, described, new_id=profile.new_id, clock=profile.clock)
 
 
 def missing(spec: ChannelSpec, what: str) -> UsageError:

@@ -59,7 +59,7 @@ def thread_id_of(path: str, directory: str, now: datetime) -> ThreadId:
     path = expand(path.strip(), now)
     if not path or len(path) > MAX_PATH:
         raise UsageError(f"The path of a thread has 1 to {MAX_PATH} characters.")
-    if path.startswith(SCHEME):
+    if path.startswith((SCHEME, directory + "/")):
         return ThreadId(path)
     if "://" in path:
         raise UsageError(f"{path!r} is no path of a thread.", fix=f"Write a name, or {directory}/NAME.")

@@ -17,6 +17,8 @@ from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary
+from process_agent.core.channel import Channel, Observing
+from process_agent.core.commands import Viewer
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
@@ -143,8 +145,8 @@ class Agent:
             await self._room.store.start()
             if (only := self._only_thread()) is not None:
                 await (await self._room.store.open(only, create=self._config.agent_name)).close()
-            setting = self._setting()
             channels = create_channels(self._config.channels, self._profile(), self._room)
+            setting = self._setting(channels)
             backends = {backend.name: backend for backend in self._backends}
             runner = Runner(Supervisor(setting), self._room.store, backends, channels)
             leaving.push_async_callback(runner.close)
@@ -168,7 +170,7 @@ class Agent:
     ) -> None:
         await self._leaving.aclose()
 
-    def _setting(self) -> Setting:
+    def _setting(self, channels: Sequence[Channel]) -> Setting:
         config = self._config
         providers = [entry for backend in self._backends for entry in backend.models()]
         named = _selection(config).default
@@ -180,6 +182,7 @@ class Agent:
             clock=self._clock,
             approvals=config.backend.approvals,
             limits=Limits(approval=config.approval_seconds),
+            observers=tuple(Viewer(c.name, c.observer) for c in channels if isinstance(c, Observing)),
         )
 
     def _profile(self) -> ChannelProfile:

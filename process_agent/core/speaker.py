@@ -37,7 +37,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all threads of one agent share. `clock` and `new_id` are injected."""
+    """What all threads of one agent share. `clock` and `new_id` are injected.
+
+    `observers` see what goes on in every thread, without opening any.
+    """
 
     agent_name: str
     catalogue: Catalogue
@@ -45,6 +48,7 @@ class Setting:
     clock: Clock
     approvals: ApprovalMode = "ask"
     limits: Limits = Limits()
+    observers: tuple[Viewer, ...] = ()
 
     def may_decide(self, participant: Participant) -> bool:
         """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""

@@ -33,7 +33,7 @@ class Views:
         """The viewers of a thread."""
         viewers = self._threads.get(thread_id)
         if viewers is None:
-            viewers = self._threads[thread_id] = ThreadViewers()
+            viewers = self._threads[thread_id] = ThreadViewers(self._setting.observers)
         return viewers
 
     def open(self, viewer: c.Viewer, thread_id: ThreadId) -> bool:

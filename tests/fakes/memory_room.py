@@ -19,14 +19,17 @@ class MemoryQueues:
         self.sent: dict[str, list[Json]] = {}
         self.taken = 0
         self.waiting = 0
+        self._news = asyncio.Event()
         self._queues: defaultdict[str, asyncio.Queue[Json | RoomRequestError]] = defaultdict(asyncio.Queue)
 
     async def receive(self, name: str) -> Json:
         self.waiting += 1
+        self._news.set()
         try:
             item = await self._queues[name].get()
         finally:
             self.waiting -= 1
+            self._news.set()
         if isinstance(item, RoomRequestError):
             raise item
         self.taken += 1
@@ -35,6 +38,13 @@ class MemoryQueues:
     async def send(self, name: str, message: Json) -> None:
         self.sent.setdefault(name, []).append(message)
         self._queues[name].put_nowait(message)
+        self._news.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until a condition about the queues holds."""
+        while not holds():
+            self._news.clear()
+            await self._news.wait()
 
     def put(self, name: str, *items: Json) -> None:
         """Items somebody else sent."""

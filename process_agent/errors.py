@@ -9,6 +9,7 @@
     ├── BackendError             5  the backend cannot start or stopped working
     │   └── TurnRefusedError        one turn or steer cannot be run; the backend itself is fine
     ├── TimeLimitError           6  a limit the user set, or a documented one, ran out
+    ├── MailError                   a mail cannot be sent
     ├── ToolFailedError             a tool we host cannot do what its caller asked
     └── WireError                   bytes or JSON that do not follow a protocol
         ├── FrameTooLargeError      a line, packet or message above its documented limit
@@ -93,6 +94,14 @@ class TimeLimitError(ProcessError):
     """A time limit ran out."""
 
     exit_code = 6
+
+
+class MailError(ProcessError):
+    """A mail cannot be sent; `temporary` says that trying again may help."""
+
+    def __init__(self, message: str, *, temporary: bool, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.temporary = temporary
 
 
 class ToolFailedError(ProcessError):

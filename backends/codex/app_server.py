@@ -57,6 +57,11 @@ class AppServer:
         """Whether it can still be asked anything."""
         return self._connection is not None and not self._connection.closed
 
+    @property
+    def busy(self) -> bool:
+        """Whether an ordinary request would have to wait for a place."""
+        return self._connection is not None and self._connection.busy
+
     async def start(self) -> None:
         """Start and greet. Raises `BackendError`, with what the program said last, when that fails."""
         self._child = await Child.spawn(self._launch.command)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
+from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class JoinOptions:
     json: bool
     started: float
     """`time.monotonic()` when the command began."""
+    channel_flags: ChannelFlags = field(default_factory=ChannelFlags)
 
 
 class Given(TypedDict):
@@ -76,6 +78,7 @@ class Given(TypedDict):
     thread_storage: str
     json: bool
     started: float
+    channel_flags: NotRequired[ChannelFlags]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
@@ -105,6 +108,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         keep_threads=one_of("--thread-storage", given["thread_storage"], THREAD_STORAGES) == "dataset",
         json=given["json"],
         started=given["started"],
+        channel_flags=given.get("channel_flags", ChannelFlags()),
     )
 
 

@@ -29,6 +29,14 @@ from process_agent.cli.agent_options import (
     ThreadStorage,
     WorkingDir,
 )
+from process_agent.cli.channel_flags import (
+    ChannelEnv,
+    ChannelUsers,
+    WebsocketAuthFlag,
+    WebsocketOpen,
+    WebsocketOrigins,
+    channel_flags,
+)
 from process_agent.cli.options import DataDir, Local
 
 if TYPE_CHECKING:
@@ -58,6 +66,11 @@ def join(
     threading_mode: ThreadingMode = "default-new",
     thread_dir: ThreadDir = None,
     thread_storage: ThreadStorage = "dataset",
+    websocket_auth: WebsocketAuthFlag = "jwt",
+    websocket_origin: WebsocketOrigins = None,
+    websocket_open: WebsocketOpen = False,
+    channel_env: ChannelEnv = None,
+    channel_users: ChannelUsers = False,
     json: SummaryJson = False,
 ) -> None:
     """Join a room as an agent and stay until stopped.
@@ -94,6 +107,9 @@ def join(
         thread_storage=thread_storage,
         json=json,
         started=started,
+        channel_flags=channel_flags(
+            websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
+        ),
     )
     run(options, config.load())
 

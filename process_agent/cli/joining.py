@@ -9,9 +9,11 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
 from process_agent.cli.summary import Lines, as_json, as_text
 from process_agent.config import Settings, environment_for_child
@@ -69,7 +71,13 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
         room.on_connection_change(_say_back)
-        work = run_agent(config, inside(options, room, config.agent_name), backends, on_ready, stop)
+        work = run_agent(
+            config,
+            replace(inside(options, room, config.agent_name), token=target.token),
+            backends,
+            on_ready,
+            stop,
+        )
         await while_joined(room, work)
     if isinstance(place, LocalRoom):
         left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
@@ -135,6 +143,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         lines += [("backend", name), *backend.lines]
     lines += [
         ("channels", ", ".join(ready.channels)),
+        *websocket_lines(options),
         ("thread folder", ready.thread_dir),
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
@@ -176,6 +185,7 @@ def _config(
     options: JoinOptions, settings: Settings, base_url: str | None, api_key: str | None
 ) -> AgentConfig:
     from process_agent.agent.assemble import AgentConfig
+    from process_agent.cli.channel_flags import channel_options
 
     name = agent_name(options, settings)
     backend = BackendConfig(
@@ -195,6 +205,7 @@ def _config(
         agent_name=name,
         backend=backend,
         channels=options.channels,
+        channel_options=channel_options(options, settings, name),
         single_thread=options.single_thread,
         backends=options.backends,
         models=options.models,

@@ -149,14 +149,17 @@ def choose_protocol(asked: Sequence[str]) -> str | None:
     return None
 
 
-def described(options: WebsocketOptions, host: str, port: int) -> str:
+def described(auth: WebsocketAuth, host: str, port: int) -> str:
     """One line for the operator: where it listens, and who can come in."""
-    who = {
-        "jwt": "with a participant token that has an agent grant",
-        "iap": "as whoever the proxy in front says; nobody else may reach this port",
-        "none": f"without a token: everybody {'on this machine' if web_names.is_loopback(host) else 'there'}",
-    }
-    return f"ws://{web_names.reachable(host)}:{port}/messages, {who[options.auth]}"
+    match auth:
+        case "jwt":
+            who = "with a participant token that has an agent grant"
+        case "iap":
+            who = "as whoever the proxy in front names: nobody else may reach this port"
+        case "none":
+            where = "on this machine" if web_names.is_loopback(host) else "who can reach it"
+            who = f"without a token: for everybody {where}"
+    return f"ws://{web_names.reachable(host)}:{port}/messages, {who}"
 
 
 def _token(knock: Knock) -> str | None:

@@ -119,14 +119,13 @@ def _mail_error(error: Exception, account: SmtpAccount) -> MailError:
         case SMTPResponseException():
             text = f"The SMTP server {place} refused the mail: {error.code} {_words(error)}"
             return MailError(text, temporary=not 500 <= error.code < 600)
-        case SMTPNotSupported() | ValueError():
-            return MailError(
-                f"The SMTP server {place} cannot take the mail: {_words(error)}", temporary=False
-            )
         case TimeoutError():
             return MailError(f"The SMTP server {place} took too long.", temporary=True)
-        case _:
+        case OSError():
             return MailError(f"The SMTP server {place} cannot be reached: {_words(error)}", temporary=True)
+        case _:  # it lacks STARTTLS, a way to log in, or room for so large a mail
+            text = f"The SMTP server {place} cannot take the mail: {_words(error)}"
+            return MailError(text, temporary=False)
 
 
 def _is_certificate(error: BaseException | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from process_agent.channels.mail.message import is_address
 from process_agent.config import SmtpSettings
 from process_agent.errors import UsageError
 from process_agent.io.smtp import TLS_PORT, Security, SmtpAccount
@@ -29,6 +30,8 @@ def smtp_account(smtp: SmtpSettings, address: str, hosted: HostedRoom | None) ->
     The room's token goes to MeshAgent's own mail server and nowhere else; a password never goes over a
     connection without TLS, but to this machine. Raises `UsageError` with what to set.
     """
+    if not is_address(address):
+        raise UsageError(f"Mail cannot be sent from {address!r}.", fix="Give an address of ASCII letters.")
     hosted_name = smtp.mail_domain or HOSTED_DOMAIN
     host = smtp.hostname or (hosted_name if hosted is not None else None)
     if host is None:

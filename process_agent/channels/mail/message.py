@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
+from typing import Final
 
 MAX_LINE = 1_000
 """Characters of a subject, a name or an id that are kept."""
@@ -95,6 +97,14 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     head = text[: limit * 4]
     shown = "".join(c if c in _JOINERS or unicodedata.category(c) not in _UNSEEN else " " for c in head)
     return " ".join(shown.split())[:limit].rstrip()
+
+
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+
+
+def is_address(text: str) -> bool:
+    """Whether this can be written to: the plain ASCII form, without quoting and comments."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def same_mailbox(one: str, other: str) -> bool:

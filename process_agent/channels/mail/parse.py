@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from process_agent.channels.mail.attachments import Collected
 from process_agent.channels.mail.html_text import MAX_HTML, html_to_text
-from process_agent.channels.mail.message import Address, Mail, Marks, one_line, same_mailbox
+from process_agent.channels.mail.message import Address, Mail, Marks, is_address, one_line
 from process_agent.errors import WireError
 
 MAX_BYTES: Final = 25 << 20
@@ -203,19 +203,6 @@ def _decoded(value: str) -> str:
 def _unescaped(value: str) -> str:
     """Bytes above ASCII, which the parser keeps as surrogates, as UTF-8."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
-
-
-def is_address(text: str) -> bool:
-    """Whether this can be written to: the plain ASCII form, without quoting and comments."""
-    return _ADDRESS.fullmatch(text) is not None
-
-
-def is_own(address: Address | None, own: str) -> bool:
-    """Whether an address is our mailbox."""
-    return address is not None and same_mailbox(address.addr, own)
 
 
 def _marks(headers: _Headers, root: Message[Any, Any]) -> Marks:

@@ -107,15 +107,15 @@ def kept_of(row: Mapping[str, Any]) -> Kept | None:
     return Kept(mail_id, ThreadId(thread_id), role, _people(document))
 
 
-def may_join(mail: Mail, kept: Kept, recipients: Iterable[Address]) -> bool:
-    """Whether an answer to `mail` may go on in the thread of the mail it names.
+def may_join(kept: Kept, recipients: Iterable[Address]) -> bool:
+    """Whether a mail that names `kept`, and whose answer goes to `recipients`, may go on in its thread.
 
     Who knows the id of one of our mails got it from somebody who had the mail. Ids of other mails are no
     secret: whoever would get the answer, and with it what the thread knows, must be named by that mail.
     """
     if kept.role == "agent":
         return True
-    return kept.id != mail.id and all(address.key in kept.people for address in recipients)
+    return all(address.key in kept.people for address in recipients)
 
 
 def _people(document: Mapping[str, Any]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from benchmarks import reference as references
 from benchmarks.figures import Section, as_json, markdown
 from benchmarks.programs import machine
 
-NAMES = ("help", "join", "turn", "stream")
+NAMES = ("help", "join", "turn", "stream", "viewers", "threads", "opening")
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -54,7 +54,7 @@ async def _measure(
     names: list[str], folder: Path, reference: references.Reference | None, quick: bool, load: list[float]
 ) -> list[Section]:
     """The sections asked for, each printed as soon as it is measured; adds load averages to `load`."""
-    from benchmarks import codex_turn, help_time, join_ready
+    from benchmarks import codex_turn, help_time, join_ready, many_threads, opening, viewers
     from benchmarks.stage import set_stage
 
     sections: list[Section] = []
@@ -74,6 +74,12 @@ async def _measure(
                 done(await codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS))
             if "stream" in names:
                 done(await codex_turn.measure_streaming(stage, 1 if quick else codex_turn.STREAM_ROUNDS))
+            if "viewers" in names:
+                done(await viewers.measure(stage, 1 if quick else viewers.ROUNDS))
+            if "threads" in names:
+                done(await many_threads.measure(stage, 1 if quick else many_threads.ROUNDS))
+            if "opening" in names:
+                done(await opening.measure(stage, 1 if quick else opening.COPIES))
     return sections
 
 

@@ -75,7 +75,6 @@ def test_any_timing(script: list[tuple[str, str, str, float, bool]]) -> None:
         given_events.append(made(e.ImageFailed(ItemId(last), ErrorInfo("no", "no")), ids))
         out += merging.add(given_events[-1], now)
     assert merging.due is None
-    _check_images(out, given_events)
     assert [x for x in out if not _delta(x)] == [x for x in given_events if not _delta(x)]
     assert len({x.message_id for x in out}) == len(out)
     for of in {_item(x) for x in given_events}:
@@ -94,6 +93,7 @@ def _of(item_id: ItemId | None, events: list[e.ThreadEvent]) -> list[e.ThreadEve
 def _check_item(out: list[e.ThreadEvent], given_events: list[e.ThreadEvent]) -> None:
     """Between two starts or ends the text is the same, and each piece is legal after those before it."""
     assert _spans(out) == _spans(given_events)
+    _check_images(out, given_events)
     sent = ""
     for event in out:
         match event.body:

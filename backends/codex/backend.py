@@ -125,6 +125,12 @@ class CodexBackend:
         """A short name for a thread; see the port. The scripted model gives none that no script asks for."""
         if self._config.provider == "scripted" and not asks_for_title(text):
             return None
+        server = await self.server()
+        try:
+            return await self._titles.make(server, self._default.model, text)
+        except BackendError:
+            if server.alive:
+                raise
         return await self._titles.make(await self.server(), self._default.model, text)
 
     async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:

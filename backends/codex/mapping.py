@@ -57,6 +57,7 @@ class TurnMapper:
         self._notices = 0
         self.usage = TurnUsage(frame.compacts_at)
         self._compactions = Compactions(automatic=not frame.compact)
+        self._steerable = not frame.compact
         self._status: Working | None = None
         self._diff = DiffCard(frame.turn_id)
         self._plan = PlanCard(frame.turn_id)
@@ -113,7 +114,7 @@ class TurnMapper:
 
     def working(self, text: str, pending: ItemId | None = None) -> Events:
         """The status line, when it changes."""
-        status = Working(text, pending_item_id=pending)
+        status = Working(text, self._steerable, pending)
         if status == self._status or self.ended:
             return []
         self._status = status

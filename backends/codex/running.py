@@ -82,7 +82,12 @@ class RunningTurn:
         """Each question has an id of its own, so that a late answer to one is none to the next."""
 
     def goes_to(self, server: AppServer, codex_thread: str, used: Usage) -> None:
-        """Codex is asked to run the turn on this thread, which has used so many tokens by now."""
+        """Codex is asked to run the turn on this thread, which has used so many tokens by now.
+
+        Asked again after it died, what an earlier Codex said, its death included, is forgotten.
+        """
+        self._heard.clear()
+        self.begun.clear()
         self.server, self.codex_thread = server, codex_thread
         self.mapper.usage.begin(used)
 

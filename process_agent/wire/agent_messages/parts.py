@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
 from process_agent.core.content import (
     ContentPart,
@@ -146,6 +147,19 @@ def _with_scheme(url: str) -> str:
     if ":" in url.split("/", 1)[0]:
         return url
     return "room:///" + url.lstrip("/")
+
+
+def decode_attached(fields: Fields) -> tuple[ContentPart, ...]:
+    """The `content` of a participant's request. The agent reads attached files with its own rights: folders
+    that the room keeps for itself, like `.emails`, are nobody's to attach.
+    """
+    parts = decode_content(fields)
+    for part in parts:
+        if isinstance(part, FilePart) and part.url[:5].lower() == "room:":
+            path = unquote(part.url[5:].split("?", 1)[0].split("#", 1)[0])
+            if any(name.startswith(".") for name in path.replace("\\", "/").split("/")):
+                raise WireError(f"{fields.type}: {path[:200]!r} is not a file that can be attached")
+    return parts
 
 
 def encode_error(error: ErrorInfo | None) -> Json:

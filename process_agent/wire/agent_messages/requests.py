@@ -15,7 +15,7 @@ from process_agent.wire.agent_messages.parts import (
     PREFIX,
     Body,
     Fields,
-    decode_content,
+    decode_attached,
     decode_tool_answer,
 )
 from process_agent.wire.agent_messages.turn_options import (
@@ -80,7 +80,7 @@ def _name(f: Fields) -> str:
 
 
 def _content(f: Fields) -> tuple[ContentPart, ...]:
-    content = decode_content(f)
+    content = decode_attached(f)
     if len(content) > limits.MAX_PARTS:
         raise WireError(f"{f.type}: content has more than {limits.MAX_PARTS} parts")
     return content

@@ -55,8 +55,8 @@ class ChannelOptions:
     """What flags and environment say about channels.
 
     `room` is the room's name, where the agent is in one. `environment` is all that a channel program gets,
-    and `folder` where it runs; `program_users` lets its senders be people, who may approve. `smtp` is what mail
-    goes out through; in a `hosted` room that may be MeshAgent's own server.
+    and `folder` where it runs; `program_users` lets its senders be people, who may approve. `smtp` is
+    what mail goes out through; in a `hosted` room that may be MeshAgent's own server.
     """
 
     room: str | None = None
@@ -64,7 +64,7 @@ class ChannelOptions:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path = field(default_factory=Path.cwd)
     program_users: bool = False
-    smtp: SmtpSettings = SmtpSettings()
+    smtp: SmtpSettings = field(default_factory=SmtpSettings)
     hosted: bool = False
 
 

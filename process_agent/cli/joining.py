@@ -71,13 +71,8 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
         room.on_connection_change(_say_back)
-        work = run_agent(
-            config,
-            replace(inside(options, room, config.agent_name), token=target.token),
-            backends,
-            on_ready,
-            stop,
-        )
+        joined = replace(inside(options, room, config.agent_name), token=target.token)
+        work = run_agent(config, joined, backends, on_ready, stop)
         await while_joined(room, work)
     if isinstance(place, LocalRoom):
         left = f"{config.agent_name} has left; the local room at {target.base_url} stays"

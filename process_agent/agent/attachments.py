@@ -41,7 +41,7 @@ class Attachments:
         found: list[ContentPart] = []
         count, left = 0, MAX_TOTAL
         for part in content:
-            if not isinstance(part, FilePart) or not part.url.startswith("room:"):
+            if not isinstance(part, FilePart) or part.url[:5].lower() != "room:":
                 found.append(part)
                 continue
             count += 1

@@ -39,7 +39,7 @@ async def test_what_cannot_be_fetched_is_said_in_its_place(monkeypatch: pytest.M
     files = MemoryFiles()
     await files.write("big.bin", b"x" * 20)
     monkeypatch.setattr(attachments, "MAX_BYTES", 10)
-    missing, big = (await resolved(files, FilePart("room:///gone.txt"), FilePart("room:///big.bin")))[1:]
+    missing, big = (await resolved(files, FilePart("room:///gone.txt"), FilePart("ROOM:///big.bin")))[1:]
     (homeless,) = (await resolved(None, FilePart("room:///a.txt")))[1:]
     for part, name in ((missing, "gone.txt"), (big, "big.bin"), (homeless, "a.txt")):
         assert isinstance(part, TextPart)

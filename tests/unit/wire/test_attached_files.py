@@ -19,7 +19,7 @@ def decoded(url: str) -> tuple[ContentPart, ...]:
         ("uploads/a.png", "room:///uploads/a.png"),
         ("/uploads/a.png", "room:///uploads/a.png"),
         ("room:///uploads/a%20b.png", "room:///uploads/a%20b.png"),
-        ("ROOM:///a.txt", "room:///a.txt"),
+        ("ROOM:///a.txt", "ROOM:///a.txt"),
         ("data:text/plain,..%2f.hidden", "data:text/plain,..%2f.hidden"),
         ("dataset://images?id=1", "dataset://images?id=1"),
     ],

@@ -127,7 +127,8 @@ class Runner:
         | c.SteerBackend
         | c.InterruptBackend
         | c.AbandonTurn
-        | c.DecideItem,
+        | c.DecideItem
+        | c.CloseBackendThread,
     ) -> None:
         """Commands that take time."""
         match command:
@@ -147,6 +148,8 @@ class Runner:
             case c.Delete(request):
                 deleting = self._tasks.start(self._index(command), "delete a thread")
                 self._keep_closed(request.thread_id, deleting)
+            case c.CloseBackendThread(thread_id):
+                self._tasks.start(self._work[thread_id].forget(), "clear a thread")
             case c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename():
                 self._tasks.start(self._index(command), "thread list")
             case _:

@@ -142,6 +142,11 @@ class TurnWork:
             running.task.cancel()
         await self._close_thread()
 
+    async def forget(self) -> None:
+        """Close the backend thread, once no turn is on its way out; the next turn opens another."""
+        async with self._free:
+            await self._close_thread()
+
     async def close(self) -> None:
         """Release the backend thread, then the log."""
         await self._close_thread()

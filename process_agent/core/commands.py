@@ -207,6 +207,15 @@ class DecideItem:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class CloseBackendThread:
+    """Make the backend forget a thread in which nothing runs; its next turn opens it with what the log holds
+    then.
+    """
+
+    thread_id: ThreadId
+
+
 # --- To the clock ------------------------------------------------------------------------------
 
 
@@ -269,6 +278,7 @@ type Command = (
     | InterruptBackend
     | AbandonTurn
     | DecideItem
+    | CloseBackendThread
     | StartTimer
     | StopTimer
 )

@@ -15,7 +15,16 @@ def answer(
     turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, command: SlashCommand
 ) -> None:
     """Do what a command says, and say so in a turn of its own."""
-    turns.answer(request, viewer_of(request.envelope), lambda: _reply(turns, catalogue, request, command))
+    viewer = viewer_of(request.envelope)
+    if command.name is CommandName.CLEAR:  # first, or what it forgets would have its own beginning in it
+        turns.answer(request, viewer, lambda: _clear(turns, request), act_first=True)
+    else:
+        turns.answer(request, viewer, lambda: _reply(turns, catalogue, request, command))
+
+
+def _clear(turns: ThreadTurns, request: StartTurn | StartThread) -> str:
+    cleared = turns.clear(request.envelope.message_id, viewer_of(request.envelope))
+    return slash.CLEARED if cleared else slash.NOT_CLEARED
 
 
 def _reply(
@@ -34,6 +43,8 @@ def _reply(
         case CommandName.MODEL:
             listed = slash.models_text(catalogue.providers, turns.model)
             return f"{slash.current_text(turns.model)}\n\n{listed}"
+        case CommandName.CLEAR:
+            return _clear(turns, request)
         case CommandName.MODELS:
             return slash.models_text(catalogue.providers, turns.model)
 

@@ -101,6 +101,12 @@ class Speaker:
             self._hold(event)
         return event
 
+    def say_to(self, body: EventBody, viewer: Viewer) -> None:
+        """Like `say`, and also to one who does not view the thread."""
+        event = self.say(body)
+        if viewer not in self.viewers:
+            self.tell_event(event, viewer)
+
     def show(self, event: ThreadEvent) -> None:
         """Show an event that is stored already, or never will be."""
         self.out(Emit(event, self.viewers.audience, store=False))

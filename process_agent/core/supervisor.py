@@ -6,8 +6,6 @@ one agent with all its channels.
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core import replies as a
@@ -19,12 +17,14 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.refusals import Refusals
 from process_agent.core.speaker import Setting, Speaker
 from process_agent.core.store import ThreadEntry
+from process_agent.core.thread_list import ThreadList
 from process_agent.core.thread_turns import ThreadTurns
-from process_agent.core.threads import Creation, Thread, viewer_of
+from process_agent.core.threads import Creation, LogRequest, Thread, viewer_of
 from process_agent.core.titles import UNTITLED, title_of
 from process_agent.core.views import Views
 
 STOPPING = ErrorInfo("The agent is stopping and takes nothing new.", "agent_stopping")
+BUSY = ErrorInfo("A turn runs or waits in this thread. Stop it first.", "turn_in_progress")
 
 
 class Supervisor:
@@ -35,6 +35,7 @@ class Supervisor:
         self._commands: list[c.Command] = []
         self._views = Views(setting, self._do)
         self._refusals = Refusals(setting, self._do)
+        self._list = ThreadList(setting, self._views, self._do)
         self._threads: dict[ThreadId, Thread] = {}
         self._creations: dict[str, Creation] = {}
         self._stopping = False
@@ -60,7 +61,7 @@ class Supervisor:
         match request:
             case r.StartThread():
                 self._start_thread(request)
-            case r.StartTurn() | r.OpenThread() | r.ChangeModel():
+            case r.StartTurn() | r.OpenThread() | r.ChangeModel() | r.ClearThread():
                 self._with_log(request)
             case r.SteerTurn(envelope, thread_id, _, content) if slash.parse(content):
                 self._with_log(r.StartTurn(envelope, thread_id, content))
@@ -71,40 +72,13 @@ class Supervisor:
                 self._watch_idle(request.thread_id)
             case r.Left():
                 self._left(c.Viewer(request.channel, request.participant.id))
-            case _:
-                self._about_list(request)
-        return self._take()
-
-    def _about_list(
-        self,
-        request: r.ListThreads
-        | r.WatchThreads
-        | r.UnwatchThreads
-        | r.RenameThread
-        | r.DeleteThread
-        | r.ListModels
-        | r.ListCapabilities,
-    ) -> None:
-        viewer, source = viewer_of(request.envelope), request.envelope.message_id
-        match request:
-            case r.ListThreads():
-                self._do(c.ReadList(request))
-            case r.WatchThreads():
-                self._views.watchers.add(viewer)
-            case r.UnwatchThreads():
-                self._views.watchers.discard(viewer)
-            case r.RenameThread():
-                self._do(c.Rename(request))
             case r.DeleteThread():
                 self._delete(request)
-            case r.ListModels():
-                providers = self._setting.catalogue.providers
-                self._do(c.Answer(viewer, a.ModelsListed(source, providers)))
-            case r.ListCapabilities(_, thread_id):
-                listed = a.CapabilitiesListed(source, thread_id, "process")
-                self._do(c.Answer(viewer, listed, thread_id))
+            case r.ListCapabilities(_, thread_id) if (turns := self._turns(thread_id)) is not None:
+                self._list.handle(request, turns.model)
             case _:
-                assert_never(request)
+                self._list.handle(request, self._setting.catalogue.default)
+        return self._take()
 
     def _start_thread(self, request: r.StartThread) -> None:
         choice = self._setting.catalogue.resolve(request.wish, self._setting.catalogue.default)
@@ -118,7 +92,7 @@ class Supervisor:
             naming = () if slash.parse(request.content) else request.content
             self._do(c.CreateThread(key, title_of(naming, request.name)))
 
-    def _with_log(self, request: r.StartTurn | r.OpenThread | r.ChangeModel) -> None:
+    def _with_log(self, request: LogRequest) -> None:
         """Requests that need the thread's log; the first of them opens it."""
         thread = self._threads.get(request.thread_id)
         if thread is None:
@@ -126,7 +100,7 @@ class Supervisor:
             self._threads[request.thread_id] = thread
             self._do(c.OpenLog(request.thread_id))
         fresh = False
-        if not isinstance(request, r.ChangeModel):
+        if isinstance(request, r.StartTurn | r.OpenThread):
             viewer = viewer_of(request.envelope)
             fresh = viewer not in thread.speaker.viewers
             if not self._views.open(viewer, request.thread_id):
@@ -143,13 +117,7 @@ class Supervisor:
         else:
             thread.pending.append(request)
 
-    def _serve(
-        self,
-        thread: Thread,
-        turns: ThreadTurns,
-        request: r.StartTurn | r.OpenThread | r.ChangeModel,
-        fresh: bool,
-    ) -> None:
+    def _serve(self, thread: Thread, turns: ThreadTurns, request: LogRequest, fresh: bool) -> None:
         match request:
             case r.StartTurn():
                 self._start_turn(thread, turns, request)
@@ -161,6 +129,9 @@ class Supervisor:
                     self._refusals.refuse(request, choice)
                 else:
                     turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
+            case r.ClearThread():
+                if not turns.clear(request.envelope.message_id, viewer_of(request.envelope)):
+                    self._refusals.refuse(request, BUSY)
         self._watch_idle(request.thread_id)
 
     def _start_turn(self, thread: Thread, turns: ThreadTurns, request: r.StartTurn) -> None:
@@ -204,8 +175,7 @@ class Supervisor:
     def _delete(self, request: r.DeleteThread) -> None:
         thread = self._threads.get(request.thread_id)
         if thread is not None and not (thread.idle and thread.turns is not None):
-            text = "A turn runs in this thread. Stop it first."
-            self._refusals.refuse(request, ErrorInfo(text, "turn_in_progress"))
+            self._refusals.refuse(request, BUSY)
             return
         self._threads.pop(request.thread_id, None)
         self._views.close_all(request.thread_id)
@@ -265,22 +235,19 @@ class Supervisor:
         """The index entry of a thread changed."""
         if asked is not None and (thread := self._threads.get(entry.path)) is not None:
             thread.untitled = False
-        asker = None if asked is None else viewer_of(asked.envelope)
-        self._views.tell_watchers(a.ThreadUpdated(entry), asker)
+        self._list.updated(entry, asked)
         return self._take()
 
     def thread_deleted(self, request: r.DeleteThread) -> list[c.Command]:
         """A thread is gone."""
-        self._views.tell_watchers(a.ThreadDeleted(request.thread_id), viewer_of(request.envelope))
+        self._list.deleted(request)
         return self._take()
 
     def list_read(
         self, request: r.ListThreads, threads: tuple[ThreadEntry, ...], total: int
     ) -> list[c.Command]:
         """A page of the index."""
-        source = request.envelope.message_id
-        listed = a.ThreadsListed(source, threads, total, request.offset, request.limit)
-        self._do(c.Answer(viewer_of(request.envelope), listed))
+        self._list.read(request, threads, total)
         return self._take()
 
     def request_failed(

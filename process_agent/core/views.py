@@ -146,7 +146,7 @@ class Views:
 
     def _replay(self, turns: ThreadTurns, request: OpenThread, waiting: list[OpenThread]) -> None:
         viewer, replay_id = viewer_of(request.envelope), self._setting.new_id()
-        catch_up = CatchUp(replay_id, viewer, request, turns.live.open_events(), turns.unpublished)
+        catch_up = CatchUp(replay_id, viewer, request, turns.output.live.open_events(), turns.unpublished)
         catch_up.waiting = waiting
         self.of(request.thread_id).load(catch_up)
         self._replays[replay_id] = (turns, catch_up)

@@ -43,6 +43,8 @@ class History:
         if event.turn_id is not None and (event.turn_id in self._running or event.turn_id in self._commands):
             return
         match event.body:
+            case e.ThreadCleared():
+                self._forget()
             case e.TurnStarted(source, content) if event.turn_id and _is_command(event, content):
                 self._said.pop(source, None)
                 self._commands.add(event.turn_id)
@@ -79,6 +81,11 @@ class History:
                 self._items.append(ToolCall(ref, call.arguments, call.log, result, error))
             case _:
                 return
+
+    def _forget(self) -> None:
+        self._items.clear()
+        self._said.clear()
+        self._tools.clear()
 
     def _call(self, turn: TurnId | None, ref: e.ToolRef) -> ToolCall:
         return self._tools.get((turn, ref.item_id), ToolCall(ref, {}))

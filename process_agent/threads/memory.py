@@ -44,6 +44,7 @@ class MemoryThreadLog:
         self._fold = Fold()
         self._model: ModelChoice | None = None
         self._running: dict[TurnId, None] = {}
+        self._cleared: list[ThreadEvent] = []
 
     @property
     def busy(self) -> bool:
@@ -61,6 +62,8 @@ class MemoryThreadLog:
                 self._running.pop(event.turn_id, None)
             case e.ThreadCleared():
                 self._rows.clear()
+                self._cleared = [event]
+                return
             case _:
                 pass
         for stored in self._fold.add(event):
@@ -75,7 +78,11 @@ class MemoryThreadLog:
         open_items = self._fold.open_items()
         reading, found = Reading(self._thread_id), since is None
         events = [event for row in rows for event in reading.feed(row)]
-        for event in (*events, *reading.finish(without=open_items), *partials):
+        events += [*reading.finish(without=open_items), *partials]
+        if self._cleared and not any(since in (event.turn_id, event.message_id) for event in events):
+            events = [*([] if found else self._cleared), *events]
+            found = True
+        for event in events:
             found = found or since in (event.turn_id, event.message_id)
             if found:
                 yield event

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from process_agent.core import commands as c
 from process_agent.core import requests as r
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.content import ErrorInfo, TextPart
-from process_agent.core.events import ModelChanged, Status, ThreadEvent, Working
+from process_agent.core.events import ModelChanged, Status, ThreadCleared, ThreadEvent, Working
 from process_agent.core.ids import MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
@@ -128,6 +129,9 @@ class World:
                 self.open_logs.remove(thread_id)
             case c.AbandonTurn(_, turn_id):
                 self.backend_done(turn_id)
+            case c.CloseBackendThread(thread_id):
+                assert thread_id in self.open_logs
+                assert thread_id not in [running for running, _ in self.running()]
             case c.Replay(_, viewer, thread_id):
                 began = len(self.sent.setdefault(viewer.participant, Sent()).all)
                 self.loads_began[viewer, thread_id] = began
@@ -223,7 +227,9 @@ class World:
     def _replay_step(self, command: c.Replay) -> None:
         reader = self._readers.get(command.replay_id)
         if reader is None:
-            reader = self._readers[command.replay_id] = iter(self.logs[command.thread_id])
+            reader = self._readers[command.replay_id] = islice(
+                iter(self.logs[command.thread_id]), cleared_at(self.logs[command.thread_id]), None
+            )
         event = next(reader, None)
         if event is None:
             self.outstanding.remove(command)
@@ -254,3 +260,9 @@ class World:
         self.outstanding = [
             o for o in self.outstanding if not (isinstance(o, c.RunTurn) and o.turn.turn_id == turn_id)
         ]
+
+
+def cleared_at(events: Sequence[ThreadEvent]) -> int:
+    """How many of these events a reader does not see: those until the thread was cleared last."""
+    cleared = (i + 1 for i, event in enumerate(events) if isinstance(event.body, ThreadCleared))
+    return max(cleared, default=0)

@@ -216,6 +216,26 @@ async def test_what_was_cleared_is_not_replayed(house: House) -> None:
     assert await replayed(await store.open(say.thread_id)) == []
 
 
+async def test_who_knows_a_cleared_thread_from_before_hears_of_it(house: House) -> None:
+    store, log, say = await house.thread()
+    append(log, say.begin(), say.text("old"), say.end())
+    append(log, say.say(e.ModelChanged(None, "codex", "openai", "m"), None))
+    append(log, say.say(e.ThreadCleared(MessageId("asked")), None))
+    assert await replayed(log) == []
+    append(log, say.begin("new", "u2"), say.text("after", turn="u2"), say.end("u2"))
+    await log.close()
+    again = await house.agent().open(say.thread_id)
+    assert texts(await replayed(again)) == {("u2", "i1"): "after"}
+    assert [type(x.body) for x in await replayed(again, since="u1")][:2] == [e.ThreadCleared, e.TurnRequested]
+    assert [x.turn_id for x in await replayed(again, since="u2")][:1] == ["u2"]
+    assert await again.history() == [
+        UserMessage((TextPart("new"),), "Ana"),
+        AgentMessage("after", "final_answer"),
+    ]
+    assert await again.model() == ModelChoice("codex", "openai", "m")
+    await store.close()
+
+
 # --- History and model --------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@
 - a command is a whole turn at once, in one piece, and no backend hears of it,
 - at most one turn of a thread runs,
 - events of a thread go to its viewers only, replies to those who asked,
+- a thread is cleared only while nothing runs or waits in it, and what was before is gone for everybody,
 - each viewer that loads a thread sees exactly what is in its log, each thing once.
 """
 
@@ -24,12 +25,12 @@ from process_agent.core.live import item_of
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
 from process_agent.core.slash import parse
-from tests.fakes.supervised import World, person
+from tests.fakes.supervised import World, cleared_at, person
 
 PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
 ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
 WORDS = st.sampled_from(
-    ["hi", "hi", "/models", "/model gpt-5.5-mini", "/model gpt-5.5", "/model no", "/stop"]
+    ["hi", "hi", "/models", "/model gpt-5.5-mini", "/model gpt-5.5", "/model no", "/stop", "/clear"]
 )
 TEXTS = st.sampled_from(["a", "b", "ab", "\n"])
 
@@ -45,7 +46,14 @@ WHOLE_TURN = [
 
 _CLEARING = (e.Status, e.TurnEnded)
 
-_DIRECT = (e.TurnRejected, e.SteerRejected, e.InterruptAccepted, e.SteerAccepted, e.ModelChanged)
+_DIRECT = (
+    e.TurnRejected,
+    e.SteerRejected,
+    e.InterruptAccepted,
+    e.SteerAccepted,
+    e.ModelChanged,
+    e.ThreadCleared,
+)
 """Told to one who asked, viewer or not."""
 
 
@@ -130,6 +138,15 @@ class Machine(RuleBasedStateMachine):
         self.world.ask(r.Decide(self.world.envelope(who), thread_id, turn_id, item, accepted))
         if who.role != "user":
             assert sum(isinstance(o, c.DecideItem) for o in self.world.outstanding) == decisions
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def clear(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        request = r.ClearThread(self.world.envelope(who), thread_id)
+        self.world.ask(request)
+        if any(running == thread_id for running, _ in self.world.running()):
+            assert not any(_clears(x, request) for x in self.world.logs[thread_id])
 
     @precondition(lambda self: len(self.world.logs) > 1)
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
@@ -341,6 +358,7 @@ class Machine(RuleBasedStateMachine):
         assert len(loaded) == 1
         seen = [x for x in sent if isinstance(x, e.ThreadEvent) and x.thread_id == thread_id]
         log = self.world.logs[thread_id]
+        seen, log = seen[cleared_at(seen) :], log[cleared_at(log) :]
         assert _texts(seen) == _texts(log)
         assert not {x.message_id for x in _plain(log)} - {x.message_id for x in _plain(seen)} - self._own(who)
         counts = Counter(x.message_id for x in _plain(seen))
@@ -355,6 +373,10 @@ class Machine(RuleBasedStateMachine):
             if isinstance(x.body, e.TurnRequested | e.SteerRequested) and x.body.sender_name == who.name
         )
         return set(said)
+
+
+def _clears(event: e.ThreadEvent, request: r.ClearThread) -> bool:
+    return event.body == e.ThreadCleared(request.envelope.message_id)
 
 
 def _commands(log: list[e.ThreadEvent]) -> set[TurnId | None]:

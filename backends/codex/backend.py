@@ -121,6 +121,10 @@ class CodexBackend:
         """Codex's own tools, and those of the user's MCP servers as soon as they have been listed."""
         return self._toolkits
 
+    async def listed(self) -> None:
+        """Wait until `toolkits` is complete."""
+        await self._tasks.wait()
+
     async def title(self, text: str) -> str | None:
         """A short name for a thread; see the port. The scripted model gives none that no script asks for."""
         if self._config.provider == "scripted" and not asks_for_title(text):
@@ -184,7 +188,8 @@ class CodexBackend:
         found = await client.read_config(server, self._config.working_dir)
         limit, model = found.get("model_auto_compact_token_limit"), found.get("model")
         self._compact_limit = limit if isinstance(limit, int) else None
-        if as_dict(found.get("mcp_servers")):
+        self._titles.servers = tuple(as_dict(found.get("mcp_servers")))
+        if self._titles.servers:
             self._tasks.start(self._list_mcp(server), "MCP servers")
         return replace(account, model=account.model or (model if isinstance(model, str) and model else None))
 

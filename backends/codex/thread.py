@@ -136,6 +136,9 @@ class CodexThread:
         running = self._turn
         if running is None:
             raise TurnRefusedError("No turn is running.", code="turn_not_in_progress")
+        if running.frame.compact:
+            text = "The conversation is being compacted; say it again when that is done."
+            raise TurnRefusedError(text, code="turn_not_in_progress")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_PATIENCE):
                 await running.begun.wait()

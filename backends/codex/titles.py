@@ -74,6 +74,8 @@ class Titles:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self.servers: tuple[str, ...] = ()
+        """MCP servers of the user's configuration, which are not started for a title."""
         self._one = asyncio.Semaphore(1)
         self._wanted = 0
         self._tasks = Tasks("codex titles")
@@ -113,7 +115,7 @@ class Titles:
             "sandbox": "read-only",
             "environments": [],
             "baseInstructions": INSTRUCTIONS,
-            "config": _BARE,
+            "config": {**_BARE, "mcp_servers": {name: {"enabled": False} for name in self.servers}},
             **({"model": model} if model else {}),
         }
         thread = await client.start_thread(server, settings)

@@ -72,7 +72,7 @@ class Room:
         """
         self.turns += 1
         content: tuple[ContentPart, ...] = () if prompt is None else (TextPart(prompt), *files)
-        model = self.backend.default_model()
+        model = options.pop("model", self.backend.default_model())
         given = TurnInput(TurnId(f"turn-{self.turns}"), content, "ada", model, **options)
         told = Told()
         async with aclosing(thread.run(given)) as events:  # type: ignore[type-var]

@@ -25,8 +25,9 @@ from process_agent.core.events import (
     Working,
 )
 from process_agent.core.ids import ItemId
+from process_agent.core.models import ModelChoice
 from process_agent.core.requests import ClientTool
-from process_agent.errors import BackendError
+from process_agent.errors import BackendError, TurnRefusedError
 from tests.contract.codex_room import codex_room, script
 from tests.unit.codex.replay import PNG
 
@@ -94,6 +95,31 @@ async def test_a_compaction_can_be_stopped_and_can_fail(tmp_path: Path) -> None:
         assert not told.of(ContextCompacted)
         assert (await room.turn(thread, "say three")).text == "three"
         assert ("assistant", "one") in room.sent(), "nothing was forgotten"
+
+
+async def test_a_compaction_is_made_by_the_model_chosen_for_it(tmp_path: Path) -> None:
+    models = tuple(ModelChoice("codex", None, name) for name in ("one", "two"))
+    async with codex_room(tmp_path, models=models) as room:
+        thread = await room.thread()
+        await room.turn(thread, "say hello")
+        told = await room.turn(thread, None, compact=True, model=models[1])
+        assert told.end == TurnEnded(EndReason.COMPLETED)
+        assert [request.body["model"] for request in room.model.requests] == ["one", "two"]
+
+
+async def test_a_message_does_not_steer_a_compaction(tmp_path: Path) -> None:
+    async with codex_room(tmp_path) as room:
+        thread = await room.thread()
+        await room.turn(thread, script({"when_compacted": [{"sleep_ms": 60_000}]}, {"say": "one"}))
+
+        async def steer(event: BackendEvent) -> None:
+            if isinstance(event, Working) and event.text == "Compacting the context":
+                with pytest.raises(TurnRefusedError, match="being compacted"):
+                    await thread.steer((TextPart("say two"),), "bob")
+                await thread.interrupt()
+
+        told = await room.turn(thread, None, steer, compact=True)
+        assert told.end == TurnEnded(EndReason.INTERRUPTED)
 
 
 async def test_a_full_context_is_compacted_by_itself_where_the_usage_says(tmp_path: Path) -> None:

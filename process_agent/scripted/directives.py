@@ -16,7 +16,7 @@ Each action is an object with one of these members:
     {"raw_events": [OBJECT]}
     {"image": BASE64, "prompt"?: TEXT}       an image, as a provider's own tool makes it
     {"tokens": N}                            the response says that it read N tokens
-    {"title": TEXT}                          nothing; TEXT is the thread's name when one is asked for
+    {"title": TEXT, "every_ms"?: MS}         nothing; TEXT is the thread's name when one is asked for
     {"when_compacted": [say, think, sleep_ms and fault actions]}
                                              nothing; done instead of a summary when one is asked for
 
@@ -145,9 +145,12 @@ def directed(text: str, tools: Tools) -> Script:
             returned.extend(parse_command_reply(reply).output for reply in replies)
 
 
-def scripted_title(text: str) -> str | None:
+def scripted_title(text: str) -> Say | None:
     """The title that a script has for its thread."""
-    return next((each.title for each in _readable(text) if each.title is not None), None)
+    for each in _readable(text):
+        if each.title is not None:
+            return Say(each.title, every_ms=each.every_ms)
+    return None
 
 
 def scripted_summary(text: str) -> Script | None:

@@ -140,7 +140,7 @@ def _compaction(match: re.Match[str], turn: Turn) -> Script:
 def _title(match: re.Match[str], turn: Turn) -> Script:
     block = _BLOCK.search(match["text"])
     title = scripted_title(block["json"]) if block else None
-    return _tell(" ".join(match["text"].split()[:6]) if title is None else title)
+    yield title or Say(" ".join(match["text"].split()[:6]))
 
 
 # --- Doing things ------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from backends.codex import titles
 from process_agent.core.backend import AgentMessage, HistoryItem, UserMessage
 from process_agent.core.content import ErrorInfo, FilePart, GeneratedImage, JsonResult, TextPart, TextResult
 from process_agent.core.events import (
@@ -28,10 +30,12 @@ from process_agent.core.ids import ItemId
 from process_agent.core.models import ModelChoice
 from process_agent.core.requests import ClientTool
 from process_agent.errors import BackendError, TurnRefusedError
+from process_agent.io.rpc import MAX_IN_FLIGHT
 from tests.contract.codex_room import codex_room, script
 from tests.unit.codex.replay import PNG
 
 PICK = ClientTool("pick_colour", {"type": "object", "properties": {"of": {"type": "string"}}}, "Pick")
+SLOW_TITLE = script({"title": "a name that takes its time", "every_ms": 60_000})
 CALL = script({"call": "pick_colour", "arguments": {"of": "cars"}}, {"report": True})
 
 
@@ -326,14 +330,37 @@ async def test_a_title_that_fails_or_is_not_wanted_any_more_leaves_nothing(tmp_p
     async with codex_room(tmp_path) as room:
         with pytest.raises(BackendError, match="empty"):
             await room.backend.title(script({"title": "  "}))
-        slow = asyncio.create_task(room.backend.title(script({"title": "x"}, {"say": "y"})))
-        await asyncio.sleep(0)
+        slow = asyncio.create_task(room.backend.title(SLOW_TITLE))
+        request = await room.model.wait_for_requests(2)
         slow.cancel()
         with pytest.raises(asyncio.CancelledError):
             await slow
+        await request.over.wait()
+        assert not request.answered, "Codex was stopped, too"
         assert await room.backend.title(script({"title": "Again"})) == "Again"
         os.kill(room.app_server(), signal.SIGKILL)
         assert await room.backend.title(script({"title": "After a crash"})) == "After a crash"
+
+
+async def test_a_title_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with codex_room(tmp_path) as room:
+        monkeypatch.setattr(titles, "PATIENCE", 0.5)
+        with pytest.raises(BackendError, match=r"within 0\.5 s"):
+            await room.backend.title(SLOW_TITLE)
+        request = await room.model.wait_for_requests(1)
+        await request.over.wait()
+        assert not request.answered
+
+
+async def test_no_title_is_made_while_codex_has_as_many_requests_as_it_takes(tmp_path: Path) -> None:
+    async with codex_room(tmp_path) as room, AsyncExitStack() as places:
+        server = await room.backend.server()
+        assert server._connection is not None
+        for _ in range(MAX_IN_FLIGHT):
+            await places.enter_async_context(server._connection._ordinary)
+        with pytest.raises(BackendError, match="too busy"):
+            await room.backend.title(script({"title": "x"}))
+        assert room.model.total_requests == 0
 
 
 async def test_what_codex_can_do_is_listed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from process_agent.channels.errands import Assignment, Errands, Outcome, Running
 from process_agent.channels.mail.answers import Answers
 from process_agent.channels.mail.book import MailBook
 from process_agent.channels.mail.compose import Mailbox, recipients_of
-from process_agent.channels.mail.delivery import RETRY, Delivery, Sender
+from process_agent.channels.mail.delivery import Delivery, Sender
 from process_agent.channels.mail.items import Items, raw_of
 from process_agent.channels.mail.loops import Pace, reason_to_ignore
 from process_agent.channels.mail.message import Mail
@@ -97,7 +97,6 @@ class MailChannel:
         *,
         new_id: IdSource,
         clock: Clock,
-        retry: Backoff = RETRY,
     ) -> None:
         self._room = room
         self._profile = profile
@@ -108,7 +107,7 @@ class MailChannel:
         self._places = asyncio.Semaphore(MAX_MAILS)
         self._stopping = asyncio.Event()
         self._items = Items(room.queues, self._queue, clock)
-        delivery = Delivery(sender, self._stopping, retry)
+        delivery = Delivery(sender, self._stopping)
         kept = (room.book, room.files)
         self._answers = Answers(self._mailbox, kept, self._items, delivery, new_id=new_id, clock=clock)
         self._taking: asyncio.Task[None] | None = None

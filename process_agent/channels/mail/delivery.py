@@ -30,10 +30,10 @@ class Sender(Protocol):
 class Delivery:
     """Sends mails of one channel; `stopping` ends the waiting for another attempt."""
 
-    def __init__(self, sender: Sender, stopping: asyncio.Event, retry: Backoff = RETRY) -> None:
+    def __init__(self, sender: Sender, stopping: asyncio.Event, retry: Backoff | None = None) -> None:
         self._sender = sender
         self._stopping = stopping
-        self._retry = retry
+        self._retry = retry or RETRY
 
     async def deliver(self, mail: Outgoing) -> None:
         """Send a mail, trying again what may succeed later. Raises the last `MailError`."""

@@ -14,18 +14,36 @@ from typing import Protocol
 
 from process_agent.channels.merging import Merging, Pace
 from process_agent.channels.outbox import Outbox
+from process_agent.channels.refusing import Recordings, refusals, text_of
+from process_agent.channels.repeats import Repeats
 from process_agent.core.channel import Ask
 from process_agent.core.content import ErrorInfo, Json
-from process_agent.core.events import SteerRejected, ThreadEvent, TurnRejected
+from process_agent.core.events import (
+    ClientToolCancelled,
+    ClientToolRequested,
+    SteerRejected,
+    ThreadEvent,
+    TurnRejected,
+)
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply, ThreadStartRejected
 from process_agent.core.requests import CloseThread, Envelope, Left, Request
 from process_agent.errors import WireError
 from process_agent.io.tasks import Tasks
-from process_agent.wire.agent_messages import compact, decode_request, encode_event, encode_reply
+from process_agent.wire.agent_messages import (
+    compact,
+    decode_request,
+    encode_event,
+    encode_reply,
+    limits,
+    unpack,
+)
 
 logger = logging.getLogger(__name__)
+
+INVALID = "invalid_message"
+"""Code of a message that cannot be read; every other refusal is about what it asks."""
 
 DRAIN_SECONDS = 2.0
 """How long a channel that closes goes on sending what is left."""
@@ -74,6 +92,8 @@ class AgentMessages:
         self._views: dict[tuple[ParticipantId, ThreadId], Outbox] = {}
         self._direct: dict[ParticipantId, Outbox] = {}
         self._pace = Pace()
+        self._repeats = Repeats()
+        self._recordings = Recordings()
 
     def start(self, ask: Ask) -> None:
         """Requests go to `ask` from now on."""
@@ -102,7 +122,19 @@ class AgentMessages:
             outbox.close()
 
     def show(self, event: ThreadEvent, to: Sequence[ParticipantId]) -> None:
-        """See `Channel`."""
+        """See `Channel`. What one participant is asked for reaches that one, whoever else is named."""
+        match event.body:
+            case ClientToolRequested(target=target) | ClientToolCancelled(target=target) if (
+                target is not None
+            ):
+                to = [participant for participant in to if participant == target]
+            case TurnRejected(source) | SteerRejected(source):
+                self._repeats.forget(source)
+            case _:
+                pass
+        self._show(event, to)
+
+    def _show(self, event: ThreadEvent, to: Sequence[ParticipantId]) -> None:
         body = _Once(event)
         for participant in to:
             outbox = self._outbox(participant, event.thread_id)
@@ -111,6 +143,8 @@ class AgentMessages:
 
     def answer(self, to: ParticipantId, reply: Reply, thread_id: ThreadId | None = None) -> None:
         """See `Channel`."""
+        if isinstance(reply, ThreadStartRejected):
+            self._repeats.forget(reply.source)
         outbox = self._outbox(to, thread_id)
         if outbox is not None:
             outbox.put(self._encode(reply))
@@ -165,6 +199,7 @@ class AgentMessages:
     def left(self, participant: Participant) -> None:
         """The participant is gone; nothing is sent to it any more."""
         self.ask(Left(participant, self._origin.channel))
+        self._recordings.forget(participant.id)
         direct = self._direct.pop(participant.id, None)
         if direct is not None:
             direct.close()
@@ -178,44 +213,52 @@ class AgentMessages:
         try:
             self.take(body, sender)
         except WireError as error:
-            logger.warning("dropped a message of %s: %s", sender.name or sender.id, error)
-            self._reject(_unwrapped(body), sender, ErrorInfo(str(error), "invalid_message"))
+            self._reject(_unwrapped(body), sender, error)
 
     def take(self, body: Mapping[str, Json], sender: Participant) -> None:
-        """Like `receive`, but raises `WireError` for a message that cannot be read."""
-        request = self.decode(body, sender)
-        if request is not None:
-            self.ask(request)
+        """Like `receive`, but raises `WireError` for a message that cannot be read. One that can be read and
+        asks for what we do not do is answered.
+        """
+        whole = _unwrapped(body)
+        for message in unpack(whole):
+            try:
+                request = self._decode(message, sender)
+                if request is not None and not self._repeats.repeated(request):
+                    self.ask(request)
+            except WireError as error:
+                if message is whole and error.refusal == INVALID:
+                    raise
+                self._reject(message, sender, error)
 
     def decode(self, body: Mapping[str, Json], sender: Participant) -> Request | None:
         """The request of a message; None for a type that is not one. Raises `WireError`."""
-        origin = self._origin
-        return decode_request(_unwrapped(body), channel=origin.channel, sender=sender, new_id=origin.new_id)
+        return self._decode(_unwrapped(body), sender)
 
-    def _reject(self, body: Mapping[str, Json], sender: Participant, error: ErrorInfo) -> None:
-        """Answer a message that cannot be read, where the protocol has an answer."""
-        source, thread_id, turn_id = (_text(body, n) for n in ("message_id", "thread_id", "turn_id"))
-        if not source:
+    def _decode(self, body: Mapping[str, Json], sender: Participant) -> Request | None:
+        origin = self._origin
+        return decode_request(body, channel=origin.channel, sender=sender, new_id=origin.new_id)
+
+    def _reject(self, body: Mapping[str, Json], sender: Participant, error: WireError) -> None:
+        """Answer a message that is not taken, where the protocol has an answer."""
+        if self._recordings.refused_before(body, sender.id):
             return
-        rejected: TurnRejected | SteerRejected = TurnRejected(MessageId(source), error)
-        match body.get("type"):
-            case "meshagent.agent.thread.start":
-                self.answer(sender.id, ThreadStartRejected(MessageId(source), error))
-            case "meshagent.agent.turn.start":
-                pass
-            case "meshagent.agent.turn.steer":
-                rejected = SteerRejected(MessageId(source), error)
-            case _:
-                return
-        event = ThreadEvent(
+        logger.warning("refused a message of %r: %s", sender.name or sender.id, error)
+        for refusal in refusals(body, ErrorInfo(str(error), error.refusal)):
+            if isinstance(refusal, TurnRejected | SteerRejected):
+                self._show(self._event(body, refusal), (sender.id,))
+            else:
+                self.answer(sender.id, refusal)
+
+    def _event(self, body: Mapping[str, Json], refusal: TurnRejected | SteerRejected) -> ThreadEvent:
+        turn_id = text_of(body, "turn_id")[: limits.MAX_ID]
+        return ThreadEvent(
             message_id=MessageId(self._origin.new_id()),
-            thread_id=ThreadId(thread_id),
-            turn_id=TurnId(turn_id) if turn_id else None,
+            thread_id=ThreadId(text_of(body, "thread_id")[: limits.MAX_ID]),
+            turn_id=TurnId(turn_id) if turn_id or isinstance(refusal, SteerRejected) else None,
             created_at=self._origin.clock(),
-            body=rejected,
+            body=refusal,
             sender_name=self._origin.agent_name,
         )
-        self.show(event, (sender.id,))
 
 
 class _Once:
@@ -237,11 +280,6 @@ def _unwrapped(body: Mapping[str, Json]) -> Mapping[str, Json]:
     """The agent message, which some clients wrap in `payload`."""
     payload = body.get("payload")
     return payload if isinstance(payload, dict) and "type" not in body else body
-
-
-def _text(body: Mapping[str, Json], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""
 
 
 def _refuse_early(request: Request) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from process_agent.errors import WireError
-from process_agent.wire.agent_messages.limits import MAX_INJECTED
+from process_agent.wire.agent_messages.limits import MAX_INJECTED, check
 from process_agent.wire.agent_messages.parts import PREFIX, Body, Fields
 
 INJECT = PREFIX + "messages.inject"
@@ -17,6 +17,7 @@ def unpack(body: Body) -> tuple[Body, ...]:
     """
     if body.get("type") != INJECT:
         return (body,)
+    check(body)
     fields = Fields(body)
     thread_id, inner = fields.text("thread_id"), fields.objects("messages")
     if len(inner) > MAX_INJECTED:

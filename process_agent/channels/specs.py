@@ -105,7 +105,21 @@ def parse_channels(texts: Iterable[str]) -> tuple[ChannelSpec, ...]:
     found = tuple(dict.fromkeys(parse_channel(text) for text in texts))
     if not found:
         raise UsageError("An agent needs a channel.", fix=f"Add --channel chat; there is {FORMS}.")
+    _check_apart(found)
     return found
+
+
+def _check_apart(specs: tuple[ChannelSpec, ...]) -> None:
+    """No two channels have one name, or take the items of one queue."""
+    taken: set[str] = set()
+    for spec in specs:
+        uses = [spec.text]
+        if isinstance(spec, QueueSpec | MailSpec):
+            uses.append(f"the queue {spec.name if isinstance(spec, QueueSpec) else spec.address}")
+        for use in uses:
+            if use in taken:
+                raise UsageError(f"Two channels want {use}.", fix="Name it once.")
+            taken.add(use)
 
 
 def parse_channel(text: str) -> ChannelSpec:
@@ -142,7 +156,7 @@ def _mail(rest: str) -> ChannelSpec:
     address = address.strip().lower()
     local, at, domain = address.rpartition("@")
     plain = address.isprintable() and not any(c in address for c in ' "<>(),;:\\')
-    if not (local and at and domain and plain and len(address) <= MAX_NAME):
+    if not (local and at and domain and plain and "@" not in local and len(address) <= MAX_NAME):
         raise UsageError(f"{address!r} is not a mail address.", fix="Write it like mail:agent@example.com.")
     options = dict(parse_qsl(query, keep_blank_values=True))
     reply_all = options.pop("reply-all", "false").lower()

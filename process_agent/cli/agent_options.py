@@ -19,7 +19,10 @@ AgentName = Annotated[
 Channels = Annotated[
     list[str] | None,
     typer.Option(
-        "--channel", metavar="CHANNEL", help="Where turns come from, like chat. Required, repeatable."
+        "--channel",
+        metavar="CHANNEL",
+        help="Where turns come from: chat, queue:NAME, toolkit:NAME, mail:ADDRESS, websocket:PORT or "
+        "command:PROGRAM. Required, repeatable.",
     ),
 ]
 Backends = Annotated[

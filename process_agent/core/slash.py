@@ -21,6 +21,7 @@ class CommandName(StrEnum):
     MODELS = "/models"
     MODEL = "/model"
     CLEAR = "/clear"
+    COMPACT = "/compact"
     STOP = "/stop"
     NEW = "/new"
     HELP = "/help"
@@ -41,6 +42,7 @@ _HELP = {
     "/model": "the model of this thread",
     "/model NAME": "use another model from the next turn on",
     "/clear": "forget everything said in this thread",
+    "/compact": "shorten what the model remembers of this thread",
     "/stop": "stop the running turn",
     "/new": "how to start a new thread",
     "/help": "this list",
@@ -52,6 +54,7 @@ NEW = (
 )
 CLEARED = "This thread was cleared: neither people nor models see what was said before."
 NOT_CLEARED = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `/clear` again."
+NOTHING_TO_COMPACT = "Nothing was said in this thread yet: there is nothing to shorten."
 NOTHING_RUNS = "Nothing is running in this thread."
 
 

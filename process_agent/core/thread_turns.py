@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from process_agent.core import commands as c
 from process_agent.core import events as e
+from process_agent.core.admission import Admission
 from process_agent.core.backend import TurnInput
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, TurnId
@@ -18,7 +19,7 @@ from process_agent.core.turn import Steer, Turn
 from process_agent.core.turn_output import TurnOutput
 
 REMEMBERED = 256
-"""Ended turns and answered requests a thread remembers, to tell late and repeated requests."""
+"""Ended turns a thread remembers, to tell requests that come late."""
 
 STOPPED = ErrorInfo("The agent stopped before this turn could start. Send it again.", "agent_stopped")
 
@@ -35,9 +36,8 @@ class ThreadTurns:
         self._out = speaker.out
         self._limits = speaker.setting.limits
         self._unpublished: dict[TurnId, e.ThreadEvent] = {}
-        self._intro: dict[TurnId, list[e.ThreadEvent]] = {}
+        self._admission = Admission(speaker)
         self._ended: deque[TurnId] = deque(maxlen=REMEMBERED)
-        self._sources: deque[MessageId] = deque(maxlen=REMEMBERED)
 
     @property
     def idle(self) -> bool:
@@ -62,15 +62,26 @@ class ThreadTurns:
     def so_far(self) -> list[e.ThreadEvent]:
         """The turns that run and wait, as somebody who did not load the thread should see them."""
         turns = [turn for turn in (self.running, *self.queue) if turn is not None]
-        intro = [event for turn in turns for event in self._intro.get(turn.id, ())]
+        intro = [event for turn in turns for event in self._admission.introduce(turn)]
         return intro + self.output.live.all_events()
 
     # --- What participants ask -------------------------------------------------------------------
 
-    def accept(self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None) -> None:
-        """Queue a turn; `model` is the resolved wish, None for the thread's own."""
-        if self._may_admit(request, viewer, len(self.queue)):
-            self.queue.append(self._admit(request, viewer, model))
+    def accept(
+        self,
+        request: StartTurn | StartThread,
+        viewer: c.Viewer,
+        model: ModelChoice | None,
+        *,
+        compact: bool = False,
+    ) -> None:
+        """Queue a turn; `model` is the resolved wish, None for the thread's own. The content of one that only
+        compacts is a command, and no model hears of it.
+        """
+        if self._admission.allows(request, viewer, len(self.queue)):
+            turn = self._admission.admit(request, viewer, model)
+            turn.compact = compact
+            self.queue.append(turn)
             self._next()
 
     def answer(
@@ -84,11 +95,11 @@ class ThreadTurns:
         """A whole turn that needs no backend, at once and beside the running one; `reply` acts and says what
         it did, with `act_first` before the turn is announced.
         """
-        if not self._may_admit(request, viewer, len(self._unpublished)):
+        if not self._admission.allows(request, viewer, len(self._unpublished)):
             return
         text = reply() if act_first else None
-        turn = self._admit(request, viewer, None)
-        self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
+        turn = self._admission.admit(request, viewer, None)
+        self._admission.started(turn)
         item, text = ItemId(self._speaker.setting.new_id()), reply() if text is None else text
         for body in (
             e.TextStarted(item, "final_answer"),
@@ -99,39 +110,13 @@ class ThreadTurns:
         self._finish(turn, e.TurnEnded(e.EndReason.COMPLETED))
         self._out(c.TouchThread(self._speaker.thread_id))
 
-    def _may_admit(self, request: StartTurn | StartThread, viewer: c.Viewer, ahead: int) -> bool:
-        """Whether a turn can be made: not when it came before, or too many are ahead of it."""
-        source = request.envelope.message_id
-        if source in self._sources:
-            self._out(c.Warn(f"turn request {source} came twice"))
-            return False
-        if ahead >= self._limits.queued:
-            text = f"{self._limits.queued} turns wait in this thread already. Try again when some are done."
-            self._speaker.tell(e.TurnRejected(source, ErrorInfo(text, "too_many_turns")), viewer)
-            return False
-        return True
-
-    def _admit(self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None) -> Turn:
-        """A new turn, announced."""
-        source, name = request.envelope.message_id, request.envelope.sender.name
-        self._sources.append(source)
-        turn = Turn(TurnId(self._speaker.setting.new_id()), source, viewer, name, request.content, model)
-        asked = (None, None, None) if model is None else (model.backend, model.provider, model.model)
-        said = e.TurnRequested(turn.content, name, *asked)
-        requested = self._speaker.make(said, turn, message_id=source)
-        self._speaker.relay(requested, viewer, store=True)
-        accepted = self._speaker.say(e.TurnAccepted(source, turn.content, name), turn)
-        self._intro[turn.id] = [requested, accepted]
-        return turn
-
     def clear(self, source: MessageId, viewer: c.Viewer) -> bool:
         """Forget everything said so far; False when a turn runs or waits."""
         if self.running is not None or self.queue:
             return False
-        if source in self._sources:
-            self._out(c.Warn(f"request {source} came twice"))
+        if self._admission.repeated(source, "request"):
             return True
-        self._sources.append(source)
+        self._admission.note(source)
         self.output.forget()
         self._speaker.say_to(e.ThreadCleared(source), viewer)
         self._out(c.CloseBackendThread(self._speaker.thread_id))
@@ -147,10 +132,9 @@ class ThreadTurns:
             rejected = e.SteerRejected(source, refusal or _not_running())
             self._speaker.tell(rejected, viewer, request.turn_id)
             return
-        if source in self._sources:
-            self._out(c.Warn(f"steer {source} came twice"))
+        if self._admission.repeated(source, "steer"):
             return
-        self._sources.append(source)
+        self._admission.note(source)
         said = e.SteerRequested(request.content, name)
         self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
         self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
@@ -299,10 +283,10 @@ class ThreadTurns:
             changed = e.ModelChanged(turn.source, choice.backend, choice.provider, choice.model)
             self._speaker.say(changed, turn)
         turn.start(self._speaker.setting.clock(), choice)
-        started = self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
-        self._intro[turn.id].append(started)
-        self.output.take(e.Working("Thinking"), turn)
-        given = TurnInput(turn.id, turn.content, turn.sender_name, choice)
+        self._admission.started(turn)
+        self.output.begin(turn)
+        content = () if turn.compact else turn.content
+        given = TurnInput(turn.id, content, turn.sender_name, choice, compact=turn.compact)
         self._out(c.RunTurn(self._speaker.thread_id, given))
 
     def _steer_refusal(self, turn_id: TurnId, turn: Turn | None) -> ErrorInfo | None:
@@ -310,6 +294,10 @@ class ThreadTurns:
             return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
         if turn is None:
             return _not_running()
+        if turn.compact:
+            return ErrorInfo(
+                "This turn takes no input; send the message as a new turn.", "turn_not_in_progress"
+            )
         if turn.interrupt is not None or turn.ending is not None:
             return ErrorInfo("The turn is ending; send the message as a new turn.", "turn_ended")
         return None
@@ -340,7 +328,7 @@ class ThreadTurns:
         elif ended.reason is not e.EndReason.COMPLETED and ended.error is None:
             ended = e.TurnEnded(ended.reason, ErrorInfo("The turn failed without a reason.", "failed"))
         turn.end()
-        self._intro.pop(turn.id, None)
+        self._admission.ended(turn)
         event = self._speaker.make(ended, turn)
         self._unpublished[turn.id] = event
         self._speaker.store(event)

@@ -52,6 +52,8 @@ class Turn:
     sender_name: str | None
     content: tuple[ContentPart, ...]
     model: ModelChoice | None = None
+    compact: bool = False
+    """Nobody asks anything: the backend shortens what its model remembers."""
     state: TurnState = TurnState.QUEUED
     started_at: datetime | None = None
     working: Working | None = None

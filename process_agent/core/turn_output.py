@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from process_agent.core import events as e
 from process_agent.core.approvals import Approvals
 from process_agent.core.ids import ItemId
 from process_agent.core.live import LiveTurn
 from process_agent.core.speaker import Speaker
 from process_agent.core.turn import Turn, status_of
+from process_agent.core.usage import ContextWindow
+
+NOTICE = "notice:"
+"""How the ids of items begin that the supervisor writes itself: people see them, models never do."""
+
+
+def compacted_text(before: ContextWindow | None) -> str:
+    """What people read where the context was shortened; `before` is how full it was, if that is known."""
+    if before is None or not before.used:
+        return "Earlier conversation was summarised to free context."
+    of = "" if before.total is None else f" of {before.total:,}"
+    return f"Earlier conversation was summarised to free context: it had filled {before.used:,}{of} tokens."
 
 
 class TurnOutput:
@@ -15,6 +29,7 @@ class TurnOutput:
 
     def __init__(self, speaker: Speaker) -> None:
         self.live = LiveTurn()
+        self._context: ContextWindow | None = None
         self.approvals = Approvals(speaker)
         self._speaker = speaker
         self._status = e.Status()
@@ -23,18 +38,38 @@ class TurnOutput:
         """The current status line."""
         return self._speaker.make(self._status, turn)
 
+    def begin(self, turn: Turn) -> None:
+        """The backend gets the turn now."""
+        turn.working = (
+            e.Working("Compacting context", steerable=False) if turn.compact else e.Working("Thinking")
+        )
+        self.refresh(turn)
+
     def take(self, event: e.BackendEvent, turn: Turn) -> None:
         """One event of the turn, but its end."""
         match event:
             case e.Working():
-                turn.working = event
+                turn.working = replace(event, steerable=event.steerable and not turn.compact)
                 self.refresh(turn)
             case e.TextDelta() | e.ReasoningDelta():
                 self._text(event, turn)
             case e.ApprovalRequested() | e.ToolEnded():
                 self._tool(event, turn)
+            case e.ContextCompacted():
+                self._note(event, turn)
+                self._tell(compacted_text(self._context), turn)
+            case e.UsageUpdated():
+                self._context = event.context or self._context
+                self._note(event, turn)
             case _:
                 self._note(event, turn)
+
+    def _tell(self, text: str, turn: Turn) -> None:
+        """A line of the agent's own."""
+        item = ItemId(NOTICE + self._speaker.setting.new_id())
+        self._note(e.TextStarted(item, "commentary"), turn)
+        self._note(e.TextDelta(item, text, "commentary"), turn)
+        self._note(e.TextEnded(item, "commentary"), turn)
 
     def _text(self, event: e.TextDelta | e.ReasoningDelta, turn: Turn) -> None:
         if not event.text:
@@ -81,6 +116,7 @@ class TurnOutput:
 
     def forget(self) -> None:
         """The thread was cleared."""
+        self._context = None
         self.live = LiveTurn()
 
     def _show_status(self, status: e.Status, turn: Turn) -> None:

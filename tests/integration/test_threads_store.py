@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from process_agent.core.content import ErrorInfo, JsonResult, LogLine, TextPart
 from process_agent.core.ids import ItemId, MessageId, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.room import TableRef
+from process_agent.core.turn_output import NOTICE
 from process_agent.errors import RoomRequestError
+from process_agent.threads.history import SUMMARY
 from process_agent.threads.rows import to_row, to_table
 from process_agent.threads.schema import THREAD
 from process_agent.threads.store import DatasetThreadStore
@@ -266,6 +269,25 @@ async def test_history_counts_each_input_once_and_knows_tools(house: House) -> N
     assert await log.history() == expected, "the turn under way is not in it"
     append(log, say.end("u2"))
     assert await log.history() == [*expected, UserMessage((TextPart("queued"),), "Ana")]
+
+
+async def test_a_summary_stands_for_what_it_summarises(house: House) -> None:
+    _, log, say = await house.thread()
+    append(log, say.begin("build it"), say.text("building"), say.end())
+    append(log, say.begin("and test it", "u2"), say.text("on it", turn="u2", item="i2"))
+    append(log, say.say(e.ContextCompacted("c1", True, "It was built."), "u2"))
+    append(log, say.text("Earlier conversation was summarised", item=f"{NOTICE}1", turn="u2"))
+    append(log, say.text("tested", turn="u2", item="i3"), say.end("u2"))
+    await log.close()
+    again = await house.agent().open(say.thread_id)
+    summary = UserMessage((TextPart(SUMMARY + "It was built."),), None)
+    people = [UserMessage((TextPart(text),), "Ana") for text in ("build it", "and test it")]
+    assert await again.history() == [*people, summary, AgentMessage("tested", "final_answer")]
+    command = [say.say(x.body, "u3", x.message_id) for x in say.begin("/compact", "u3")]
+    append(again, [replace(x, model="m") for x in command])
+    append(again, say.say(e.ContextCompacted("c2", False, "All done."), "u3"), say.end("u3"))
+    summary = UserMessage((TextPart(SUMMARY + "All done."),), None)
+    assert await again.history() == [*people, summary]
 
 
 async def test_the_model_chosen_last(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,17 @@ from tests.fakes.supervised import World, cleared_at, person
 PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
 ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
 WORDS = st.sampled_from(
-    ["hi", "hi", "/models", "/model gpt-5.5-mini", "/model gpt-5.5", "/model no", "/stop", "/clear"]
+    [
+        "hi",
+        "hi",
+        "/models",
+        "/model gpt-5.5-mini",
+        "/model gpt-5.5",
+        "/model no",
+        "/stop",
+        "/clear",
+        "/compact",
+    ]
 )
 TEXTS = st.sampled_from(["a", "b", "ab", "\n"])
 
@@ -195,6 +205,12 @@ class Machine(RuleBasedStateMachine):
             self.open[turn_id, item] = "done"
 
     @precondition(lambda self: self.world.running())
+    @rule(data=st.data())
+    def compact(self, data: st.DataObject) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        self.world.backend(thread_id, turn_id, e.ContextCompacted(self.world.new_id(), automatic=True))
+
+    @precondition(lambda self: self.world.running())
     @rule(data=st.data(), reason=st.sampled_from(e.EndReason))
     def end_turn(self, data: st.DataObject, reason: e.EndReason) -> None:
         thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
@@ -306,6 +322,7 @@ class Machine(RuleBasedStateMachine):
         for command in self.world.outstanding:
             if isinstance(command, c.RunTurn):
                 assert parse(command.turn.content) is None
+                assert command.turn.compact or command.turn.content
             elif isinstance(command, c.SteerBackend):
                 assert parse(command.content) is None
 
@@ -380,8 +397,9 @@ def _clears(event: e.ThreadEvent, request: r.ClearThread) -> bool:
 
 
 def _commands(log: list[e.ThreadEvent]) -> set[TurnId | None]:
-    """Turns that the agent answers itself."""
-    return {x.turn_id for x in log if isinstance(x.body, e.TurnRequested) and parse(x.body.content)}
+    """Turns that the agent answered itself."""
+    starts = (x for x in log if isinstance(x.body, e.TurnStarted))
+    return {x.turn_id for x in starts if x.model is None and parse(x.body.content)}
 
 
 def _plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:

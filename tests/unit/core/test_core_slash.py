@@ -65,7 +65,7 @@ def answer(world: World, thread_id: ThreadId) -> str:
         ("/modelss", None),
         ("/clear ", SlashCommand(CommandName.CLEAR)),
         ("/clear the table", None),
-        ("/compact", None),
+        ("/compact", SlashCommand(CommandName.COMPACT)),
         ("/", None),
         ("//help", None),
         ("/etc/hosts", None),
@@ -117,7 +117,6 @@ def test_a_command_is_a_whole_turn_without_a_model(world: World) -> None:
 def test_help_lists_what_there_is(world: World) -> None:
     text = answer(world, begin(world, "/help"))
     assert all(f"`{name.value}" in text for name in CommandName)
-    assert "/compact" not in text
 
 
 def test_a_thread_that_begins_with_a_command_is_named_after_what_is_said_next(world: World) -> None:

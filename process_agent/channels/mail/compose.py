@@ -134,7 +134,7 @@ def _attach(message: EmailMessage, files: Sequence[Attachment]) -> None:
     for file in files:
         known = _TYPE.fullmatch(file.mime_type)
         main, sub = known.groups() if known else ("application", "octet-stream")
-        message.add_attachment(file.data, maintype=main, subtype=sub, filename=file.name)
+        message.add_attachment(file.data, maintype=main, subtype=sub, filename=one_line(file.name, 100))
 
 
 class _Folding(EmailPolicy):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from email.message import EmailMessage
 
 import pytest
@@ -125,9 +124,7 @@ def test_a_mail_without_an_id_is_known_by_its_content() -> None:
     assert parse_mail(one).id == parse_mail(one).id != parse_mail(two).id
 
 
-@pytest.mark.parametrize(
-    "address", ["", "nobody", "a b@c", "<>", "a@b\r\n", "ü@example.com", "undisclosed:;"]
-)
+@pytest.mark.parametrize("address", ["", "nobody", "a b@c", "<>", "ü@example.com", "undisclosed:;"])
 def test_what_cannot_be_answered_is_no_address(address: str) -> None:
     assert parse_mail(raw(f"From: {address}", "Subject: x")).sender is None
 
@@ -157,7 +154,7 @@ def test_what_is_refused(data: bytes) -> None:
 def _nested(depth: int) -> bytes:
     head = b"From: a@b.test\n"
     for number in range(depth):
-        head += b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (number, number)
+        head += f'Content-Type: multipart/mixed; boundary="b{number}"\n\n--b{number}\n'.encode()
     return head + b"\ndeep\n"
 
 
@@ -175,10 +172,9 @@ def _nested(depth: int) -> bytes:
         b"".join(b"X-%d: y\n" % n for n in range(100_000)) + b"From: a@b.test\n\nx",
     ],
 )
-def test_what_would_take_for_ever_without_bounds(data: bytes) -> None:
-    before = time.process_time()
-    parse_mail(data)
-    assert time.process_time() - before < 20, "minutes to hours without bounds"
+@pytest.mark.timeout(30)
+def test_what_would_take_minutes_without_bounds(data: bytes) -> None:
+    assert parse_mail(data).answer_to in (None, Address("", "a@b.test"))
 
 
 def test_long_things_are_cut() -> None:

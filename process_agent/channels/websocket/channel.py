@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -92,10 +93,10 @@ class WebsocketChannel:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._messages.drain()
-                for connection in tuple(self._connections.values()):
-                    await connection.websocket.close(GOING_AWAY)
-        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+        except TimeoutError:
             logger.warning("some websocket clients did not get everything before the end")
+        for connection in tuple(self._connections.values()):
+            await _say_goodbye(connection)
         if self._server is not None:
             await self._server.stop()
         await self._tasks.close()
@@ -200,6 +201,15 @@ class WebsocketChannel:
                 logger.warning("closed the websocket of %s: %s", participant.name, error)
                 await websocket.close(UNSUPPORTED, str(error)[:100])
                 return
+
+
+async def _say_goodbye(connection: _Connection) -> None:
+    """Close a connection; one that takes nothing any more is dropped."""
+    if not connection.link.takes_more:
+        connection.link.drop()
+        return
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it was faster
+        await connection.websocket.close(GOING_AWAY)
 
 
 def _participant(visitor: Visitor) -> Participant:

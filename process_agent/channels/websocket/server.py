@@ -34,6 +34,11 @@ LINK = "process.link"
 class Link(WebSocketsSansIOProtocol):
     """One client's connection: uvicorn's, which can also be dropped."""
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether what is sent now leaves without waiting for the client to read."""
+        return self.writable.is_set()
+
     def drop(self) -> None:
         """End the connection at once, also when the client reads nothing."""
         self.transport.abort()
@@ -43,6 +48,12 @@ class Link(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.close_sent:
             self.scope["extensions"][LINK] = {"link": self}
+
+    async def send(self, message: Any) -> None:
+        """See uvicorn, which takes a refusal that was sent for a handshake that was forgotten."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     def keepalive_timeout(self) -> None:
         """A ping stayed unanswered: a close frame would not arrive either."""

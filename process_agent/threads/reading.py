@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo
@@ -23,6 +23,8 @@ from process_agent.threads.items import DeltaKind, OpenText, OpenTool
 from process_agent.threads.rows import PartialText, Row, Stored, stable_id, to_stored
 
 LOST = ErrorInfo("The agent stopped while this turn was under way.", "lost")
+
+_TICK = timedelta(microseconds=1)
 
 _OUTSIDE = (
     e.ModelChanged,
@@ -58,7 +60,7 @@ class Reading:
         self._time = datetime.fromtimestamp(0, UTC)
 
     def feed(self, row: Row) -> list[ThreadEvent]:
-        """The events that this row completes; their times never go back."""
+        """The events this row completes. Their times grow: Flutter sorts by them and may swap equal ones."""
         stored = to_stored(row)
         return [] if stored is None else [self._in_time(event) for event in self._take(stored)]
 
@@ -173,7 +175,7 @@ class Reading:
         return [*rows, *tools, at]
 
     def _in_time(self, event: ThreadEvent) -> ThreadEvent:
-        self._time = max(self._time, event.created_at)
+        self._time = max(self._time + _TICK, event.created_at)
         return event if event.created_at == self._time else replace(event, created_at=self._time)
 
 

@@ -79,7 +79,7 @@ async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
 
 def work(turn: PlayedTurn, name: str, text: str) -> None:
     """A turn with one command and an answer in two pieces."""
-    ref, item = e.ToolRef(ItemId(f"shell {name}"), "codex", "codex", "shell"), ItemId(f"answer {name}")
+    ref, item = e.ToolRef(ItemId(f"shell {name}"), "codex", "shell", "codex"), ItemId(f"answer {name}")
     turn.say(e.ToolStarted(ref, {"command": "pytest -q"}), e.ToolLog(ref, (LogLine("1 failed\n"),)))
     turn.say(e.ToolEnded(ref, JsonResult({"stdout": "1 failed\n", "stderr": "", "exit_code": 1})))
     half = len(text) // 2

@@ -105,7 +105,7 @@ async def test_approvals_by_any_viewer(program: Program, server: LocalRoom, tmp_
         thread, turn_id = await session.path(), turn.input.turn_id
         seen = await ben.open(thread)
         for number, kind in enumerate(("approve", "reject")):
-            ref = e.ToolRef(ItemId(f"shell {number}"), "codex", "codex", "shell")
+            ref = e.ToolRef(ItemId(f"shell {number}"), "codex", "shell", "codex")
             turn.say(e.ToolStarted(ref, {"command": "rm -rf ."}))
             turn.say(e.ApprovalRequested(ref, {"command": "rm -rf ."}))
             wanted = await ben.wait("tool_call.approval_requested")
@@ -138,7 +138,7 @@ async def test_the_room_server_restarts_while_a_turn_runs(
         source = await session.do("say", text="second")
         await ana.wait("turn.started", source_message_id=source)
         turn = await backend.turn(1)
-        ref = e.ToolRef(ItemId("shell"), "codex", "codex", "shell")
+        ref = e.ToolRef(ItemId("shell"), "codex", "shell", "codex")
         turn.say(e.TextStarted(ITEM), e.TextDelta(ITEM, "before, "), e.TextEnded(ITEM))
         turn.say(e.ToolStarted(ref, {}), e.ToolLog(ref, (LogLine("1\n"), LogLine("2\n"))))
         await ana.wait("tool_call.log_delta")

@@ -1,4 +1,4 @@
-"""What a client saw live it recognises when it opens the thread again: by the ids of what it merged."""
+"""What clients need of a replay: the ids by which they know what they saw live, and times that grow."""
 
 from __future__ import annotations
 
@@ -72,3 +72,11 @@ def test_a_log_comes_back_whole_with_the_id_of_its_first_line() -> None:
     check(live(e.ToolStarted(SHELL, {}), *pieces, e.ToolEnded(SHELL)), e.ToolLog, text)
     check(live(e.ToolStarted(SHELL, {}), *pieces, e.TurnEnded(e.EndReason.FAILED)), e.ToolLog, text)
     check(live(e.ToolStarted(SHELL, {}), *pieces), e.ToolLog, text)
+
+
+def test_times_grow_where_the_clock_stood_still() -> None:
+    said: list[e.EventBody] = [e.TextStarted(ITEM), e.TextDelta(ITEM, "one"), e.TextEnded(ITEM)]
+    events = live(*said, e.ToolStarted(SHELL, {}), e.ToolEnded(SHELL), e.TurnEnded(e.EndReason.COMPLETED))
+    times = [event.created_at for event in replay(events, tick_each=False)]
+    assert times == sorted(set(times))
+    assert len(times) == 5

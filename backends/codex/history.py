@@ -23,7 +23,11 @@ from process_agent.core.content import (
 )
 
 MAX_HISTORY: Final = 400_000
-"""Characters of history a new Codex thread gets, the newest first: about 100,000 tokens."""
+"""Bytes of history a new Codex thread gets, the newest first: about 100,000 tokens in most languages.
+
+It has to fit: Codex counts injected items only after the first answer (tried with 0.163.0), so that a turn
+with too many of them fails before Codex compacts.
+"""
 
 MAX_OUTPUT: Final = 8_000
 """Characters of one tool call's arguments and of its output."""
@@ -32,14 +36,14 @@ MAX_IMAGES: Final = 4
 """Images of the history that a new Codex thread gets, the newest; of earlier ones it is told the name."""
 
 IMAGE_LENGTH: Final = 6_000
-"""Characters that an image counts for: about 1,500 tokens, whatever its size in bytes."""
+"""Bytes that an image counts for: about 1,500 tokens, whatever its size in bytes."""
 
 _LEFT_OUT: Final = NOTICE_TOOLS | {"diff_updated", "plan"}
 _NAME: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def responses_items(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> list[dict[str, Any]]:
-    """The newest part of the history that fits into `limit` characters, oldest first."""
+    """The newest part of the history that fits into `limit` bytes, oldest first."""
     groups: list[list[dict[str, Any]]] = []
     room, images = limit, MAX_IMAGES
     for position in range(len(history) - 1, -1, -1):
@@ -122,9 +126,12 @@ def _images(item: dict[str, Any]) -> int:
 
 
 def _length(item: dict[str, Any]) -> int:
-    """Characters that an item takes of the model's memory."""
+    """Bytes that an item takes of the model's memory."""
     images = _images(item)
     if not images:
-        return len(json.dumps(item, ensure_ascii=False))
-    texts = [part for part in item["content"] if part["type"] != "input_image"]
-    return len(json.dumps(texts, ensure_ascii=False)) + images * IMAGE_LENGTH
+        return _bytes(item)
+    return _bytes([part for part in item["content"] if part["type"] != "input_image"]) + images * IMAGE_LENGTH
+
+
+def _bytes(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))

@@ -216,7 +216,9 @@ class CodexThread:
     async def _accepted(self, running: RunningTurn, turn: TurnInput, items: list[dict[str, Any]]) -> bool:
         """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
         model = turn.model.model or self._host.default_model().model
-        standing = None if turn.compact else Standing(turn.instructions or None, dynamic_tools(turn.client_tools))
+        standing = (
+            None if turn.compact else Standing(turn.instructions or None, dynamic_tools(turn.client_tools))
+        )
         for attempt in (1, 2):
             server, thread = await self._connected(model, standing)
             if running.interrupted:

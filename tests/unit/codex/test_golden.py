@@ -243,10 +243,14 @@ def test_a_tool_nobody_hosts_is_answered_at_once() -> None:
     assert tools(turn, "room_lookup")
 
 
-def test_tools_of_the_client_are_asked_for_and_answered() -> None:
-    turn = replay("dynamic-tools", client_tools=frozenset({"room_lookup"}))[0]
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("dynamic-tools", "colour"), ("dynamic-tools-codemode", "a"), ("v0.169.0-dynamic-tools", "colour")],
+)
+def test_tools_of_the_client_are_asked_for_and_answered(name: str, key: str) -> None:
+    turn = replay(name, client_tools=frozenset({"room_lookup"}))[0]
     (asked,) = [e for e in turn.events if isinstance(e, ClientToolRequested)]
-    assert (asked.tool, dict(asked.arguments)) == ("room_lookup", {"key": "colour"})
+    assert (asked.tool, dict(asked.arguments)) == ("room_lookup", {"key": key})
     ((start, _),) = tools(turn, "room_lookup")
     assert start.ref.toolkit == "client"
     (cancelled,) = [e for e in turn.events if isinstance(e, ClientToolCancelled)]

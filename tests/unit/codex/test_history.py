@@ -108,6 +108,13 @@ def test_the_newest_images_are_shown_again_and_the_others_named() -> None:
     assert items[-1]["content"][1]["image_url"] == PNG
 
 
+def test_the_limit_is_one_of_bytes_not_characters() -> None:
+    said: list[HistoryItem] = [AgentMessage("漢" * 1_000), AgentMessage("漢" * 1_000)]
+    assert len(responses_items(said, limit=5_000)) == 1
+    assert len(responses_items([AgentMessage("a" * 1_000)] * 2, limit=5_000)) == 2
+    assert len(responses_items([AgentMessage("\ud800")])) == 1
+
+
 def test_an_image_costs_the_same_whatever_its_size() -> None:
     large = PNG + "A" * 400_000
     assert len(responses_items([UserMessage((FilePart(large),), None)], limit=7_000)) == 1

@@ -34,7 +34,8 @@ MAX_IMAGES: Final = 16 * 1024 * 1024
 MAX_SAID: Final = 80_000
 """Characters of people's messages that stay beside a summary, the newest: 20,000 tokens, as in Codex."""
 
-SUMMARY: Final = "Another language model started to solve this problem and left this summary of it:\n\n"
+SUMMARY: Final = "The conversation so far was shortened. A model left this summary of it:\n\n"
+"""Before a summary; the history of the room (`threads.history`) says the same."""
 
 
 class Memory:

@@ -84,9 +84,9 @@ class RunningTurn:
     def goes_to(self, server: AppServer, codex_thread: str, used: Usage) -> None:
         """Codex is asked to run the turn on this thread, which has used so many tokens by now.
 
-        Asked again after it died, what an earlier Codex said, its death included, is forgotten.
+        The death of an earlier Codex, which may have had the turn before, does not concern it.
         """
-        self._heard.clear()
+        self._heard = deque(message for message in self._heard if not isinstance(message, Lost))
         self.begun.clear()
         self.server, self.codex_thread = server, codex_thread
         self.mapper.usage.begin(used)

@@ -6,7 +6,7 @@ from backends.codex.app_server import Lost
 from backends.codex.frame import Frame
 from backends.codex.running import GivenUp, RunningTurn
 from process_agent.core.backend import Decision
-from process_agent.core.events import ApprovalRequested, EndReason, TurnEnded
+from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, TurnEnded
 from process_agent.core.ids import TurnId
 from process_agent.core.usage import Usage
 from process_agent.wire.jsonrpc import Notification, Request
@@ -29,12 +29,14 @@ async def test_a_turn_that_is_started_again_does_not_hear_of_the_death_before() 
     """Otherwise it would end as lost while the next Codex runs it."""
     turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
     turn.goes_to(FakeServer(), "thread", Usage())  # type: ignore[arg-type]
+    turn.hear(Notification("warning", {"message": "kept"}))
     turn.hear(Lost())
     turn.goes_to(FakeServer(), "other", Usage())  # type: ignore[arg-type]
     turn.accepted("turn")
     turn.hear(Notification("turn/completed", {"turn": {"id": "turn", "status": "completed"}}))
     events = [event async for event in turn.events()]
     assert events[-1] == TurnEnded(EndReason.COMPLETED)
+    assert [event.arguments for event in events if isinstance(event, ToolStarted)] == [{"message": "kept"}]
 
 
 def test_a_second_question_about_an_item_is_not_answered_by_a_late_yes_to_the_first() -> None:

@@ -96,12 +96,13 @@ def channel_flags(
 def channel_options(options: JoinOptions, settings: Settings, agent_name: str) -> ChannelOptions:
     """Everything channels need. Raises `UsageError` for what cannot work, before anything is joined."""
     from process_agent.agent.channels import ChannelOptions, check_channels
-    from process_agent.channels.specs import CommandSpec, WebsocketSpec
+    from process_agent.channels.specs import CommandSpec, MailSpec, WebsocketSpec
     from process_agent.channels.websocket.door import WebsocketOptions
     from process_agent.cli.joining import place_of
     from process_agent.config import environment_for_child
+    from process_agent.rooms.credentials import LocalRoom
 
-    if not _of_kinds(options, WebsocketSpec, CommandSpec):
+    if not _of_kinds(options, WebsocketSpec, CommandSpec, MailSpec):
         return ChannelOptions()
     flags = options.channel_flags
     place, _ = place_of(options, settings)
@@ -113,21 +114,10 @@ def channel_options(options: JoinOptions, settings: Settings, agent_name: str) -
         environment=environment | {"MESHAGENT_ROOM": place.room},
         program_users=flags.users,
         smtp=settings.smtp,
-        hosted=_hosted(options, settings),
+        hosted=not isinstance(place, LocalRoom),
     )
     check_channels(options.channels, agent_name, found)
     return found
-
-
-def _hosted(options: JoinOptions, settings: Settings) -> bool:
-    """Whether mail may go through MeshAgent's own server."""
-    from process_agent.channels.specs import MailSpec
-    from process_agent.cli.joining import place_of
-    from process_agent.rooms.credentials import LocalRoom
-
-    if not any(isinstance(spec, MailSpec) for spec in options.channels):
-        return False
-    return not isinstance(place_of(options, settings)[0], LocalRoom)
 
 
 def websocket_lines(options: JoinOptions) -> list[tuple[str, str]]:

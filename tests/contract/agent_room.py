@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from process_agent.agent.assemble import Agent, AgentConfig, create_backends, started
-from process_agent.agent.channels import AgentRoom
+from process_agent.agent.channels import AgentRoom, ChannelOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig
 from process_agent.rooms.join import JoinTarget, join_room
@@ -33,6 +33,7 @@ async def agent_in(
     model: ScriptedServer | None = None,
     approvals: ApprovalMode = "ask",
     channels: Sequence[str] = ("chat",),
+    options: ChannelOptions | None = None,
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -47,7 +48,13 @@ async def agent_in(
         approvals=approvals,
         environment={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
     )
-    config = AgentConfig(AGENT, backend, backends=("codex",), channels=parse_channels(channels))
+    config = AgentConfig(
+        AGENT,
+        backend,
+        backends=("codex",),
+        channels=parse_channels(channels),
+        channel_options=options or ChannelOptions(),
+    )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:
         store = DatasetThreadStore(
             room.datasets, AGENT, clock=lambda: datetime.now(UTC), new_id=lambda: str(uuid.uuid4())

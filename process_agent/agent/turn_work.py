@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from process_agent.core.backend import Backend, BackendThread, Decision, TurnInput
+from process_agent.core.backend import Answered, Backend, BackendThread, Decision, TurnInput
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason, TurnEnded
-from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
 from process_agent.errors import ProcessError, TurnRefusedError
 
@@ -130,6 +130,13 @@ class TurnWork:
     async def decide(self, item_id: ItemId, decision: Decision) -> bool:
         """Answer an approval request; False when nothing waits."""
         return self._thread is not None and await self._thread.decide(item_id, decision)
+
+    async def answer(self, turn_id: TurnId, ask_id: AskId, answer: Answered) -> bool:
+        """Answer what the running turn asked of its sender; False when nothing waits."""
+        running = self._runs.get(turn_id)
+        if self._thread is None or running is None or not running.opened:
+            return False
+        return await self._thread.answer(ask_id, answer)
 
     async def abandon(self, turn_id: TurnId) -> None:
         """Give up on a backend that does not end its turn."""

@@ -48,10 +48,11 @@ class Admission:
         return True
 
     def admit(self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None) -> Turn:
-        """A new turn, announced."""
+        """A new turn, announced. Its sender is there if it views the thread: asking for a turn made it."""
         source, name = request.envelope.message_id, request.envelope.sender.name
         self.note(source)
         turn = Turn(TurnId(self._speaker.setting.new_id()), source, viewer, name, request.content, model)
+        turn.options, turn.present = request.options, viewer in self._speaker.viewers
         asked = (None, None, None) if model is None else (model.backend, model.provider, model.model)
         said = e.TurnRequested(turn.content, name, *asked)
         requested = self._speaker.make(said, turn, message_id=source)

@@ -23,6 +23,10 @@ class Limits:
 
     approval: float = 300.0
     """Nobody decided: that means no."""
+    client_tool: float = 300.0
+    """The sender's client did not answer a tool call."""
+    secret: float = 300.0
+    """The sender did not give a secret."""
     interrupt: float = 10.0
     """A backend that does not end an interrupted turn is abandoned."""
     steer: float = 2.0

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from process_agent.core import asks
 from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core.admission import Admission
@@ -13,9 +14,18 @@ from process_agent.core.backend import TurnInput
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.models import ModelChoice
-from process_agent.core.requests import Decide, InterruptTurn, StartThread, StartTurn, SteerTurn
+from process_agent.core.requests import (
+    AnswerClientTool,
+    AnswerSecret,
+    Decide,
+    InterruptTurn,
+    StartThread,
+    StartTurn,
+    SteerTurn,
+)
 from process_agent.core.speaker import Speaker
-from process_agent.core.turn import Steer, Turn
+from process_agent.core.steering import Steering
+from process_agent.core.turn import Turn
 from process_agent.core.turn_output import TurnOutput
 
 REMEMBERED = 256
@@ -37,6 +47,7 @@ class ThreadTurns:
         self._limits = speaker.setting.limits
         self._unpublished: dict[TurnId, e.ThreadEvent] = {}
         self._admission = Admission(speaker)
+        self._steering = Steering(speaker, self._admission)
         self._ended: deque[TurnId] = deque(maxlen=REMEMBERED)
 
     @property
@@ -125,21 +136,8 @@ class ThreadTurns:
 
     def steer(self, request: SteerTurn, viewer: c.Viewer) -> None:
         """Give the running turn more input, or say why not."""
-        source, name = request.envelope.message_id, request.envelope.sender.name
-        turn = self._under_way(request.turn_id)
-        refusal = self._steer_refusal(request.turn_id, turn)
-        if turn is None or refusal is not None:
-            rejected = e.SteerRejected(source, refusal or _not_running())
-            self._speaker.tell(rejected, viewer, request.turn_id)
-            return
-        if self._admission.repeated(source, "steer"):
-            return
-        self._admission.note(source)
-        said = e.SteerRequested(request.content, name)
-        self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
-        self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
-        turn.steers[source] = Steer(request.content, name)
-        self._out(c.SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
+        ended = request.turn_id in self._ended or request.turn_id in self._unpublished
+        self._steering.steer(request, viewer, self._under_way(request.turn_id), ended=ended)
 
     def interrupt(self, request: InterruptTurn, viewer: c.Viewer) -> None:
         """Stop a turn, whatever it does. Acknowledged at once."""
@@ -179,6 +177,27 @@ class ThreadTurns:
         ):
             self._out(c.Warn(f"nothing waits for a decision about {request.item_id}"))
 
+    def answer_ask(self, request: AnswerClientTool | AnswerSecret) -> None:
+        """What the sender of a turn answered to it."""
+        turn = self._under_way(request.turn_id)
+        self.output.asks.answer(turn, request)
+        if turn is not None:
+            self.output.refresh(turn)
+
+    def left(self, viewer: c.Viewer) -> None:
+        """A participant is gone; nothing can be asked of it any more."""
+        for turn in (self.running, *self.queue):
+            if turn is not None and turn.sender == viewer:
+                turn.present = False
+                self.output.asks.abandon(turn, asks.LEFT)
+                if turn.under_way:
+                    self.output.refresh(turn)
+
+    def unwatched(self) -> None:
+        """Somebody views the thread no more."""
+        if self.running is not None and self.running.under_way:
+            self.output.approvals.unwatched(self.running)
+
     def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: c.Viewer) -> None:
         """Use another model from the next turn on. Asking for the current one stores nothing."""
         changed = e.ModelChanged(source, choice.backend, choice.provider, choice.model)
@@ -209,15 +228,8 @@ class ThreadTurns:
     def steer_decided(self, turn_id: TurnId, source: MessageId, error: ErrorInfo | None) -> None:
         """Whether the backend took a steer."""
         turn = self._under_way(turn_id)
-        steer = None if turn is None else turn.steers.pop(source, None)
-        if turn is None or steer is None:
+        if turn is None or not self._steering.decided(turn, source, error):
             return
-        if error is None:
-            said = e.SteerRequested(steer.content, steer.sender_name)
-            self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
-            self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
-        else:
-            self._speaker.say(e.SteerRejected(source, error), turn)
         if turn.ending is not None and not turn.steers:
             self._finish(turn, turn.ending)
 
@@ -254,6 +266,9 @@ class ThreadTurns:
         match timer.kind:
             case c.TimerKind.APPROVAL if timer.item_id is not None:
                 self.output.approvals.decide(turn, timer.item_id, False, "the time limit")
+            case c.TimerKind.ASK if timer.ask_id is not None:
+                self.output.asks.expired(turn, timer.ask_id)
+                self.output.refresh(turn)
             case c.TimerKind.INTERRUPT:
                 self._out(c.AbandonTurn(self._speaker.thread_id, turn.id))
                 self._finish(turn, turn.ending or e.TurnEnded(e.EndReason.INTERRUPTED))
@@ -286,26 +301,23 @@ class ThreadTurns:
         self._admission.started(turn)
         self.output.begin(turn)
         content = () if turn.compact else turn.content
-        given = TurnInput(turn.id, content, turn.sender_name, choice, compact=turn.compact)
+        options = turn.options
+        given = TurnInput(
+            turn.id,
+            content,
+            turn.sender_name,
+            choice,
+            options.instructions,
+            options.client_tools,
+            turn.compact,
+        )
         self._out(c.RunTurn(self._speaker.thread_id, given))
-
-    def _steer_refusal(self, turn_id: TurnId, turn: Turn | None) -> ErrorInfo | None:
-        if turn_id in self._ended or turn_id in self._unpublished:
-            return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
-        if turn is None:
-            return _not_running()
-        if turn.compact:
-            return ErrorInfo(
-                "This turn takes no input; send the message as a new turn.", "turn_not_in_progress"
-            )
-        if turn.interrupt is not None or turn.ending is not None:
-            return ErrorInfo("The turn is ending; send the message as a new turn.", "turn_ended")
-        return None
 
     def _interrupt(self, turn: Turn, source: MessageId) -> None:
         if turn.interrupt is not None:
             return
         turn.interrupt = source
+        self.output.asks.abandon(turn, asks.INTERRUPTED)
         thread_id = self._speaker.thread_id
         self._out(c.InterruptBackend(thread_id, turn.id))
         timer = c.Timer(c.TimerKind.INTERRUPT, thread_id, turn.id)
@@ -341,10 +353,4 @@ class ThreadTurns:
         if turn.ending is not None:
             self._out(c.StopTimer(c.Timer(c.TimerKind.STEER, thread_id, turn.id)))
         self.output.wind_up(turn)
-        for source in turn.steers:
-            over = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
-            self._speaker.say(e.SteerRejected(source, over), turn)
-
-
-def _not_running() -> ErrorInfo:
-    return ErrorInfo("This turn is not running; send the message as a new turn.", "turn_not_in_progress")
+        self._steering.over(turn)

@@ -29,6 +29,8 @@ class Thread:
     turns: ThreadTurns | None = None
     pending: list[LogRequest] = field(default_factory=list)
     untitled: bool = False
+    creating: bool = False
+    """Its log is being opened by a request that makes the thread if there is none."""
 
     @property
     def idle(self) -> bool:

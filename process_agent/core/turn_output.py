@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from process_agent.core import asks
 from process_agent.core import events as e
 from process_agent.core.approvals import Approvals
+from process_agent.core.asks import Asks
 from process_agent.core.ids import ItemId
 from process_agent.core.live import LiveTurn
 from process_agent.core.speaker import Speaker
@@ -31,6 +33,7 @@ class TurnOutput:
         self.live = LiveTurn()
         self._context: ContextWindow | None = None
         self.approvals = Approvals(speaker)
+        self.asks = Asks(speaker)
         self._speaker = speaker
         self._status = e.Status()
 
@@ -55,6 +58,12 @@ class TurnOutput:
                 self._text(event, turn)
             case e.ApprovalRequested() | e.ToolEnded():
                 self._tool(event, turn)
+            case e.ClientToolRequested() | e.SecretRequested():
+                self.asks.ask(turn, event)
+                self.refresh(turn)
+            case e.ClientToolCancelled():
+                self.asks.withdrawn(turn, event)
+                self.refresh(turn)
             case e.ContextCompacted():
                 self._note(event, turn)
                 self._tell(compacted_text(self._context), turn)
@@ -106,6 +115,7 @@ class TurnOutput:
     def wind_up(self, turn: Turn) -> None:
         """The turn is about to end: nothing waits any more, and what is open is closed."""
         self.approvals.forget(turn)
+        self.asks.abandon(turn, asks.ENDED)
         for body in self.live.closing():
             self._note(body, turn)
 

@@ -19,6 +19,8 @@ class ThreadViewers:
     def __init__(self, observers: tuple[Viewer, ...] = ()) -> None:
         self._observers = observers
         self.live: set[Viewer] = set()
+        self.deciders: set[Viewer] = set()
+        """Those of them who may decide about approvals."""
         self.catching_up: dict[Viewer, CatchUp] = {}
         self._audience: Audience | None = None if observers else NOBODY
 
@@ -56,6 +58,7 @@ class ThreadViewers:
         """Whether it was one."""
         known = viewer in self
         self.live.discard(viewer)
+        self.deciders.discard(viewer)
         self.catching_up.pop(viewer, None)
         self._audience = None
         return known

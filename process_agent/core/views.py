@@ -8,7 +8,7 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.events import ModelChanged, ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.replies import Reply, RequestRejected, ThreadLoaded
-from process_agent.core.requests import OpenThread
+from process_agent.core.requests import Envelope, OpenThread
 from process_agent.core.speaker import Out, Setting, only
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import viewer_of
@@ -36,8 +36,9 @@ class Views:
             viewers = self._threads[thread_id] = ThreadViewers(self._setting.observers)
         return viewers
 
-    def open(self, viewer: c.Viewer, thread_id: ThreadId) -> bool:
-        """Let a viewer see what happens from now on; False when it sees too many threads."""
+    def open(self, envelope: Envelope, thread_id: ThreadId) -> bool:
+        """Let one who asks see what happens from now on; False when it sees too many threads."""
+        viewer = viewer_of(envelope)
         seen = self._seen.setdefault(viewer, set())
         if thread_id in seen:
             return True
@@ -45,7 +46,10 @@ class Views:
             return False
         seen.add(thread_id)
         self._out(c.OpenView(viewer, thread_id))
-        self.of(thread_id).add(viewer)
+        viewers = self.of(thread_id)
+        viewers.add(viewer)
+        if self._setting.may_decide(envelope.sender):
+            viewers.deciders.add(viewer)
         return True
 
     def close(self, viewer: c.Viewer, thread_id: ThreadId) -> None:

@@ -13,7 +13,9 @@ SCHEME = "dataset://"
 MAX_FOLDERS = 8
 """Folders between the agent's thread folder and a thread that somebody gave a path."""
 
-_NOT_FOUND = 1003
+NOT_FOUND = 1003
+"""The room's error number for what is not there."""
+
 _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
@@ -49,8 +51,17 @@ def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
     return TableRef(name, tuple(part for part in parents if part))
 
 
+def check_new(thread_id: ThreadId, namespace: tuple[str, ...]) -> None:
+    """Whether a thread can be made under this id: none with a doubled scheme, and none that published agents
+    would not open. Raises `RoomRequestError` (not found).
+    """
+    table = table_of(thread_id, namespace)
+    if table.namespace[: len(namespace)] != namespace or table.name.endswith(".thread"):
+        raise _unknown(thread_id)
+
+
 def _unknown(thread_id: str) -> RoomRequestError:
-    return RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=_NOT_FOUND)
+    return RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=NOT_FOUND)
 
 
 def unknown_thread(thread_id: ThreadId) -> RoomRequestError:

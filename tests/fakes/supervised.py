@@ -15,7 +15,7 @@ from process_agent.core import requests as r
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.content import ErrorInfo, TextPart
 from process_agent.core.events import ModelChanged, Status, ThreadCleared, ThreadEvent, Working
-from process_agent.core.ids import MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.ids import AskId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
@@ -66,6 +66,7 @@ class World:
         self.done: list[c.Command] = []
         self.strays: list[tuple[ParticipantId, ThreadEvent]] = []
         self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
+        self.answered: dict[tuple[TurnId, AskId], c.AnswerAsk] = {}
         self._readers: dict[str, Iterator[ThreadEvent]] = {}
 
     def new_id(self) -> str:
@@ -89,8 +90,11 @@ class World:
         self.ask(request)
         return request
 
-    def start_turn(self, who: Participant, thread_id: ThreadId, text: str = "more") -> r.StartTurn:
-        request = r.StartTurn(self.envelope(who), thread_id, (TextPart(text),))
+    def start_turn(
+        self, who: Participant, thread_id: ThreadId, text: str = "more", options: r.TurnOptions | None = None
+    ) -> r.StartTurn:
+        content = (TextPart(text),)
+        request = r.StartTurn(self.envelope(who), thread_id, content, options=options or r.TurnOptions())
         self.ask(request)
         return request
 
@@ -129,9 +133,8 @@ class World:
                 self.open_logs.remove(thread_id)
             case c.AbandonTurn(_, turn_id):
                 self.backend_done(turn_id)
-            case c.CloseBackendThread(thread_id):
-                assert thread_id in self.open_logs
-                assert thread_id not in [running for running, _ in self.running()]
+            case c.AnswerAsk() | c.CloseBackendThread():
+                self._note_backend(command)
             case c.Replay(_, viewer, thread_id):
                 began = len(self.sent.setdefault(viewer.participant, Sent()).all)
                 self.loads_began[viewer, thread_id] = began
@@ -139,6 +142,15 @@ class World:
             case _:
                 return False
         return True
+
+    def _note_backend(self, command: c.AnswerAsk | c.CloseBackendThread) -> None:
+        if isinstance(command, c.AnswerAsk):
+            assert (command.thread_id, command.turn_id) in self.running()
+            assert (command.turn_id, command.ask_id) not in self.answered
+            self.answered[command.turn_id, command.ask_id] = command
+        else:
+            assert command.thread_id in self.open_logs
+            assert command.thread_id not in [running for running, _ in self.running()]
 
     def _emit(self, command: c.Emit) -> None:
         event = command.event
@@ -200,6 +212,10 @@ class World:
             case c.OpenLog(thread_id) if thread_id in self.logs:
                 self.open_logs.add(thread_id)
                 self.carry_out(s.log_opened(thread_id, self.stored_model(thread_id)))
+            case c.OpenLog(thread_id, str(create)):
+                self.logs[thread_id] = []
+                self.open_logs.add(thread_id)
+                self.carry_out(s.log_opened(thread_id, None, self.entry(thread_id, create)))
             case c.OpenLog(thread_id):
                 self.carry_out(s.log_not_opened(thread_id, _NO_THREAD))
             case c.TouchThread(thread_id):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, UserMessage
-from process_agent.core.content import TextPart
-from process_agent.core.ids import ThreadId
+from process_agent.core.content import Json, TextPart, TextResult
+from process_agent.core.ids import AskId, ThreadId
+from process_agent.core.requests import Secret
 from tests.fakes.agent_house import Room, said, start
 
 
@@ -54,3 +57,53 @@ async def test_a_cleared_thread_begins_anew_for_people_and_models(room: Room) ->
             UserMessage((TextPart("which word?"),), "ana"),
             AgentMessage("I know no word", "final_answer"),
         ]
+
+
+TOOL: dict[str, Json] = {
+    "name": "look",
+    "title": "Look",
+    "description": "",
+    "input_schema": {"type": "object"},
+}
+
+
+async def test_a_tool_of_the_client(room: Room) -> None:
+    async with room.agent():
+        ana, ben = room.messaging.join("ana"), room.messaging.join("ben")
+        ana.send("thread.start", content=said("look"), client_toolkits=[TOOL])
+        thread = (await ana.wait("thread.started"))["thread_id"]
+        ben.send("thread.open", thread_id=thread)
+        turn = await room.backend.turn(0)
+        assert [tool.name for tool in turn.input.client_tools] == ["look"]
+        turn.say(e.ClientToolRequested(AskId("a1"), "look", {"at": "door"}))
+        asked = await ana.wait("client_tool_call.requested")
+        assert (asked["request_id"], asked["arguments"]) == ("a1", {"at": "door"})
+        assert asked["target_participant_id"] == ana.participant.id
+        answer = {"thread_id": thread, "turn_id": turn.input.turn_id, "request_id": "a1"}
+        ben.send("client_tool_call.response", **answer, response={"type": "text", "text": "forged"})
+        ana.send("client_tool_call.response", **answer, response={"type": "text", "text": "a cat"})
+        await asyncio.wait_for(turn.answered.wait(), 5)
+        assert turn.answers == [("a1", TextResult("a cat"))]
+        turn.end()
+        await ben.wait("turn.ended")
+        assert not ben.all("client_tool_call.requested")
+
+
+async def test_a_secret_reaches_the_backend_and_no_log(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with room.agent():
+        ana = room.messaging.join("ana")
+        thread = await start(ana)
+        turn = await room.backend.turn(0)
+        turn.say(e.SecretRequested(AskId("s1"), "github", "A token, please."))
+        assert (await ana.wait("secret.requested"))["secret_name"] == "github"
+        ids = {"thread_id": thread, "turn_id": turn.input.turn_id, "request_id": "s1"}
+        ana.send("secret.response", **ids, value="hunter2")
+        await asyncio.wait_for(turn.answered.wait(), 5)
+        ((_, secret),) = turn.answers
+        assert isinstance(secret, Secret)
+        assert secret.value == "hunter2"
+        turn.end()
+        await ana.wait("turn.ended")
+        rows = room.store.rows[ThreadId(thread)]
+    assert "hunter2" not in caplog.text + repr(rows)

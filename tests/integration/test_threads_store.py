@@ -366,6 +366,46 @@ async def test_only_threads_of_the_folder_can_be_reached(house: House, path: str
             await store.rename(ThreadId(path), "x")
 
 
+async def test_a_thread_is_made_under_the_id_somebody_gave_it(house: House) -> None:
+    store = house.agent()
+    await store.start()
+    thread = ThreadId("dataset://agents/bot/threads/reports/2026-11-21")
+    with pytest.raises(RoomRequestError, match="There is no thread"):
+        await store.open(thread)
+    log = await store.open(thread, create="Reports")
+    assert await store.open(thread, create="Other") is log
+    entries, total = await store.list(10, 0)
+    assert [(entry.path, entry.name) for entry in entries] == [(thread, "Reports")]
+    assert total == 1
+    await log.close()
+    await store.open(thread, create="Other")
+    assert (await store.list(10, 0))[0][0].name == "Reports"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "dataset://agents/other/threads/x",
+        "dataset://agents/bot/threads/index",
+        "dataset://agents/bot/threads/../x",
+        "dataset://agents/bot/threads/",
+        "dataset://agents/bot/threads/a b",
+        "dataset://agents/bot/threads/x.thread",
+        "dataset://dataset://agents/bot/threads/x",
+        "tmp://agents/bot/threads/x",
+        "agents/bot/threads/x",
+    ],
+)
+async def test_no_thread_is_made_elsewhere_or_under_an_odd_id(house: House, path: str) -> None:
+    store = house.agent()
+    await store.start()
+    with pytest.raises(RoomRequestError, match="There is no thread") as refused:
+        await store.open(ThreadId(path), create="x")
+    assert refused.value.code == 1003
+    assert (await store.list(10, 0))[1] == 0
+    assert [call for call in house.datasets.calls if call[0] == "create"] == [("create", "index")]
+
+
 async def test_a_doubled_scheme_is_taken_literally(house: House) -> None:
     store = house.agent()
     await house.datasets.create(TableRef("q", ("dataset:", "agents", "bot", "threads")), THREAD, "create")

@@ -106,10 +106,6 @@ class ClientAsks:
         found = self._waiting.pop(ask_id, None)
         return found[0] if found else None
 
-    def tool(self) -> str | None:
-        """The oldest tool that is waited for."""
-        return next((tool for _, tool in self._waiting.values()), None)
-
     def withdrawn(self, request: object) -> list[BackendEvent]:
         """Codex needs the answer to this request no more."""
         found = [ask for ask, (id, _) in self._waiting.items() if id == request]

@@ -25,6 +25,11 @@ class Compactions:
         self._summary = ""
         self._done: set[str] = set()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether one has begun and is not done."""
+        return self._open is not None
+
     def start(self, item_id: str) -> None:
         """It begins: the next message of the model is the summary."""
         self._open = item_id

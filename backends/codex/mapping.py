@@ -40,6 +40,8 @@ type Open = OpenText | OpenReasoning | OpenTool | OpenImage
 MAX_NOTICES: Final = 100
 """Notices of one turn; more are dropped."""
 
+COMPACTING: Final = "Compacting context"
+
 _TEXT_KINDS: Final = frozenset({"agentMessage", "plan", "hookPrompt", "userMessage"})
 
 
@@ -57,7 +59,9 @@ class TurnMapper:
         self._notices = 0
         self.usage = TurnUsage(frame.compacts_at)
         self._compactions = Compactions(automatic=not frame.compact)
-        self._steerable = not frame.compact
+        self._compact = frame.compact
+        self._held: Events = []
+        """How full the context is after a compaction, which Codex says before it says that it is done."""
         self._status: Working | None = None
         self._diff = DiffCard(frame.turn_id)
         self._plan = PlanCard(frame.turn_id)
@@ -114,11 +118,15 @@ class TurnMapper:
 
     def working(self, text: str, pending: ItemId | None = None) -> Events:
         """The status line, when it changes."""
-        status = Working(text, self._steerable, pending)
+        status = Working(text, not self._compact, pending)
         if status == self._status or self.ended:
             return []
         self._status = status
         return [status]
+
+    def thinking(self) -> Events:
+        """The status line while nothing more is known."""
+        return self.working(COMPACTING if self._compact else "Thinking")
 
     def finish(self, reason: EndReason, error: ErrorInfo | None = None) -> Events:
         """Close what is open and end the turn; nothing when it has ended."""
@@ -151,13 +159,13 @@ class TurnMapper:
             return self._cut_texts() if self._user_messages > 1 else []
         if kind == "contextCompaction":
             self._compactions.start(item_id)
-            return self.working("Compacting the context")
+            return self.working(COMPACTING)
         if item_id in self._shown_raw:
             return []
         if kind in _TEXT_KINDS:
             return [*self.working("Responding"), *self._text(item_id, item).start()]
         if kind == "reasoning":
-            return [*self.working("Thinking"), *self._reasoning(item_id).start()]
+            return [*self.thinking(), *self._reasoning(item_id).start()]
         if kind == "imageGeneration":
             image = self._open[item_id] = OpenImage(ItemId(item_id))
             return [*image.start(item), *self.working("Making an image")]
@@ -173,7 +181,8 @@ class TurnMapper:
         if kind == "userMessage" and self._is_ours(item):
             return []
         if kind == "contextCompaction":
-            return [*self._compactions.complete(item_id), *self.working("Thinking")]
+            held, self._held = self._held, []
+            return [*self._compactions.complete(item_id), *held, *self.thinking()]
         events: Events = []
         if item_id not in self._open:
             if item_id in self._closed or item_id in self._shown_raw:
@@ -189,10 +198,10 @@ class TurnMapper:
         if isinstance(opened, OpenReasoning):
             return [*events, *opened.complete(item)]
         if isinstance(opened, OpenImage):
-            return [*events, *opened.complete(item), *self.working("Thinking")]
+            return [*events, *opened.complete(item), *self.thinking()]
         events += self._grown(opened, item)
         events += opened.end(*outcome(item, self._folder))
-        return [*events, *self.working("Thinking")]
+        return [*events, *self.thinking()]
 
     def _grown(self, opened: OpenTool, item: Item) -> Events:
         """Arguments that are only known at the end: a search that had no query yet, a patch that grew."""
@@ -223,7 +232,7 @@ class TurnMapper:
                 events += opened.close()
                 del self._open[item_id]
                 self._closed.add(item_id)
-        return [*events, *self.working("Thinking")]
+        return [*events, *self.thinking()]
 
     # --- Deltas ----------------------------------------------------------------------------------
 
@@ -287,7 +296,7 @@ class TurnMapper:
         return [*self._compactions.announced(self._turn_id)]
 
     def _turn_started(self, _: Params, __: float) -> Events:
-        return self.working("Thinking")
+        return self.thinking()
 
     def _diff_updated(self, params: Params, now: float) -> Events:
         return self._diff.update(str(params.get("diff", "")), now)
@@ -296,7 +305,12 @@ class TurnMapper:
         return self._plan.update(params.get("explanation"), params.get("plan"))
 
     def _token_usage(self, params: Params, _: float) -> Events:
-        return [*self.usage.update(params)]
+        before = self.usage.total
+        events: Events = [*self.usage.update(params)]
+        if self._compactions.under_way and self.usage.total == before:
+            self._held = events
+            return []
+        return events
 
     def _turn_completed(self, params: Params, _: float) -> Events:
         turn = as_dict(params.get("turn"))

@@ -112,7 +112,7 @@ class RunningTurn:
 
     async def events(self) -> AsyncIterator[BackendEvent]:
         """Everything up to and with `TurnEnded`."""
-        for event in self.mapper.working("Thinking"):
+        for event in self.mapper.thinking():
             yield event
         while not self.mapper.ended:
             await self._more.wait()
@@ -198,7 +198,7 @@ class RunningTurn:
             self.server.refuse(request.id, METHOD_NOT_FOUND, "that turn is over")
             return []
         if request.method == "item/tool/call" and (asked := self._asks.open(request)) is not None:
-            return [asked, *self._after_question()]
+            return [asked]
         reading = read_request(request)
         match reading:
             case Settled(result, notice):
@@ -265,5 +265,4 @@ class RunningTurn:
         waiting = next(iter(self._pending), None)
         if waiting is not None:
             return self.mapper.working("Waiting for approval", waiting)
-        tool = self._asks.tool()
-        return self.mapper.working(f"Waiting for {tool}" if tool else "Thinking")
+        return self.mapper.thinking()

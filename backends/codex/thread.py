@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from backends.codex import client
 from backends.codex.app_server import AppServer, Lost, Message
@@ -15,6 +14,7 @@ from backends.codex.client_tools import dynamic_tools
 from backends.codex.failures import refused
 from backends.codex.frame import Frame
 from backends.codex.history import responses_items
+from backends.codex.host import Host, Standing
 from backends.codex.inputs import input_items
 from backends.codex.memory import Memory
 from backends.codex.notices import NOTICE, notice_of
@@ -22,7 +22,6 @@ from backends.codex.running import GivenUp, RunningTurn
 from backends.codex.texts import input_text
 from process_agent.core.backend import (
     Answered,
-    ApprovalMode,
     Decision,
     HistoryItem,
     TurnInput,
@@ -31,7 +30,6 @@ from process_agent.core.backend import (
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason
 from process_agent.core.ids import AskId, ItemId
-from process_agent.core.models import ModelChoice
 from process_agent.core.usage import Usage
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError, TurnRefusedError
 from process_agent.io.tasks import Tasks
@@ -49,48 +47,6 @@ MAX_EARLY: Final = 20
 """Notices that arrive between turns and are kept for the next one."""
 
 _REPEATS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is fixed when a Codex thread is made: `instructions` beside the operator's, tools of the client.
-
-    Both hold for one turn. What Codex takes with a turn stays in the thread and piles up (tried with 0.163.0:
-    additional context, collaboration modes, injected messages), so that other ones need another thread.
-    """
-
-    instructions: str | None = None
-    tools: tuple[dict[str, Any], ...] = ()
-
-
-class Host(Protocol):
-    """What a thread needs of the backend."""
-
-    @property
-    def folder(self) -> str:
-        """The working folder."""
-        ...
-
-    @property
-    def approvals(self) -> ApprovalMode:
-        """Who answers Codex's questions."""
-        ...
-
-    async def server(self) -> AppServer:
-        """The app-server, started again if it is gone. Raises `BackendError`."""
-        ...
-
-    def default_model(self) -> ModelChoice:
-        """The model of a thread that never chose one."""
-        ...
-
-    def thread_settings(self, model: str | None, instructions: str | None) -> dict[str, Any]:
-        """Parameters of `thread/start`."""
-        ...
-
-    def compacts_at(self, model: str | None, window: int | None) -> int | None:
-        """The fill at which Codex compacts, in tokens, if known; `window` is what Codex reports."""
-        ...
 
 
 class CodexThread:

@@ -36,6 +36,8 @@ class TurnUsage:
         if not isinstance(total, dict) or not isinstance(last, dict):
             return []
         self.total = _usage(total)
+        if self.total == self._before:
+            return []  # a compaction begins with what was said before
         window = told.get("modelContextWindow")
         window = window if isinstance(window, int) else None
         context = ContextWindow(_count(last, "totalTokens"), window, self._compacts_at(window))

@@ -52,9 +52,11 @@ async def test_a_compaction_shortens_what_the_model_gets_and_says_how(tmp_path: 
         (compacted,) = told.of(ContextCompacted)
         assert not compacted.automatic
         assert compacted.summary == "Summary by the scripted model. The user said:\n- My cat is Ada."
-        assert Working("Compacting the context", steerable=False) in told.events
+        assert Working("Compacting context", steerable=False) in told.events
         (usage,) = {event.usage.total for event in told.of(UsageUpdated)}
         assert usage > 0
+        assert isinstance(told.events[told.events.index(compacted) + 1], UsageUpdated), "how full it is now"
+        assert {event.text for event in told.of(Working)} == {"Compacting context"}
 
         await room.turn(thread, "say next")
         sent = room.sent()
@@ -85,7 +87,7 @@ async def test_a_compaction_can_be_stopped_and_can_fail(tmp_path: Path) -> None:
         await room.turn(thread, script({"when_compacted": [{"sleep_ms": 60_000}]}, {"say": "one"}))
 
         async def stop(event: BackendEvent) -> None:
-            if isinstance(event, Working) and event.text == "Compacting the context":
+            if isinstance(event, Working) and event.text == "Compacting context":
                 await room.model.wait_for_requests(2)
                 await thread.interrupt()
 
@@ -117,7 +119,7 @@ async def test_a_message_does_not_steer_a_compaction(tmp_path: Path) -> None:
         await room.turn(thread, script({"when_compacted": [{"sleep_ms": 60_000}]}, {"say": "one"}))
 
         async def steer(event: BackendEvent) -> None:
-            if isinstance(event, Working) and event.text == "Compacting the context":
+            if isinstance(event, Working) and event.text == "Compacting context":
                 with pytest.raises(TurnRefusedError, match="being compacted"):
                     await thread.steer((TextPart("say two"),), "bob")
                 await thread.interrupt()

@@ -115,7 +115,7 @@ def _create(spec: ChannelSpec, profile: ChannelProfile, room: AgentRoom) -> Chan
         case WebsocketSpec():
             return _websocket(spec, profile)
         case CommandSpec():
-            return _command(spec, profile)
+            return _command(spec, profile, room)
         case _:
             raise UsageError(f"The channel {spec.text} is not there in this version.")
 
@@ -199,12 +199,13 @@ def _check_web_server(spec: WebsocketSpec) -> None:
         )
 
 
-def _command(spec: CommandSpec, profile: ChannelProfile) -> Channel:
+def _command(spec: CommandSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
     from process_agent.channels.agent_messages import Origin
     from process_agent.channels.command.channel import CommandChannel, channel_name
 
     origin = Origin(channel_name(spec.argv), profile.agent_name, profile.new_id, profile.clock)
-    return CommandChannel(_launch(spec, profile.options), origin, users=profile.options.program_users)
+    launch, users = _launch(spec, profile.options), profile.options.program_users
+    return CommandChannel(launch, origin, room.store.directory, users=users)
 
 
 def _launch(spec: CommandSpec, options: ChannelOptions) -> Launch:

@@ -17,6 +17,7 @@ from typing import Any
 from process_agent.channels.agent_messages import DRAIN_SECONDS, AgentMessages, Origin
 from process_agent.channels.command.envelopes import envelope, read_envelope
 from process_agent.channels.command.program import Launch, Program
+from process_agent.channels.command.thread_names import ThreadNames
 from process_agent.core.channel import Ask
 from process_agent.core.content import Json
 from process_agent.core.events import ThreadEvent
@@ -47,9 +48,17 @@ class CommandChannel:
     """See `core.channel.Channel` and `core.channel.Observing`."""
 
     def __init__(
-        self, launch: Launch, origin: Origin, *, users: bool = False, backoff: Backoff = BACKOFF
+        self,
+        launch: Launch,
+        origin: Origin,
+        directory: str,
+        *,
+        users: bool = False,
+        backoff: Backoff = BACKOFF,
     ) -> None:
-        """`users` lets the program's senders be people, who may approve."""
+        """`directory` is the agent's thread folder; `users` lets the program's senders be people, who may
+        approve.
+        """
         self._launch = launch
         self._name = origin.channel
         self._users = users
@@ -61,6 +70,7 @@ class CommandChannel:
         self._participants: dict[ParticipantId, Participant] = {}
         self._opened: dict[ParticipantId, set[ThreadId]] = {}
         self._program: Program | None = None
+        self._threads = ThreadNames(directory, origin.clock)
 
     @property
     def name(self) -> str:
@@ -160,7 +170,7 @@ class CommandChannel:
         """See `Transport`."""
         if self._program is None:
             raise RoomError(f"{self._launch.program} does not run.")
-        await self._program.send(envelope(body, self._participants.get(participant)))
+        await self._program.send(envelope(self._threads.theirs(body), self._participants.get(participant)))
 
     def lost(self, participant: ParticipantId, _thread_id: ThreadId | None) -> None:
         """See `Transport`. A program that missed an event has to begin anew."""
@@ -179,7 +189,7 @@ class CommandChannel:
         if inbound.message.get("type") == _DISCONNECT:
             self._left(ParticipantId(str(inbound.message.get("participant_id") or sender.id)))
         else:
-            self._messages.receive(inbound.message, sender)
+            self._messages.receive(self._threads.ours(inbound.message), sender)
 
     def _asked(self, request: Request) -> None:
         """A request of the program's: its turns make the thread they name, and view nothing unasked."""

@@ -7,12 +7,13 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from process_agent.core.content import ContentPart, FilePart, Json, TextPart
 from process_agent.core.room_ports import RoomFiles
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError, WireError
 from process_agent.io.backoff import Backoff
-from process_agent.wire.agent_messages.parts import Fields, decode_content
+from process_agent.wire.agent_messages.parts import Fields, decode_attached
 
 logger = logging.getLogger(__name__)
 
@@ -69,16 +70,20 @@ def read_item(item: Json) -> QueueItem:
 
 async def content_of(item: QueueItem, files: RoomFiles) -> tuple[ContentPart, ...]:
     """The content of the turn, with the files of a prompt read. What cannot be read is said in its place."""
-    budget = [MAX_FILES]
     found: list[ContentPart] = []
-    if item.prompt_file is not None:
-        url = item.prompt_file
-        named = FilePart(url if url.startswith(ROOM) else ROOM + "/" + url.lstrip("/"))
-        part = await _inlined(named, files, budget)
-        found.append(_notice(named.url, "it is not text") if isinstance(part, FilePart) else part)
+    if (named := item.prompt_file) is not None:
+        path = _path_of(named) if named.startswith(ROOM) else named
+        text = await _text_of(named, path, files)
+        found.append(_notice(named, "it is not text") if text is None else text)
+    left = MAX_FILES
     for part in item.content:
-        inline = item.from_prompt and isinstance(part, FilePart) and part.url.startswith(ROOM)
-        found.append(await _inlined(part, files, budget) if inline and isinstance(part, FilePart) else part)
+        if not item.from_prompt or not isinstance(part, FilePart) or not part.url.startswith(ROOM):
+            found.append(part)
+        elif left == 0:
+            found.append(_notice(part.url, f"a prompt takes at most {MAX_FILES} files"))
+        else:
+            left -= 1
+            found.append(await _text_of(part.url, _path_of(part.url), files) or part)
     return tuple(found)
 
 
@@ -111,7 +116,7 @@ def _parts(key: str, parts: list[Json]) -> tuple[ContentPart, ...]:
             raise WireError(
                 f"{key}: audio cannot be taken; send text or files", refusal="unsupported_modality"
             )
-    return decode_content(Fields({"type": key, "content": parts}))
+    return decode_attached(Fields({"type": key, "content": parts}))
 
 
 def _text(item: Mapping[str, Json], key: str) -> str | None:
@@ -127,23 +132,32 @@ def _as_json(value: Json) -> TextPart:
     return TextPart(json.dumps(value, ensure_ascii=False))
 
 
-async def _inlined(part: FilePart, files: RoomFiles, budget: list[int]) -> ContentPart:
-    """The text of a file in the room; the file itself when it is not text."""
-    path = part.url.removeprefix(ROOM).strip("/")
-    if any(piece in ("", ".", "..") for piece in path.split("/")):
-        return _notice(part.url, "this is no path of a file")
-    if budget[0] <= 0:
-        return _notice(part.url, f"a prompt takes at most {MAX_FILES} files")
-    budget[0] -= 1
+def _path_of(url: str) -> str:
+    """The path of a `room:` address; empty for one that has none."""
     try:
-        data = await _read(path, files)
-        return TextPart(data.decode())
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return unquote(parts.netloc + parts.path)
+
+
+async def _text_of(url: str, path: str, files: RoomFiles) -> TextPart | None:
+    """The text of a file in the room, or why it cannot be read; None when it is not text.
+
+    The agent reads with its own rights, so folders that the room keeps for itself, like `.emails`, are not
+    for those who fill a queue.
+    """
+    path = path.strip("/")
+    if "\\" in path or any(not piece or piece.startswith(".") for piece in path.split("/")):
+        return _notice(url, "this is not a file that can be in a prompt")
+    try:
+        return TextPart((await _read(path, files)).decode())
     except UnicodeDecodeError:
-        return part
+        return None
     except RoomError as error:
-        return _notice(part.url, str(error))
+        return _notice(url, str(error))
     except TimeoutError:
-        return _notice(part.url, f"it did not come in {FILE_SECONDS:.0f} s")
+        return _notice(url, f"it did not come in {FILE_SECONDS:.0f} s")
 
 
 async def _read(path: str, files: RoomFiles) -> bytes:

@@ -66,11 +66,11 @@ async def test_files_of_a_prompt_become_text(room: ChannelRoom) -> None:
         {"type": "text", "text": "look"},
         {"type": "file", "url": "room:///a/b.txt"},
         {"type": "file", "url": "room://a/b.txt"},
-        {"type": "file", "url": "a/b.txt"},
+        {"type": "file", "url": "a/b%2Etxt"},
         {"type": "file", "url": "room:///image.png"},
         {"type": "file", "url": "room:///missing"},
         {"type": "file", "url": "room:///large"},
-        {"type": "file", "url": "room:///../task.md"},
+        {"type": "file", "url": "room:///x//y"},
         {"type": "file", "url": "https://example.com/x"},
     ]
     async with room.agent():
@@ -88,11 +88,19 @@ async def test_files_of_a_prompt_become_text(room: ChannelRoom) -> None:
         assert notices == [
             "[The file room:///missing could not be read: There is no file missing.]",
             "[The file room:///large could not be read: The file large has more than 1048576 bytes.]",
-            "[The file room:///../task.md could not be read: this is no path of a file.]",
+            "[The file room:///x//y could not be read: this is not a file that can be in a prompt.]",
         ]
         assert content[9] == FilePart("https://example.com/x")
         room.queues.put("work", {"content": [{"type": "file", "url": "room:///a/b.txt"}]})
         assert (await room.backend.turn(1)).input.content == (FilePart("room:///a/b.txt"),)
+
+
+@pytest.mark.parametrize("name", [".emails/x", "room:///.emails/x", "a/../b", "room://[", "/", "a\\b"])
+async def test_a_queue_reads_no_hidden_files(room: ChannelRoom, name: str) -> None:
+    room.files.files = {".emails/x": b"secret", "b": b"secret", "a\\b": b"secret", "": b"secret"}
+    async with room.agent():
+        room.queues.put("work", {"prompt_file": name})
+        assert (await room.backend.turn(0)).text.endswith("this is not a file that can be in a prompt.]")
 
 
 async def test_the_room_may_be_away_while_a_file_is_read(room: ChannelRoom) -> None:
@@ -138,6 +146,16 @@ async def test_anything_else_is_given_as_json(room: ChannelRoom, item: Json, tex
         ({"content": [{"type": "video"}]}, "invalid_message", "cannot take content of type 'video'"),
         ({"content": [{"type": "audio", "url": "x"}]}, "unsupported_modality", "audio cannot be taken"),
         ({"content": ["x"]}, "invalid_message", "content[0] must be an object"),
+        (
+            {"prompt": {"type": "file", "url": ".emails/x"}},
+            "invalid_message",
+            "is not a file that can be attached",
+        ),
+        (
+            {"content": {"type": "file", "url": "room:///%2e./x"}},
+            "invalid_message",
+            "is not a file that can be attached",
+        ),
         ({"prompt": "x", "path": 5}, "invalid_message", "path must be text"),
         ({"prompt": "x", "path": "../other"}, "invalid_item", "is no path of a thread"),
         ({"prompt": "x", "model": "nothing"}, "unknown_model", "No model here is called 'nothing'"),

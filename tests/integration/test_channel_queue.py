@@ -83,7 +83,7 @@ async def test_files_of_a_prompt_become_text(room: ChannelRoom) -> None:
             TextPart("gr\u00fcn"),
             TextPart("gr\u00fcn"),
         )
-        assert content[5] == FilePart("room:///image.png")
+        assert content[5] == FilePart("data:image/png;base64,//4A", "image.png")
         notices = [part.text for part in content[6:9] if isinstance(part, TextPart)]
         assert notices == [
             "[The file room:///missing could not be read: There is no file missing.]",
@@ -92,7 +92,8 @@ async def test_files_of_a_prompt_become_text(room: ChannelRoom) -> None:
         ]
         assert content[9] == FilePart("https://example.com/x")
         room.queues.put("work", {"content": [{"type": "file", "url": "room:///a/b.txt"}]})
-        assert (await room.backend.turn(1)).input.content == (FilePart("room:///a/b.txt"),)
+        (part,) = (await room.backend.turn(1)).input.content
+        assert part == FilePart("data:text/plain;base64,Z3LDvG4=", "b.txt")
 
 
 @pytest.mark.parametrize("name", [".emails/x", "room:///.emails/x", "a/../b", "room://[", "/", "a\\b"])

@@ -16,8 +16,8 @@ MAX_FOLDERS = 8
 NOT_FOUND = 1003
 """The room's error number for what is not there."""
 
-RESERVED = frozenset((INDEX_TABLE, "emails"))
-"""Tables beside the threads that are none: the list of threads, and the mail channel's."""
+RESERVED = frozenset((INDEX_TABLE, "emails", "emails_open"))
+"""Tables beside the threads that are none: the list of threads, and the mail channel's two."""
 
 _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 

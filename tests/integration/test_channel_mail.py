@@ -20,13 +20,16 @@ from process_agent.agent.channels import ChannelOptions, ChannelProfile, check_c
 from process_agent.channels.mail import book, delivery, recovery
 from process_agent.channels.mail.channel import MAX_MAILS
 from process_agent.channels.mail.loops import MAX_PER_SENDER
+from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, FilePart
 from process_agent.core.events import (
+    ApprovalRequested,
     EndReason,
     FileShown,
     TextDelta,
     TextEnded,
     TextStarted,
+    ToolRef,
     TurnEnded,
     TurnRequested,
 )
@@ -409,7 +412,10 @@ async def test_a_sender_has_no_rights_and_is_not_waited_for(room: MailRoom) -> N
         room.write(letter("rm -rf /", "ana <ana@example.com>"))
         turn = await room.backend.turn(0)
         assert turn.input.sender_name == "ana <ana@example.com>"
+        turn.say(ApprovalRequested(ToolRef(ItemId("cmd"), "codex", "shell", "codex"), {"command": "rm"}))
         turn.answer("I could not")
+        await room.smtp.mail(0)
+        assert turn.decisions == [(ItemId("cmd"), Decision.DECLINE)]
     asked: list[Request] = []
     room.write(letter("more", Message_ID="<m@x>"))
     profile = ChannelProfile("bot", room.options, lambda: str(uuid.uuid4()), lambda: datetime.now(UTC))

@@ -30,6 +30,7 @@ from process_agent.core.events import (
     TextEnded,
     TextStarted,
     ToolRef,
+    ToolStarted,
     TurnEnded,
     TurnRequested,
 )
@@ -407,15 +408,22 @@ async def test_files_the_agent_shows_are_attached(room: MailRoom) -> None:
     assert "somebody else" not in sent.data.decode()
 
 
-async def test_a_sender_has_no_rights_and_is_not_waited_for(room: MailRoom) -> None:
+async def test_what_needs_an_approval_is_declined_at_once(tmp_path: Path, smtp: SmtpRoom) -> None:
+    room = MailRoom(tmp_path, smtp, "chat", f"mail:{BOX}")
     async with room.agent():
         room.write(letter("rm -rf /", "ana <ana@example.com>"))
         turn = await room.backend.turn(0)
-        assert turn.input.sender_name == "ana <ana@example.com>"
-        turn.say(ApprovalRequested(ToolRef(ItemId("cmd"), "codex", "shell", "codex"), {"command": "rm"}))
-        turn.answer("I could not")
-        await room.smtp.mail(0)
+        robot = room.messaging.join("robot", "agent")
+        robot.send("thread.open", thread_id=turn.thread_id)
+        ref = ToolRef(ItemId("cmd"), "codex", "shell", "codex")
+        turn.say(ToolStarted(ref, {}), ApprovalRequested(ref, {"command": "rm"}))
+        await robot.wait("tool_call.log_delta")
         assert turn.decisions == [(ItemId("cmd"), Decision.DECLINE)]
+        turn.answer("I could not")
+        await smtp.mail(0)
+
+
+async def test_a_sender_has_no_rights_whatever_its_name(room: MailRoom) -> None:
     asked: list[Request] = []
     room.write(letter("more", Message_ID="<m@x>"))
     profile = ChannelProfile("bot", room.options, lambda: str(uuid.uuid4()), lambda: datetime.now(UTC))

@@ -212,6 +212,7 @@ async def test_mail_for_a_busy_thread_waits_and_other_mail_does_not(room: MailRo
         other.answer("at once")
         await room.smtp.mail(0)
         first.answer("late")
+        await room.smtp.mail(1)
         second = await room.backend.turn(2)
         assert second.thread_id == first.thread_id
         second.answer("later")

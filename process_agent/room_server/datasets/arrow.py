@@ -78,6 +78,12 @@ def decode_table(data: bytes) -> pa.Table:
     return pa.Table.from_batches(batches, schema)
 
 
+def read_own(data: bytes) -> pa.Table:
+    """All rows of an IPC stream that we wrote ourselves."""
+    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        return reader.read_all()
+
+
 def _refuse_compression(data: bytes) -> None:
     """Raise `ToolError` for compressed buffers: a few bytes could unpack to any size, before we see it.
 
@@ -241,9 +247,12 @@ def relabel(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return relabelled
 
 
-def to_physical(table: pa.Table, logical: pa.Schema) -> pa.Table:
-    """Rows for Lance: cast to the table's types, missing columns filled with null. Raises `ToolError`."""
-    physical = physical_schema(logical)
+def to_physical(table: pa.Table, logical: pa.Schema, physical: pa.Schema | None = None) -> pa.Table:
+    """Rows for Lance: cast to the table's types, missing columns filled with null. Raises `ToolError`.
+
+    `physical`, when it is at hand, saves working it out.
+    """
+    physical = physical_schema(logical) if physical is None else physical
     unknown = [name for name in table.schema.names if logical.get_field_index(name) < 0]
     if unknown:
         raise ToolError(f"column {unknown[0]!r} does not exist in the table")

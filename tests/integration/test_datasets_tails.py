@@ -341,3 +341,28 @@ async def test_a_caller_who_leaves_while_his_watch_begins(tables: Tables) -> Non
     await tables._tasks.wait()
     assert not tables._feeds
     assert await rows(tables) == [1]
+
+
+async def test_a_start_that_fails_is_tried_again_from_the_beginning(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tables.insert(KEY, numbers(1))
+    await tables.create(MORE, NUMBERS.empty_table(), "create")
+    await tables.insert(MORE, numbers(2))
+    await crash(tables)
+    tables.catalog.discard(tables.catalog.withdraw(MORE))
+    async with opened(tmp_path) as again:
+        with monkeypatch.context() as broken:
+
+            async def refuse(*_: object) -> None:
+                raise ToolError("the disk refuses")
+
+            broken.setattr(again._tails, "_mark", refuse)
+            for _ in range(2):
+                with pytest.raises(ToolError):
+                    await rows(again)
+                with pytest.raises(ToolError):
+                    await again.insert(KEY, numbers(9))
+        assert await rows(again) == [1]
+        with pytest.raises(ToolError, match="does not exist"):
+            await rows(again, MORE)

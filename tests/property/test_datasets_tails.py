@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from process_agent.room_server.datasets import tails
@@ -123,6 +123,7 @@ class Checked:
 
 
 @given(steps)
+@example([("insert", 0, 1), ("crash",), ("merge", 0)])
 @settings(max_examples=40)
 def test_rows_are_those_of_a_list(found: list[tuple[Any, ...]]) -> None:
     async def play(root: Path) -> None:

@@ -77,6 +77,9 @@ class AppendLog:
 
     def read(self) -> Iterator[Record]:
         """All records, in order; a torn end is cut off. Blocking; to be exhausted before the first `add`."""
+        self._release()
+        self._files.clear()
+        self._next = 1
         paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
         for path in paths:
             data, end = path.read_bytes(), 0

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -63,8 +63,7 @@ class Tables:
 
     async def run[T](self, work: Callable[..., T], *arguments: Any) -> T:
         """Run blocking work in one of the room's threads."""
-        if not self._started:
-            await self._start()
+        await self._ready()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, functools.partial(_guarded, work, *arguments))
 
@@ -85,8 +84,7 @@ class Tables:
 
     async def open(self, key: TableKey, version: int | None = None) -> lance.LanceDataset:
         """A handle for reading all rows there are. Raises `ToolError` 1003."""
-        if not self._started:
-            await self._start()
+        await self._ready()
         if self._tails.get(key) is not None:
             await self._settle(key)
         return await self._open(key, version)
@@ -135,8 +133,7 @@ class Tables:
             self._leave(key, watch)
 
     async def _join(self, key: TableKey) -> tuple[lance.LanceDataset, Watch]:
-        if not self._started:
-            await self._start()
+        await self._ready()
         async with self._lock(key):
             await self._tail_fold.fold(key)
             dataset = await self._open(key)
@@ -232,8 +229,6 @@ class Tables:
         return outcome
 
     async def _create(self, key: TableKey, rows: pa.Table, mode: str) -> None:
-        if not self._started:
-            await self._start()
         async with self._lock(key):
             if await self.run(self.catalog.exists, key):
                 if mode == "create_if_not_exists":
@@ -346,11 +341,23 @@ class Tables:
     def _tending_lock(self, key: TableKey) -> asyncio.Lock:
         return self._tending.setdefault(key, asyncio.Lock())
 
-    async def _finish[T](self, work: Any, name: str) -> T:
-        task: Awaitable[T] = self._tasks.start(work, name)
+    async def _finish[T](self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Run a step to its end, whatever becomes of its caller. What waits in the log is known by then."""
+        task: Awaitable[T] = self._tasks.start(self._when_ready(work), name)
         return await asyncio.shield(task)
 
-    async def _start(self) -> None:
+    async def _when_ready[T](self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            await self._ready()
+        except BaseException:
+            work.close()
+            raise
+        return await work
+
+    async def _ready(self) -> None:
+        """The folders are mended and the log is read, or it is done now."""
+        if self._started:
+            return
         async with self._starting:
             if not self._started:
                 await asyncio.to_thread(self.catalog.start)

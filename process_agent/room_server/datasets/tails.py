@@ -171,6 +171,7 @@ class Tails:
             logger.info("%d rows of %d tables come from the log", rows, len(self._tails))
 
     def _read(self, folded_since: FoldedSince) -> dict[TableKey, int]:
+        self._tails.clear()
         for record in self._log.read():
             if record.kind == log_records.ROWS:
                 rows = arrow.read_own(record.payload).num_rows

@@ -253,6 +253,8 @@ def to_physical(table: pa.Table, logical: pa.Schema, physical: pa.Schema | None 
     `physical`, when it is at hand, saves working it out.
     """
     physical = physical_schema(logical) if physical is None else physical
+    if table.schema.equals(logical):
+        return _relabelled(table, physical)
     unknown = [name for name in table.schema.names if logical.get_field_index(name) < 0]
     if unknown:
         raise ToolError(f"column {unknown[0]!r} does not exist in the table")
@@ -264,6 +266,16 @@ def to_physical(table: pa.Table, logical: pa.Schema, physical: pa.Schema | None 
         raise ToolError("too many rows with missing columns; write fewer at once")
     columns = [_column(stored, field) for field in physical]
     return pa.Table.from_arrays(columns, schema=physical)
+
+
+def _relabelled(table: pa.Table, physical: pa.Schema) -> pa.Table:
+    """Rows of the logical schema as they are stored: the buffers stay."""
+    batches: list[pa.RecordBatch] = []
+    for batch in table.to_batches():
+        for index, field in enumerate(physical):
+            _check_nulls(batch.column(index), field)
+        batches.append(pa.record_batch(_Relabelled(batch, physical)))
+    return pa.Table.from_batches(batches, physical)
 
 
 def row_width(kind: Any) -> int:
@@ -293,9 +305,13 @@ def _column(table: pa.Table, field: pa.Field[Any]) -> pa.ChunkedArray[Any]:
         column = table.column(index)
         if column.type != field.type:
             column = _cast(column, field)
+    _check_nulls(column, field)
+    return column
+
+
+def _check_nulls(column: Any, field: pa.Field[Any]) -> None:
     if not field.nullable and column.null_count:
         raise ToolError(f"column {field.name!r} must not be null")
-    return column
 
 
 def _cast(column: pa.ChunkedArray[Any], field: pa.Field[Any]) -> pa.ChunkedArray[Any]:

@@ -15,7 +15,7 @@ from benchmarks import reference as references
 from benchmarks.figures import Section, as_json, markdown
 from benchmarks.programs import machine
 
-NAMES = ("help", "join", "turn", "stream")
+NAMES = ("help", "join", "turn", "stream", "inserts", "stop")
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -54,7 +54,7 @@ async def _measure(
     names: list[str], folder: Path, reference: references.Reference | None, quick: bool, load: list[float]
 ) -> list[Section]:
     """The sections asked for, each printed as soon as it is measured; adds load averages to `load`."""
-    from benchmarks import codex_turn, help_time, join_ready
+    from benchmarks import codex_turn, help_time, inserts, interrupts, join_ready
     from benchmarks.stage import set_stage
 
     sections: list[Section] = []
@@ -66,7 +66,9 @@ async def _measure(
 
     if "help" in names:
         done(help_time.measure(folder, reference, 2 if quick else help_time.RUNS))
-    if set(names) - {"help"}:
+    if "inserts" in names:
+        done(await inserts.measure(folder, 1 if quick else inserts.ROUNDS))
+    if set(names) - {"help", "inserts"}:
         with set_stage(folder, reference) as stage:
             if "join" in names:
                 done(await join_ready.measure(stage, 2 if quick else join_ready.RUNS))
@@ -74,6 +76,8 @@ async def _measure(
                 done(await codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS))
             if "stream" in names:
                 done(await codex_turn.measure_streaming(stage, 1 if quick else codex_turn.STREAM_ROUNDS))
+            if "stop" in names:
+                done(await interrupts.measure(stage, 5 if quick else interrupts.STOPS))
     return sections
 
 

@@ -39,6 +39,18 @@ class TurnSeen:
     viewer_cpu_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class StopSeen:
+    """A turn that was stopped: when that was accepted and when it had ended, from the stop on."""
+
+    accepted_ms: float
+    ended_ms: float
+
+
+STOP_AFTER_SECONDS = 0.5
+"""How long a turn streams before it is stopped."""
+
+
 class Chat:
     """One room membership. Made by `joined`."""
 
@@ -47,6 +59,7 @@ class Chat:
         self._arrived: asyncio.Queue[tuple[float, Message]] = asyncio.Queue()
         self._tasks = Tasks("chat")
         self._stream: Any = None
+        self._thread_id = ""
         self._changed = asyncio.Event()
         client.messaging.on("message", self._message)
         for event in ("participant_added", "participant_removed", "participant_attributes_updated"):
@@ -84,6 +97,7 @@ class Chat:
         self._stream = await self._client.messaging.stream(to=agent, type=SUBSCRIBE, message=opening)
         self._tasks.start(self._read(self._stream), "read the thread")
         await self._next("thread.loaded")
+        self._thread_id = thread_id
         return thread_id
 
     async def turn(self, thread_id: str, text: str) -> TurnSeen:
@@ -118,16 +132,39 @@ class Chat:
             viewer_cpu_ms=(time.process_time() - cpu) * 1000,
         )
 
+    async def stop_a_turn(self) -> StopSeen:
+        """Start a turn in the thread that was started last, and stop it while it streams."""
+        content = [{"type": "text", "text": "go"}]
+        await self._send("turn.start", content=content)
+        turn_id = (await self._next("turn.started"))["turn_id"]
+        await self._next("text_content.delta")
+        await asyncio.sleep(STOP_AFTER_SECONDS)
+        began = time.perf_counter()
+        await self._send("turn.interrupt", turn_id=turn_id)
+        accepted = await self._when("turn.interrupt.accepted")
+        ended = await self._when("turn.ended")
+        return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
+
+    async def _send(self, kind: str, **members: Any) -> None:
+        body = _message(kind, thread_id=self._thread_id, **members)
+        await self._stream.send_message(type=AGENT_MESSAGE, message=body)
+
     async def close(self) -> None:
         """Stop reading."""
         await self._tasks.close()
 
     async def _next(self, kind: str) -> Message:
+        return (await self._next_at(kind))[1]
+
+    async def _when(self, kind: str) -> float:
+        return (await self._next_at(kind))[0]
+
+    async def _next_at(self, kind: str) -> tuple[float, Message]:
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                _, message = await self._arrived.get()
+                at, message = await self._arrived.get()
                 if message["type"] == PREFIX + kind:
-                    return message
+                    return at, message
 
     async def _read(self, stream: Any) -> None:
         async for event in stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -51,28 +51,30 @@ async def measure(folder: Path, rounds: int = ROUNDS, inserts: int = INSERTS) ->
     """Rounds of each program in turn, for each number of tables."""
     figures: list[Figure] = []
     for tables in TABLES:
-        rate, cpu = Figure(f"{tables} tables: inserts each second", ""), Figure("processor time for each", "ms")
+        rate, cpu = (
+            Figure(f"{tables} tables: inserts each second", ""),
+            Figure("processor time for each", "ms"),
+        )
         middle, late = Figure("time to the answer, median", "ms"), Figure("time to the answer, 99 %", "ms")
         for _ in range(rounds):
             for program, run in ((BARE, _bare_log), (OURS, _local_room), (REFERENCE, _lance)):
-                found = await run(folder / "inserts", tables, max(inserts, tables * PER_TABLE))
-                await asyncio.to_thread(shutil.rmtree, folder / "inserts")
+                with tempfile.TemporaryDirectory(dir=folder) as fresh:
+                    found = await run(Path(fresh), tables, max(inserts, tables * PER_TABLE))
                 rate.add(program, len(found.latencies) / found.seconds)
                 cpu.add(program, found.cpu_ms / len(found.latencies))
                 middle.add(program, _quantile(found.latencies, 0.5))
                 late.add(program, _quantile(found.latencies, 0.99))
         figures += [rate, cpu, middle, late]
     notes = (
-        f"{rounds} rounds of {inserts} inserts or more of 3 rows (a tick of a streaming thread, 1 kB), in turn, one writer "
-        "for each table, all in one process. *Bare* is a log without tables. *Reference* is what the room "
-        "did before: a Lance append for each insert. Processor time includes folding all rows into Lance "
-        "at the end. The room's own times include its insert protocol, without the websocket."
+        f"{rounds} rounds of {inserts} inserts or more of 3 rows (a tick of a streaming thread, 1 kB), in "
+        "turn, one writer for each table, all in one process. *Bare* is a log without tables. *Reference* is "
+        "what the room did before: a Lance append for each insert. Processor time includes folding all rows "
+        "into Lance at the end. The room's times include its insert protocol, without the websocket."
     )
     return Section("inserts", "Inserts into tables", _LABELS, figures, notes)
 
 
 async def _bare_log(folder: Path, tables: int, inserts: int) -> Round:
-    folder.mkdir()
     rows = arrow.to_physical(_rows(), THREAD)
     descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

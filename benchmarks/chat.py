@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ AGENT_MESSAGE = "agent-message"
 SUBSCRIBE = "meshagent.chat.thread.subscribe"
 PREFIX = "meshagent.agent."
 LIMIT_SECONDS = 60.0
+OPEN_SECONDS = 300.0
+ANYWHERE = ""
+"""Where messages wait that belong to no thread yet."""
 
 type Message = dict[str, Any]
 
@@ -31,12 +35,22 @@ class TurnSeen:
     `viewer_cpu_ms` is the processor time of this whole process meanwhile.
     """
 
+    accepted_ms: float
     first_delta_ms: float
     ended_ms: float
     messages: int
     text_messages: int
     text: str
     viewer_cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How long it took until a thread showed its first stored event, and until it was loaded."""
+
+    first_ms: float
+    loaded_ms: float
+    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +61,14 @@ class StopSeen:
     ended_ms: float
 
 
-STOP_AFTER_SECONDS = 0.5
-"""How long a turn streams before it is stopped."""
-
-
 class Chat:
     """One room membership. Made by `joined`."""
 
     def __init__(self, client: RoomClient) -> None:
-        self._client = client
-        self._arrived: asyncio.Queue[tuple[float, Message]] = asyncio.Queue()
+        self.client = client
+        self._arrived: dict[str, asyncio.Queue[tuple[float, Message]]] = defaultdict(asyncio.Queue)
         self._tasks = Tasks("chat")
-        self._stream: Any = None
-        self._thread_id = ""
+        self._streams: dict[str, Any] = {}
         self._changed = asyncio.Event()
         client.messaging.on("message", self._message)
         for event in ("participant_added", "participant_removed", "participant_attributes_updated"):
@@ -69,7 +78,7 @@ class Chat:
         """Wait until a participant with this name is there, and has this attribute set."""
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                for participant in self._client.messaging.remote_participants:
+                for participant in self.client.messaging.remote_participants:
                     if participant.get_attribute("name") == name and (
                         attribute is None or participant.get_attribute(attribute) is True
                     ):
@@ -79,7 +88,7 @@ class Chat:
     async def gone(self, name: str) -> None:
         """Wait until no participant has this name."""
         async with asyncio.timeout(LIMIT_SECONDS):
-            while self._client.messaging.get_participant_by_name(name) is not None:
+            while self.client.messaging.get_participant_by_name(name) is not None:
                 await self._change()
 
     async def _change(self) -> None:
@@ -88,42 +97,69 @@ class Chat:
         await self._changed.wait()
 
     async def new_thread(self, agent: Any) -> str:
-        """Start a thread and subscribe to it; returns its id."""
-        await self._client.messaging.send_message(
+        """Start a thread and subscribe to it; returns its id. One at a time."""
+        await self.client.messaging.send_message(
             to=agent, type=AGENT_MESSAGE, message=_message("thread.start")
         )
-        thread_id = str((await self._next("thread.started"))["thread_id"])
-        opening = _message("thread.open", thread_id=thread_id, load=True)
-        self._stream = await self._client.messaging.stream(to=agent, type=SUBSCRIBE, message=opening)
-        self._tasks.start(self._read(self._stream), "read the thread")
-        await self._next("thread.loaded")
-        self._thread_id = thread_id
+        started = await self._next(ANYWHERE, "thread.started")
+        thread_id = str(started["thread_id"])
+        await self.open(agent, thread_id)
         return thread_id
+
+    async def open(self, agent: Any, thread_id: str) -> Opened:
+        """Subscribe to a thread and load what is stored."""
+        began = time.perf_counter()
+        opening = _message("thread.open", thread_id=thread_id, load=True)
+        stream: Any = await self.client.messaging.stream(to=agent, type=SUBSCRIBE, message=opening)
+        self._streams[thread_id] = stream
+        self._tasks.start(self._read(stream), "read the thread")
+        first, events = None, 0
+        async with asyncio.timeout(OPEN_SECONDS):
+            while True:
+                at, message = await self._arrived[thread_id].get()
+                first = at if first is None else first
+                if message["type"] == PREFIX + "thread.loaded":
+                    return Opened((first - began) * 1000, (at - began) * 1000, events)
+                events += 1
+
+    async def leave(self, thread_id: str) -> None:
+        """Stop viewing a thread."""
+        await self._streams.pop(thread_id).close()
+        self._arrived.pop(thread_id, None)
 
     async def turn(self, thread_id: str, text: str) -> TurnSeen:
         """Say something and wait for the end of the turn. Raises RuntimeError when it fails."""
-        while not self._arrived.empty():
-            self._arrived.get_nowait()
+        arrived = self._arrived[thread_id]
+        while not arrived.empty():
+            arrived.get_nowait()
         cpu, began = time.process_time(), time.perf_counter()
         content = [{"type": "text", "text": text}]
         request = _message("turn.start", thread_id=thread_id, content=content)
-        await self._stream.send_message(type=AGENT_MESSAGE, message=request)
+        await self._streams[thread_id].send_message(type=AGENT_MESSAGE, message=request)
         pieces: list[str] = []
         first: float | None = None
-        count = 0
+        accepted: float | None = None
+        count, turn_id = 0, None
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                at, message = await self._arrived.get()
+                at, message = await arrived.get()
                 count += 1
                 kind = message["type"].removeprefix(PREFIX)
-                if kind == "text_content.delta":
+                if kind == "turn.start.accepted":
+                    accepted, turn_id = at, message["turn_id"]
+                elif kind == "turn.start.rejected":
+                    break
+                elif message.get("turn_id") != turn_id or turn_id is None:
+                    continue  # the reference repeats events of earlier turns when somebody opens the thread
+                elif kind == "text_content.delta":
                     first = at if first is None else first
                     pieces.append(message["text"])
-                elif kind in ("turn.ended", "turn.start.rejected"):
+                elif kind == "turn.ended":
                     break
-        if first is None or message.get("error"):
+        if accepted is None or first is None or message.get("error"):
             raise RuntimeError(f"the turn {text[:60]!r} failed: {message}")
         return TurnSeen(
+            accepted_ms=(accepted - began) * 1000,
             first_delta_ms=(first - began) * 1000,
             ended_ms=(at - began) * 1000,
             messages=count,
@@ -132,37 +168,49 @@ class Chat:
             viewer_cpu_ms=(time.process_time() - cpu) * 1000,
         )
 
-    async def stop_a_turn(self) -> StopSeen:
-        """Start a turn in the thread that was started last, and stop it while it streams."""
-        content = [{"type": "text", "text": "go"}]
-        await self._send("turn.start", content=content)
-        turn_id = (await self._next("turn.started"))["turn_id"]
-        await self._next("text_content.delta")
-        await asyncio.sleep(STOP_AFTER_SECONDS)
-        began = time.perf_counter()
-        await self._send("turn.interrupt", turn_id=turn_id)
-        accepted = await self._when("turn.interrupt.accepted")
-        ended = await self._when("turn.ended")
-        return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
+    async def ended(self, thread_id: str) -> str:
+        """Wait for the end of a turn somebody else starts; returns its text."""
+        pieces: list[str] = []
+        turn_id = None
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while True:
+                _, message = await self._arrived[thread_id].get()
+                kind = message["type"].removeprefix(PREFIX)
+                if kind == "turn.started":
+                    turn_id = message["turn_id"]
+                elif turn_id is not None and message.get("turn_id") == turn_id:
+                    if kind == "turn.ended":
+                        return "".join(pieces)
+                    if kind == "text_content.delta":
+                        pieces.append(message["text"])
 
-    async def _send(self, kind: str, **members: Any) -> None:
-        body = _message(kind, thread_id=self._thread_id, **members)
-        await self._stream.send_message(type=AGENT_MESSAGE, message=body)
+    async def stop_a_turn(self, thread_id: str, after_seconds: float) -> StopSeen:
+        """Start a turn and stop it so long after its first delta."""
+        content = [{"type": "text", "text": "go"}]
+        await self._send(thread_id, _message("turn.start", thread_id=thread_id, content=content))
+        turn_id = (await self._next(thread_id, "turn.started"))["turn_id"]
+        await self._next(thread_id, "text_content.delta")
+        await asyncio.sleep(after_seconds)
+        began = time.perf_counter()
+        await self._send(thread_id, _message("turn.interrupt", thread_id=thread_id, turn_id=turn_id))
+        accepted, _ = await self._next_at(thread_id, "turn.interrupt.accepted")
+        ended, _ = await self._next_at(thread_id, "turn.ended")
+        return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
 
     async def close(self) -> None:
         """Stop reading."""
         await self._tasks.close()
 
-    async def _next(self, kind: str) -> Message:
-        return (await self._next_at(kind))[1]
+    async def _send(self, thread_id: str, body: Message) -> None:
+        await self._streams[thread_id].send_message(type=AGENT_MESSAGE, message=body)
 
-    async def _when(self, kind: str) -> float:
-        return (await self._next_at(kind))[0]
+    async def _next(self, thread_id: str, kind: str) -> Message:
+        return (await self._next_at(thread_id, kind))[1]
 
-    async def _next_at(self, kind: str) -> tuple[float, Message]:
+    async def _next_at(self, thread_id: str, kind: str) -> tuple[float, Message]:
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                at, message = await self._arrived.get()
+                at, message = await self._arrived[thread_id].get()
                 if message["type"] == PREFIX + kind:
                     return at, message
 
@@ -178,8 +226,10 @@ class Chat:
         self._changed.set()
 
     def _take(self, message: Message) -> None:
-        if str(message.get("type", "")).startswith(PREFIX):
-            self._arrived.put_nowait((time.perf_counter(), message))
+        kind = str(message.get("type", ""))
+        if kind.startswith(PREFIX):
+            place = ANYWHERE if kind == PREFIX + "thread.started" else message.get("thread_id", ANYWHERE)
+            self._arrived[place].put_nowait((time.perf_counter(), message))
 
 
 @asynccontextmanager

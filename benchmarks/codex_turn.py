@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -27,7 +28,7 @@ DELTAS = 400
 PACE_MS = 5.0
 STREAM_ROUNDS = 5
 
-_LABELS = {BARE: "Codex alone", OURS: "`process join`", REFERENCE: "`meshagent process join`"}
+LABELS = {BARE: "Codex alone", OURS: "`process join`", REFERENCE: "`meshagent process join`"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Talk:
     """A thread with a running agent."""
 
     chat: Chat
+    agent: Any
     thread_id: str
     pid: int
 
@@ -48,7 +50,7 @@ async def talk(stage: Stage, agent: Agent) -> AsyncIterator[Talk]:
         log = stage.folder / f"{agent.name}.log"
         child = stack.enter_context(running(agent.command, agent.env, agent.folder, log))
         participant = await chat.see(agent.name, READY)
-        yield Talk(chat, await chat.new_thread(participant), child.pid)
+        yield Talk(chat, participant, await chat.new_thread(participant), child.pid)
 
 
 async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Section:
@@ -75,7 +77,7 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
         "its own process. *Codex alone* is its app-server without room, thread store or approvals. Processor "
         "time is that of the agent without its children, until half a second after the last turn of a round."
     )
-    return Section("turn", "A short Codex turn", _LABELS, [first, ended, cpu], notes)
+    return Section("turn", "A short Codex turn", LABELS, [first, ended, cpu], notes)
 
 
 async def _round(running_talk: Talk, number: int, turns: int) -> tuple[list[tuple[float, float]], float]:
@@ -125,7 +127,7 @@ async def measure_streaming(
         f"{rounds} answers of {deltas} deltas each, paced at {pace_ms:g} ms or all at once. The viewer is a "
         "published RoomClient in the measuring process. Both agents use a messaging stream to it."
     )
-    labels = {name: label for name, label in _LABELS.items() if name != BARE}
+    labels = {name: label for name, label in LABELS.items() if name != BARE}
     ordered = [figure for kind in figures.values() for figure in kind]
     return Section("stream", "Streaming", labels, ordered, notes)
 

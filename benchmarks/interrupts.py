@@ -12,11 +12,14 @@ from pathlib import Path
 from benchmarks.chat import Chat, joined
 from benchmarks.figures import OURS, Figure, Section
 from benchmarks.join_ready import READY
-from benchmarks.programs import whole_cpu_ms, environment, running
+from benchmarks.programs import environment, running, whole_cpu_ms
 from benchmarks.stage import Stage
 
 THREADS = (0, 20, 200)
 STOPS = 40
+AFTER_SECONDS = 0.5
+"""How long a turn streams before it is stopped."""
+
 START_SECONDS = 120.0
 """How long the crowd may take until all threads stream."""
 
@@ -32,11 +35,11 @@ async def measure(stage: Stage, stops: int = STOPS) -> Section:
             what = f"{threads} {beside}" if threads else "nothing else streams"
             accepted, ended = Figure(f"{what}: stop to accepted", "ms"), Figure("stop to turn.ended", "ms")
             agent_load, room_load = Figure("the agent's load", "cores"), Figure("the room's load", "cores")
-            async with _crowded(stage, threads, way) as (chat, agent_pid):
+            async with _crowded(stage, threads, way) as (chat, thread_id, agent_pid):
                 loop = asyncio.get_running_loop()
                 before, began = (whole_cpu_ms(agent_pid), whole_cpu_ms(stage.room_pid)), loop.time()
                 for _ in range(stops):
-                    seen = await chat.stop_a_turn()
+                    seen = await chat.stop_a_turn(thread_id, AFTER_SECONDS)
                     accepted.add(OURS, seen.accepted_ms)
                     ended.add(OURS, seen.ended_ms)
                 passed = (loop.time() - began) * 1000
@@ -53,7 +56,7 @@ async def measure(stage: Stage, stops: int = STOPS) -> Section:
 
 
 @asynccontextmanager
-async def _crowded(stage: Stage, threads: int, way: str) -> AsyncIterator[tuple[Chat, int]]:
+async def _crowded(stage: Stage, threads: int, way: str) -> AsyncIterator[tuple[Chat, str, int]]:
     """An agent of its own with so many streaming threads, and a chat with a thread of that agent."""
     name = f"played-{threads}-{way}"
     folder = stage.folder / name
@@ -71,8 +74,7 @@ async def _crowded(stage: Stage, threads: int, way: str) -> AsyncIterator[tuple[
                 command += [stage.token("crowd"), name, str(threads), way]
                 crowd = stack.enter_context(running(command, env, _ROOT, log))
                 await _streaming(crowd, log)
-            await chat.new_thread(participant)
-            yield chat, agent.pid
+            yield chat, await chat.new_thread(participant), agent.pid
 
 
 async def _streaming(crowd: subprocess.Popen[bytes], log: Path) -> None:

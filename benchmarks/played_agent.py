@@ -13,18 +13,21 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, started
+from process_agent.agent.assemble import Agent, AgentConfig, started
+from process_agent.agent.channels import AgentRoom
 from process_agent.core.backend import (
+    Answered,
     BackendConfig,
     BackendSummary,
     BackendThread,
     Decision,
     HistoryItem,
+    ToolkitInfo,
     TurnInput,
 )
 from process_agent.core.content import ContentPart
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
-from process_agent.core.ids import ItemId, ThreadId
+from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.threads.store import DatasetThreadStore
@@ -58,6 +61,9 @@ class PlayedThread:
     async def decide(self, item_id: ItemId, decision: Decision) -> bool:
         return False
 
+    async def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        return False
+
     async def close(self) -> None:
         self._stop.set()
 
@@ -75,6 +81,12 @@ class PlayedBackend:
 
     def default_model(self) -> ModelChoice:
         return ModelChoice(self.name, "openai", _MODEL)
+
+    def toolkits(self) -> Sequence[ToolkitInfo]:
+        return ()
+
+    async def title(self, text: str) -> str | None:
+        return None
 
     async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
         return PlayedThread()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from process_agent.errors import UsageError
@@ -55,6 +55,21 @@ class DataPaths:
 
 
 @dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """What the environment says about sending mail: `SMTP_HOSTNAME`, `SMTP_PORT`, `SMTP_USERNAME`,
+    `SMTP_PASSWORD`, `SMTP_LOCAL_HOSTNAME`, `SMTP_STARTTLS`, and MeshAgent's own `MESHAGENT_MAIL_DOMAIN`.
+    """
+
+    hostname: str | None = None
+    port: int | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    local_hostname: str | None = None
+    starttls: bool | None = None
+    mail_domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says. Secrets are plain strings here and must not be logged."""
 
@@ -72,6 +87,7 @@ class Settings:
     codex_home: Path | None
     data_dir: Path
     home: Path
+    smtp: SmtpSettings = SmtpSettings()
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
         """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
@@ -105,12 +121,45 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         codex_home=Path(env["CODEX_HOME"]).expanduser() if "CODEX_HOME" in env else None,
         data_dir=Path(env["PROCESS_DATA_DIR"]) if "PROCESS_DATA_DIR" in env else _default_data_dir(env, home),
         home=home,
+        smtp=_smtp(env),
     )
 
 
 def environment_for_child(names: tuple[str, ...]) -> dict[str, str]:
     """The named variables of our environment that are set; a child process gets these and no others."""
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _smtp(env: Mapping[str, str]) -> SmtpSettings:
+    return SmtpSettings(
+        hostname=env.get("SMTP_HOSTNAME"),
+        port=_port(env, "SMTP_PORT"),
+        username=env.get("SMTP_USERNAME"),
+        password=env.get("SMTP_PASSWORD"),
+        local_hostname=env.get("SMTP_LOCAL_HOSTNAME"),
+        starttls=_switch(env, "SMTP_STARTTLS"),
+        mail_domain=env.get("MESHAGENT_MAIL_DOMAIN"),
+    )
+
+
+def _port(env: Mapping[str, str], name: str) -> int | None:
+    value = env.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:6]) < 65536):
+        raise UsageError(f"{name} is not a port: {value[:40]!r}.", fix="Give a number from 1 to 65535.")
+    return int(value)
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool | None:
+    value = env.get(name)
+    if value is None:
+        return None
+    if value.lower() in ("true", "1", "yes", "on"):
+        return True
+    if value.lower() in ("false", "0", "no", "off"):
+        return False
+    raise UsageError(f"{name} cannot be {value[:40]!r}.", fix="Give true or false.")
 
 
 def _url(env: Mapping[str, str], name: str) -> str | None:

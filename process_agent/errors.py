@@ -9,6 +9,8 @@
     ├── BackendError             5  the backend cannot start or stopped working
     │   └── TurnRefusedError        one turn or steer cannot be run; the backend itself is fine
     ├── TimeLimitError           6  a limit the user set, or a documented one, ran out
+    ├── MailError                   a mail cannot be sent
+    ├── ToolFailedError             a tool we host cannot do what its caller asked
     └── WireError                   bytes or JSON that do not follow a protocol
         ├── FrameTooLargeError      a line, packet or message above its documented limit
         └── RemoteError             the peer answered a JSON-RPC request with an error
@@ -94,8 +96,27 @@ class TimeLimitError(ProcessError):
     exit_code = 6
 
 
+class MailError(ProcessError):
+    """A mail cannot be sent; `temporary` says that trying again may help."""
+
+    def __init__(self, message: str, *, temporary: bool, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.temporary = temporary
+
+
+class ToolFailedError(ProcessError):
+    """A tool we host cannot do what its caller asked; the text is for the caller."""
+
+
 class WireError(ProcessError):
-    """Bytes or JSON that do not follow a protocol."""
+    """Bytes or JSON that do not follow a protocol, or that ask for what we do not speak.
+
+    `refusal` is the error code to refuse a message with, where the protocol has a refusal.
+    """
+
+    def __init__(self, message: str, *, fix: str | None = None, refusal: str = "invalid_message") -> None:
+        super().__init__(message, fix=fix)
+        self.refusal = refusal
 
 
 class FrameTooLargeError(WireError):

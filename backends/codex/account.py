@@ -46,6 +46,11 @@ class Account:
         return self.provider is not None
 
     @property
+    def priced(self) -> bool:
+        """Whether tokens cost what OpenAI's list of prices says: a key of its own API, no login, no proxy."""
+        return bool(self.key) and urlsplit(self.base_url or "").hostname == "api.openai.com"
+
+    @property
     def scripted(self) -> bool:
         """Whether this is the scripted model."""
         return self.provider == SCRIPTED_MODEL

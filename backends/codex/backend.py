@@ -12,24 +12,29 @@ from typing import Any, Final
 from backends.codex import client
 from backends.codex.account import Account, agent_folder, choose_account, no_model
 from backends.codex.app_server import AppServer
-from backends.codex.launch import Launch, catalog, catalog_path, prepare
+from backends.codex.catalogue import Windows, describe_models
+from backends.codex.launch import Launch, prepare
 from backends.codex.locate import locate
 from backends.codex.models import default_choice, provider_models
 from backends.codex.project_docs import project_docs
 from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
+from backends.codex.shapes import as_dict
 from backends.codex.thread import CodexThread
+from backends.codex.titles import Titles, asks_for_title
+from backends.codex.toolkits import mcp_toolkits, own_toolkit
 from process_agent.core.backend import (
     ApprovalMode,
     BackendConfig,
     BackendSummary,
     BackendThread,
     HistoryItem,
+    ToolkitInfo,
 )
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice, ProviderModels
-from process_agent.errors import BackendError
+from process_agent.errors import BackendError, ProcessError
 from process_agent.io.backoff import Backoff
-from process_agent.io.child import Command
+from process_agent.io.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +62,11 @@ class CodexBackend:
         self._mount_points: MountPoints | None = None
         self._models: tuple[ProviderModels, ...] = ()
         self._default = default_choice(NAME, config, None, [])
+        self._windows: Windows = {}
+        self._compact_limit: int | None = None
+        self._toolkits: tuple[ToolkitInfo, ...] = ()
+        self._titles = Titles(str(config.working_dir))
+        self._tasks = Tasks("codex")
 
     @property
     def name(self) -> str:
@@ -81,20 +91,21 @@ class CodexBackend:
         self._mount_points = MountPoints(config.working_dir)
         self._mount_points.forget_leftovers()
         account = choose_account(config)
+        self._toolkits = (own_toolkit(config, account),)
         launch = await self._prepare(account)
         self._launch = launch
         server = self._server = AppServer(launch)
         await server.start()
         try:
             label = await _account_label(server, account)
-            if not account.own_home and account.model is None:
-                account = replace(account, model=await client.configured_model(server, config.working_dir))
+            if not account.own_home:
+                account = await self._configured(server, account)
             self._sandbox = await self._checked_sandbox(server)
             listed = await client.list_models(server)
         except BaseException:
             await server.close()
             raise
-        self._models = provider_models(NAME, config, account, listed)
+        self._models = provider_models(NAME, config, account, listed, self._windows)
         self._default = default_choice(NAME, config, account, listed)
         return self._summary(launch, label, server.warnings)
 
@@ -106,6 +117,26 @@ class CodexBackend:
         """The first pinned model, or Codex's default."""
         return self._default
 
+    def toolkits(self) -> Sequence[ToolkitInfo]:
+        """Codex's own tools, and those of the user's MCP servers as soon as they have been listed."""
+        return self._toolkits
+
+    async def listed(self) -> None:
+        """Wait until `toolkits` is complete."""
+        await self._tasks.wait()
+
+    async def title(self, text: str) -> str | None:
+        """A short name for a thread; see the port. The scripted model gives none that no script asks for."""
+        if self._config.provider == "scripted" and not asks_for_title(text):
+            return None
+        server = await self.server()
+        try:
+            return await self._titles.make(server, self._default.model, text)
+        except BackendError:
+            if server.alive:
+                raise
+        return await self._titles.make(await self.server(), self._default.model, text)
+
     async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
         """Open a thread; Codex hears of it with the first turn."""
         return CodexThread(self, history)
@@ -113,6 +144,8 @@ class CodexBackend:
     async def close(self) -> None:
         """Stop the app-server and everything below it. Idempotent."""
         self._closed = True
+        await self._tasks.close()
+        await self._titles.close()
         if self._server is not None:
             await self._server.close()
         if self._mount_points is not None:
@@ -128,11 +161,11 @@ class CodexBackend:
                 self._server = await self._restarted(self._launch)
             return self._server
 
-    def thread_settings(self, model: str | None) -> dict[str, Any]:
+    def thread_settings(self, model: str | None, instructions: str | None = None) -> dict[str, Any]:
         """Parameters of `thread/start`: the room keeps the history, so Codex does not have to."""
         chosen = model or self._default.model
-        instructions = [self._config.instructions or "", project_docs(self._config.working_dir)]
-        developer = "\n\n".join(text for text in instructions if text)
+        parts = [self._config.instructions or "", project_docs(self._config.working_dir), instructions or ""]
+        developer = "\n\n".join(text for text in parts if text)
         return {
             "cwd": self.folder,
             "ephemeral": True,
@@ -142,6 +175,32 @@ class CodexBackend:
             **({"model": chosen} if chosen else {}),
             **({"developerInstructions": developer} if developer else {}),
         }
+
+    def compacts_at(self, model: str | None, window: int | None) -> int | None:
+        """The fill at which Codex compacts, in tokens; None when `window` is not what the catalogue says."""
+        known = self._windows.get(model or "")
+        if known is None or window != known.usable:
+            return self._compact_limit
+        return min(known.compacts_at, self._compact_limit or known.compacts_at)
+
+    async def _configured(self, server: AppServer, account: Account) -> Account:
+        """Heed the user's own configuration."""
+        found = await client.read_config(server, self._config.working_dir)
+        limit, model = found.get("model_auto_compact_token_limit"), found.get("model")
+        self._compact_limit = limit if isinstance(limit, int) else None
+        self._titles.servers = tuple(as_dict(found.get("mcp_servers")))
+        if self._titles.servers:
+            self._tasks.start(self._list_mcp(server), "MCP servers")
+        return replace(account, model=account.model or (model if isinstance(model, str) and model else None))
+
+    async def _list_mcp(self, server: AppServer) -> None:
+        """Beside the start: servers may take long to come up, and nothing waits for their names."""
+        try:
+            listed = await client.list_mcp_servers(server)
+        except ProcessError as error:
+            logger.warning("MCP servers cannot be listed: %s", error)
+            return
+        self._toolkits = (*self._toolkits, *mcp_toolkits(listed))
 
     async def _restarted(self, launch: Launch) -> AppServer:
         logger.warning("Codex is gone and is started again")
@@ -164,8 +223,7 @@ class CodexBackend:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             program = await locate(config.environment, folder)
             launch = prepare(config, program, account)
-            if account.slugs:
-                await _write_catalog(launch)
+            self._windows = await describe_models(launch, folder)
         except OSError as error:
             raise BackendError(
                 f"The data folder {config.data_dir} cannot be used: {error.strerror or error}.",
@@ -221,19 +279,3 @@ async def _account_label(server: AppServer, account: Account) -> str:
     if answer.get("requiresOpenaiAuth"):
         raise no_model()
     return "provider of the user's Codex configuration"
-
-
-async def _write_catalog(launch: Launch) -> None:
-    """Describe our models to Codex with the entry of a model it knows; kept for each version of Codex."""
-    account, program = launch.account, launch.program
-    target = catalog_path(account, program.version)
-    if target.is_file():
-        return
-    arguments = [str(program.path), "debug", "models", "--bundled"]
-    command = Command(arguments, launch.command.environment, account.home)
-    text = catalog(await client.read_catalog(command), account)
-    if text is None:
-        raise BackendError(f"Codex {program.version_text} does not know the model this backend builds on.")
-    fresh = target.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(target)

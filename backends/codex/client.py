@@ -17,6 +17,7 @@ STOP_TIMEOUT: Final = 5.0
 
 PROBE_TIMEOUT: Final = 20.0
 MAX_MODELS: Final = 200
+MAX_MCP_SERVERS: Final = 50
 
 
 async def start_thread(server: AppServer, params: dict[str, Any]) -> str:
@@ -33,11 +34,27 @@ async def inject_items(server: AppServer, codex_thread: str, items: Sequence[dic
     await server.request("thread/inject_items", {"threadId": codex_thread, "items": list(items)})
 
 
+async def compact_thread(server: AppServer, codex_thread: str) -> None:
+    """`thread/compact/start`; a `turn/started` with the id of its turn follows."""
+    await server.request("thread/compact/start", {"threadId": codex_thread})
+
+
+async def change_model(server: AppServer, codex_thread: str, model: str) -> None:
+    """`thread/settings/update`: the model of what follows on the thread."""
+    await server.request("thread/settings/update", {"threadId": codex_thread, "model": model})
+
+
 async def start_turn(
-    server: AppServer, codex_thread: str, items: list[dict[str, Any]], model: str | None
+    server: AppServer,
+    codex_thread: str,
+    items: list[dict[str, Any]],
+    model: str | None,
+    effort: str | None = None,
 ) -> str:
-    """`turn/start`; returns the id of the Codex turn. The model stays for later turns."""
+    """`turn/start`; returns the id of the Codex turn. Model and effort stay for later turns."""
     params: dict[str, Any] = {"threadId": codex_thread, "input": items}
+    if effort is not None:
+        params["effort"] = effort
     if model is not None:
         params["model"] = model
     turn = as_dict((await server.request("turn/start", params)).get("turn"))
@@ -74,11 +91,17 @@ async def read_account(server: AppServer) -> dict[str, Any]:
     return await server.request("account/read", {})
 
 
-async def configured_model(server: AppServer, folder: Path) -> str | None:
-    """`config/read`: the model the user's own configuration names."""
+async def read_config(server: AppServer, folder: Path) -> dict[str, Any]:
+    """`config/read`: what the user's own configuration comes to in a folder."""
     answer = await server.request("config/read", {"cwd": str(folder)})
-    model = as_dict(answer.get("config")).get("model")
-    return model if isinstance(model, str) and model else None
+    return as_dict(answer.get("config"))
+
+
+async def list_mcp_servers(server: AppServer) -> list[dict[str, Any]]:
+    """`mcpServerStatus/list`, one page: MCP servers with their tools. Codex starts them for it."""
+    params = {"limit": MAX_MCP_SERVERS, "detail": "toolsAndAuthOnly"}
+    answer = await server.request("mcpServerStatus/list", params)
+    return dicts(answer.get("data"))
 
 
 async def list_models(server: AppServer) -> list[dict[str, Any]]:

@@ -7,37 +7,48 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, assert_never
 
-from backends.codex.items import CODEX
+from backends.codex.inputs import image_problem, is_image, part_text
+from backends.codex.items import CLIENT, CODEX
 from backends.codex.notices import NOTICE_TOOLS
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import (
-    ContentPart,
     EmptyResult,
+    FilePart,
     JsonResult,
     LinkResult,
-    TextPart,
     TextResult,
 )
 
 MAX_HISTORY: Final = 400_000
-"""Characters of history a new Codex thread gets, the newest first: about 100,000 tokens."""
+"""Bytes of history a new Codex thread gets, the newest first: about 100,000 tokens in most languages.
+
+It has to fit: Codex counts injected items only after the first answer (tried with 0.163.0), so that a turn
+with too many of them fails before Codex compacts.
+"""
 
 MAX_OUTPUT: Final = 8_000
 """Characters of one tool call's arguments and of its output."""
+
+MAX_IMAGES: Final = 4
+"""Images of the history that a new Codex thread gets, the newest; of earlier ones it is told the name."""
+
+IMAGE_LENGTH: Final = 6_000
+"""Bytes that an image counts for: about 1,500 tokens, whatever its size in bytes."""
 
 _LEFT_OUT: Final = NOTICE_TOOLS | {"diff_updated", "plan"}
 _NAME: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def responses_items(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> list[dict[str, Any]]:
-    """The newest part of the history that fits into `limit` characters, oldest first."""
+    """The newest part of the history that fits into `limit` bytes, oldest first."""
     groups: list[list[dict[str, Any]]] = []
-    room = limit
+    room, images = limit, MAX_IMAGES
     for position in range(len(history) - 1, -1, -1):
-        group = list(_items(history[position], position))
+        group = list(_items(history[position], position, images))
+        images -= sum(map(_images, group))
         room -= sum(map(_length, group))
         if room < 0:
             break
@@ -45,20 +56,10 @@ def responses_items(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) ->
     return [item for group in reversed(groups) for item in group]
 
 
-def input_items(content: Iterable[ContentPart]) -> list[dict[str, Any]]:
-    """The `input` of a turn or steer: text, images by data URL, other files by their address."""
-    return [
-        {"type": "image", "url": part.url}
-        if not isinstance(part, TextPart) and part.url.startswith("data:image/")
-        else {"type": "text", "text": _part_text(part), "text_elements": []}
-        for part in content
-    ]
-
-
-def _items(item: HistoryItem, position: int) -> Iterator[dict[str, Any]]:
+def _items(item: HistoryItem, position: int, images: int) -> Iterator[dict[str, Any]]:
     match item:
         case UserMessage():
-            parts = [{"type": "input_text", "text": text} for p in item.content if (text := _part_text(p))]
+            parts = _user_parts(item, images)
             if parts:
                 yield {"type": "message", "role": "user", "content": parts}
         case AgentMessage():
@@ -74,7 +75,8 @@ def _items(item: HistoryItem, position: int) -> Iterator[dict[str, Any]]:
 def _tool_call(call: ToolCall, position: int) -> Iterator[dict[str, Any]]:
     if call.ref.toolkit == CODEX and call.ref.tool in _LEFT_OUT:
         return
-    name = call.ref.tool if call.ref.toolkit == CODEX else f"{call.ref.toolkit}_{call.ref.tool}"
+    own = call.ref.toolkit in (CODEX, CLIENT)
+    name = call.ref.tool if own else f"{call.ref.toolkit}_{call.ref.tool}"
     call_id = f"call_history_{position}"
     yield {
         "type": "function_call",
@@ -108,9 +110,28 @@ def _output(call: ToolCall) -> str:
     assert_never(call.result)
 
 
-def _part_text(part: ContentPart) -> str:
-    return part.text if isinstance(part, TextPart) else f"[file {part.name or ''} {part.url}]"
+def _user_parts(message: UserMessage, images: int) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for part in message.content:
+        if isinstance(part, FilePart) and is_image(part) and images > 0 and image_problem(part) is None:
+            images -= 1
+            parts.append({"type": "input_image", "image_url": part.url})
+        elif text := part_text(part):
+            parts.append({"type": "input_text", "text": text})
+    return parts
+
+
+def _images(item: dict[str, Any]) -> int:
+    return sum(part["type"] == "input_image" for part in item.get("content", ()))
 
 
 def _length(item: dict[str, Any]) -> int:
-    return len(json.dumps(item, ensure_ascii=False))
+    """Bytes that an item takes of the model's memory."""
+    images = _images(item)
+    if not images:
+        return _bytes(item)
+    return _bytes([part for part in item["content"] if part["type"] != "input_image"]) + images * IMAGE_LENGTH
+
+
+def _bytes(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="replace"))

@@ -1,4 +1,5 @@
-"""Every kind of Codex item that is shown as a tool call: its name, its arguments and its outcome.
+"""Every kind of Codex item that is shown as a tool call: its name, its arguments and its outcome. (Messages,
+reasoning, images and compactions have events of their own.)
 
 Item kinds: schema `ThreadItem` of codex-app-server 0.163.0 and 0.169.0. A kind that is not here yet is shown
 under its own name with all its members, so that none vanishes.
@@ -20,6 +21,9 @@ type Item = Mapping[str, Any]
 type Outcome = tuple[ToolResult | None, ErrorInfo | None]
 
 CODEX: Final = "codex"
+CLIENT: Final = "client"
+"""The toolkit of tools that the client of the turn's sender runs (agent protocol, section 4.7)."""
+
 MAX_TEXT: Final = 1024 * 1024
 """Characters of a single text of an item that are passed on; Codex itself caps output at 1 MiB."""
 
@@ -126,7 +130,7 @@ def _mcp_view(item: Item) -> ToolView:
 
 def _dynamic_view(item: Item) -> ToolView:
     tool = _text(item, "tool") or "tool"
-    return ToolView(tool, _arguments(item), f"Calling {shorten(tool)}", _text(item, "namespace") or CODEX)
+    return ToolView(tool, _arguments(item), f"Calling {shorten(tool)}", _text(item, "namespace") or CLIENT)
 
 
 def _output_view(item: Item) -> ToolView:
@@ -143,10 +147,6 @@ def _image_view(item: Item) -> ToolView:
     return ToolView("view_image", {"path": _text(item, "path")}, "Looking at an image")
 
 
-def _generation_view(item: Item) -> ToolView:
-    return ToolView("image_generation", {"prompt": _text(item, "revisedPrompt")}, "Making an image")
-
-
 def _agent_call_view(item: Item) -> ToolView:
     tool = snake_case(_text(item, "tool")) or "collab_agent"
     arguments = _present(item, "prompt", "model", "reasoningEffort", "receiverThreadIds")
@@ -156,10 +156,6 @@ def _agent_call_view(item: Item) -> ToolView:
 def _activity_view(item: Item) -> ToolView:
     arguments = _present(item, "kind", "agentPath", "model")
     return ToolView("sub_agent", arguments, f"Sub-agent {shorten(_text(item, 'agentPath'))}")
-
-
-def _compaction_view(_: Item) -> ToolView:
-    return ToolView("context_compaction", {}, "Compacting the context")
 
 
 def _review_view(item: Item) -> ToolView:
@@ -187,10 +183,8 @@ _VIEWS: Final[Mapping[str, Callable[[Item], ToolView]]] = {
     "functionCallOutput": _output_view,
     "webSearch": _search_view,
     "imageView": _image_view,
-    "imageGeneration": _generation_view,
     "collabAgentToolCall": _agent_call_view,
     "subAgentActivity": _activity_view,
-    "contextCompaction": _compaction_view,
     "enteredReviewMode": _review_view,
     "exitedReviewMode": _review_view,
     "sleep": _sleep_view,
@@ -256,7 +250,5 @@ _RESULTS: Final[Mapping[str, Callable[[Item], ToolResult]]] = {
     "dynamicToolCall": lambda item: _content_result(item.get("contentItems")),
     "functionCallOutput": lambda item: _content_result(item.get("output")),
     "webSearch": _members("results"),
-    "imageGeneration": _members("status", "savedPath"),
     "collabAgentToolCall": _members("agentsStates"),
-    "contextCompaction": lambda _: TextResult("Older parts of the conversation were summarised."),
 }

@@ -15,6 +15,7 @@ from backends.codex.locate import Program, Version
 from backends.codex.sandbox import profile_arguments
 from backends.codex.shapes import as_dict, dicts
 from backends.codex.toml import Value, inline_table, text
+from backends.codex.toolkits import searches
 from process_agent.core.backend import BackendConfig
 from process_agent.io.child import Command
 
@@ -56,7 +57,6 @@ _FEATURES_OFF: Final = (
     "plugin_sharing",
     "tool_suggest",
     "goals",
-    "image_generation",
     "unbounded_connection_retries",
 )
 """Talk to third parties, add tools nobody asked for, or wait for a lost network without end."""
@@ -92,8 +92,9 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
 
 
 def settings(config: BackendConfig, version: Version, account: Account) -> list[str]:
-    """`-c` arguments apart from the sandbox.
+    """`-c` arguments apart from the sandbox. A thread nobody listens to any more is never used again.
 
+    Images are made where the user's own login pays and is set up for it.
     No login shells: commands run with the PATH we were started with, not after the user's profile, which may
     be slow, write files, or export the very keys that are kept from commands. Project instructions come
     through `project_docs`.
@@ -107,8 +108,11 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         "project_doc_max_bytes": "0",
         "analytics.enabled": "false",
         "check_for_update_on_startup": "false",
+        "thread_unload_delay_secs": "1",
     }
-    if not config.network or account.scripted:
+    if account.own_home:
+        values["features.image_generation"] = "false"
+    if not searches(config, account):
         values["web_search"] = text("disabled")
     if account.provider is not None:
         values["model_provider"] = text(account.provider)

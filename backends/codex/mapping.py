@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from backends.codex.compaction import Compactions
 from backends.codex.failures import turn_error
+from backends.codex.frame import Frame
+from backends.codex.images import OpenImage
 from backends.codex.items import CODEX, file_change_view, outcome, tool_view
 from backends.codex.notices import notice_of
 from backends.codex.shapes import as_dict
@@ -16,51 +19,53 @@ from backends.codex.standing import DiffCard, PlanCard
 from backends.codex.texts import OpenReasoning, OpenText, fragments_text, input_text, phase_of
 from backends.codex.tools import OpenTool
 from backends.codex.unseen import RawCalls
+from backends.codex.usage import TurnUsage
 from process_agent.core.content import ErrorInfo, TextResult
 from process_agent.core.events import (
     BackendEvent,
     EndReason,
-    FileShown,
     ToolEnded,
     ToolRef,
     ToolStarted,
     TurnEnded,
-    UsageUpdated,
     Working,
 )
-from process_agent.core.ids import ItemId, TurnId
-from process_agent.core.usage import ContextWindow, Usage
+from process_agent.core.ids import ItemId
 
 type Params = Mapping[str, Any]
 type Item = Mapping[str, Any]
 type Events = list[BackendEvent]
+type Open = OpenText | OpenReasoning | OpenTool | OpenImage
 
 MAX_NOTICES: Final = 100
 """Notices of one turn; more are dropped."""
 
-MAX_IMAGE: Final = 1024 * 1024
-"""Characters of a base64 image that is shown."""
+COMPACTING: Final = "Compacting context"
 
 _TEXT_KINDS: Final = frozenset({"agentMessage", "plan", "hookPrompt", "userMessage"})
 
 
 class TurnMapper:
-    """The state of one turn. `folder` is the working folder, for relative paths."""
+    """The state of one turn."""
 
-    def __init__(self, turn_id: TurnId, folder: str) -> None:
-        self._turn_id = turn_id
-        self._folder = folder
-        self._open: dict[str, OpenText | OpenReasoning | OpenTool] = {}
+    def __init__(self, frame: Frame) -> None:
+        self._turn_id = frame.turn_id
+        self._folder = frame.folder
+        self._open: dict[str, Open] = {}
         self._closed: set[str] = set()
         self._shown_raw: set[str] = set()
         self._ours: list[str] = []
         self._user_messages = 0
         self._notices = 0
-        self._usage = Usage()
+        self.usage = TurnUsage(frame.compacts_at)
+        self._compactions = Compactions(automatic=not frame.compact)
+        self._compact = frame.compact
+        self._held: Events = []
+        """How full the context is after a compaction, which Codex says before it says that it is done."""
         self._status: Working | None = None
-        self._diff = DiffCard(turn_id)
-        self._plan = PlanCard(turn_id)
-        self._calls = RawCalls(folder)
+        self._diff = DiffCard(frame.turn_id)
+        self._plan = PlanCard(frame.turn_id)
+        self._calls = RawCalls(frame.folder)
         self.ended = False
 
     def said_by_us(self, text: str) -> None:
@@ -113,11 +118,15 @@ class TurnMapper:
 
     def working(self, text: str, pending: ItemId | None = None) -> Events:
         """The status line, when it changes."""
-        status = Working(text, pending_item_id=pending)
+        status = Working(text, not self._compact, pending)
         if status == self._status or self.ended:
             return []
         self._status = status
         return [status]
+
+    def thinking(self) -> Events:
+        """The status line while nothing more is known."""
+        return self.working(COMPACTING if self._compact else "Thinking")
 
     def finish(self, reason: EndReason, error: ErrorInfo | None = None) -> Events:
         """Close what is open and end the turn; nothing when it has ended."""
@@ -132,11 +141,11 @@ class TurnMapper:
         self.ended = True
         return [*events, TurnEnded(reason, error)]
 
-    def _unfinished(
-        self, item_id: str, opened: OpenText | OpenReasoning | OpenTool, reason: EndReason
-    ) -> Events:
-        if not isinstance(opened, OpenTool):
+    def _unfinished(self, item_id: str, opened: Open, reason: EndReason) -> Events:
+        if isinstance(opened, OpenText | OpenReasoning):
             return opened.close()
+        if isinstance(opened, OpenImage):
+            return opened.abandon(reason)
         outcome = self._calls.command_outcome(item_id) if opened.ref.tool == "shell" else None
         return opened.abandon(reason) if outcome is None else opened.end(*outcome)
 
@@ -148,12 +157,18 @@ class TurnMapper:
         if kind == "userMessage":
             self._user_messages += 1
             return self._cut_texts() if self._user_messages > 1 else []
+        if kind == "contextCompaction":
+            self._compactions.start(item_id)
+            return self.working(COMPACTING)
         if item_id in self._shown_raw:
             return []
         if kind in _TEXT_KINDS:
             return [*self.working("Responding"), *self._text(item_id, item).start()]
         if kind == "reasoning":
-            return [*self.working("Thinking"), *self._reasoning(item_id).start()]
+            return [*self.thinking(), *self._reasoning(item_id).start()]
+        if kind == "imageGeneration":
+            image = self._open[item_id] = OpenImage(ItemId(item_id))
+            return [*image.start(item), *self.working("Making an image")]
         view = tool_view(item, self._folder)
         ref = ToolRef(ItemId(item_id), view.toolkit, view.tool, CODEX, item_id)
         opened = OpenTool(ref, view.arguments)
@@ -165,6 +180,9 @@ class TurnMapper:
         item_id, kind = _id(item), item.get("type")
         if kind == "userMessage" and self._is_ours(item):
             return []
+        if kind == "contextCompaction":
+            held, self._held = self._held, []
+            return [*self._compactions.complete(item_id), *held, *self.thinking()]
         events: Events = []
         if item_id not in self._open:
             if item_id in self._closed or item_id in self._shown_raw:
@@ -179,9 +197,11 @@ class TurnMapper:
             return [*events, *opened.complete(_full_text(item))]
         if isinstance(opened, OpenReasoning):
             return [*events, *opened.complete(item)]
+        if isinstance(opened, OpenImage):
+            return [*events, *opened.complete(item), *self.thinking()]
         events += self._grown(opened, item)
         events += opened.end(*outcome(item, self._folder))
-        return [*events, *_image(item), *self.working("Thinking")]
+        return [*events, *self.thinking()]
 
     def _grown(self, opened: OpenTool, item: Item) -> Events:
         """Arguments that are only known at the end: a search that had no query yet, a patch that grew."""
@@ -208,11 +228,11 @@ class TurnMapper:
         """A steer cuts the model's stream: what it was writing gets no end of its own (page section 5)."""
         events: Events = []
         for item_id, opened in list(self._open.items()):
-            if not isinstance(opened, OpenTool):
+            if isinstance(opened, OpenText | OpenReasoning):
                 events += opened.close()
                 del self._open[item_id]
                 self._closed.add(item_id)
-        return [*events, *self.working("Thinking")]
+        return [*events, *self.thinking()]
 
     # --- Deltas ----------------------------------------------------------------------------------
 
@@ -253,14 +273,30 @@ class TurnMapper:
     # --- The turn --------------------------------------------------------------------------------
 
     def _raw_item(self, params: Params, _: float) -> Events:
-        call = self._calls.note(_item(params))
+        item = _item(params)
+        if self._compactions.raw(item):
+            return []
+        if item.get("type") == "image_generation_call":
+            return self._raw_image(_id(item), item)
+        call = self._calls.note(item)
         if call is None or call.ref.item_id in self._open or call.ref.item_id in self._closed:
             return []
         self._shown_raw.add(call.ref.item_id)
         return [ToolStarted(call.ref, call.arguments), ToolEnded(call.ref, *call.outcome)]
 
+    def _raw_image(self, item_id: str, item: Item) -> Events:
+        """An image of the provider's own tool, of which this Codex makes no item."""
+        if item_id in self._open or item_id in self._closed or item_id in self._shown_raw:
+            return []
+        self._shown_raw.add(item_id)
+        image = OpenImage(ItemId(item_id))
+        return [*image.start(item), *image.complete(item)]
+
+    def _compacted(self, _: Params, __: float) -> Events:
+        return [*self._compactions.announced(self._turn_id)]
+
     def _turn_started(self, _: Params, __: float) -> Events:
-        return self.working("Thinking")
+        return self.thinking()
 
     def _diff_updated(self, params: Params, now: float) -> Events:
         return self._diff.update(str(params.get("diff", "")), now)
@@ -269,19 +305,12 @@ class TurnMapper:
         return self._plan.update(params.get("explanation"), params.get("plan"))
 
     def _token_usage(self, params: Params, _: float) -> Events:
-        usage = as_dict(params.get("tokenUsage"))
-        last = usage.get("last")
-        if not isinstance(last, dict):
+        before = self.usage.total
+        events: Events = [*self.usage.update(params)]
+        if self._compactions.under_way and self.usage.total == before:
+            self._held = events
             return []
-        self._usage += Usage(
-            input=_count(last, "inputTokens"),
-            cached=_count(last, "cachedInputTokens"),
-            output=_count(last, "outputTokens"),
-            reasoning=_count(last, "reasoningOutputTokens"),
-        )
-        window = usage.get("modelContextWindow")
-        context = ContextWindow(_count(last, "totalTokens"), window if isinstance(window, int) else None)
-        return [UsageUpdated(self._usage, context)]
+        return events
 
     def _turn_completed(self, params: Params, _: float) -> Events:
         turn = as_dict(params.get("turn"))
@@ -304,24 +333,12 @@ def _id(item: Item) -> str:
     return str(item.get("id") or f"codex-{item.get('type')}")
 
 
-def _count(counts: Mapping[str, Any], name: str) -> int:
-    value = counts.get(name)
-    return value if isinstance(value, int) else 0
-
-
 def _full_text(item: Item) -> str:
     if item.get("type") == "hookPrompt":
         return fragments_text(item)
     return (
         input_text(item.get("content")) if item.get("type") == "userMessage" else str(item.get("text") or "")
     )
-
-
-def _image(item: Item) -> Events:
-    data = item.get("result")
-    if item.get("type") != "imageGeneration" or not isinstance(data, str) or not 0 < len(data) <= MAX_IMAGE:
-        return []
-    return [FileShown(ItemId(f"{_id(item)}:image"), f"data:image/png;base64,{data}")]
 
 
 _HANDLERS: Final[Mapping[str, Callable[[TurnMapper, Params, float], Events]]] = {
@@ -337,6 +354,7 @@ _HANDLERS: Final[Mapping[str, Callable[[TurnMapper, Params, float], Events]]] = 
     "item/mcpToolCall/progress": TurnMapper._progress,
     "item/fileChange/patchUpdated": TurnMapper._patch,
     "rawResponseItem/completed": TurnMapper._raw_item,
+    "thread/compacted": TurnMapper._compacted,
     "turn/started": TurnMapper._turn_started,
     "turn/diff/updated": TurnMapper._diff_updated,
     "turn/plan/updated": TurnMapper._plan_updated,

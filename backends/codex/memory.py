@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
+from backends.codex.inputs import is_image
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
+from process_agent.core.content import ContentPart, FilePart, TextPart, plain_text
 from process_agent.core.events import (
     BackendEvent,
+    ContextCompacted,
     Phase,
     TextDelta,
     TextEnded,
@@ -23,6 +27,15 @@ MAX_ITEMS: Final = 2_000
 
 MAX_TEXT: Final = 100_000
 """Characters kept of one message."""
+
+MAX_IMAGES: Final = 16 * 1024 * 1024
+"""Characters of images a thread remembers, the newest; of earlier ones only the names."""
+
+MAX_SAID: Final = 80_000
+"""Characters of people's messages that stay beside a summary, the newest: 20,000 tokens, as in Codex."""
+
+SUMMARY: Final = "The conversation so far was shortened. A model left this summary of it:\n\n"
+"""Before a summary; the history of the room (`threads.history`) says the same."""
 
 
 class Memory:
@@ -40,6 +53,8 @@ class Memory:
     def said(self, message: UserMessage) -> None:
         """A participant's message of a turn or a steer."""
         self._items.append(message)
+        if any(map(is_image, message.content)):
+            self._forget_images()
 
     def observe(self, event: BackendEvent) -> None:
         """Keep messages and tool calls once they end; a turn ends all of its items."""
@@ -57,5 +72,52 @@ class Memory:
                 started = self._tools.pop(ref.item_id, None)
                 arguments = started.arguments if started else {}
                 self._items.append(ToolCall(ref, arguments, (), result, error))
+            case ContextCompacted(_, _, str(summary)):
+                self._compact(summary)
             case _:
                 pass
+
+    def _compact(self, summary: str) -> None:
+        """Keep what Codex keeps: the newest of what people said, and the summary. What was said just now,
+        with nothing done about it yet, comes after it.
+        """
+        items = list(self._items)
+        new: list[HistoryItem] = []
+        while items and isinstance(items[-1], UserMessage):
+            new.insert(0, items.pop())
+        self._items.clear()
+        self._items.extend(_said(items))
+        self._items.append(UserMessage((TextPart(SUMMARY + summary),), None))
+        self._items.extend(new)
+
+    def _forget_images(self) -> None:
+        left = MAX_IMAGES
+        for position in range(len(self._items) - 1, -1, -1):
+            item = self._items[position]
+            if not isinstance(item, UserMessage) or not any(map(is_image, item.content)):
+                continue
+            size = sum(len(part.url) for part in item.content if isinstance(part, FilePart))
+            left -= size
+            if left < 0:
+                self._items[position] = replace(item, content=tuple(_without_images(item.content)))
+
+
+def _said(items: list[HistoryItem]) -> list[HistoryItem]:
+    kept: list[HistoryItem] = []
+    room = MAX_SAID
+    for item in reversed(items):
+        if not isinstance(item, UserMessage) or plain_text(item.content).startswith(SUMMARY):
+            continue
+        room -= len(plain_text(item.content))
+        if room < 0:
+            break
+        kept.insert(0, item)
+    return kept
+
+
+def _without_images(content: Iterable[ContentPart]) -> Iterator[ContentPart]:
+    for part in content:
+        if isinstance(part, FilePart) and is_image(part):
+            yield TextPart(f"[image {part.name or ''}, no longer remembered]")
+        else:
+            yield part

@@ -6,19 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from backends.codex.account import Account
+from backends.codex.catalogue import Windows
+from backends.codex.prices import PRICES
+from backends.codex.shapes import as_list
 from process_agent.core.backend import BackendConfig
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 
 
 def provider_models(
-    backend: str, config: BackendConfig, account: Account, listed: Sequence[dict[str, Any]]
+    backend: str,
+    config: BackendConfig,
+    account: Account,
+    listed: Sequence[dict[str, Any]],
+    windows: Windows,
 ) -> tuple[ProviderModels, ...]:
     """One provider with its models; `listed` is the answer to `model/list`."""
     default = default_choice(backend, config, account, listed).model
     by_name = {str(model.get("model") or model.get("id")): model for model in listed}
     pinned = [choice.model for choice in config.models if choice.model]
     names = pinned or [name for name, model in by_name.items() if not model.get("hidden")]
-    models = tuple(_info(name, by_name.get(name, {}), account, name == default) for name in names)
+    models = tuple(_info(name, by_name.get(name, {}), account, windows, name == default) for name in names)
     friendly = account.label if account.scripted else "Codex"
     return (ProviderModels(provider_name(account), friendly, backend, default, models),)
 
@@ -40,11 +47,16 @@ def provider_name(account: Account) -> str:
     return account.provider if account.scripted and account.provider else "openai"
 
 
-def _info(name: str, listed: dict[str, Any], account: Account, active: bool) -> ModelInfo:
+def _info(name: str, listed: dict[str, Any], account: Account, windows: Windows, active: bool) -> ModelInfo:
+    window = windows.get(name)
+    accepts = as_list(listed.get("inputModalities"))
     friendly = account.label if account.scripted else listed.get("displayName")
     return ModelInfo(
         name=name,
         friendly_name=str(friendly) if friendly else None,
         description=str(listed["description"]) if listed.get("description") else None,
+        context_window=window.usable if window else None,
+        accepts=tuple(kind for kind in accepts if isinstance(kind, str) and kind != "text"),
         active=active,
+        pricing=PRICES.get(name) if account.priced else None,
     )

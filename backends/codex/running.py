@@ -12,14 +12,18 @@ from typing import Final
 
 from backends.codex.app_server import AppServer, Lost
 from backends.codex.approvals import Question, Refused, Settled, read_request
+from backends.codex.client_tools import ClientAsks, response
+from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
 from backends.codex.notices import NOTICE
 from backends.codex.shapes import as_dict
 from backends.codex.tools import OpenTool
-from process_agent.core.backend import ApprovalMode, Decision
+from process_agent.core.backend import Answered, Decision
 from process_agent.core.content import ErrorInfo
-from process_agent.core.events import ApprovalRequested, BackendEvent, EndReason
-from process_agent.core.ids import ItemId, TurnId
+from process_agent.core.events import ApprovalRequested, BackendEvent, EndReason, TurnEnded
+from process_agent.core.ids import AskId, ItemId
+from process_agent.core.requests import Secret
+from process_agent.core.usage import Usage
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request, RequestId
 
 logger = logging.getLogger(__name__)
@@ -39,11 +43,15 @@ class Decided:
     accepted: bool
 
 
+class Answer:
+    """`answer` was called: the turn goes on."""
+
+
 class GivenUp:
     """Codex did not end an interrupted turn in time."""
 
 
-type Heard = Notification | Request | Lost | Decided | GivenUp
+type Heard = Notification | Request | Lost | Decided | Answer | GivenUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,9 @@ class _Pending:
 class RunningTurn:
     """State of one turn from its start to its `TurnEnded`."""
 
-    def __init__(self, turn_id: TurnId, folder: str, approvals: ApprovalMode) -> None:
-        self.mapper = TurnMapper(turn_id, folder)
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.mapper = TurnMapper(frame)
         self.server: AppServer | None = None
         self.codex_thread: str | None = None
         self.codex_turn: str | None = None
@@ -65,20 +74,36 @@ class RunningTurn:
         """Set when Codex has accepted the turn, or never will."""
         self.over = asyncio.Event()
         self.interrupted = False
-        self._approvals = approvals
+        self._asks = ClientAsks(frame.turn_id, frame.client_tools)
         self._heard: deque[Heard] = deque()
         self._more = asyncio.Event()
         self._pending: dict[ItemId, _Pending] = {}
         self._asked_before: set[ItemId] = set()
         """Each question has an id of its own, so that a late answer to one is none to the next."""
 
-    def accepted(self, server: AppServer, codex_thread: str, codex_turn: str) -> None:
+    def goes_to(self, server: AppServer, codex_thread: str, used: Usage) -> None:
+        """Codex is asked to run the turn on this thread, which has used so many tokens by now.
+
+        The death of an earlier Codex, which may have had the turn before, does not concern it.
+        """
+        self._heard = deque(message for message in self._heard if not isinstance(message, Lost))
+        self.begun.clear()
+        self.server, self.codex_thread = server, codex_thread
+        self.mapper.usage.begin(used)
+
+    def accepted(self, codex_turn: str) -> None:
         """Codex runs the turn under this id."""
-        self.server, self.codex_thread, self.codex_turn = server, codex_thread, codex_turn
+        self.codex_turn = codex_turn
         self.begun.set()
 
     def hear(self, message: Heard) -> None:
-        """Something happened; never blocks."""
+        """Something happened; never blocks. A compaction learns the id of its turn here."""
+        if self.frame.compact and self.codex_turn is None and isinstance(message, Notification):
+            started = as_dict(message.params.get("turn")).get("id")
+            if message.method == "turn/started" and isinstance(started, str):
+                self.accepted(started)
+        if isinstance(message, Lost):
+            self.begun.set()
         crowded = len(self._heard) >= MAX_QUEUED
         if crowded and isinstance(message, Notification) and message.method.lower().endswith("delta"):
             return
@@ -87,19 +112,20 @@ class RunningTurn:
 
     async def events(self) -> AsyncIterator[BackendEvent]:
         """Everything up to and with `TurnEnded`."""
-        for event in self.mapper.working("Thinking"):
+        for event in self.mapper.thinking():
             yield event
         while not self.mapper.ended:
             await self._more.wait()
             self._more.clear()
             while self._heard and not self.mapper.ended:
                 events = self.take(self._heard.popleft())
-                self._mark_end()  # before the last event is given: its reader may leave with it
+                self.mark_end()
                 for event in events:
                     yield event
         self.over.set()
 
-    def _mark_end(self) -> None:
+    def mark_end(self) -> None:
+        """Note that the turn has ended, before its last event is given: its reader may leave with it."""
         if self.mapper.ended:
             self.over.set()
 
@@ -113,10 +139,26 @@ class RunningTurn:
         self.hear(Decided(item_id, pending.own, decision is Decision.ACCEPT))
         return True
 
+    def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        """Answer a call of a client's tool. False when nothing waits under this id."""
+        if self.server is None or self.mapper.ended or isinstance(answer, Secret):
+            return False
+        request = self._asks.take(ask_id)
+        if request is None or not self.server.answer(request, response(answer)):
+            return False
+        self.hear(Answer())
+        return True
+
     def take(self, message: Heard) -> Events:
         """The events of one message; none once the turn has ended."""
         if self.mapper.ended:
             return self._too_late(message)
+        events = self._events(message)
+        if not events or not isinstance(events[-1], TurnEnded):
+            return events
+        return [*events[:-1], *self._asks.close(), events[-1]]
+
+    def _events(self, message: Heard) -> Events:
         match message:
             case Notification():
                 return self._notified(message)
@@ -124,6 +166,8 @@ class RunningTurn:
                 return self._asked(message)
             case Decided(item_id, own, accepted):
                 return self._decided(item_id, own, accepted)
+            case Answer():
+                return self._after_question()
             case GivenUp():
                 return self.mapper.finish(EndReason.INTERRUPTED)
             case Lost():
@@ -153,6 +197,8 @@ class RunningTurn:
         if request.params.get("turnId", self.codex_turn) != self.codex_turn:
             self.server.refuse(request.id, METHOD_NOT_FOUND, "that turn is over")
             return []
+        if request.method == "item/tool/call" and (asked := self._asks.open(request)) is not None:
+            return [asked]
         reading = read_request(request)
         match reading:
             case Settled(result, notice):
@@ -169,8 +215,8 @@ class RunningTurn:
     def _question(self, request: Request, question: Question) -> Events:
         if self.server is None:
             return []
-        if self._approvals != "ask":
-            accepted = self._approvals == "auto"
+        if self.frame.approvals != "ask":
+            accepted = self.frame.approvals == "auto"
             decision = Decision.ACCEPT if accepted else Decision.DECLINE
             self.server.answer(request.id, question.answer(decision))
             return self._settled_by_rule(request, question, accepted)
@@ -185,7 +231,7 @@ class RunningTurn:
     def _settled_by_rule(self, request: Request, question: Question, accepted: bool) -> Events:
         opened, events = self._subject(request, question)
         said = "Accepted" if accepted else "Declined"
-        log = opened.log(f"{said} by --approvals {self._approvals}.\n")
+        log = opened.log(f"{said} by --approvals {self.frame.approvals}.\n")
         return [*events, *log, *(self.mapper.close_own_tool(opened.ref.item_id, accepted) if events else [])]
 
     def _subject(self, request: Request, question: Question) -> tuple[OpenTool, Events]:
@@ -209,14 +255,14 @@ class RunningTurn:
         if self.server is not None and isinstance(request_id, int | str):
             self.server.withdraw(request_id)
         found = [item for item, pending in self._pending.items() if pending.request == request_id]
-        events: Events = []
+        events: Events = self._asks.withdrawn(request_id)
         for item_id in found:
             if self._pending.pop(item_id).own:
                 events += self.mapper.close_own_tool(item_id, accepted=False)
-        return [*events, *self._after_question()] if found else []
+        return [*events, *self._after_question()] if found or events else []
 
     def _after_question(self) -> Events:
         waiting = next(iter(self._pending), None)
         if waiting is not None:
             return self.mapper.working("Waiting for approval", waiting)
-        return self.mapper.working("Thinking")
+        return self.mapper.thinking()

@@ -98,9 +98,12 @@ def phase_of(item: Item) -> Phase:
 
 def input_text(content: object) -> str:
     """The text of a user's input (schema `UserInput`), other parts by their name or address."""
-    return "\n".join(
-        str(p.get("text") or p.get("name") or p.get("path") or p.get("url") or "") for p in dicts(content)
-    )
+    return "\n".join(map(_part_text, dicts(content)))
+
+
+def _part_text(part: Item) -> str:
+    text = str(part.get("text") or part.get("name") or part.get("path") or part.get("url") or "")
+    return "[image]" if text.startswith("data:") and not part.get("text") else text
 
 
 def fragments_text(item: Item) -> str:

@@ -6,22 +6,32 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from backends.codex import client
 from backends.codex.app_server import AppServer, Lost, Message
+from backends.codex.client_tools import dynamic_tools
 from backends.codex.failures import refused
-from backends.codex.history import input_items, responses_items
+from backends.codex.frame import Frame
+from backends.codex.history import responses_items
+from backends.codex.host import Host, Standing
+from backends.codex.inputs import input_items
 from backends.codex.memory import Memory
-from backends.codex.notices import notice_of
+from backends.codex.notices import NOTICE, notice_of
 from backends.codex.running import GivenUp, RunningTurn
 from backends.codex.texts import input_text
-from process_agent.core.backend import ApprovalMode, Decision, HistoryItem, TurnInput, UserMessage
-from process_agent.core.content import ContentPart
+from process_agent.core.backend import (
+    Answered,
+    Decision,
+    HistoryItem,
+    TurnInput,
+    UserMessage,
+)
+from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason
-from process_agent.core.ids import ItemId
-from process_agent.core.models import ModelChoice
-from process_agent.errors import ProcessError, RemoteError, TimeLimitError, TurnRefusedError
+from process_agent.core.ids import AskId, ItemId
+from process_agent.core.usage import Usage
+from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError, TurnRefusedError
 from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request
 
@@ -39,32 +49,6 @@ MAX_EARLY: Final = 20
 _REPEATS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-class Host(Protocol):
-    """What a thread needs of the backend."""
-
-    @property
-    def folder(self) -> str:
-        """The working folder."""
-        ...
-
-    @property
-    def approvals(self) -> ApprovalMode:
-        """Who answers Codex's questions."""
-        ...
-
-    async def server(self) -> AppServer:
-        """The app-server, started again if it is gone. Raises `BackendError`."""
-        ...
-
-    def default_model(self) -> ModelChoice:
-        """The model of a thread that never chose one."""
-        ...
-
-    def thread_settings(self, model: str | None) -> dict[str, Any]:
-        """Parameters of `thread/start`."""
-        ...
-
-
 class CodexThread:
     """Implements the port `BackendThread`."""
 
@@ -73,6 +57,9 @@ class CodexThread:
         self._memory = Memory(history)
         self._server: AppServer | None = None
         self._codex_thread: str | None = None
+        self._standing = Standing()
+        self._model: str | None = None
+        self._used = Usage()
         self._turn: RunningTurn | None = None
         self._early: list[Notification] = []
         self._warned: set[str] = set()
@@ -82,10 +69,11 @@ class CodexThread:
         """Run a turn; see the port."""
         if self._turn is not None:  # its reader left without closing it
             self._abandon(self._turn)
-        running = RunningTurn(turn.turn_id, self._host.folder, self._host.approvals)
-        self._turn = running
+        running = self._turn = RunningTurn(self._frame(turn))
         try:
-            for event in await self._begin(running, turn):
+            begun = await self._begin(running, turn)
+            running.mark_end()
+            for event in begun:
                 yield event
             async for event in running.events():
                 self._memory.observe(event)
@@ -96,12 +84,17 @@ class CodexThread:
                 self._abandon(running)
             if self._turn is running:
                 self._turn = None
+            if running.codex_thread == self._codex_thread:
+                self._used = running.mapper.usage.total
 
     async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
         """Give the running turn more input; see the port."""
         running = self._turn
         if running is None:
             raise TurnRefusedError("No turn is running.", code="turn_not_in_progress")
+        if running.frame.compact:
+            text = "The conversation is being compacted; say it again when that is done."
+            raise TurnRefusedError(text, code="turn_not_in_progress")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_PATIENCE):
                 await running.begun.wait()
@@ -128,6 +121,10 @@ class CodexThread:
         """Answer an approval; see the port."""
         return self._turn is not None and self._turn.decide(item_id, decision)
 
+    async def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        """Answer a client's tool; see the port. Codex asks for no secrets."""
+        return self._turn is not None and self._turn.answer(ask_id, answer)
+
     async def close(self) -> None:
         """Stop what runs and let Codex forget the thread. Idempotent."""
         running, server, thread = self._turn, self._server, self._codex_thread
@@ -142,59 +139,122 @@ class CodexThread:
 
     # --- Beginning -------------------------------------------------------------------------------
 
+    def _frame(self, turn: TurnInput) -> Frame:
+        model = turn.model.model or self._host.default_model().model
+        return Frame(
+            turn.turn_id,
+            self._host.folder,
+            self._host.approvals,
+            frozenset(tool.name for tool in turn.client_tools),
+            turn.compact,
+            lambda window: self._host.compacts_at(model, window),
+        )
+
     async def _begin(self, running: RunningTurn, turn: TurnInput) -> list[BackendEvent]:
         """Have Codex accept the turn. Returns the end of the turn when it does not."""
+        mapper = running.mapper
+        if turn.compact and not self._memory.items():
+            said = mapper.notice(NOTICE, "There is nothing to compact: nobody has said anything yet.")
+            return [*said, *mapper.finish(EndReason.COMPLETED)]
         items = input_items(turn.content)
-        running.mapper.said_by_us(input_text(items))
+        mapper.said_by_us(input_text(items))
         try:
-            accepted = await self._accepted(running, items, turn.model.model)
+            accepted = await self._accepted(running, turn, items)
+        except TurnRefusedError as error:
+            return mapper.finish(EndReason.FAILED, ErrorInfo(str(error), error.code))
         except ProcessError as error:
-            return running.mapper.finish(EndReason.FAILED, refused(error, "codex_turn_start_failed"))
+            return mapper.finish(EndReason.FAILED, refused(error, "codex_turn_start_failed"))
         finally:
-            self._memory.said(UserMessage(turn.content, turn.sender_name))
-        return [] if accepted else running.mapper.finish(EndReason.INTERRUPTED)
+            if not turn.compact:
+                self._memory.said(UserMessage(turn.content, turn.sender_name))
+        return [] if accepted else mapper.finish(EndReason.INTERRUPTED)
 
-    async def _accepted(self, running: RunningTurn, items: list[dict[str, Any]], model: str | None) -> bool:
+    async def _accepted(self, running: RunningTurn, turn: TurnInput, items: list[dict[str, Any]]) -> bool:
         """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
-        chosen = model or self._host.default_model().model
+        model = turn.model.model or self._host.default_model().model
+        standing = (
+            None if turn.compact else Standing(turn.instructions or None, dynamic_tools(turn.client_tools))
+        )
         for attempt in (1, 2):
-            server, thread = await self._connected(chosen)
+            server, thread = await self._connected(model, standing)
             if running.interrupted:
                 return False
+            running.goes_to(server, thread, self._used)
             try:
-                codex_turn = await client.start_turn(server, thread, items, chosen)
-            except ProcessError:
+                await self._start(running, server, thread, items, model)
+            except ProcessError as error:
+                if server.alive and not isinstance(error, RemoteError):
+                    self._leave(server, thread)  # it may begin yet
                 if attempt == 2 or server.alive:
                     raise
                 continue
+            self._model = model
             for notification in self._early:
                 running.hear(notification)
             self._early.clear()
-            running.accepted(server, thread, codex_turn)
             break
         return True
 
-    async def _connected(self, model: str | None) -> tuple[AppServer, str]:
-        """A Codex thread that knows the history; tried again once when Codex dies meanwhile."""
+    async def _start(
+        self,
+        running: RunningTurn,
+        server: AppServer,
+        thread: str,
+        items: list[dict[str, Any]],
+        model: str | None,
+    ) -> None:
+        if not running.frame.compact:
+            running.accepted(await client.start_turn(server, thread, items, model))
+            return
+        if model is not None and model != self._model:
+            await client.change_model(server, thread, model)
+        await client.compact_thread(server, thread)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_PATIENCE):
+                await running.begun.wait()
+        if running.codex_turn is None:
+            raise BackendError("Codex did not begin to compact the conversation.")
+
+    async def _connected(self, model: str | None, standing: Standing | None) -> tuple[AppServer, str]:
+        """A Codex thread that knows the history; tried again once when Codex dies meanwhile.
+
+        Without `standing` the one that is there will do.
+        """
         for attempt in (1, 2):
             server = await self._host.server()
             if server is self._server and self._codex_thread is not None:
-                return server, self._codex_thread
+                if standing in (None, self._standing):
+                    return server, self._codex_thread
+                self._leave(server, self._codex_thread)
             try:
-                return server, await self._new_codex_thread(server, model)
+                return server, await self._new_codex_thread(server, model, standing or Standing())
             except ProcessError:
                 if attempt == 2 or server.alive:
                     raise
         raise AssertionError("the second attempt returns or raises")
 
-    async def _new_codex_thread(self, server: AppServer, model: str | None) -> str:
-        thread = await client.start_thread(server, self._host.thread_settings(model))
+    async def _new_codex_thread(self, server: AppServer, model: str | None, standing: Standing) -> str:
+        settings = self._host.thread_settings(model, standing.instructions)
+        if standing.tools:
+            settings["dynamicTools"] = list(standing.tools)
+        thread = await client.start_thread(server, settings)
         history = responses_items(self._memory.items())
         if history:
             await client.inject_items(server, thread, history)
         self._server, self._codex_thread = server, thread
+        self._standing, self._model, self._used = standing, model, Usage()
         server.attach(thread, self._receive)
         return thread
+
+    def _leave(self, server: AppServer, thread: str) -> None:
+        """Another Codex thread takes over. What its commands left running goes on."""
+        server.detach(thread)
+        self._server = self._codex_thread = None
+        self._tasks.start(self._forget(server, thread), "left thread")
+
+    async def _forget(self, server: AppServer, thread: str) -> None:
+        with contextlib.suppress(ProcessError):
+            await client.unsubscribe(server, thread)
 
     def _receive(self, message: Message) -> None:
         running = self._turn
@@ -225,12 +285,14 @@ class CodexThread:
         """Nobody listens to this turn any more: stop it, and leave its Codex thread, which may go on."""
         running.over.set()
         server, thread, codex_turn = running.server, running.codex_thread, running.codex_turn
-        if server is None or thread is None or codex_turn is None:
+        if server is None or thread is None:
             return
         server.detach(thread)
         if self._codex_thread == thread:
             self._server = self._codex_thread = None
-        if not running.interrupted:
+        if codex_turn is None:
+            self._tasks.start(self._forget(server, thread), "abandoned start")
+        elif not running.interrupted:
             running.interrupted = True
             self._tasks.start(self._clear_up(running, server, thread, codex_turn), "abandoned turn")
 

@@ -7,26 +7,28 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 
 from process_agent.agent import registry
+from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
-from process_agent.channels.chat import ChatChannel, ChatProfile
+from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary
-from process_agent.core.channel import Channel
-from process_agent.core.ids import Clock, IdSource
+from process_agent.core.channel import Channel, Observing
+from process_agent.core.commands import Viewer
+from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
-from process_agent.core.room import Messaging
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import Limits, Setting
-from process_agent.core.store import ThreadStore
 from process_agent.core.supervisor import Supervisor
-from process_agent.errors import UsageError
 
 logger = logging.getLogger(__name__)
+
+ONLY_THREAD = "main"
+"""The thread of an agent that has one for everybody (agent protocol section 6.1)."""
 
 DRAIN_SECONDS = 10.0
 """How long a stopping agent waits for its turns to end."""
@@ -44,16 +46,10 @@ class AgentConfig:
     backend: BackendConfig
     backends: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ("chat",)
+    channels: tuple[ChannelSpec, ...] = (ChatSpec(),)
+    channel_options: ChannelOptions = field(default_factory=ChannelOptions)
     approval_seconds: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRoom:
-    """What an agent needs of the room it joined."""
-
-    messaging: Messaging
-    store: ThreadStore
+    single_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +143,10 @@ class Agent:
         async with AsyncExitStack() as leaving:
             leaving.push_async_callback(self._room.store.close)
             await self._room.store.start()
-            setting = self._setting()
-            channels = self._channels()
+            if (only := self._only_thread()) is not None:
+                await (await self._room.store.open(only, create=self._config.agent_name)).close()
+            channels = create_channels(self._config.channels, self._profile(), self._room)
+            setting = self._setting(channels)
             backends = {backend.name: backend for backend in self._backends}
             runner = Runner(Supervisor(setting), self._room.store, backends, channels)
             leaving.push_async_callback(runner.close)
@@ -172,7 +170,7 @@ class Agent:
     ) -> None:
         await self._leaving.aclose()
 
-    def _setting(self) -> Setting:
+    def _setting(self, channels: Sequence[Channel]) -> Setting:
         config = self._config
         providers = [entry for backend in self._backends for entry in backend.models()]
         named = _selection(config).default
@@ -184,16 +182,19 @@ class Agent:
             clock=self._clock,
             approvals=config.backend.approvals,
             limits=Limits(approval=config.approval_seconds),
+            observers=tuple(Viewer(c.name, c.observer) for c in channels if isinstance(c, Observing)),
         )
 
-    def _channels(self) -> list[Channel]:
-        return [self._channel(name) for name in dict.fromkeys(self._config.channels)]
+    def _profile(self) -> ChannelProfile:
+        config = self._config
+        return ChannelProfile(
+            config.agent_name, config.channel_options, self._new_id, self._clock, self._only_thread()
+        )
 
-    def _channel(self, name: str) -> Channel:
-        if name.lower() != "chat":
-            raise UsageError(f"There is no channel {name!r} in this version.", fix="Use --channel chat.")
-        profile = ChatProfile(self._config.agent_name, self._room.store.directory)
-        return ChatChannel(self._room.messaging, profile, new_id=self._new_id, clock=self._clock)
+    def _only_thread(self) -> ThreadId | None:
+        if not self._config.single_thread:
+            return None
+        return ThreadId(f"{self._room.store.directory}/{ONLY_THREAD}")
 
 
 def _selection(config: AgentConfig) -> Selection:

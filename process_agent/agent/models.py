@@ -1,21 +1,16 @@
-"""Model specs of the command line: which backends an agent has, and with which models."""
+"""What `--backend` and `--model` mean together: which backends an agent has, and with which models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from process_agent.core.model_names import BACKENDS, parse
 from process_agent.core.models import ModelChoice
 from process_agent.errors import UsageError
 
 DEFAULT_MODEL = "gpt-5.5"
 """Used when neither `--model` nor `--backend` is given; data, not a promise: names change."""
-
-BACKENDS = ("llm", "codex", "chat")
-"""Backends a spec may name without being taken for a provider, installed or not."""
-
-_PROVIDERS = (("claude-", "anthropic"), ("grok-", "grok"))
-"""Provider of a bare model name by its beginning; all others are OpenAI's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +44,3 @@ def select(backends: Sequence[str], models: Sequence[str], installed: Sequence[s
         tuple((name, tuple(named[name])) for name in order),
         choices[0] if choices else None,
     )
-
-
-def parse(text: str, backends: Sequence[str] = BACKENDS) -> ModelChoice:
-    """`model`, `backend/model`, `provider/model` or `backend/provider/model`; a provider left open is the
-    backend's own. Raises `UsageError`.
-    """
-    parts = text.strip().split("/")
-    if not all(part.strip() for part in parts):
-        raise UsageError(
-            f"{text!r} is not a model.", fix="Write it like gpt-5.5, codex/gpt-5.5 or llm/openai/gpt-5.5."
-        )
-    match parts:
-        case [model]:
-            return ModelChoice("llm", _provider_of(model), model)
-        case [first, model] if first in backends:
-            return ModelChoice(first, _provider_of(model) if first == "llm" else None, model)
-        case [provider, model]:
-            return ModelChoice("llm", provider, model)
-        case [backend, provider, *rest] if backend in backends:
-            return ModelChoice(backend, provider, "/".join(rest))
-        case _:
-            raise UsageError(
-                f"{text!r} names the backend {parts[0]!r}, which does not exist.",
-                fix=f"Backends are: {', '.join(dict.fromkeys(backends))}.",
-            )
-
-
-def _provider_of(model: str) -> str:
-    return next((provider for prefix, provider in _PROVIDERS if model.startswith(prefix)), "openai")

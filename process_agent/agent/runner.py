@@ -16,7 +16,7 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.events import BackendEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.requests import Request
-from process_agent.core.store import ThreadStore
+from process_agent.core.store import ThreadEntry, ThreadLog, ThreadStore
 from process_agent.core.supervisor import Supervisor
 from process_agent.errors import ProcessError, RoomRequestError
 from process_agent.io.tasks import Tasks
@@ -127,16 +127,25 @@ class Runner:
         | c.SteerBackend
         | c.InterruptBackend
         | c.AbandonTurn
-        | c.DecideItem,
+        | c.DecideItem
+        | c.AnswerAsk
+        | c.CloseBackendThread,
     ) -> None:
         """Commands that take time."""
         match command:
-            case c.RunTurn() | c.SteerBackend() | c.InterruptBackend() | c.AbandonTurn() | c.DecideItem():
+            case (
+                c.RunTurn()
+                | c.SteerBackend()
+                | c.InterruptBackend()
+                | c.AbandonTurn()
+                | c.DecideItem()
+                | c.AnswerAsk()
+            ):
                 self._start_backend(command)
             case c.CreateThread(key, name):
                 self._tasks.start(self._create(key, name), "create a thread")
-            case c.OpenLog(thread_id):
-                self._tasks.start(self._open(thread_id), "open a thread")
+            case c.OpenLog():
+                self._tasks.start(self._open(command), "open a thread")
             case c.StoreTurnEnd(thread_id, turn_id):
                 self._tasks.start(self._store_turn(thread_id, turn_id), "store a turn")
             case c.Replay():
@@ -147,13 +156,16 @@ class Runner:
             case c.Delete(request):
                 deleting = self._tasks.start(self._index(command), "delete a thread")
                 self._keep_closed(request.thread_id, deleting)
+            case c.CloseBackendThread(thread_id):
+                self._tasks.start(self._work[thread_id].forget(), "clear a thread")
             case c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename():
                 self._tasks.start(self._index(command), "thread list")
             case _:
                 assert_never(command)
 
     def _start_backend(
-        self, command: c.RunTurn | c.SteerBackend | c.InterruptBackend | c.AbandonTurn | c.DecideItem
+        self,
+        command: c.RunTurn | c.SteerBackend | c.InterruptBackend | c.AbandonTurn | c.DecideItem | c.AnswerAsk,
     ) -> None:
         work = self._work[command.thread_id]
         match command:
@@ -174,6 +186,8 @@ class Runner:
                 self._tasks.start(work.abandon(turn_id), "abandon")
             case c.DecideItem():
                 self._tasks.start(self._decide(work, command), "decide")
+            case c.AnswerAsk():
+                self._tasks.start(self._answer(work, command), "answer")
             case _:
                 assert_never(command)
 
@@ -197,6 +211,18 @@ class Runner:
         turn_id, item_id = command.turn_id, command.item_id
         self._carry_out(self._supervisor.item_decided(command.thread_id, turn_id, item_id, known))
 
+    async def _answer(self, work: TurnWork, command: c.AnswerAsk) -> None:
+        # Nothing of the answer may get into the log: it can be a secret.
+        try:
+            known = await work.answer(command.turn_id, command.ask_id, command.answer)
+        except ProcessError as error:
+            logger.warning("the answer to %s did not arrive: %s", command.ask_id, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 -- what it says may hold the secret
+            logger.error("the answer to %s did not arrive: %s", command.ask_id, type(error).__name__)
+        else:
+            if not known:
+                logger.info("nothing waits for the answer to %s", command.ask_id)
+
     # --- Thread store ----------------------------------------------------------------------------
 
     async def _create(self, key: str, name: str) -> None:
@@ -211,20 +237,33 @@ class Runner:
         self._work[entry.path] = TurnWork(entry.path, log, self._backends, new=True)
         self._carry_out(self._supervisor.thread_created(key, entry))
 
-    async def _open(self, thread_id: ThreadId) -> None:
+    async def _open(self, command: c.OpenLog) -> None:
+        thread_id, created = command.thread_id, None
         closing = self._closing.get(thread_id)
         if closing is not None:
             await asyncio.wait([closing])
         try:
-            log = await self._store.open(thread_id)
+            log, created = await self._open_log(thread_id, command.create)
             model = await log.model()
         except Exception as error:
             logger.info("%s cannot be opened", thread_id, exc_info=not isinstance(error, ProcessError))
             failed = _error("The thread cannot be opened", error)
             self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
             return
-        self._work[thread_id] = TurnWork(thread_id, log, self._backends)
-        self._carry_out(self._supervisor.log_opened(thread_id, model))
+        self._work[thread_id] = TurnWork(thread_id, log, self._backends, new=created is not None)
+        self._carry_out(self._supervisor.log_opened(thread_id, model, created))
+
+    async def _open_log(
+        self, thread_id: ThreadId, create: str | None
+    ) -> tuple[ThreadLog, ThreadEntry | None]:
+        """The log of a thread, and its entry if it had to be made."""
+        try:
+            return await self._store.open(thread_id), None
+        except RoomRequestError as error:
+            if create is None or error.code != _NOT_FOUND:
+                raise
+        log = await self._store.open(thread_id, create=create)
+        return log, await self._store.touch(thread_id)
 
     async def _store_turn(self, thread_id: ThreadId, turn_id: TurnId) -> None:
         error = None

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from process_agent.core.backend import Backend, BackendThread, Decision, TurnInput
+from process_agent.core.backend import Answered, Backend, BackendThread, Decision, TurnInput
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason, TurnEnded
-from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
 from process_agent.errors import ProcessError, TurnRefusedError
 
@@ -131,6 +131,13 @@ class TurnWork:
         """Answer an approval request; False when nothing waits."""
         return self._thread is not None and await self._thread.decide(item_id, decision)
 
+    async def answer(self, turn_id: TurnId, ask_id: AskId, answer: Answered) -> bool:
+        """Answer what the running turn asked of its sender; False when nothing waits."""
+        running = self._runs.get(turn_id)
+        if self._thread is None or running is None or not running.opened:
+            return False
+        return await self._thread.answer(ask_id, answer)
+
     async def abandon(self, turn_id: TurnId) -> None:
         """Give up on a backend that does not end its turn."""
         running = self._runs.get(turn_id)
@@ -141,6 +148,11 @@ class TurnWork:
         if running.task is not None:
             running.task.cancel()
         await self._close_thread()
+
+    async def forget(self) -> None:
+        """Close the backend thread, once no turn is on its way out; the next turn opens another."""
+        async with self._free:
+            await self._close_thread()
 
     async def close(self) -> None:
         """Release the backend thread, then the log."""

@@ -7,9 +7,10 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
+from process_agent.channels.flows import flow_of
 from process_agent.channels.merging import Merging
 from process_agent.core.content import Json
-from process_agent.core.events import ReasoningDelta, TextDelta, ThreadEvent, ToolLog
+from process_agent.core.events import ThreadEvent
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
 from process_agent.wire.agent_messages import compact, encode_event
@@ -65,7 +66,7 @@ class Outbox:
         busy = self._sending or bool(self._queue)
         for ready in self._merging.add(event, self._loop.time(), busy=busy):
             self._enqueue(body() if ready is event else _encode(ready))
-        if isinstance(event.body, TextDelta | ReasoningDelta | ToolLog):
+        if flow_of(event) is not None:
             self._mind_the_rest()
 
     async def ready(self) -> None:

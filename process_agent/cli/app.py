@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, join, room, threads, token
+from process_agent.cli import chat, join, room, run, threads, token
 
 app = typer.Typer(
     name="process",
@@ -19,7 +19,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command(name="join")(join.join)
+app.command(name="run")(run.run)
 app.command(name="chat")(chat.chat)
+app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
 app.add_typer(room.app, name="room")
 app.command(name="token")(token.token)

@@ -3,146 +3,75 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from process_agent.cli.agent_options import (
+    AgentName,
+    Approvals,
+    ApprovalTimeout,
+    Backends,
+    Channels,
+    JoinTimeout,
+    Models,
+    Network,
+    Port,
+    ProjectId,
+    Provider,
+    Room,
+    Rules,
+    RulesFiles,
+    Sandbox,
+    SummaryJson,
+    ThreadDir,
+    ThreadingMode,
+    ThreadStorage,
+    WorkingDir,
+)
+from process_agent.cli.channel_flags import (
+    ChannelEnv,
+    ChannelUsers,
+    WebsocketAuthFlag,
+    WebsocketOpen,
+    WebsocketOrigins,
+    channel_flags,
+)
 from process_agent.cli.options import DataDir, Local
-from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
+    from process_agent.cli.checked import JoinOptions
     from process_agent.config import Settings
-    from process_agent.core.backend import ApprovalMode, SandboxMode
-
-CHANNELS = ("chat",)
-PROVIDERS = ("default", "scripted")
-SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
-APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
-MAX_RULES_BYTES = 256 * 1024
-"""Largest rules file: rules travel with every turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class JoinOptions:
-    """What the command line says, checked."""
-
-    room: str | None
-    agent_name: str | None
-    backends: tuple[str, ...]
-    models: tuple[str, ...]
-    scripted: bool
-    working_dir: Path
-    sandbox: SandboxMode
-    approvals: ApprovalMode
-    approval_seconds: float
-    network: bool
-    instructions: str | None
-    local: bool
-    data_dir: Path | None
-    port: int | None
-    project_id: str | None
-    join_seconds: float
-    json: bool
-    started: float
-    """`time.monotonic()` when the command began."""
 
 
 def join(
-    room: Annotated[
-        str | None, typer.Option("--room", metavar="NAME", help="Room to join. [default: $MESHAGENT_ROOM]")
-    ] = None,
-    agent_name: Annotated[
-        str | None,
-        typer.Option(
-            "--agent-name", metavar="NAME", help="The agent's name. [default: the one in $MESHAGENT_TOKEN]"
-        ),
-    ] = None,
-    channel: Annotated[
-        list[str] | None,
-        typer.Option("--channel", metavar="CHANNEL", help="Where turns come from: chat. Required."),
-    ] = None,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option("--backend", metavar="NAME", help="What runs the turns: codex. Repeatable."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            metavar="MODEL",
-            help="Offer this model, like codex/gpt-5.5; the first is the default. Repeatable.",
-        ),
-    ] = None,
-    provider: Annotated[
-        str,
-        typer.Option(
-            "--provider",
-            metavar="NAME",
-            help="default, or scripted: the built-in model that needs no account.",
-        ),
-    ] = "default",
-    working_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--working-dir", metavar="FOLDER", help="Folder the agent works in. [default: this one]"
-        ),
-    ] = None,
-    sandbox: Annotated[
-        str,
-        typer.Option(
-            "--sandbox",
-            metavar="MODE",
-            help="What commands may touch: read-only, workspace-write, full-access.",
-        ),
-    ] = "workspace-write",
-    approvals: Annotated[
-        str,
-        typer.Option(
-            "--approvals",
-            metavar="MODE",
-            help="What leaves the sandbox: ask (in the room), deny, or auto (accept all).",
-        ),
-    ] = "ask",
-    approval_timeout: Annotated[
-        float,
-        typer.Option(
-            "--approval-timeout", metavar="SECONDS", min=1, help="Seconds until no answer means no."
-        ),
-    ] = 300,
-    network: Annotated[
-        bool, typer.Option("--network", help="Let sandboxed commands use the network.")
-    ] = False,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", "-r", metavar="TEXT", help="A rule for the agent. Repeatable."),
-    ] = None,
-    rules_file: Annotated[
-        list[Path] | None,
-        typer.Option("--rules-file", metavar="FILE", help="A file with a rule per line. Repeatable."),
-    ] = None,
+    room: Room = None,
+    agent_name: AgentName = None,
+    channel: Channels = None,
+    backend: Backends = None,
+    model: Models = None,
+    provider: Provider = "default",
+    working_dir: WorkingDir = None,
+    sandbox: Sandbox = "workspace-write",
+    approvals: Approvals = "ask",
+    approval_timeout: ApprovalTimeout = 300,
+    network: Network = False,
+    rule: Rules = None,
+    rules_file: RulesFiles = None,
     local: Local = False,
     data_dir: DataDir = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port", metavar="PORT", min=0, max=65535, help="Port of the local room, if it is not running."
-        ),
-    ] = None,
-    project_id: Annotated[
-        str | None,
-        typer.Option(
-            "--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"
-        ),
-    ] = None,
-    join_timeout: Annotated[
-        float,
-        typer.Option("--join-timeout", metavar="SECONDS", min=0.1, help="How long the first join may take."),
-    ] = 15,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the start summary as one line of JSON.")
-    ] = False,
+    port: Port = None,
+    project_id: ProjectId = None,
+    join_timeout: JoinTimeout = 15,
+    threading_mode: ThreadingMode = "default-new",
+    thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = "dataset",
+    websocket_auth: WebsocketAuthFlag = "jwt",
+    websocket_origin: WebsocketOrigins = None,
+    websocket_open: WebsocketOpen = False,
+    channel_env: ChannelEnv = None,
+    channel_users: ChannelUsers = False,
+    json: SummaryJson = False,
 ) -> None:
     """Join a room as an agent and stay until stopped.
 
@@ -151,27 +80,36 @@ def join(
     """
     started = time.monotonic()
     from process_agent import config
+    from process_agent.channels.specs import parse_channels
+    from process_agent.cli.checked import checked
 
-    check_channels(channel or [])
-    options = JoinOptions(
+    options = checked(
         room=room,
         agent_name=agent_name,
-        backends=tuple(backend or ()),
-        models=tuple(model or ()),
-        scripted=one_of("--provider", provider, PROVIDERS) == "scripted",
-        working_dir=folder(working_dir),
-        sandbox=one_of("--sandbox", sandbox, SANDBOXES),
-        approvals=one_of("--approvals", approvals, APPROVALS),
+        channels=parse_channels(channel or ()),
+        backends=backend,
+        models=model,
+        provider=provider,
+        working_dir=working_dir,
+        sandbox=sandbox,
+        approvals=approvals,
         approval_seconds=approval_timeout,
         network=network,
-        instructions=rules(rule or [], rules_file or []),
+        rule=rule,
+        rules_file=rules_file,
         local=local,
         data_dir=data_dir,
         port=port,
         project_id=project_id,
         join_seconds=join_timeout,
+        threading_mode=threading_mode,
+        thread_dir=thread_dir,
+        thread_storage=thread_storage,
         json=json,
         started=started,
+        channel_flags=channel_flags(
+            websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
+        ),
     )
     run(options, config.load())
 
@@ -188,46 +126,3 @@ def run(options: JoinOptions, settings: Settings) -> None:
     except asyncio.CancelledError:
         # The second signal cut the drain short.
         raise typer.Exit(INTERRUPTED) from None
-
-
-def check_channels(channels: list[str]) -> None:
-    """Raise `UsageError` for no channel, or one that is not there."""
-    if not channels:
-        raise UsageError("An agent needs a channel.", fix="Add --channel chat.")
-    for name in channels:
-        if name.lower() not in CHANNELS:
-            raise UsageError(f"There is no channel {name!r} in this version.", fix="Use --channel chat.")
-
-
-def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:
-    """The choice that `value` names. Raises `UsageError` naming all of them."""
-    for choice in choices:
-        if choice == value:
-            return choice
-    raise UsageError(f"{flag} cannot be {value!r}.", fix=f"Choose one of {', '.join(choices)}.")
-
-
-def folder(path: Path | None) -> Path:
-    """The working folder. Raises `UsageError` when it is none."""
-    found = (path or Path.cwd()).expanduser().absolute()
-    if not found.is_dir():
-        raise UsageError(f"--working-dir {found} is not a folder.", fix="Make it, or name another.")
-    return found
-
-
-def rules(lines: list[str], files: list[Path]) -> str | None:
-    """The rules of flags and files, a line each; lines that begin with # are comments.
-
-    Raises `UsageError` for a file that cannot be read or is too large.
-    """
-    found = [line.strip() for line in lines]
-    for path in files:
-        try:
-            if path.stat().st_size > MAX_RULES_BYTES:
-                raise UsageError(f"The rules file {path} is larger than {MAX_RULES_BYTES} bytes.")
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UsageError(f"The rules file {path} cannot be read: {reason}.") from error
-        found += [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return "\n".join(line for line in found if line) or None

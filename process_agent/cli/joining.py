@@ -9,9 +9,11 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
 from process_agent.cli.summary import Lines, as_json, as_text
 from process_agent.config import Settings, environment_for_child
@@ -21,9 +23,12 @@ from process_agent.rooms.tokens import read_claims
 
 if TYPE_CHECKING:
     from process_agent.agent.assemble import AgentConfig, Ready
-    from process_agent.cli.join import JoinOptions
+    from process_agent.agent.channels import AgentRoom
+    from process_agent.cli.checked import JoinOptions
+    from process_agent.core.room import Messaging
+    from process_agent.core.store import ThreadStore
+    from process_agent.rooms.credentials import Destination, JoinWish
     from process_agent.rooms.join import JoinedRoom, JoinTarget
-    from process_agent.threads.store import DatasetThreadStore
 
 BACKEND_ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SHELL", "USER", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -42,18 +47,17 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
-    from process_agent.agent.assemble import AgentRoom, create_backends, run_agent, started
-    from process_agent.rooms.credentials import JoinWish, LocalRoom
+    from process_agent.agent.assemble import create_backends, run_agent, started
+    from process_agent.rooms.credentials import LocalRoom
     from process_agent.rooms.join import join_room, load_client
 
     # What can be known to be wrong is told before anything is started or joined.
     usable_folder(settings.paths(options.data_dir))
-    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
-    place = destination(settings, wish)
+    place, wish = place_of(options, settings)
     stop = asyncio.Event()
     _stop_on_signals(stop)
     async with AsyncExitStack() as leaving:
-        config = await leaving.enter_async_context(_model_endpoint(options, settings))
+        config = await leaving.enter_async_context(model_endpoint(options, settings))
         chosen = create_backends(config)
         # The published client takes longest to load: it does so while the backends start.
         loading = asyncio.get_running_loop().run_in_executor(None, load_client)
@@ -67,11 +71,37 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             print(as_json(lines) if options.json else as_text(lines), flush=True)
 
         room.on_connection_change(_say_back)
-        inside = AgentRoom(room.messaging, _store(room, config.agent_name))
-        await while_joined(room, run_agent(config, inside, backends, on_ready, stop))
+        joined = replace(inside(options, room, config.agent_name), token=target.token)
+        work = run_agent(config, joined, backends, on_ready, stop)
+        await while_joined(room, work)
     if isinstance(place, LocalRoom):
         left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
         print(f"{left} until `process room stop`", file=sys.stderr)
+
+
+def place_of(options: JoinOptions, settings: Settings) -> tuple[Destination, JoinWish]:
+    """Where the agent goes, and as whom. Raises what `local.destination` raises."""
+    from process_agent.rooms.credentials import JoinWish
+
+    wish = JoinWish(options.room, options.agent_name, "agent", options.local, options.project_id)
+    return destination(settings, wish), wish
+
+
+def inside(
+    options: JoinOptions, room: JoinedRoom, agent_name: str, terminal: Messaging | None = None
+) -> AgentRoom:
+    """What an agent needs of the room it joined."""
+    from process_agent.agent.channels import AgentRoom
+
+    return AgentRoom(
+        room.messaging,
+        _store(options, room, agent_name),
+        datasets=room.datasets,
+        queues=room.queues,
+        files=room.files,
+        toolkits=room.toolkits,
+        terminal=terminal,
+    )
 
 
 def _say_back(online: bool) -> None:
@@ -80,18 +110,24 @@ def _say_back(online: bool) -> None:
         print("back in the room", file=sys.stderr, flush=True)
 
 
-def _store(room: JoinedRoom, name: str) -> DatasetThreadStore:
+def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    def new_id() -> str:
+        return str(uuid.uuid4())
+
+    if not options.keep_threads:
+        from process_agent.threads.memory import MemoryThreadStore
+
+        return MemoryThreadStore(name, clock=clock, new_id=new_id)
     from process_agent.threads.store import DatasetThreadStore
 
     def others_here() -> bool:
         return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
 
     return DatasetThreadStore(
-        room.datasets,
-        name,
-        clock=lambda: datetime.now(UTC),
-        new_id=lambda: str(uuid.uuid4()),
-        others_here=others_here,
+        room.datasets, name, clock=clock, new_id=new_id, directory=options.thread_dir, others_here=others_here
     )
 
 
@@ -102,6 +138,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         lines += [("backend", name), *backend.lines]
     lines += [
         ("channels", ", ".join(ready.channels)),
+        *websocket_lines(options),
         ("thread folder", ready.thread_dir),
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
@@ -128,7 +165,7 @@ def agent_name(options: JoinOptions, settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
+async def model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
     """The agent's configuration, with the scripted model running behind it when it was asked for."""
     if not options.scripted:
         yield _config(options, settings, settings.openai_base_url, settings.openai_api_key)
@@ -143,6 +180,7 @@ def _config(
     options: JoinOptions, settings: Settings, base_url: str | None, api_key: str | None
 ) -> AgentConfig:
     from process_agent.agent.assemble import AgentConfig
+    from process_agent.cli.channel_flags import channel_options
 
     name = agent_name(options, settings)
     backend = BackendConfig(
@@ -161,6 +199,9 @@ def _config(
     return AgentConfig(
         agent_name=name,
         backend=backend,
+        channels=options.channels,
+        channel_options=channel_options(options, settings, name),
+        single_thread=options.single_thread,
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,

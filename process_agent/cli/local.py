@@ -7,15 +7,15 @@ import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from process_agent.config import DataPaths, Settings, unusable_folder
-from process_agent.errors import RoomClosedError, RoomError, UsageError
+from process_agent.errors import ProcessError, RoomClosedError, RoomError, UsageError
 
 if TYPE_CHECKING:
     from process_agent.room_server.state import ServerState
     from process_agent.rooms.credentials import Destination, JoinWish
-    from process_agent.rooms.join import JoinedRoom, JoinTarget
+    from process_agent.rooms.join import JoinTarget
 
 
 async def join_target(settings: Settings, wish: JoinWish, *, data_dir: Path | None = None) -> JoinTarget:
@@ -114,7 +114,15 @@ def _server(paths: DataPaths, *, start: bool, port: int | None) -> ServerState:
     return state
 
 
-async def while_joined[T](room: JoinedRoom, work: Coroutine[Any, Any, T]) -> T:
+class Membership(Protocol):
+    """What can end by itself, like a `JoinedRoom`."""
+
+    async def closed(self) -> ProcessError | None:
+        """Wait for the end; why it came, None when we made it."""
+        ...
+
+
+async def while_joined[T](room: Membership, work: Coroutine[Any, Any, T]) -> T:
     """Do the work as long as the membership lasts. When the room ends it, the work is cancelled and the
     reason raised.
     """

@@ -20,10 +20,19 @@ Role = Annotated[str, typer.Option("--role", metavar="ROLE", help="user, agent o
 Ttl = Annotated[
     str, typer.Option("--ttl", metavar="TIME", help="How long it is good for, like 90s, 15m, 12h or 30d.")
 ]
+Agents = Annotated[
+    list[str] | None,
+    typer.Option("--agent", metavar="NAME", help="Opens this agent's websocket channel too. Repeatable."),
+]
 
 
 def token(
-    room: Room, identity: Identity, role: Role = "user", ttl: Ttl = DEFAULT_TTL, data_dir: DataDir = None
+    room: Room,
+    identity: Identity,
+    role: Role = "user",
+    ttl: Ttl = DEFAULT_TTL,
+    agent: Agents = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Print a token of the local room, and nothing else. The room's server need not run."""
     import time
@@ -43,7 +52,8 @@ def token(
     if not identity.strip():
         raise UsageError("The identity is empty.")
     expires = int(time.time()) + seconds(ttl)
-    grant = ParticipantToken(identity, room, role, participant_token.default_api(role), expires)
+    api = participant_token.default_api(role)
+    grant = ParticipantToken(identity, room, role, api, expires, agents=tuple(agent or ()))
     key = signing_key(config.load().paths(data_dir).signing_key)
     typer.echo(participant_token.encode(grant, key))
 

@@ -9,6 +9,8 @@ from process_agent.core.ids import ItemId
 from process_agent.core.speaker import Speaker
 from process_agent.core.turn import Approval, Turn
 
+NOBODY_HERE = "nobody who may decide is here"
+
 
 class Approvals:
     """The approvals of one thread. No answer in time means no."""
@@ -21,6 +23,9 @@ class Approvals:
         """Wait for a decision, or take it at once when the operator decided for all."""
         item_id = request.ref.item_id
         turn.wait_for(Approval(request))
+        if self._nobody_for(turn) and self._speaker.setting.approvals == "ask":
+            self.decide(turn, item_id, False, NOBODY_HERE)
+            return
         match self._speaker.setting.approvals:
             case "ask":
                 self._out(StartTimer(self._timer(turn, item_id), self._speaker.setting.limits.approval))
@@ -39,6 +44,16 @@ class Approvals:
         self._out(StopTimer(self._timer(turn, item_id)))
         self._out(DecideItem(self._speaker.thread_id, turn.id, item_id, decision))
         return True
+
+    def unwatched(self, turn: Turn) -> None:
+        """Somebody views the thread no more: what nobody is left for is declined."""
+        if self._nobody_for(turn):
+            for item_id in tuple(turn.approvals):
+                self.decide(turn, item_id, False, NOBODY_HERE)
+
+    def _nobody_for(self, turn: Turn) -> bool:
+        """Whether nobody but one who cannot be asked is there to decide."""
+        return not turn.options.attended and not self._speaker.viewers.deciders - {turn.sender}
 
     def close(self, turn: Turn, item_id: ItemId) -> ApprovalDecided | None:
         """The item waits no more; who decided, if anybody did."""

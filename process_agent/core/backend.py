@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from process_agent.core.content import ContentPart, ErrorInfo, LogLine, ToolResult
 from process_agent.core.events import BackendEvent, Phase, ToolRef
-from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.requests import ClientTool, Secret
 
 type SandboxMode = Literal["read-only", "workspace-write", "full-access"]
 type ApprovalMode = Literal["ask", "deny", "auto"]
@@ -97,6 +98,23 @@ class TurnInput:
     content: tuple[ContentPart, ...]
     sender_name: str | None
     model: ModelChoice
+    instructions: str | None = None
+    client_tools: tuple[ClientTool, ...] = ()
+    compact: bool = False
+    """Nobody said anything: shorten what the model remembers, report `ContextCompacted`, and end."""
+
+
+type Answered = ToolResult | ErrorInfo | Secret
+"""What a participant answered to `ClientToolRequested` or `SecretRequested`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolkitInfo:
+    """Tools a backend's turns can use, as clients list them: names with descriptions."""
+
+    name: str
+    title: str
+    tools: tuple[tuple[str, str], ...] = ()
 
 
 class BackendThread(Protocol):
@@ -118,6 +136,12 @@ class BackendThread(Protocol):
 
     async def decide(self, item_id: ItemId, decision: Decision) -> bool:
         """Answer an `ApprovalRequested`. Returns False when nothing waits under this id any more."""
+        ...
+
+    async def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        """Answer a `ClientToolRequested` or `SecretRequested`. Returns False when nothing waits for it any
+        more. A tool that failed is an `ErrorInfo`.
+        """
         ...
 
     async def close(self) -> None:
@@ -146,6 +170,16 @@ class Backend(Protocol):
 
     def default_model(self) -> ModelChoice:
         """The model of a thread that never chose one."""
+        ...
+
+    def toolkits(self) -> Sequence[ToolkitInfo]:
+        """What its turns can use beside the client's own tools."""
+        ...
+
+    async def title(self, text: str) -> str | None:
+        """A short name for a thread that begins with `text`, made by a model, or None when this backend makes
+        none. Runs beside turns and never disturbs them. Raises `BackendError`; may be cancelled.
+        """
         ...
 
     async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:

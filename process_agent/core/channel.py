@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ParticipantId, ThreadId
@@ -50,4 +50,19 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Take nothing in any more, send what is left within a bounded time, release everything."""
+        ...
+
+
+@runtime_checkable
+class Observing(Protocol):
+    """A channel that sees what goes on in every thread, like a program of the operator's."""
+
+    @property
+    def name(self) -> str:
+        """See `Channel`."""
+        ...
+
+    @property
+    def observer(self) -> ParticipantId:
+        """Who is shown the events, besides those who view the thread; nobody's id."""
         ...

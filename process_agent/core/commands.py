@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from process_agent.core.backend import Decision, TurnInput
+from process_agent.core.backend import Answered, Decision, TurnInput
 from process_agent.core.content import ContentPart
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import ItemId, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.replies import Reply
 from process_agent.core.requests import DeleteThread, ListThreads, RenameThread
 
@@ -98,9 +98,12 @@ class CreateThread:
 
 @dataclass(frozen=True, slots=True)
 class OpenLog:
-    """Open the log of an existing thread; report `log_opened` or `log_not_opened`."""
+    """Open the log of a thread; report `log_opened` or `log_not_opened`. `create` is the name of a thread
+    that may have to be made.
+    """
 
     thread_id: ThreadId
+    create: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,25 @@ class DecideItem:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerAsk:
+    """Give the backend the answer to what the running turn asked of its sender. Secrets stay unprinted."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+    ask_id: AskId
+    answer: Answered
+
+
+@dataclass(frozen=True, slots=True)
+class CloseBackendThread:
+    """Make the backend forget a thread in which nothing runs; its next turn opens it with what the log holds
+    then.
+    """
+
+    thread_id: ThreadId
+
+
 # --- To the clock ------------------------------------------------------------------------------
 
 
@@ -216,6 +238,8 @@ class TimerKind(StrEnum):
     """The backend was interrupted and did not end the turn."""
     STEER = "steer"
     """The turn is over and the backend has not said whether it took a steer."""
+    ASK = "ask"
+    """The sender of a turn did not answer it."""
     IDLE = "idle"
     """Nobody views a thread in which nothing runs."""
 
@@ -228,6 +252,7 @@ class Timer:
     thread_id: ThreadId
     turn_id: TurnId | None = None
     item_id: ItemId | None = None
+    ask_id: AskId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +291,8 @@ type Command = (
     | InterruptBackend
     | AbandonTurn
     | DecideItem
+    | AnswerAsk
+    | CloseBackendThread
     | StartTimer
     | StopTimer
 )

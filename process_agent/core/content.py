@@ -63,6 +63,16 @@ type ToolResult = TextResult | JsonResult | LinkResult | EmptyResult
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratedImage:
+    """An image a model made: `uri` is `data:`, `room:///path` or `dataset://images?id=…`; sizes in pixels."""
+
+    uri: str
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorInfo:
     """A failure as people and programs see it: a sentence, and a code that never is empty."""
 

@@ -16,8 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.content import ContentPart, ErrorInfo, GeneratedImage, Json, LogLine, ToolResult
+from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.usage import ContextWindow, Usage
 
 type Phase = Literal["commentary", "final_answer"] | None
@@ -106,6 +106,14 @@ class ToolRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolArguments:
+    """More of the arguments a model is writing, as JSON text; the whole of them follows as `ToolStarted`."""
+
+    ref: ToolRef
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolStarted:
     """A tool call begins, or its arguments changed (the diff of a turn is sent again as it grows)."""
 
@@ -143,11 +151,94 @@ class ApprovalRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageStarted:
+    """An image is being made."""
+
+    item_id: ItemId
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePartial:
+    """The image as far as it is made; `index` counts from 0. Live only, never stored."""
+
+    item_id: ItemId
+    image: GeneratedImage
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCompleted:
+    """The images are made."""
+
+    item_id: ItemId
+    images: tuple[GeneratedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed:
+    """No image was made."""
+
+    item_id: ItemId
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToolRequested:
+    """The turn waits for a tool that the client of its sender offers. Live only, never stored, and shown to
+    `target` alone, which the supervisor fills in. Answered through `BackendThread.answer(ask_id, …)`.
+    """
+
+    ask_id: AskId
+    tool: str
+    arguments: Mapping[str, Json]
+    target: ParticipantId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToolCancelled:
+    """Nobody waits for the client's answer any more: it took too long, left, or the turn is ending."""
+
+    ask_id: AskId
+    tool: str
+    reason: str
+    target: ParticipantId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRequested:
+    """The turn waits for a secret from its sender, like a key or the code of an OAuth login. Live only, never
+    stored, and shown to the turn's sender alone. Answered through `BackendThread.answer(ask_id, …)`; the
+    answer never reaches a log or a table. `oauth` has the fields of the protocol's OAuth request.
+    """
+
+    ask_id: AskId
+    name: str
+    prompt: str | None = None
+    oauth: Mapping[str, Json] | None = None
+    challenge: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCompacted:
+    """The backend shortened what its model remembers of the thread; what the room keeps is untouched.
+
+    `automatic` says that nobody asked for it; `summary` is what stands for the earlier conversation now, if
+    the backend tells.
+    """
+
+    checkpoint_id: str
+    automatic: bool
+    summary: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UsageUpdated:
-    """Tokens of the turn so far."""
+    """Tokens of the turn so far; `cost` in US dollars, filled in by the supervisor when prices are known."""
 
     usage: Usage
     context: ContextWindow | None = None
+    cost: float | None = None
 
 
 class EndReason(StrEnum):
@@ -177,10 +268,19 @@ type BackendEvent = (
     | ReasoningDelta
     | ReasoningEnded
     | FileShown
+    | ToolArguments
     | ToolStarted
     | ToolLog
     | ToolEnded
     | ApprovalRequested
+    | ImageStarted
+    | ImagePartial
+    | ImageCompleted
+    | ImageFailed
+    | ClientToolRequested
+    | ClientToolCancelled
+    | SecretRequested
+    | ContextCompacted
     | UsageUpdated
     | TurnEnded
 )
@@ -306,6 +406,13 @@ class ModelChanged:
     model: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ThreadCleared:
+    """Somebody cleared the thread: earlier events count as gone, for viewers and for models."""
+
+    source: MessageId
+
+
 type Lifecycle = (
     TurnRequested
     | SteerRequested
@@ -320,6 +427,7 @@ type Lifecycle = (
     | ApprovalDecided
     | Status
     | ModelChanged
+    | ThreadCleared
 )
 
 type EventBody = BackendEvent | Lifecycle

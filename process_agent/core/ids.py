@@ -16,6 +16,9 @@ ItemId = NewType("ItemId", str)
 MessageId = NewType("MessageId", str)
 """UUID text. Stable between the live and the stored form of one event."""
 
+AskId = NewType("AskId", str)
+"""What a turn asks one participant for and waits: a client tool's answer, or a secret. Unique in its turn."""
+
 ParticipantId = NewType("ParticipantId", str)
 """Chosen by the room for one connection; not stable across reconnects."""
 

@@ -15,6 +15,15 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Pricing:
+    """US dollars for a million tokens; `cached` for input read from the provider's cache."""
+
+    input: float
+    output: float
+    cached: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """One model as a picker shows it; `context_window` in tokens."""
 
@@ -24,6 +33,7 @@ class ModelInfo:
     context_window: int | None = None
     accepts: tuple[str, ...] = ()
     active: bool = False
+    pricing: Pricing | None = None
 
 
 @dataclass(frozen=True, slots=True)

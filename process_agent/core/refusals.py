@@ -48,6 +48,7 @@ class Refusals:
                 r.RenameThread(envelope, thread_id)
                 | r.DeleteThread(envelope, thread_id)
                 | r.ChangeModel(envelope, thread_id)
+                | r.ClearThread(envelope, thread_id)
             ):
                 rejected = a.RequestRejected(envelope.message_id, thread_id, error)
                 self._out(Answer(viewer_of(envelope), rejected, thread_id))

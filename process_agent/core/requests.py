@@ -6,10 +6,11 @@ from what the message claims.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from process_agent.core.content import ContentPart
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.content import ContentPart, ErrorInfo, Json, ToolResult
+from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 
 
@@ -32,6 +33,29 @@ class ModelWish:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientTool:
+    """A tool that the asking client runs itself; `schema` is the JSON schema of its arguments."""
+
+    name: str
+    schema: Mapping[str, Json]
+    title: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOptions:
+    """What a request says about its turn beside content and model.
+
+    `instructions` hold for this turn only. Where a turn is not `attended`, somebody waits for its end and
+    cannot be asked: what needs an approval is declined at once, unless another participant views the thread.
+    """
+
+    instructions: str | None = None
+    client_tools: tuple[ClientTool, ...] = ()
+    attended: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StartThread:
     """Create a thread; with `content`, also its first turn, which reuses the request's message id."""
 
@@ -39,17 +63,22 @@ class StartThread:
     content: tuple[ContentPart, ...] = ()
     name: str | None = None
     wish: ModelWish = ModelWish()
+    options: TurnOptions = TurnOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class StartTurn:
-    """Queue a turn."""
+    """Queue a turn. `create` makes the thread, under this very id, when there is none; no participant's
+    message can say so.
+    """
 
     envelope: Envelope
     thread_id: ThreadId
     content: tuple[ContentPart, ...]
     turn_id: TurnId | None = None
     wish: ModelWish = ModelWish()
+    options: TurnOptions = TurnOptions()
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +159,46 @@ class DeleteThread:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearThread:
+    """Forget what was said in a thread; the thread itself stays."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerClientTool:
+    """What a client's tool returned, or how it failed."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    turn_id: TurnId
+    ask_id: AskId
+    response: ToolResult | ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret as its owner gave it; never printed."""
+
+    value: str | None = field(default=None, repr=False)
+    authorization_code: str | None = field(default=None, repr=False)
+    redirect_uri: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSecret:
+    """A secret the turn asked for."""
+
+    envelope: Envelope
+    thread_id: ThreadId
+    turn_id: TurnId
+    ask_id: AskId
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class ListModels:
     """Which models can be chosen."""
 
@@ -184,9 +253,12 @@ type Request = (
     | UnwatchThreads
     | RenameThread
     | DeleteThread
+    | ClearThread
     | ListModels
     | ChangeModel
     | Decide
+    | AnswerClientTool
+    | AnswerSecret
     | ListCapabilities
     | Left
 )

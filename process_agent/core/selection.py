@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from process_agent.core.content import ErrorInfo
+from process_agent.core.model_names import LLM, provider_of, readings
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.requests import ModelWish
 
@@ -27,17 +28,22 @@ class Catalogue:
     def resolve(self, wish: ModelWish, current: ModelChoice) -> ModelChoice | ErrorInfo:
         """The model a wish means, or why there is none.
 
-        A wish may name a part only, and its model may be `backend/model`, `provider/model` or
-        `backend/provider/model`. Where several fit, the thread's current backend and provider win, then the
-        order of the catalogue.
+        A wish may name a part only, and its model may be written as `core.model_names` says. A model of no
+        named backend is the llm backend's, and where it has none, that of the only other backend that has
+        one. Where several providers fit, the thread's current one wins, then the one its name tells, then
+        the order of the catalogue.
         """
         wish = ModelWish(wish.backend or None, wish.provider or None, wish.model or None)
         if wish == ModelWish():
             return current
         if wish.model is None and self._fits(wish, current):
             return current
-        for reading in _readings(wish):
+        for reading in readings(wish):
             found = self._find(reading.backend, reading.provider, reading.model)
+            if found and reading.backend is None and reading.model is not None:
+                found = [choice for choice in found if choice.backend == LLM] or found
+                if len({choice.backend for choice in found}) > 1:
+                    return _ambiguous(reading.model, found)
             if found:
                 return min(found, key=lambda choice: _distance(choice, current))
         return self._refusal(wish)
@@ -75,26 +81,18 @@ class Catalogue:
         return ErrorInfo(f"No model here is called {asked!r}. There is: {listed}.", "unknown_model")
 
 
-def _readings(wish: ModelWish) -> Iterator[ModelWish]:
-    """What a wish can mean, most literal first."""
-    yield wish
-    if wish.model is None or "/" not in wish.model:
-        return
-    first, rest = wish.model.split("/", 1)
-    if wish.backend in (None, first):
-        if wish.provider is None and "/" in rest:
-            provider, model = rest.split("/", 1)
-            yield ModelWish(first, provider, model)
-        yield ModelWish(first, wish.provider, rest)
-    if wish.provider in (None, first):
-        yield ModelWish(wish.backend, first, rest)
+def _distance(choice: ModelChoice, current: ModelChoice) -> tuple[bool, bool, bool]:
+    """Least for the current backend and provider, then the provider that the name tells; `min` keeps the
+    order among equals.
+    """
+    elsewhere = choice.backend != current.backend
+    other = not elsewhere and choice.provider != current.provider
+    return elsewhere, other, choice.provider != provider_of(choice.model or "")
 
 
-def _distance(choice: ModelChoice, current: ModelChoice) -> int:
-    """0 for the current backend and provider, 1 for the backend, 2 for others; `min` keeps the order."""
-    if choice.backend != current.backend:
-        return 2
-    return 0 if choice.provider == current.provider else 1
+def _ambiguous(name: str, found: Sequence[ModelChoice]) -> ErrorInfo:
+    names = ", ".join(f"{choice.backend}/{choice.provider}/{choice.model}" for choice in found)
+    return ErrorInfo(f"{name!r} is several models here: {names}. Name one of them whole.", "unknown_model")
 
 
 def _unique(names: Iterator[str]) -> list[str]:

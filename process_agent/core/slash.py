@@ -1,7 +1,8 @@
 """Commands that any client can send as plain text, and what they say.
 
 A message is a command when it is one line of text, without files, whose first word is one of these names.
-Every other text that begins with a slash is for the model.
+Every other text that begins with a slash is for the model, and so is `/clear` with more words: what it does
+cannot be undone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ class CommandName(StrEnum):
 
     MODELS = "/models"
     MODEL = "/model"
+    CLEAR = "/clear"
+    COMPACT = "/compact"
     STOP = "/stop"
     NEW = "/new"
     HELP = "/help"
@@ -38,6 +41,8 @@ _HELP = {
     "/models": "the models on offer",
     "/model": "the model of this thread",
     "/model NAME": "use another model from the next turn on",
+    "/clear": "forget everything said in this thread",
+    "/compact": "shorten what the model remembers of this thread",
     "/stop": "stop the running turn",
     "/new": "how to start a new thread",
     "/help": "this list",
@@ -47,6 +52,9 @@ NEW = (
     "A new thread is started by your client, not by a message in this one: use its button or command for a "
     "new chat. This thread stays as it is."
 )
+CLEARED = "This thread was cleared: neither people nor models see what was said before."
+NOT_CLEARED = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `/clear` again."
+NOTHING_TO_COMPACT = "Nothing was said in this thread yet: there is nothing to shorten."
 NOTHING_RUNS = "Nothing is running in this thread."
 
 
@@ -60,7 +68,9 @@ def parse(content: Iterable[ContentPart]) -> SlashCommand | None:
         return None
     word, *rest = text.split(maxsplit=1)
     name = _NAMES.get(word.lower())
-    return None if name is None else SlashCommand(name, "".join(rest))
+    if name is None or (name is CommandName.CLEAR and rest):
+        return None
+    return SlashCommand(name, "".join(rest))
 
 
 def help_text() -> str:

@@ -1,4 +1,6 @@
-"""Answers commands that came as plain text: each as a whole turn, at once, without a model."""
+"""Answers commands that came as plain text: each as a whole turn, at once, without a model. Only `/compact`
+waits for its time as other turns do: it needs the backend.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,19 @@ def answer(
     turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, command: SlashCommand
 ) -> None:
     """Do what a command says, and say so in a turn of its own."""
-    turns.answer(request, viewer_of(request.envelope), lambda: _reply(turns, catalogue, request, command))
+    viewer = viewer_of(request.envelope)
+    if command.name is CommandName.COMPACT and isinstance(request, StartTurn):
+        turns.accept(request, viewer, None, compact=True)
+        return
+    if command.name is CommandName.CLEAR:  # first, or what it forgets would have its own beginning in it
+        turns.answer(request, viewer, lambda: _clear(turns, request), act_first=True)
+    else:
+        turns.answer(request, viewer, lambda: _reply(turns, catalogue, request, command))
+
+
+def _clear(turns: ThreadTurns, request: StartTurn | StartThread) -> str:
+    cleared = turns.clear(request.envelope.message_id, viewer_of(request.envelope))
+    return slash.CLEARED if cleared else slash.NOT_CLEARED
 
 
 def _reply(
@@ -34,6 +48,10 @@ def _reply(
         case CommandName.MODEL:
             listed = slash.models_text(catalogue.providers, turns.model)
             return f"{slash.current_text(turns.model)}\n\n{listed}"
+        case CommandName.COMPACT:  # a thread that begins with it
+            return slash.NOTHING_TO_COMPACT
+        case CommandName.CLEAR:
+            return _clear(turns, request)
         case CommandName.MODELS:
             return slash.models_text(catalogue.providers, turns.model)
 

@@ -23,6 +23,10 @@ class Limits:
 
     approval: float = 300.0
     """Nobody decided: that means no."""
+    client_tool: float = 300.0
+    """The sender's client did not answer a tool call."""
+    secret: float = 300.0
+    """The sender did not give a secret."""
     interrupt: float = 10.0
     """A backend that does not end an interrupted turn is abandoned."""
     steer: float = 2.0
@@ -37,7 +41,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all threads of one agent share. `clock` and `new_id` are injected."""
+    """What all threads of one agent share. `clock` and `new_id` are injected.
+
+    `observers` see what goes on in every thread, without opening any.
+    """
 
     agent_name: str
     catalogue: Catalogue
@@ -45,6 +52,7 @@ class Setting:
     clock: Clock
     approvals: ApprovalMode = "ask"
     limits: Limits = Limits()
+    observers: tuple[Viewer, ...] = ()
 
     def may_decide(self, participant: Participant) -> bool:
         """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""
@@ -96,6 +104,12 @@ class Speaker:
         if self.viewers.catching_up:
             self._hold(event)
         return event
+
+    def say_to(self, body: EventBody, viewer: Viewer) -> None:
+        """Like `say`, and also to one who does not view the thread."""
+        event = self.say(body)
+        if viewer not in self.viewers:
+            self.tell_event(event, viewer)
 
     def show(self, event: ThreadEvent) -> None:
         """Show an event that is stored already, or never will be."""

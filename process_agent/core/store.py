@@ -74,8 +74,11 @@ class ThreadStore(Protocol):
         """Create a thread with a new id and list it."""
         ...
 
-    async def open(self, thread_id: ThreadId) -> ThreadLog:
-        """Open an existing thread. Raises `RoomRequestError` when there is none of that id."""
+    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> ThreadLog:
+        """Open an existing thread; with `create`, make and list it under that name when it is missing.
+
+        Raises `RoomRequestError` when there is none of that id, or it is not one of this agent's folder.
+        """
         ...
 
     async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:

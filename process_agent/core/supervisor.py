@@ -6,25 +6,25 @@ one agent with all its channels.
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core import replies as a
 from process_agent.core import requests as r
 from process_agent.core import slash, slash_turns
-from process_agent.core.content import ErrorInfo
+from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.refusals import Refusals
 from process_agent.core.speaker import Setting, Speaker
 from process_agent.core.store import ThreadEntry
+from process_agent.core.thread_list import ThreadList
 from process_agent.core.thread_turns import ThreadTurns
-from process_agent.core.threads import Creation, Thread, viewer_of
+from process_agent.core.threads import Creation, LogRequest, Thread, viewer_of
 from process_agent.core.titles import UNTITLED, title_of
 from process_agent.core.views import Views
 
 STOPPING = ErrorInfo("The agent is stopping and takes nothing new.", "agent_stopping")
+BUSY = ErrorInfo("A turn runs or waits in this thread. Stop it first.", "turn_in_progress")
 
 
 class Supervisor:
@@ -35,6 +35,7 @@ class Supervisor:
         self._commands: list[c.Command] = []
         self._views = Views(setting, self._do)
         self._refusals = Refusals(setting, self._do)
+        self._list = ThreadList(setting, self._views, self._do)
         self._threads: dict[ThreadId, Thread] = {}
         self._creations: dict[str, Creation] = {}
         self._stopping = False
@@ -60,51 +61,24 @@ class Supervisor:
         match request:
             case r.StartThread():
                 self._start_thread(request)
-            case r.StartTurn() | r.OpenThread() | r.ChangeModel():
+            case r.StartTurn() | r.OpenThread() | r.ChangeModel() | r.ClearThread():
                 self._with_log(request)
             case r.SteerTurn(envelope, thread_id, _, content) if slash.parse(content):
                 self._with_log(r.StartTurn(envelope, thread_id, content))
-            case r.SteerTurn() | r.InterruptTurn() | r.Decide():
+            case r.SteerTurn() | r.InterruptTurn() | r.Decide() | r.AnswerClientTool() | r.AnswerSecret():
                 self._to_turns(request)
             case r.CloseThread():
                 self._views.close(viewer_of(request.envelope), request.thread_id)
-                self._watch_idle(request.thread_id)
+                self._closed(request.thread_id)
             case r.Left():
                 self._left(c.Viewer(request.channel, request.participant.id))
-            case _:
-                self._about_list(request)
-        return self._take()
-
-    def _about_list(
-        self,
-        request: r.ListThreads
-        | r.WatchThreads
-        | r.UnwatchThreads
-        | r.RenameThread
-        | r.DeleteThread
-        | r.ListModels
-        | r.ListCapabilities,
-    ) -> None:
-        viewer, source = viewer_of(request.envelope), request.envelope.message_id
-        match request:
-            case r.ListThreads():
-                self._do(c.ReadList(request))
-            case r.WatchThreads():
-                self._views.watchers.add(viewer)
-            case r.UnwatchThreads():
-                self._views.watchers.discard(viewer)
-            case r.RenameThread():
-                self._do(c.Rename(request))
             case r.DeleteThread():
                 self._delete(request)
-            case r.ListModels():
-                providers = self._setting.catalogue.providers
-                self._do(c.Answer(viewer, a.ModelsListed(source, providers)))
-            case r.ListCapabilities(_, thread_id):
-                listed = a.CapabilitiesListed(source, thread_id, "process")
-                self._do(c.Answer(viewer, listed, thread_id))
+            case r.ListCapabilities(_, thread_id) if (turns := self._turns(thread_id)) is not None:
+                self._list.handle(request, turns.model)
             case _:
-                assert_never(request)
+                self._list.handle(request, self._setting.catalogue.default)
+        return self._take()
 
     def _start_thread(self, request: r.StartThread) -> None:
         choice = self._setting.catalogue.resolve(request.wish, self._setting.catalogue.default)
@@ -115,21 +89,19 @@ class Supervisor:
         else:
             key = self._setting.new_id()
             self._creations[key] = Creation(request, choice)
-            naming = () if slash.parse(request.content) else request.content
-            self._do(c.CreateThread(key, title_of(naming, request.name)))
+            self._do(c.CreateThread(key, title_of(_named(request.content), request.name)))
 
-    def _with_log(self, request: r.StartTurn | r.OpenThread | r.ChangeModel) -> None:
+    def _with_log(self, request: LogRequest) -> None:
         """Requests that need the thread's log; the first of them opens it."""
         thread = self._threads.get(request.thread_id)
         if thread is None:
-            thread = Thread(self._speaker(request.thread_id))
-            self._threads[request.thread_id] = thread
-            self._do(c.OpenLog(request.thread_id))
+            thread = self._threads[request.thread_id] = Thread(self._speaker(request.thread_id))
+            self._open_log(thread, request)
         fresh = False
-        if not isinstance(request, r.ChangeModel):
+        if isinstance(request, r.StartTurn | r.OpenThread):
             viewer = viewer_of(request.envelope)
             fresh = viewer not in thread.speaker.viewers
-            if not self._views.open(viewer, request.thread_id):
+            if not self._views.open(request.envelope, request.thread_id):
                 self._refusals.refuse(
                     request, ErrorInfo("You view too many threads. Close some.", "too_many_views")
                 )
@@ -143,13 +115,12 @@ class Supervisor:
         else:
             thread.pending.append(request)
 
-    def _serve(
-        self,
-        thread: Thread,
-        turns: ThreadTurns,
-        request: r.StartTurn | r.OpenThread | r.ChangeModel,
-        fresh: bool,
-    ) -> None:
+    def _open_log(self, thread: Thread, request: LogRequest) -> None:
+        thread.creating = isinstance(request, r.StartTurn) and request.create
+        create = title_of(_named(request.content)) if isinstance(request, r.StartTurn) else None
+        self._do(c.OpenLog(request.thread_id, create if thread.creating else None))
+
+    def _serve(self, thread: Thread, turns: ThreadTurns, request: LogRequest, fresh: bool) -> None:
         match request:
             case r.StartTurn():
                 self._start_turn(thread, turns, request)
@@ -161,6 +132,9 @@ class Supervisor:
                     self._refusals.refuse(request, choice)
                 else:
                     turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
+            case r.ClearThread():
+                if not turns.clear(request.envelope.message_id, viewer_of(request.envelope)):
+                    self._refusals.refuse(request, BUSY)
         self._watch_idle(request.thread_id)
 
     def _start_turn(self, thread: Thread, turns: ThreadTurns, request: r.StartTurn) -> None:
@@ -180,7 +154,9 @@ class Supervisor:
             thread.untitled = False
             self._do(c.NameThread(request.thread_id, title))
 
-    def _to_turns(self, request: r.SteerTurn | r.InterruptTurn | r.Decide) -> None:
+    def _to_turns(
+        self, request: r.SteerTurn | r.InterruptTurn | r.Decide | r.AnswerClientTool | r.AnswerSecret
+    ) -> None:
         viewer, thread = viewer_of(request.envelope), self._threads.get(request.thread_id)
         turns = None if thread is None else thread.turns
         if turns is None:
@@ -193,19 +169,29 @@ class Supervisor:
                 turns.interrupt(request, viewer)
             case r.Decide():
                 turns.decide(request)
+            case r.AnswerClientTool() | r.AnswerSecret():
+                turns.answer_ask(request)
 
     def _left(self, viewer: c.Viewer) -> None:
         for creation in self._creations.values():
             if viewer_of(creation.request.envelope) == viewer:
                 creation.present = False
-        for thread_id in self._views.leave(viewer):
-            self._watch_idle(thread_id)
+        left = self._views.leave(viewer)
+        for thread in self._threads.values():
+            if thread.turns is not None:
+                thread.turns.left(viewer)
+        for thread_id in left:
+            self._closed(thread_id)
+
+    def _closed(self, thread_id: ThreadId) -> None:
+        if (turns := self._turns(thread_id)) is not None:
+            turns.unwatched()
+        self._watch_idle(thread_id)
 
     def _delete(self, request: r.DeleteThread) -> None:
         thread = self._threads.get(request.thread_id)
         if thread is not None and not (thread.idle and thread.turns is not None):
-            text = "A turn runs in this thread. Stop it first."
-            self._refusals.refuse(request, ErrorInfo(text, "turn_in_progress"))
+            self._refusals.refuse(request, BUSY)
             return
         self._threads.pop(request.thread_id, None)
         self._views.close_all(request.thread_id)
@@ -223,7 +209,7 @@ class Supervisor:
         thread = Thread(speaker, turns, untitled=entry.name == UNTITLED)
         self._threads[entry.path] = thread
         self._views.tell_watchers(a.ThreadCreated(entry))
-        if creation.present and self._views.open(viewer, entry.path):
+        if creation.present and self._views.open(request.envelope, entry.path):
             self._do(c.Answer(viewer, a.ThreadStarted(source, entry.path), entry.path))
         if creation.model != turns.model:
             turns.change_model(creation.model, source, viewer)
@@ -241,9 +227,14 @@ class Supervisor:
         self._refusals.thread(self._creations.pop(key).request, error)
         return self._take()
 
-    def log_opened(self, thread_id: ThreadId, model: ModelChoice | None) -> list[c.Command]:
-        """A thread's log is open; `model` is the one last chosen there."""
+    def log_opened(
+        self, thread_id: ThreadId, model: ModelChoice | None, created: ThreadEntry | None = None
+    ) -> list[c.Command]:
+        """A thread's log is open; `model` is the one last chosen there, `created` its entry if it is new."""
         thread = self._threads[thread_id]
+        if created is not None:
+            thread.untitled = created.name == UNTITLED
+            self._views.tell_watchers(a.ThreadCreated(created))
         catalogue = self._setting.catalogue
         known = None if model is None else catalogue.known(model)
         turns = thread.turns = ThreadTurns(thread.speaker, known or catalogue.default)
@@ -255,7 +246,12 @@ class Supervisor:
 
     def log_not_opened(self, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
         """A thread's log cannot be opened; everything that waited for it is refused."""
-        thread = self._threads.pop(thread_id)
+        thread = self._threads[thread_id]
+        maker = next((x for x in thread.pending if isinstance(x, r.StartTurn) and x.create), None)
+        if maker is not None and not thread.creating:  # it came while others asked in vain
+            self._open_log(thread, maker)
+            return self._take()
+        del self._threads[thread_id]
         for request in thread.pending:
             self._refusals.refuse(request, error)
         self._views.close_all(thread_id)
@@ -265,22 +261,19 @@ class Supervisor:
         """The index entry of a thread changed."""
         if asked is not None and (thread := self._threads.get(entry.path)) is not None:
             thread.untitled = False
-        asker = None if asked is None else viewer_of(asked.envelope)
-        self._views.tell_watchers(a.ThreadUpdated(entry), asker)
+        self._list.updated(entry, asked)
         return self._take()
 
     def thread_deleted(self, request: r.DeleteThread) -> list[c.Command]:
         """A thread is gone."""
-        self._views.tell_watchers(a.ThreadDeleted(request.thread_id), viewer_of(request.envelope))
+        self._list.deleted(request)
         return self._take()
 
     def list_read(
         self, request: r.ListThreads, threads: tuple[ThreadEntry, ...], total: int
     ) -> list[c.Command]:
         """A page of the index."""
-        source = request.envelope.message_id
-        listed = a.ThreadsListed(source, threads, total, request.offset, request.limit)
-        self._do(c.Answer(viewer_of(request.envelope), listed))
+        self._list.read(request, threads, total)
         return self._take()
 
     def request_failed(
@@ -379,3 +372,8 @@ class Supervisor:
             del self._threads[thread_id]
             self._views.forget(thread_id)
             self._do(c.ReleaseThread(thread_id))
+
+
+def _named(content: tuple[ContentPart, ...]) -> tuple[ContentPart, ...]:
+    """What a thread that begins with this can be named after: no command."""
+    return () if slash.parse(content) else content

@@ -6,20 +6,30 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from process_agent.core import asks
 from process_agent.core import commands as c
 from process_agent.core import events as e
-from process_agent.core.approvals import Approvals
+from process_agent.core.admission import Admission
 from process_agent.core.backend import TurnInput
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, TurnId
-from process_agent.core.live import LiveTurn
 from process_agent.core.models import ModelChoice
-from process_agent.core.requests import Decide, InterruptTurn, StartThread, StartTurn, SteerTurn
+from process_agent.core.requests import (
+    AnswerClientTool,
+    AnswerSecret,
+    Decide,
+    InterruptTurn,
+    StartThread,
+    StartTurn,
+    SteerTurn,
+)
 from process_agent.core.speaker import Speaker
-from process_agent.core.turn import Steer, Turn, status_of
+from process_agent.core.steering import Steering
+from process_agent.core.turn import Turn
+from process_agent.core.turn_output import TurnOutput
 
 REMEMBERED = 256
-"""Ended turns and answered requests a thread remembers, to tell late and repeated requests."""
+"""Ended turns a thread remembers, to tell requests that come late."""
 
 STOPPED = ErrorInfo("The agent stopped before this turn could start. Send it again.", "agent_stopped")
 
@@ -31,16 +41,14 @@ class ThreadTurns:
         self.model = model
         self.running: Turn | None = None
         self.queue: deque[Turn] = deque()
-        self.live = LiveTurn()
+        self.output = TurnOutput(speaker)
         self._speaker = speaker
         self._out = speaker.out
         self._limits = speaker.setting.limits
-        self._approvals = Approvals(speaker)
         self._unpublished: dict[TurnId, e.ThreadEvent] = {}
-        self._intro: dict[TurnId, list[e.ThreadEvent]] = {}
+        self._admission = Admission(speaker)
+        self._steering = Steering(speaker, self._admission)
         self._ended: deque[TurnId] = deque(maxlen=REMEMBERED)
-        self._sources: deque[MessageId] = deque(maxlen=REMEMBERED)
-        self._status = e.Status()
 
     @property
     def idle(self) -> bool:
@@ -55,7 +63,7 @@ class ThreadTurns:
     @property
     def status(self) -> e.ThreadEvent:
         """The current status line."""
-        return self._speaker.make(self._status, self.running)
+        return self.output.status(self.running)
 
     def model_now(self) -> e.ThreadEvent:
         """The model of the next turn, for one who did not see it chosen."""
@@ -65,27 +73,45 @@ class ThreadTurns:
     def so_far(self) -> list[e.ThreadEvent]:
         """The turns that run and wait, as somebody who did not load the thread should see them."""
         turns = [turn for turn in (self.running, *self.queue) if turn is not None]
-        intro = [event for turn in turns for event in self._intro.get(turn.id, ())]
-        return intro + self.live.all_events()
+        intro = [event for turn in turns for event in self._admission.introduce(turn)]
+        return intro + self.output.live.all_events()
 
     # --- What participants ask -------------------------------------------------------------------
 
-    def accept(self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None) -> None:
-        """Queue a turn; `model` is the resolved wish, None for the thread's own."""
-        turn = self._admit(request, viewer, model, len(self.queue))
-        if turn is not None:
+    def accept(
+        self,
+        request: StartTurn | StartThread,
+        viewer: c.Viewer,
+        model: ModelChoice | None,
+        *,
+        compact: bool = False,
+    ) -> None:
+        """Queue a turn; `model` is the resolved wish, None for the thread's own. The content of one that only
+        compacts is a command, and no model hears of it.
+        """
+        if self._admission.allows(request, viewer, len(self.queue)):
+            turn = self._admission.admit(request, viewer, model)
+            turn.compact = compact
             self.queue.append(turn)
             self._next()
 
-    def answer(self, request: StartTurn | StartThread, viewer: c.Viewer, reply: Callable[[], str]) -> None:
+    def answer(
+        self,
+        request: StartTurn | StartThread,
+        viewer: c.Viewer,
+        reply: Callable[[], str],
+        *,
+        act_first: bool = False,
+    ) -> None:
         """A whole turn that needs no backend, at once and beside the running one; `reply` acts and says what
-        it did.
+        it did, with `act_first` before the turn is announced.
         """
-        turn = self._admit(request, viewer, None, len(self._unpublished))
-        if turn is None:
+        if not self._admission.allows(request, viewer, len(self._unpublished)):
             return
-        self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
-        item, text = ItemId(self._speaker.setting.new_id()), reply()
+        text = reply() if act_first else None
+        turn = self._admission.admit(request, viewer, None)
+        self._admission.started(turn)
+        item, text = ItemId(self._speaker.setting.new_id()), reply() if text is None else text
         for body in (
             e.TextStarted(item, "final_answer"),
             e.TextDelta(item, text, "final_answer"),
@@ -95,48 +121,23 @@ class ThreadTurns:
         self._finish(turn, e.TurnEnded(e.EndReason.COMPLETED))
         self._out(c.TouchThread(self._speaker.thread_id))
 
-    def _admit(
-        self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None, ahead: int
-    ) -> Turn | None:
-        """A new turn, announced; None when it came before or too many are ahead of it."""
-        source = request.envelope.message_id
-        if source in self._sources:
-            self._out(c.Warn(f"turn request {source} came twice"))
-            return None
-        if ahead >= self._limits.queued:
-            text = f"{self._limits.queued} turns wait in this thread already. Try again when some are done."
-            self._speaker.tell(e.TurnRejected(source, ErrorInfo(text, "too_many_turns")), viewer)
-            return None
-        self._sources.append(source)
-        new_id = TurnId(self._speaker.setting.new_id())
-        name = request.envelope.sender.name
-        turn = Turn(new_id, source, viewer, name, request.content, model)
-        asked = (None, None, None) if model is None else (model.backend, model.provider, model.model)
-        said = e.TurnRequested(turn.content, name, *asked)
-        requested = self._speaker.make(said, turn, message_id=source)
-        self._speaker.relay(requested, viewer, store=True)
-        accepted = self._speaker.say(e.TurnAccepted(source, turn.content, name), turn)
-        self._intro[turn.id] = [requested, accepted]
-        return turn
+    def clear(self, source: MessageId, viewer: c.Viewer) -> bool:
+        """Forget everything said so far; False when a turn runs or waits."""
+        if self.running is not None or self.queue:
+            return False
+        if self._admission.repeated(source, "request"):
+            return True
+        self._admission.note(source)
+        self.output.forget()
+        self._speaker.say_to(e.ThreadCleared(source), viewer)
+        self._out(c.CloseBackendThread(self._speaker.thread_id))
+        self._out(c.TouchThread(self._speaker.thread_id))
+        return True
 
     def steer(self, request: SteerTurn, viewer: c.Viewer) -> None:
         """Give the running turn more input, or say why not."""
-        source, name = request.envelope.message_id, request.envelope.sender.name
-        turn = self._under_way(request.turn_id)
-        refusal = self._steer_refusal(request.turn_id, turn)
-        if turn is None or refusal is not None:
-            rejected = e.SteerRejected(source, refusal or _not_running())
-            self._speaker.tell(rejected, viewer, request.turn_id)
-            return
-        if source in self._sources:
-            self._out(c.Warn(f"steer {source} came twice"))
-            return
-        self._sources.append(source)
-        said = e.SteerRequested(request.content, name)
-        self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
-        self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
-        turn.steers[source] = Steer(request.content, name)
-        self._out(c.SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
+        ended = request.turn_id in self._ended or request.turn_id in self._unpublished
+        self._steering.steer(request, viewer, self._under_way(request.turn_id), ended=ended)
 
     def interrupt(self, request: InterruptTurn, viewer: c.Viewer) -> None:
         """Stop a turn, whatever it does. Acknowledged at once."""
@@ -171,10 +172,31 @@ class ThreadTurns:
             self._out(
                 c.Warn(f"{sender.name or sender.id} ({sender.role}) may not decide about {request.item_id}")
             )
-        elif turn is None or not self._approvals.decide(
+        elif turn is None or not self.output.approvals.decide(
             turn, request.item_id, request.accepted, sender.name or sender.id
         ):
             self._out(c.Warn(f"nothing waits for a decision about {request.item_id}"))
+
+    def answer_ask(self, request: AnswerClientTool | AnswerSecret) -> None:
+        """What the sender of a turn answered to it."""
+        turn = self._under_way(request.turn_id)
+        self.output.asks.answer(turn, request)
+        if turn is not None:
+            self.output.refresh(turn)
+
+    def left(self, viewer: c.Viewer) -> None:
+        """A participant is gone; nothing can be asked of it any more."""
+        for turn in (self.running, *self.queue):
+            if turn is not None and turn.sender == viewer:
+                turn.present = False
+                self.output.asks.abandon(turn, asks.LEFT)
+                if turn.under_way:
+                    self.output.refresh(turn)
+
+    def unwatched(self) -> None:
+        """Somebody views the thread no more."""
+        if self.running is not None and self.running.under_way:
+            self.output.approvals.unwatched(self.running)
 
     def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: c.Viewer) -> None:
         """Use another model from the next turn on. Asking for the current one stores nothing."""
@@ -183,9 +205,7 @@ class ThreadTurns:
             self._speaker.tell(changed, viewer)
             return
         self.model = choice
-        event = self._speaker.say(changed)
-        if viewer not in self._speaker.viewers:
-            self._speaker.tell_event(event, viewer)
+        self._speaker.say_to(changed, viewer)
 
     # --- What the backend says -------------------------------------------------------------------
 
@@ -194,39 +214,10 @@ class ThreadTurns:
         turn = self._under_way(turn_id)
         if turn is None or turn.ending is not None:
             return
-        match event:
-            case e.Working():
-                turn.working = event
-                self._refresh(turn)
-            case e.TurnEnded():
-                self._backend_ended(turn, event)
-            case e.TextDelta() | e.ReasoningDelta():
-                self._text(event, turn)
-            case e.ApprovalRequested() | e.ToolEnded():
-                self._tool(event, turn)
-            case _:
-                self._note(event, turn)
-
-    def _text(self, event: e.TextDelta | e.ReasoningDelta, turn: Turn) -> None:
-        if not event.text:
-            return
-        if not self.live.is_open(event.item_id):  # what viewers see begins with a start
-            begin: e.TextStarted | e.ReasoningStarted = e.ReasoningStarted(event.item_id)
-            if isinstance(event, e.TextDelta):
-                begin = e.TextStarted(event.item_id, event.phase)
-            self._note(begin, turn)
-        self._note(event, turn)
-
-    def _tool(self, event: e.ApprovalRequested | e.ToolEnded, turn: Turn) -> None:
-        if isinstance(event, e.ApprovalRequested):
-            self._note(event, turn)
-            self._approvals.ask(turn, event)
+        if isinstance(event, e.TurnEnded):
+            self._backend_ended(turn, event)
         else:
-            decided = self._approvals.close(turn, event.ref.item_id)
-            if decided is not None:
-                self._note(decided, turn)
-            self._note(event, turn)
-        self._refresh(turn)
+            self.output.take(event, turn)
 
     def backend_lost(self, turn_id: TurnId, error: ErrorInfo) -> None:
         """The backend stopped without ending the turn."""
@@ -237,27 +228,16 @@ class ThreadTurns:
     def steer_decided(self, turn_id: TurnId, source: MessageId, error: ErrorInfo | None) -> None:
         """Whether the backend took a steer."""
         turn = self._under_way(turn_id)
-        steer = None if turn is None else turn.steers.pop(source, None)
-        if turn is None or steer is None:
+        if turn is None or not self._steering.decided(turn, source, error):
             return
-        if error is None:
-            said = e.SteerRequested(steer.content, steer.sender_name)
-            self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
-            self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
-        else:
-            self._speaker.say(e.SteerRejected(source, error), turn)
         if turn.ending is not None and not turn.steers:
             self._finish(turn, turn.ending)
 
     def item_decided(self, turn_id: TurnId, item_id: ItemId, known: bool) -> None:
         """Whether the backend still waited for the decision."""
         turn = self._under_way(turn_id)
-        if turn is None:
-            return
-        decided = self._approvals.close(turn, item_id)
-        if decided is not None and known:
-            self._note(decided, turn)
-        self._refresh(turn)
+        if turn is not None:
+            self.output.item_decided(turn, item_id, known)
 
     def turn_stored(self, turn_id: TurnId, error: ErrorInfo | None) -> None:
         """The end of a turn is durable, or cannot be made so; now it is shown."""
@@ -271,8 +251,7 @@ class ThreadTurns:
         turn = self.running
         if turn is not None and turn.id == turn_id:
             self.running = None
-            self._show_status(e.Status(), turn)
-            self.live = LiveTurn()
+            self.output.over(turn)
             self._out(c.TouchThread(self._speaker.thread_id))
             self._next()
         elif turn is not None:
@@ -286,7 +265,10 @@ class ThreadTurns:
             return
         match timer.kind:
             case c.TimerKind.APPROVAL if timer.item_id is not None:
-                self._approvals.decide(turn, timer.item_id, False, "the time limit")
+                self.output.approvals.decide(turn, timer.item_id, False, "the time limit")
+            case c.TimerKind.ASK if timer.ask_id is not None:
+                self.output.asks.expired(turn, timer.ask_id)
+                self.output.refresh(turn)
             case c.TimerKind.INTERRUPT:
                 self._out(c.AbandonTurn(self._speaker.thread_id, turn.id))
                 self._finish(turn, turn.ending or e.TurnEnded(e.EndReason.INTERRUPTED))
@@ -306,9 +288,6 @@ class ThreadTurns:
         turn = self.running
         return turn if turn is not None and turn.id == turn_id and turn.under_way else None
 
-    def _note(self, event: e.EventBody, turn: Turn) -> None:
-        self.live.note(self._speaker.say(event, turn))
-
     def _next(self) -> None:
         if self.running is not None or not self.queue:
             return
@@ -319,39 +298,31 @@ class ThreadTurns:
             changed = e.ModelChanged(turn.source, choice.backend, choice.provider, choice.model)
             self._speaker.say(changed, turn)
         turn.start(self._speaker.setting.clock(), choice)
-        started = self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
-        self._intro[turn.id].append(started)
-        turn.working = e.Working("Thinking")
-        self._refresh(turn)
-        given = TurnInput(turn.id, turn.content, turn.sender_name, choice)
+        self._admission.started(turn)
+        self.output.begin(turn)
+        content = () if turn.compact else turn.content
+        options = turn.options
+        given = TurnInput(
+            turn.id,
+            content,
+            turn.sender_name,
+            choice,
+            options.instructions,
+            options.client_tools,
+            turn.compact,
+        )
         self._out(c.RunTurn(self._speaker.thread_id, given))
-
-    def _refresh(self, turn: Turn) -> None:
-        self._show_status(status_of(turn), turn)
-
-    def _show_status(self, status: e.Status, turn: Turn) -> None:
-        if status != self._status:
-            self._status = status
-            self._speaker.show(self._speaker.make(status, turn))
-
-    def _steer_refusal(self, turn_id: TurnId, turn: Turn | None) -> ErrorInfo | None:
-        if turn_id in self._ended or turn_id in self._unpublished:
-            return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
-        if turn is None:
-            return _not_running()
-        if turn.interrupt is not None or turn.ending is not None:
-            return ErrorInfo("The turn is ending; send the message as a new turn.", "turn_ended")
-        return None
 
     def _interrupt(self, turn: Turn, source: MessageId) -> None:
         if turn.interrupt is not None:
             return
         turn.interrupt = source
+        self.output.asks.abandon(turn, asks.INTERRUPTED)
         thread_id = self._speaker.thread_id
         self._out(c.InterruptBackend(thread_id, turn.id))
         timer = c.Timer(c.TimerKind.INTERRUPT, thread_id, turn.id)
         self._out(c.StartTimer(timer, self._limits.interrupt))
-        self._refresh(turn)
+        self.output.refresh(turn)
 
     def _backend_ended(self, turn: Turn, ended: e.TurnEnded) -> None:
         if not turn.steers:
@@ -369,7 +340,7 @@ class ThreadTurns:
         elif ended.reason is not e.EndReason.COMPLETED and ended.error is None:
             ended = e.TurnEnded(ended.reason, ErrorInfo("The turn failed without a reason.", "failed"))
         turn.end()
-        self._intro.pop(turn.id, None)
+        self._admission.ended(turn)
         event = self._speaker.make(ended, turn)
         self._unpublished[turn.id] = event
         self._speaker.store(event)
@@ -377,17 +348,9 @@ class ThreadTurns:
 
     def _wind_up(self, turn: Turn) -> None:
         thread_id = self._speaker.thread_id
-        self._approvals.forget(turn)
         if turn.interrupt is not None:
             self._out(c.StopTimer(c.Timer(c.TimerKind.INTERRUPT, thread_id, turn.id)))
         if turn.ending is not None:
             self._out(c.StopTimer(c.Timer(c.TimerKind.STEER, thread_id, turn.id)))
-        for body in self.live.closing():
-            self._note(body, turn)
-        for source in turn.steers:
-            over = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
-            self._speaker.say(e.SteerRejected(source, over), turn)
-
-
-def _not_running() -> ErrorInfo:
-    return ErrorInfo("This turn is not running; send the message as a new turn.", "turn_not_in_progress")
+        self.output.wind_up(turn)
+        self._steering.over(turn)

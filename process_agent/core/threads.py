@@ -6,9 +6,19 @@ from dataclasses import dataclass, field
 
 from process_agent.core.commands import Viewer
 from process_agent.core.models import ModelChoice
-from process_agent.core.requests import ChangeModel, Envelope, OpenThread, StartThread, StartTurn
+from process_agent.core.requests import (
+    ChangeModel,
+    ClearThread,
+    Envelope,
+    OpenThread,
+    StartThread,
+    StartTurn,
+)
 from process_agent.core.speaker import Speaker
 from process_agent.core.thread_turns import ThreadTurns
+
+type LogRequest = StartTurn | OpenThread | ChangeModel | ClearThread
+"""What needs the log of its thread to be open."""
 
 
 @dataclass(slots=True)
@@ -17,8 +27,10 @@ class Thread:
 
     speaker: Speaker
     turns: ThreadTurns | None = None
-    pending: list[StartTurn | OpenThread | ChangeModel] = field(default_factory=list)
+    pending: list[LogRequest] = field(default_factory=list)
     untitled: bool = False
+    creating: bool = False
+    """Its log is being opened by a request that makes the thread if there is none."""
 
     @property
     def idle(self) -> bool:

@@ -11,9 +11,20 @@ from enum import StrEnum
 
 from process_agent.core.commands import Viewer
 from process_agent.core.content import ContentPart
-from process_agent.core.events import ApprovalRequested, Status, TurnEnded, Working
-from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.events import (
+    ApprovalRequested,
+    ClientToolRequested,
+    SecretRequested,
+    Status,
+    TurnEnded,
+    Working,
+)
+from process_agent.core.ids import AskId, ItemId, MessageId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.requests import TurnOptions
+
+type Ask = ClientToolRequested | SecretRequested
+"""What a turn asks of its sender."""
 
 
 class TurnState(StrEnum):
@@ -44,7 +55,9 @@ class Steer:
 
 @dataclass(slots=True)
 class Turn:
-    """One turn. `model` is what its request asked for, None for the thread's own."""
+    """One turn. `model` is what its request asked for, None for the thread's own; `present` is False once
+    its sender left.
+    """
 
     id: TurnId
     source: MessageId
@@ -52,6 +65,10 @@ class Turn:
     sender_name: str | None
     content: tuple[ContentPart, ...]
     model: ModelChoice | None = None
+    options: TurnOptions = field(default_factory=TurnOptions)
+    present: bool = True
+    compact: bool = False
+    """Nobody asks anything: the backend shortens what its model remembers."""
     state: TurnState = TurnState.QUEUED
     started_at: datetime | None = None
     working: Working | None = None
@@ -60,6 +77,7 @@ class Turn:
     """What the backend said last, while it has not said whether it took a steer."""
     steers: dict[MessageId, Steer] = field(default_factory=dict)
     approvals: dict[ItemId, Approval] = field(default_factory=dict)
+    asks: dict[AskId, Ask] = field(default_factory=dict)
 
     @property
     def under_way(self) -> bool:
@@ -105,5 +123,7 @@ def status_of(turn: Turn) -> Status:
         text = "Interrupting"
     elif turn.state is TurnState.WAITING:
         text, pending = "Waiting for approval", next(iter(turn.approvals))
+    elif turn.asks:
+        text = f"Waiting for the client of {turn.sender_name or 'the sender'}"
     busy = turn.interrupt is not None or not working.steerable
     return Status(text, "busy" if busy else "steerable", turn.started_at, pending)

@@ -30,7 +30,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ContextWindow:
-    """How full the model's context is, in tokens; `total` is None when the model does not say."""
+    """How full the model's context is, in tokens; `total` is None when the model does not say, and
+    `compacts_at` is the fill at which it is shortened by itself, if that is known.
+    """
 
     used: int
     total: int | None = None
+    compacts_at: int | None = None

@@ -11,12 +11,18 @@ from process_agent.core.ids import ParticipantId
 
 
 class ThreadViewers:
-    """The viewers of one thread: those that are up to date, and those that catch up."""
+    """The viewers of one thread: those that are up to date, and those that catch up.
 
-    def __init__(self) -> None:
+    `observers` get every live event besides them, and keep no thread alive.
+    """
+
+    def __init__(self, observers: tuple[Viewer, ...] = ()) -> None:
+        self._observers = observers
         self.live: set[Viewer] = set()
+        self.deciders: set[Viewer] = set()
+        """Those of them who may decide about approvals."""
         self.catching_up: dict[Viewer, CatchUp] = {}
-        self._audience: Audience | None = NOBODY
+        self._audience: Audience | None = None if observers else NOBODY
 
     def __len__(self) -> int:
         return len(self.live) + len(self.catching_up)
@@ -28,12 +34,13 @@ class ThreadViewers:
     def audience(self) -> Audience:
         """Those that get live events, by channel."""
         if self._audience is None:
-            self._audience = audience_of(self.live)
+            self._audience = audience_of((*self.live, *self._observers))
         return self._audience
 
     def without(self, viewer: Viewer) -> Audience:
-        """The audience but one."""
-        return audience_of(v for v in self.live if v != viewer)
+        """The audience but one, and but for what observes its channel, which knows what came through it."""
+        observers = [v for v in self._observers if v.channel != viewer.channel]
+        return audience_of((*(v for v in self.live if v != viewer), *observers))
 
     def add(self, viewer: Viewer) -> None:
         """The viewer gets live events from now on."""
@@ -51,6 +58,7 @@ class ThreadViewers:
         """Whether it was one."""
         known = viewer in self
         self.live.discard(viewer)
+        self.deciders.discard(viewer)
         self.catching_up.pop(viewer, None)
         self._audience = None
         return known

@@ -8,7 +8,7 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.events import ModelChanged, ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.replies import Reply, RequestRejected, ThreadLoaded
-from process_agent.core.requests import OpenThread
+from process_agent.core.requests import Envelope, OpenThread
 from process_agent.core.speaker import Out, Setting, only
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import viewer_of
@@ -33,11 +33,12 @@ class Views:
         """The viewers of a thread."""
         viewers = self._threads.get(thread_id)
         if viewers is None:
-            viewers = self._threads[thread_id] = ThreadViewers()
+            viewers = self._threads[thread_id] = ThreadViewers(self._setting.observers)
         return viewers
 
-    def open(self, viewer: c.Viewer, thread_id: ThreadId) -> bool:
-        """Let a viewer see what happens from now on; False when it sees too many threads."""
+    def open(self, envelope: Envelope, thread_id: ThreadId) -> bool:
+        """Let one who asks see what happens from now on; False when it sees too many threads."""
+        viewer = viewer_of(envelope)
         seen = self._seen.setdefault(viewer, set())
         if thread_id in seen:
             return True
@@ -45,7 +46,10 @@ class Views:
             return False
         seen.add(thread_id)
         self._out(c.OpenView(viewer, thread_id))
-        self.of(thread_id).add(viewer)
+        viewers = self.of(thread_id)
+        viewers.add(viewer)
+        if self._setting.may_decide(envelope.sender):
+            viewers.deciders.add(viewer)
         return True
 
     def close(self, viewer: c.Viewer, thread_id: ThreadId) -> None:
@@ -146,7 +150,7 @@ class Views:
 
     def _replay(self, turns: ThreadTurns, request: OpenThread, waiting: list[OpenThread]) -> None:
         viewer, replay_id = viewer_of(request.envelope), self._setting.new_id()
-        catch_up = CatchUp(replay_id, viewer, request, turns.live.open_events(), turns.unpublished)
+        catch_up = CatchUp(replay_id, viewer, request, turns.output.live.open_events(), turns.unpublished)
         catch_up.waiting = waiting
         self.of(request.thread_id).load(catch_up)
         self._replays[replay_id] = (turns, catch_up)

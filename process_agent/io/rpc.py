@@ -79,6 +79,11 @@ class Connection:
         """Whether the other side is gone."""
         return self._closed is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether an ordinary request would have to wait for one of the `MAX_IN_FLIGHT` places."""
+        return self._ordinary.locked()
+
     async def run(self) -> None:
         """Read until the end of the stream, then fail what still waits. Raises nothing but cancellation."""
         splitter = LineSplitter()

@@ -14,6 +14,8 @@ import jwt
 from process_agent.errors import AuthError
 from process_agent.wire import participant_token
 from process_agent.wire.participant_token import ParticipantToken
+from process_agent.wire.web_names import check_host as check_host
+from process_agent.wire.web_names import check_origin as check_origin
 
 CODE_SECONDS = 3600
 """How long a code of a Studio link can be redeemed."""
@@ -25,8 +27,6 @@ SESSION_SECONDS = 30 * 24 * 3600
 """How long a browser stays logged in."""
 
 _STUDIO = "studio"
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - compared with, not bound to
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,41 +111,6 @@ def session(cookie: str | None, key: str, now: float) -> Identity:
     return Identity(room, name)
 
 
-def check_host(host_header: str | None, bound_to: str) -> None:
-    """Refuse requests that a name server sent here under a foreign name. Raises `AuthError`.
-
-    On loopback only loopback names pass, on one address that address too, on all addresses every name.
-    """
-    name, _ = _split_host(host_header or "")
-    if bound_to in _ANY_ADDRESS or name in _LOOPBACK or name in (bound_to.lower(), f"[{bound_to}]"):
-        return
-    raise AuthError(f"This server does not answer to the name {name!r}.")
-
-
-def check_origin(origin: str | None, host_header: str | None, *, required: bool) -> None:
-    """Refuse what another site's page sends. Raises `AuthError`.
-
-    Programs send no Origin; `required` is for what only a page may do.
-    """
-    if origin is None and not required:
-        return
-    if origin is None or origin.lower() not in (
-        f"http://{host_header}".lower(),
-        f"https://{host_header}".lower(),
-    ):
-        raise AuthError("The request comes from another site.")
-
-
 def cookie_name(port: int) -> str:
     """Cookies do not know ports, so the name does."""
     return f"process_session_{port}"
-
-
-def _split_host(header: str) -> tuple[str, str]:
-    if header.startswith("["):
-        name, _, rest = header.partition("]")
-        if rest and not rest.startswith(":"):  # [::1].example.org
-            return header.lower(), ""
-        return f"{name}]".lower(), rest.removeprefix(":")
-    name, _, port = header.partition(":")
-    return name.lower(), port

@@ -160,7 +160,8 @@ class Endpoints:
 
     def _caller(self, websocket: WebSocket, room: str) -> Caller:
         headers = websocket.headers
-        authorization = headers.get("authorization")
+        in_query = _bearer_in_query(websocket)
+        authorization = headers.get("authorization") or in_query
         cookie_only = authorization is None
         access.check_origin(headers.get("origin"), headers.get("host"), required=cookie_only)
         if not participant_token.is_room_name(room):
@@ -172,7 +173,8 @@ class Endpoints:
             token = ParticipantToken(identity.name, room, api=participant_token.default_api("user"))
         else:
             token = access.participant(authorization, self.key, room, time.time())
-        return Caller(uuid.uuid4().hex, token.name, token.role, room, token.api or {})
+        api = token.api or {}
+        return Caller(uuid.uuid4().hex, token.name, token.role, room, api, in_query is not None)
 
     def _session(self, connection: HTTPConnection) -> Identity:
         cookie = connection.cookies.get(access.cookie_name(self.port))
@@ -180,6 +182,12 @@ class Endpoints:
 
     def _sign(self, token: ParticipantToken) -> str:
         return participant_token.encode(token, self.key)
+
+
+def _bearer_in_query(websocket: WebSocket) -> str | None:
+    """The npm client's only way to show its token: a browser's websocket takes no headers."""
+    token = websocket.query_params.get("token")
+    return None if token is None else f"Bearer {token}"
 
 
 async def _converse(websocket: WebSocket, link: RoomLink, room: Room, member: Member) -> None:

@@ -183,7 +183,9 @@ class Room:
             raise
         hosted.response(message.payload)
 
-    def _request_chunk(self, member: Member, _id: int, fields: Fields, data: bytes) -> None:
+    def _request_chunk(self, member: Member, request_id: int, fields: Fields, data: bytes) -> None:
+        if member.caller.waits_for_chunks:
+            member.respond(request_id, EMPTY)
         call = self._calls.of_caller(member, _text(fields, "tool_call_id") or "")
         if call is not None and "chunk" in fields:
             call.request_chunk(fields["chunk"], data)

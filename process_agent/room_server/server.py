@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
 import logging
 import secrets
-import socket
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +18,15 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from process_agent.config import DataPaths
-from process_agent.errors import AuthError, RoomError, UsageError, WireError
+from process_agent.errors import AuthError, WireError
 from process_agent.io.tasks import Tasks
+from process_agent.io.web_server import QuietServer, bind
 from process_agent.room_server import access
 from process_agent.room_server.endpoints import Endpoints, refused
 from process_agent.room_server.hub import Hub
 from process_agent.room_server.toolkits import RoomToolkits
 from process_agent.room_server.websocket import RoomLink
+from process_agent.wire.web_names import reachable
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class ServerConfig:
     @property
     def url(self) -> str:
         """Where the server answers, without a path."""
-        return f"http://{_reachable(self.host)}:{self.port}"
+        return f"http://{reachable(self.host)}:{self.port}"
 
 
 def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlette:
@@ -140,10 +139,10 @@ class RoomServer:
     """One running server. It owns its socket and ends with `stop`."""
 
     def __init__(self, config: ServerConfig, page: Sequence[BaseRoute] = ()) -> None:
-        self._socket = _bind(config.host, config.port)
+        self._socket = bind(config.host, config.port, "Choose another with --host and --port.")
         self.port: int = self._socket.getsockname()[1]
         self.config = ServerConfig(config.paths, config.key, config.host, self.port, config.instance)
-        self._server = _Uvicorn(_uvicorn_config(create_app(self.config, page)))
+        self._server = QuietServer(_uvicorn_config(create_app(self.config, page)))
         self._tasks = Tasks("room server")
 
     @property
@@ -161,32 +160,6 @@ class RoomServer:
         self._server.leave()
         await self._tasks.wait()
         self._socket.close()
-
-
-class _Uvicorn(uvicorn.Server):
-    """A server that says when it is ready, sleeps until it stops, and leaves signals to its owner."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self._leaving = asyncio.Event()
-
-    def leave(self) -> None:
-        """Begin to shut down."""
-        self.should_exit = True
-        self._leaving.set()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        await self._leaving.wait()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _uvicorn_config(app: Starlette) -> uvicorn.Config:
@@ -208,35 +181,3 @@ def _uvicorn_config(app: Starlette) -> uvicorn.Config:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=5,
     )
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `RoomError` when the port is taken, `UsageError` for a wrong address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay (40 ms a message) off only for sockets that name their protocol.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise RoomError(
-                f"Port {port} on {host} is in use by another program.", fix="Choose another with --port."
-            ) from error
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(
-            f"The room server cannot listen on {host}, port {port}: {reason}.",
-            fix="Choose others with --host and --port.",
-        ) from error
-    return listener
-
-
-def _reachable(host: str) -> str:
-    """A name under which this machine reaches a server bound to `host`."""
-    if host in ("0.0.0.0", ""):  # noqa: S104 - compared with, not bound to
-        return "127.0.0.1"
-    if host == "::":
-        return "[::1]"
-    return f"[{host}]" if ":" in host else host

@@ -74,13 +74,16 @@ def binary_content(headers: Mapping[str, Any], data: bytes = b"") -> Content:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: one connection. `room` is the room's name; `api` the token's api scope (section 14)."""
+    """Who calls: one connection. `room` is the room's name; `api` the token's api scope (section 14). The npm
+    client `waits_for_chunks`: it sends the next chunk of a stream once the one before was answered.
+    """
 
     participant_id: str
     name: str
     role: str
     room: str
     api: Mapping[str, Any] = field(default_factory=dict)
+    waits_for_chunks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

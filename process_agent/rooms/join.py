@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from process_agent.core.room import Datasets, Messaging
+from process_agent.core.room_ports import Queues, RoomFiles, Toolkits
 from process_agent.errors import ProcessError, RoomClosedError, RoomError
 from process_agent.rooms.tokens import read_claims
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from meshagent.api.room_server_client import RoomClient
 
     from process_agent.rooms.connection import RoomConnection
+    from process_agent.rooms.requests import Room
 
 JOIN_SECONDS = 15.0
 """How long the first join may take, retries included."""
@@ -44,6 +46,17 @@ class JoinTarget:
         return f"{base}/rooms/{quote(self.room, safe='')}"
 
 
+@dataclass(frozen=True, slots=True)
+class RoomPorts:
+    """What a membership is used through."""
+
+    messaging: Messaging
+    datasets: Datasets
+    queues: Queues
+    files: RoomFiles
+    toolkits: Toolkits
+
+
 class JoinedRoom:
     """A membership. It survives lost connections; `closed` returns when it is over for good."""
 
@@ -51,14 +64,16 @@ class JoinedRoom:
         self,
         name: str,
         url: str,
-        messaging: Messaging,
-        datasets: Datasets,
+        ports: RoomPorts,
         wait_closed: Callable[[], Awaitable[ProcessError | None]],
     ) -> None:
         self.name = name
         self.url = url
-        self.messaging = messaging
-        self.datasets = datasets
+        self.messaging = ports.messaging
+        self.datasets = ports.datasets
+        self.queues = ports.queues
+        self.files = ports.files
+        self.toolkits = ports.toolkits
         self._wait_closed = wait_closed
 
     async def closed(self) -> ProcessError | None:
@@ -85,8 +100,7 @@ async def join_room(target: JoinTarget, *, join_seconds: float = JOIN_SECONDS) -
     `join_seconds`, is disabled or does not exist.
     """
     from process_agent.rooms.connection import RoomConnection
-    from process_agent.rooms.datasets import RoomDatasets
-    from process_agent.rooms.messaging import RoomMessaging
+    from process_agent.rooms.queues import RoomQueues
     from process_agent.rooms.requests import Room
 
     connection = RoomConnection(target.url, target.token)
@@ -103,17 +117,23 @@ async def join_room(target: JoinTarget, *, join_seconds: float = JOIN_SECONDS) -
             reason = connection.last_loss or "without a reason"
             return connection.failure or RoomClosedError(f"The room {target.room} is over: {reason}.")
 
-        joined = JoinedRoom(
-            name=str(client.room_name),
-            url=target.url,
-            messaging=RoomMessaging(room, "user" if claims is None else claims.role),
-            datasets=RoomDatasets(room),
-            wait_closed=wait_closed,
-        )
+        queues = RoomQueues(room)
+        ports = _ports(room, "user" if claims is None else claims.role, queues)
         try:
-            yield joined
+            yield JoinedRoom(str(client.room_name), target.url, ports, wait_closed)
         finally:
             left = True
+            await queues.close()
+
+
+def _ports(room: Room, role: str, queues: Queues) -> RoomPorts:
+    from process_agent.rooms.datasets import RoomDatasets
+    from process_agent.rooms.files import StoredFiles
+    from process_agent.rooms.messaging import RoomMessaging
+    from process_agent.rooms.toolkits import RoomToolkits
+
+    messaging = RoomMessaging(room, role)
+    return RoomPorts(messaging, RoomDatasets(room), queues, StoredFiles(room), RoomToolkits(room, messaging))
 
 
 async def _enter(connection: RoomConnection, leaving: AsyncExitStack, seconds: float) -> RoomClient:

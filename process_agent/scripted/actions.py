@@ -96,7 +96,14 @@ class RawEvents:
     events: tuple[Mapping[str, object], ...]
 
 
-type Action = Say | Think | CallTools | Sleep | HttpFault | StreamFault | RawEvents
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The response says that its input had so many tokens, as if the conversation were that long."""
+
+    count: int
+
+
+type Action = Say | Think | CallTools | Sleep | HttpFault | StreamFault | RawEvents | Tokens
 
 type Replies = tuple[str, ...]
 """Outputs of the calls in one `CallTools`, in order; empty after every other action."""

@@ -18,6 +18,7 @@ from process_agent.scripted.actions import (
     Sleep,
     StreamFault,
     Think,
+    Tokens,
     ToolCall,
 )
 from process_agent.scripted.split import pieces
@@ -65,7 +66,7 @@ class Answer:
         self.stream = ResponseStream(response_id=f"resp_{seed}", model=request.model, created_at=created_at)
         self._actions = actions
         self._seed = seed
-        self._asked = _asked_chars(request)
+        self._input = _tokens(_asked_chars(request))
         self._items = 0
         self._said = 0
         self._thought = 0
@@ -95,9 +96,9 @@ class Answer:
             case RawEvents():
                 for event in action.events:
                     yield self.stream.raw(event)
-            case HttpFault():
-                yield from self.stream.fail(action.code, action.message)
-            case StreamFault():
+            case Tokens(count):
+                self._input = count
+            case HttpFault() | StreamFault():
                 yield from self._fault(action)
             case _:
                 assert_never(action)
@@ -126,7 +127,10 @@ class Answer:
                 words = msgspec.json.decode(call.arguments, type=list[str])
                 yield from self.stream.local_shell_call(self._id("lsh"), call_id, words)
 
-    def _fault(self, fault: StreamFault) -> Iterator[Part]:
+    def _fault(self, fault: HttpFault | StreamFault) -> Iterator[Part]:
+        if isinstance(fault, HttpFault):  # too late to refuse the request
+            yield from self.stream.fail(fault.code, fault.message)
+            return
         match fault.kind:
             case "failed":
                 yield from self.stream.fail(fault.code, fault.message)
@@ -147,7 +151,7 @@ class Answer:
 
     def _usage(self) -> TokenCount:
         reasoning = _tokens(self._thought)
-        return TokenCount(_tokens(self._asked), _tokens(self._said) + reasoning, reasoning=reasoning)
+        return TokenCount(self._input, _tokens(self._said) + reasoning, reasoning=reasoning)
 
 
 def _asked_chars(request: ResponsesRequest) -> int:

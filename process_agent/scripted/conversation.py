@@ -14,8 +14,9 @@ _TAGGED = re.compile(r"\s*(?:<(\w+_\w+|skill)(?: [^>\n]*)?>.*</\1>|</?image(?: [
 _ADDED_BEGINNINGS = (
     "# AGENTS.md instructions",
     "Another language model started to solve this problem",
+    "The conversation so far was shortened. A model left this summary of it:",
 )
-"""Other user messages that are Codex's own: project instructions, and the summary after a compaction."""
+"""Other user messages that nobody said: project instructions, and the summary after a compaction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,11 @@ Each action is an object with one of these members:
     {"sleep_ms": MS}
     {"fault": STATUS | KIND, "code"?: TEXT, "message"?: TEXT, "retry_after"?: SECONDS, "times"?: N}
     {"raw_events": [OBJECT]}
+    {"image": BASE64, "prompt"?: TEXT}       an image, as a provider's own tool makes it
+    {"tokens": N}                            the response says that it read N tokens
+    {"title": TEXT, "every_ms"?: MS}         nothing; TEXT is the thread's name when one is asked for
+    {"when_compacted": [say, think, sleep_ms and fault actions]}
+                                             nothing; done instead of a summary when one is asked for
 
 STATUS is an HTTP status from 400, KIND one of failed, incomplete, disconnect, silence, unfinished. A script
 that cannot be read is refused with HTTP 400 and the reason.
@@ -21,6 +26,7 @@ that cannot be read is refused with HTTP 400 and the reason.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +41,7 @@ from process_agent.scripted.actions import (
     Sleep,
     StreamFault,
     Think,
+    Tokens,
     ToolCall,
 )
 from process_agent.scripted.tools import StepStatus, Tools, parse_command_reply
@@ -43,6 +50,7 @@ from process_agent.wire.responses_stream import Phase
 MAX_ACTIONS = 10_000
 MAX_REPEATS = 1_000_000
 MAX_PAUSE_MS = 600_000
+MAX_TOKENS = 1_000_000_000
 
 
 class _Directive(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -74,6 +82,11 @@ class _Directive(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     message: str = "The scripted model was asked to fail."
     retry_after: int | None = None
     raw_events: tuple[dict[str, Any], ...] | None = None
+    image: str | None = None
+    prompt: str = ""
+    tokens: int | None = None
+    title: str | None = None
+    when_compacted: tuple[_Directive, ...] | None = None
 
 
 _KINDS = (
@@ -89,7 +102,14 @@ _KINDS = (
     "sleep_ms",
     "fault",
     "raw_events",
+    "image",
+    "tokens",
+    "title",
+    "when_compacted",
 )
+_SILENT = ("title", "when_compacted")
+_INSIDE = {"together": ("run", "patch", "call"), "when_compacted": ("say", "think", "sleep_ms", "fault")}
+"""What may stand inside another action."""
 
 
 def directed(text: str, tools: Tools) -> Script:
@@ -102,6 +122,8 @@ def directed(text: str, tools: Tools) -> Script:
         return
     returned: list[str] = []
     for directive in directives:
+        if any(getattr(directive, kind) is not None for kind in _SILENT):
+            continue
         if directive.report:
             yield Say("\n".join(returned), "final_answer")
             returned.clear()
@@ -123,6 +145,36 @@ def directed(text: str, tools: Tools) -> Script:
             returned.extend(parse_command_reply(reply).output for reply in replies)
 
 
+def scripted_title(text: str) -> Say | None:
+    """The title that a script has for its thread."""
+    for each in _readable(text):
+        if each.title is not None:
+            return Say(each.title, every_ms=each.every_ms)
+    return None
+
+
+def scripted_summary(text: str) -> Script | None:
+    """What a script has to be done when the conversation is compacted."""
+    for directive in _readable(text):
+        if directive.when_compacted is not None:
+            return _all(directive.when_compacted)
+    return None
+
+
+def _readable(text: str) -> list[_Directive]:
+    try:
+        return msgspec.json.decode(text, type=list[_Directive])
+    except (msgspec.DecodeError, ValueError):
+        return []
+
+
+def _all(directives: tuple[_Directive, ...]) -> Script:
+    for directive in directives:
+        simple = _simple(directive)
+        if simple is not None:
+            yield simple
+
+
 def _simple(directive: _Directive) -> Action | None:
     """The action of a directive that calls no tool."""
     if directive.say is not None:
@@ -135,6 +187,10 @@ def _simple(directive: _Directive) -> Action | None:
         return Sleep(directive.sleep_ms)
     if directive.raw_events is not None:
         return RawEvents(directive.raw_events)
+    if directive.image is not None:
+        return RawEvents(_image_events(directive.image, directive.prompt))
+    if directive.tokens is not None:
+        return Tokens(directive.tokens)
     if isinstance(directive.fault, int):
         return HttpFault(
             directive.fault, directive.code, directive.message, directive.retry_after, directive.times
@@ -142,6 +198,15 @@ def _simple(directive: _Directive) -> Action | None:
     if directive.fault is not None:
         return StreamFault(directive.fault, directive.code, directive.message)
     return None
+
+
+def _image_events(data: str, prompt: str) -> tuple[dict[str, Any], ...]:
+    item = {"type": "image_generation_call", "id": f"ig_{sha256(data.encode()).hexdigest()[:16]}"}
+    done = {**item, "status": "completed", "result": data, "revised_prompt": prompt}
+    return (
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress"}},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+    )
 
 
 def _calls(directive: _Directive, tools: Tools) -> tuple[ToolCall, ...]:
@@ -173,17 +238,22 @@ def _check(directives: list[_Directive] | tuple[_Directive, ...], inside: str = 
         kinds = [kind for kind in _KINDS if getattr(directive, kind) is not None]
         if len(kinds) != 1:
             raise ValueError(f"{where} asks for {' and '.join(kinds) or 'nothing'}, not for one thing")
-        if not 0 <= (directive.times or 0) <= MAX_REPEATS:
-            raise ValueError(f"{where} has `times` outside 0 to {MAX_REPEATS}")
-        if not 0 <= max(directive.sleep_ms or 0, directive.every_ms) <= MAX_PAUSE_MS:
-            raise ValueError(f"{where} pauses for more than {MAX_PAUSE_MS} ms")
-        if isinstance(directive.fault, int) and not 400 <= directive.fault <= 599:
-            raise ValueError(f"{where} has a status that is no error")
+        _check_numbers(directive, where)
         for step in directive.plan or ():
             _step(step)
-        if directive.together is not None:
-            if any(
-                part.run is None and part.patch is None and part.call is None for part in directive.together
-            ):
-                raise ValueError(f"{where} may hold only run, patch and call")
-            _check(directive.together, f" in the `together` of {where}")
+        for name, allowed in _INSIDE.items():
+            parts = getattr(directive, name) or ()
+            if any(all(getattr(part, kind) is None for kind in allowed) for part in parts):
+                raise ValueError(f"{where} may hold only {', '.join(allowed[:-1])} and {allowed[-1]}")
+            _check(parts, f" in the `{name}` of {where}")
+
+
+def _check_numbers(directive: _Directive, where: str) -> None:
+    if not 0 <= (directive.times or 0) <= MAX_REPEATS:
+        raise ValueError(f"{where} has `times` outside 0 to {MAX_REPEATS}")
+    if not 0 <= max(directive.sleep_ms or 0, directive.every_ms) <= MAX_PAUSE_MS:
+        raise ValueError(f"{where} pauses for more than {MAX_PAUSE_MS} ms")
+    if not 0 <= (directive.tokens or 0) <= MAX_TOKENS:
+        raise ValueError(f"{where} has `tokens` outside 0 to {MAX_TOKENS}")
+    if isinstance(directive.fault, int) and not 400 <= directive.fault <= 599:
+        raise ValueError(f"{where} has a status that is no error")

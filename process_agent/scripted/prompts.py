@@ -24,7 +24,7 @@ from process_agent.scripted.actions import (
 )
 from process_agent.scripted.conversation import Conversation
 from process_agent.scripted.demo import demo, make_plan
-from process_agent.scripted.directives import directed
+from process_agent.scripted.directives import directed, scripted_summary, scripted_title
 from process_agent.scripted.files import append, create, delete, edit, replace, unquote, without_ending
 from process_agent.scripted.tools import Tools, function
 
@@ -45,6 +45,7 @@ class Turn:
     tools: Tools
 
 
+_BLOCK = re.compile(r"^```script[ \t]*\n(?P<json>.*?)^```", re.DOTALL | re.MULTILINE)
 _FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
 
 type Rule = Callable[[re.Match[str], Turn], Script]
@@ -126,8 +127,20 @@ def _history(match: re.Match[str], turn: Turn) -> Script:
 
 
 def _compaction(match: re.Match[str], turn: Turn) -> Script:
+    for text in reversed(turn.conversation.said[:-1]):
+        block = _BLOCK.search(text)
+        script = scripted_summary(block["json"]) if block else None
+        if script is not None:
+            yield from script
+            return
     lines = "\n".join(f"- {text}" for text in turn.conversation.said[:-1])
     yield Say(f"Summary by the scripted model. The user said:\n{lines}")
+
+
+def _title(match: re.Match[str], turn: Turn) -> Script:
+    block = _BLOCK.search(match["text"])
+    title = scripted_title(block["json"]) if block else None
+    yield title or Say(" ".join(match["text"].split()[:6]))
 
 
 # --- Doing things ------------------------------------------------------------------------------
@@ -251,6 +264,7 @@ _A_FILE = r"(?:(?:a|an|the|new|empty|file|script|program|module|named|called)\s+
 _END = r"[\s.!?]*\Z"
 
 _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
+    _rule(r"Name this conversation, which begins with:\n\n(?P<text>.*)", _title, polite=False),
     _rule(r".*?^```script[ \t]*\n(?P<json>.*?)^```", _directives, polite=False),
     _rule(r"You are performing a CONTEXT CHECKPOINT COMPACTION", _compaction, polite=False),
     _rule(r"\s*(?:please\s+)?say:?\s(?P<text>.+)\Z", _say, polite=False),

@@ -6,13 +6,20 @@ from collections.abc import Collection, Sequence
 
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
-from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.content import ContentPart, ErrorInfo, TextPart, plain_text
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import MessageId, TurnId
-from process_agent.core.slash import parse
+from process_agent.core.slash import CommandName, parse
+from process_agent.core.turn_output import NOTICE
 from process_agent.threads.fold import ItemKey
 
 _UNFINISHED = ErrorInfo("The turn ended before this did.", "incomplete")
+
+SUMMARY = "The conversation so far was shortened. A model left this summary of it:\n\n"
+"""Before the summary that stands for the earlier conversation."""
+
+MAX_KEPT = 80_000
+"""Characters of people's messages that stay beside a summary, the newest: 20,000 tokens."""
 
 
 class History:
@@ -20,7 +27,8 @@ class History:
 
     What a participant said counts once, where its turn started: a request, its acceptance and its start all
     carry it. A turn that never started and said nothing was never seen by a model and is left out, and so is
-    a command, which the agent answered without one.
+    a command, which the agent answered without one. Where the context was compacted and the backend told
+    how, its summary stands for what agent and tools did before, beside the newest of what people said.
     """
 
     def __init__(self, running: Collection[TurnId] = ()) -> None:
@@ -30,6 +38,7 @@ class History:
         self._heard: set[MessageId] = set()
         self._tools: dict[ItemKey, ToolCall] = {}
         self._commands: set[TurnId] = set()
+        self._summary: UserMessage | None = None
 
     def items(self) -> Sequence[HistoryItem]:
         """All of it, oldest first; calls that nobody ended count as failed."""
@@ -40,12 +49,22 @@ class History:
 
     def add(self, event: ThreadEvent) -> None:
         """Take the next event in; those of running turns and of commands are left out."""
-        if event.turn_id is not None and (event.turn_id in self._running or event.turn_id in self._commands):
+        turn = event.turn_id
+        if turn is not None and turn in self._running:
             return
         match event.body:
-            case e.TurnStarted(source, content) if event.turn_id and _is_command(event, content):
+            case e.ThreadCleared():
+                self._forget()
+            case e.ContextCompacted(_, _, str(summary)):
+                self._compact(summary)
+            case e.TurnStarted(source, content) if turn and _is_command(event, content):
                 self._said.pop(source, None)
-                self._commands.add(event.turn_id)
+                self._commands.add(turn)
+            case _ if turn is None or turn not in self._commands:
+                self._add_said(event)
+
+    def _add_said(self, event: ThreadEvent) -> None:
+        match event.body:
             case e.TurnRequested(content, sender):
                 self._say(event.message_id, event.turn_id, content, sender)
             case e.TurnAccepted(source, content, sender):
@@ -57,6 +76,8 @@ class History:
             case e.TurnStarted(source, content, sender) | e.Steered(source, content, sender):
                 self._say(source, event.turn_id, content, sender)
                 self._hear(source)
+            case e.TextDelta(item) if item.startswith(NOTICE):
+                return
             case e.TextDelta(_, text, phase):
                 self._hear_turn(event.turn_id)
                 if text.strip():
@@ -80,6 +101,25 @@ class History:
             case _:
                 return
 
+    def _compact(self, summary: str) -> None:
+        kept: list[HistoryItem] = []
+        room = MAX_KEPT
+        for item in reversed(self._items):
+            if isinstance(item, UserMessage):
+                room -= len(plain_text(item.content))
+                if room < 0:
+                    break
+                kept.insert(0, item)
+        if self._summary in kept:
+            kept.remove(self._summary)
+        self._summary = UserMessage((TextPart(SUMMARY + summary),), None)
+        self._items = [*kept, self._summary]
+
+    def _forget(self) -> None:
+        self._items.clear()
+        self._said.clear()
+        self._tools.clear()
+
     def _call(self, turn: TurnId | None, ref: e.ToolRef) -> ToolCall:
         return self._tools.get((turn, ref.item_id), ToolCall(ref, {}))
 
@@ -102,5 +142,6 @@ class History:
 
 
 def _is_command(started: ThreadEvent, content: tuple[ContentPart, ...]) -> bool:
-    """Whether the agent answered a turn itself: its start names no model."""
-    return started.model is None and parse(content) is not None
+    """Whether a turn was for the agent itself: its start names no model, or it only compacts."""
+    command = parse(content)
+    return command is not None and (started.model is None or command.name is CommandName.COMPACT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, LogLine
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import ItemId
+from process_agent.core.ids import ItemId, MessageId
 from process_agent.threads.cuts import safe_cut
 from process_agent.threads.rows import PartialText, Stored, stable_id
 
@@ -22,7 +22,8 @@ class OpenText:
     """A message or reasoning that is being written.
 
     `latest` is the event that spoke of it last. The first `stored` characters are in delta rows; up to
-    `partial` characters are in partial rows at least.
+    `partial` characters are in partial rows at least. Its first row has the id of its first delta: clients
+    that saw that delta live drop the row when they open the thread again, and append everything else.
     """
 
     item: ItemId
@@ -32,11 +33,13 @@ class OpenText:
     length: int = 0
     stored: int = 0
     partial: int = 0
+    _first_id: MessageId | None = None
     _parts: list[str] = field(default_factory=list)
 
     def add(self, event: ThreadEvent, text: str, phase: e.Phase) -> None:
         """More text."""
         self.latest = event
+        self._first_id = self._first_id or event.message_id
         self.phase = phase or self.phase
         self.length += len(text)
         self._parts.append(text)
@@ -85,7 +88,10 @@ class OpenText:
             if self.kind is e.TextDelta
             else e.ReasoningDelta(self.item, text)
         )
-        return replace(at, message_id=stable_id(at.thread_id, at.turn_id, self.item, start), body=body)
+        first = None if start else self._first_id
+        return replace(
+            at, message_id=first or stable_id(at.thread_id, at.turn_id, self.item, start), body=body
+        )
 
 
 @dataclass(slots=True)
@@ -101,6 +107,7 @@ class OpenTool:
     _lines_stored: int = 0
     _size: int = 0
     _left_out: int = 0
+    _first_log_id: MessageId | None = None
 
     @classmethod
     def unannounced(cls, event: ThreadEvent, ref: e.ToolRef) -> OpenTool:
@@ -116,6 +123,7 @@ class OpenTool:
     def log(self, event: ThreadEvent, lines: tuple[LogLine, ...]) -> None:
         """More output."""
         self.latest = event
+        self._first_log_id = self._first_log_id or event.message_id
         for line in lines:
             if self._size + len(line.text) > MAX_LOG:
                 self._left_out += len(line.text)
@@ -158,6 +166,6 @@ class OpenTool:
         return replace(at, message_id=message_id, body=body)
 
     def _log(self, start: int) -> ThreadEvent:
-        at = self.latest
-        message_id = stable_id(at.thread_id, at.turn_id, self.ref.item_id, "log", start)
+        at, first = self.latest, None if start else self._first_log_id
+        message_id = first or stable_id(at.thread_id, at.turn_id, self.ref.item_id, "log", start)
         return replace(at, message_id=message_id, body=e.ToolLog(self.ref, tuple(self._lines[start:])))

@@ -10,7 +10,12 @@ from process_agent.errors import RoomRequestError, UsageError
 from process_agent.threads.schema import INDEX_TABLE
 
 SCHEME = "dataset://"
-_NOT_FOUND = 1003
+MAX_FOLDERS = 8
+"""Folders between the agent's thread folder and a thread that somebody gave a path."""
+
+NOT_FOUND = 1003
+"""The room's error number for what is not there."""
+
 _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
@@ -28,7 +33,7 @@ def namespace_of(directory: str) -> tuple[str, ...]:
 
 
 def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
-    """The table of a thread below `namespace`.
+    """The table of a thread below `namespace`, at most `MAX_FOLDERS` folders deep.
 
     Whoever can chat can send any thread id, and must not reach other tables of the room through the agent:
     everything that is not a thread of this folder raises `RoomRequestError` (not found). The doubled scheme
@@ -38,13 +43,25 @@ def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
         raise _unknown(thread_id)
     *parents, name = thread_id.removeprefix(SCHEME).split("/")
     doubled = ("dataset:", "", *namespace)
-    if tuple(parents) not in (namespace, doubled) or name == INDEX_TABLE or not _TABLE.fullmatch(name):
+    folder = doubled if tuple(parents[: len(doubled)]) == doubled else namespace
+    inside = parents[len(folder) :]
+    fit = all(_TABLE.fullmatch(part) and part != INDEX_TABLE for part in (*inside, name))
+    if tuple(parents[: len(folder)]) != folder or not fit or len(inside) > MAX_FOLDERS:
         raise _unknown(thread_id)
     return TableRef(name, tuple(part for part in parents if part))
 
 
+def check_new(thread_id: ThreadId, namespace: tuple[str, ...]) -> None:
+    """Whether a thread can be made under this id: none with a doubled scheme, and none that published agents
+    would not open. Raises `RoomRequestError` (not found).
+    """
+    table = table_of(thread_id, namespace)
+    if table.namespace[: len(namespace)] != namespace or table.name.endswith(".thread"):
+        raise _unknown(thread_id)
+
+
 def _unknown(thread_id: str) -> RoomRequestError:
-    return RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=_NOT_FOUND)
+    return RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=NOT_FOUND)
 
 
 def unknown_thread(thread_id: ThreadId) -> RoomRequestError:

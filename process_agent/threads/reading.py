@@ -1,25 +1,30 @@
 """Rows of a thread back to events, whoever wrote them. Pure.
 
-The delta rows of one item become one delta, put together by the published rule; a text that nobody ended
-gets what its partial rows have. Rows of other agents that we have no event for are passed over.
+The delta rows of one item become one delta, put together by the published rule, and the log rows of one
+call that follow each other become one; a text that nobody ended gets what its partial rows have. What is put
+together has the id of its first row, which is that of its first live piece. Rows of other agents that we have
+no event for are passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.live import item_of
 from process_agent.threads.cuts import fold
 from process_agent.threads.fold import ItemKey
 from process_agent.threads.items import DeltaKind, OpenText, OpenTool
 from process_agent.threads.rows import PartialText, Row, Stored, stable_id, to_stored
 
 LOST = ErrorInfo("The agent stopped while this turn was under way.", "lost")
+
+_TICK = timedelta(microseconds=1)
 
 _OUTSIDE = (
     e.ModelChanged,
@@ -49,18 +54,20 @@ class Reading:
         self._thread_id = thread_id
         self._texts: dict[ItemKey, _Text] = {}
         self._tools: dict[ItemKey, OpenTool] = {}
+        self._logs: dict[ItemKey, ThreadEvent] = {}
         self._turns: dict[TurnId, None] = {}
         self._ended: set[TurnId] = set()
         self._time = datetime.fromtimestamp(0, UTC)
 
     def feed(self, row: Row) -> list[ThreadEvent]:
-        """The events that this row completes; their times never go back."""
+        """The events this row completes. Their times grow: Flutter sorts by them and may swap equal ones."""
         stored = to_stored(row)
         return [] if stored is None else [self._in_time(event) for event in self._take(stored)]
 
     def finish(self, without: Collection[ItemKey] = ()) -> list[ThreadEvent]:
-        """The texts nobody ended, each as one delta, but for those in `without`."""
+        """The texts and logs nobody ended, each as one delta, but for those in `without`."""
         left = [event for key, text in self._texts.items() if key not in without for event in _whole(text)]
+        left += [log for key, log in self._logs.items() if key not in without]
         return [self._in_time(event) for event in left]
 
     def open_turns(self) -> list[TurnId]:
@@ -80,6 +87,12 @@ class Reading:
             return []
         event, body = stored, stored.body
         self._note_turn(event)
+        if isinstance(body, e.ToolLog):
+            self._gather(event, body)
+            return []
+        return [*self._log_before(event), *self._take_other(event, body)]
+
+    def _take_other(self, event: ThreadEvent, body: e.EventBody) -> list[ThreadEvent]:
         match body:
             case e.TextStarted(item) | e.ReasoningStarted(item):
                 self._texts.pop((event.turn_id, item), None)
@@ -100,6 +113,19 @@ class Reading:
             case e.Status() | e.Working():
                 return []
         return [event]
+
+    def _gather(self, event: ThreadEvent, body: e.ToolLog) -> None:
+        key = (event.turn_id, body.ref.item_id)
+        before = self._logs.get(key)
+        if before is not None and isinstance(before.body, e.ToolLog):
+            event = replace(before, body=e.ToolLog(before.body.ref, before.body.lines + body.lines))
+        self._logs[key] = event
+
+    def _log_before(self, event: ThreadEvent) -> list[ThreadEvent]:
+        """The log of the call that an event is about."""
+        item = item_of(event.body)
+        log = None if item is None else self._logs.pop((event.turn_id, item), None)
+        return [] if log is None else [log]
 
     def _take_partial(self, partial: PartialText) -> None:
         body = partial.delta.body
@@ -126,11 +152,12 @@ class Reading:
             self._turns.setdefault(turn)
 
     def _give_up(self, turn: TurnId | None) -> list[ThreadEvent]:
-        """The texts of a turn that ended without ending them."""
+        """The texts and logs of a turn that ended without ending them."""
         keys = [key for key in self._texts if key[0] == turn]
         for key in [key for key in self._tools if key[0] == turn]:
             del self._tools[key]
-        return [event for key in keys for event in _whole(self._texts.pop(key))]
+        logs = [self._logs.pop(key) for key in list(self._logs) if key[0] == turn]
+        return [*(event for key in keys for event in _whole(self._texts.pop(key))), *logs]
 
     def _close(self, turn: TurnId) -> list[ThreadEvent]:
         at = ThreadEvent(
@@ -148,7 +175,7 @@ class Reading:
         return [*rows, *tools, at]
 
     def _in_time(self, event: ThreadEvent) -> ThreadEvent:
-        self._time = max(self._time, event.created_at)
+        self._time = max(self._time + _TICK, event.created_at)
         return event if event.created_at == self._time else replace(event, created_at=self._time)
 
 

@@ -13,7 +13,14 @@ from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.index import ThreadIndex
 from process_agent.threads.log import DatasetThreadLog
-from process_agent.threads.paths import directory_of, namespace_of, table_of, unknown_thread
+from process_agent.threads.paths import (
+    NOT_FOUND,
+    check_new,
+    directory_of,
+    namespace_of,
+    table_of,
+    unknown_thread,
+)
 from process_agent.threads.schema import THREAD
 from process_agent.threads.table import ThreadTable
 
@@ -84,14 +91,18 @@ class DatasetThreadStore:
         """Create a thread with a new id and list it."""
         now = self._clock()
         entry = ThreadEntry(ThreadId(f"{self._directory}/{self._new_id()}"), name, now, now)
-        await self._datasets.create(table_of(entry.path, self._namespace), THREAD, "create_if_not_exists")
-        await self._index.put(entry)
+        await self._create(entry)
         return entry
 
-    async def open(self, thread_id: ThreadId) -> DatasetThreadLog:
-        """Open an existing thread; one that is open is the same log. Writes nothing.
+    async def _create(self, entry: ThreadEntry) -> None:
+        await self._datasets.create(table_of(entry.path, self._namespace), THREAD, "create_if_not_exists")
+        await self._index.put(entry)
 
-        Raises `RoomRequestError` when there is none of that id.
+    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> DatasetThreadLog:
+        """Open an existing thread; one that is open is the same log. Writes nothing, unless `create` names a
+        thread that is missing.
+
+        Raises `RoomRequestError` when there is none of that id, or no thread may be made under it.
         """
         table_of(thread_id, self._namespace)
         async with self._lock(thread_id):
@@ -100,10 +111,21 @@ class DatasetThreadStore:
                 await log.close()
                 log = None
             if log is None:
-                log = self._logs[thread_id] = await self._make_log(thread_id)
+                log = self._logs[thread_id] = await self._make_log(thread_id, create)
             return log
 
-    async def _make_log(self, thread_id: ThreadId) -> DatasetThreadLog:
+    async def _make_log(self, thread_id: ThreadId, create: str | None = None) -> DatasetThreadLog:
+        try:
+            return await self._find_log(thread_id)
+        except RoomRequestError as error:
+            if create is None or error.code != NOT_FOUND:
+                raise
+        check_new(thread_id, self._namespace)
+        now = self._clock()
+        await self._create(await self._index.get(thread_id) or ThreadEntry(thread_id, create, now, now))
+        return await self._find_log(thread_id)
+
+    async def _find_log(self, thread_id: ThreadId) -> DatasetThreadLog:
         table = ThreadTable(self._datasets, table_of(thread_id, self._namespace), thread_id)
         try:
             tail = await table.tail(self._clock, leave_turns=self._others_here())

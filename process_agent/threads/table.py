@@ -134,9 +134,21 @@ class ThreadTable:
         """The rows of the last turns, in order, from the first of `since` on, without those that `later`
         tells by their number.
 
-        None at all when `since` is not among them.
+        None at all when `since` is not among them, unless the thread was cleared after it: then everything
+        since then, with the clearing itself.
         """
-        window = await self._window(since)
+        window, found = await self._window(since), since is None
+        async for row in self._rows(window, since, later):
+            found = True
+            yield row
+        if not found and window.cleared:
+            window.start -= 1
+            async for row in self._rows(window, None, later):
+                yield row
+
+    async def _rows(
+        self, window: _Window, since: str | None, later: Callable[[int], bool]
+    ) -> AsyncIterator[Row]:
         if window.sorted:
             found = self._stream(window)
         else:

@@ -13,14 +13,15 @@ from enum import StrEnum
 from process_agent.core.content import (
     ContentPart,
     ErrorInfo,
+    GeneratedImage,
     Json,
     JsonResult,
     LogLine,
     TextResult,
     ToolResult,
 )
-from process_agent.core.events import EndReason, Phase, ToolRef
-from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.events import EndReason, Phase, SecretRequested, ToolRef
+from process_agent.core.ids import AskId, ItemId, MessageId, TurnId
 from process_agent.core.usage import ContextWindow, Usage
 
 
@@ -102,10 +103,14 @@ class ToolState(StrEnum):
 
 @dataclass(slots=True)
 class ToolItem:
-    """A tool call with its output, its result, and what was decided about it."""
+    """A tool call with its output, its result, and what was decided about it.
+
+    `written` is the JSON text of arguments that the model still writes.
+    """
 
     ref: ToolRef
     arguments: Mapping[str, Json] = field(default_factory=dict)
+    written: Text = field(default_factory=Text)
     log: list[LogLine] = field(default_factory=list)
     state: ToolState = ToolState.RUNNING
     result: ToolResult | None = None
@@ -144,7 +149,35 @@ class FileItem:
     urls: list[str] = field(default_factory=list)
 
 
-type Item = UserItem | MessageItem | ReasoningItem | ToolItem | FileItem
+@dataclass(slots=True)
+class ImageItem:
+    """An image the agent makes; `partial` is how far it got. It never waits for an approval."""
+
+    id: ItemId
+    images: tuple[GeneratedImage, ...] = ()
+    partial: GeneratedImage | None = None
+    state: ToolState = ToolState.RUNNING
+    error: ErrorInfo | None = None
+
+
+@dataclass(slots=True)
+class CompactionItem:
+    """What the model remembers was shortened; `summary` stands for the rest, if the agent told."""
+
+    id: ItemId
+    automatic: bool
+    summary: str | None = None
+
+
+type Item = UserItem | MessageItem | ReasoningItem | ToolItem | FileItem | ImageItem | CompactionItem
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSecret:
+    """A secret that a turn waits for."""
+
+    turn_id: TurnId
+    request: SecretRequested
 
 
 class TurnState(StrEnum):
@@ -161,7 +194,8 @@ class TurnState(StrEnum):
 class Turn:
     """One turn with its items in the order they began.
 
-    `end` and `error` are None until the turn ended. `started_at` and `ended_at` are the agent's times.
+    `end` and `error` are None until the turn ended. `started_at` and `ended_at` are the agent's times; `cost`
+    is in US dollars.
     """
 
     id: TurnId
@@ -173,6 +207,9 @@ class Turn:
     error: ErrorInfo | None = None
     usage: Usage | None = None
     context: ContextWindow | None = None
+    cost: float | None = None
+    compacted: bool = False
+    secrets: dict[AskId, AskedSecret] = field(default_factory=dict)
     backend: str | None = None
     provider: str | None = None
     model: str | None = None

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from process_agent.core.content import ContentPart
-from process_agent.core.events import EndReason
+from process_agent.core.events import EndReason, SecretRequested
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.core.requests import ModelWish
 from process_agent.core.titles import title_of
 from process_agent.errors import BackendError, ProcessError, RoomClosedError, TimeLimitError, TurnRefusedError
+from process_agent.viewer import secrets
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import MessageItem, ToolItem, Turn, TurnState
@@ -141,6 +142,7 @@ class _Once:
                 if change is not None and self._is_ours(change):
                     self._sink.change(change)
                     await self._decide(change)
+                    await self._decline_secret(change)
             case Offline(reason):
                 self._sink.notice(f"{reason} Waiting for it to come back.")
             case Online():
@@ -175,6 +177,12 @@ class _Once:
         if waiting and item.id not in self._decided and approve in (Approve.NEVER, Approve.ALWAYS):
             self._decided.add(item.id)
             await self._view.decide(change.turn.id, item.id, approve is Approve.ALWAYS)
+
+    async def _decline_secret(self, change: Change) -> None:
+        asked = change.event.body
+        if isinstance(asked, SecretRequested) and self._view is not None and change.turn is not None:
+            self._sink.notice(f"The agent asked for {asked.name}, and nobody here can be asked for it.")
+            await self._view.answer_secret(change.turn.id, asked.ask_id, secrets.NOBODY)
 
 
 def _check(turn: Turn) -> None:

@@ -6,7 +6,10 @@ Every record has `type`, `turn_id` and, for items, `item_id` and `text` in full:
     {"type": "reasoning", "text", …}
     {"type": "tool_call", "toolkit", "tool", "arguments", "state", "text" (its output), "result", "error", …}
     {"type": "file", "urls", …}
-    {"type": "turn", "state", "end": "completed" | "interrupted" | "failed" | "lost" | null, "error", …}
+    {"type": "image", "images": [{"uri", "mime_type", "width", "height"}, …], "state", "error", …}
+    {"type": "compaction", "automatic", "text" (the summary), …}
+    {"type": "turn", "state", "end": "completed" | "interrupted" | "failed" | "lost" | null, "error",
+     "usage", "context", "cost" (US dollars), …}
 """
 
 from __future__ import annotations
@@ -16,7 +19,17 @@ from datetime import datetime
 from typing import assert_never
 
 from process_agent.core.content import ErrorInfo, FilePart, Json, plain_text
-from process_agent.viewer.items import FileItem, Item, MessageItem, ReasoningItem, ToolItem, Turn, UserItem
+from process_agent.viewer.items import (
+    CompactionItem,
+    FileItem,
+    ImageItem,
+    Item,
+    MessageItem,
+    ReasoningItem,
+    ToolItem,
+    Turn,
+    UserItem,
+)
 from process_agent.viewer.transcript import Transcript
 from process_agent.wire.agent_messages.parts import encode_error, encode_result, encode_time
 
@@ -52,6 +65,10 @@ def _item(item: Item) -> dict[str, Json]:
         case FileItem():
             urls: list[Json] = list(item.urls)
             return {"type": "file", "text": "\n".join(item.urls), "urls": urls}
+        case ImageItem():
+            return _image(item)
+        case CompactionItem():
+            return {"type": "compaction", "automatic": item.automatic, "text": item.summary or ""}
         case _:
             assert_never(item)
 
@@ -72,6 +89,20 @@ def _tool(item: ToolItem) -> dict[str, Json]:
     }
 
 
+def _image(item: ImageItem) -> dict[str, Json]:
+    images: list[Json] = [
+        {"uri": image.uri, "mime_type": image.mime_type, "width": image.width, "height": image.height}
+        for image in item.images
+    ]
+    return {
+        "type": "image",
+        "text": "\n".join(image.uri for image in item.images),
+        "images": images,
+        "state": item.state.value,
+        "error": _error(item.error),
+    }
+
+
 def _turn(turn: Turn) -> dict[str, Json]:
     usage: dict[str, Json] | None = None
     if turn.usage is not None:
@@ -80,6 +111,13 @@ def _turn(turn: Turn) -> dict[str, Json]:
             "cached_input_tokens": turn.usage.cached,
             "output_tokens": turn.usage.output,
             "reasoning_output_tokens": turn.usage.reasoning,
+        }
+    context: dict[str, Json] | None = None
+    if turn.context is not None:
+        context = {
+            "used_tokens": turn.context.used,
+            "total_tokens": turn.context.total,
+            "compacts_at": turn.context.compacts_at,
         }
     return {
         "type": "turn",
@@ -92,6 +130,8 @@ def _turn(turn: Turn) -> dict[str, Json]:
         "provider": turn.provider,
         "model": turn.model,
         "usage": usage,
+        "context": context,
+        "cost": turn.cost,
     }
 
 

@@ -11,52 +11,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from process_agent.core.content import ErrorInfo
 from process_agent.core.events import (
-    ApprovalDecided,
-    ApprovalRequested,
-    EndReason,
+    ContextCompacted,
     EventBody,
-    FileShown,
-    Interrupted,
     ModelChanged,
-    ReasoningDelta,
-    ReasoningEnded,
-    ReasoningStarted,
     Status,
-    SteerAccepted,
-    Steered,
     SteerRejected,
-    SteerRequested,
-    TextDelta,
-    TextEnded,
-    TextStarted,
+    ThreadCleared,
     ThreadEvent,
-    ToolEnded,
-    ToolLog,
-    ToolStarted,
-    TurnAccepted,
-    TurnEnded,
     TurnRejected,
-    TurnRequested,
-    TurnStarted,
     UsageUpdated,
 )
-from process_agent.core.ids import MessageId, TurnId
-from process_agent.viewer.items import (
-    FileItem,
-    InputState,
-    Item,
-    MessageItem,
-    ReasoningItem,
-    ToolItem,
-    ToolState,
-    Turn,
-    TurnState,
-    UserItem,
-)
+from process_agent.core.ids import TurnId
+from process_agent.core.usage import ContextWindow
+from process_agent.viewer.items import AskedSecret, Item, ToolItem, ToolState, Turn, TurnState
+from process_agent.viewer.reducing import compact, reduce_event, refuse_turn
 
 DEFAULT_TURN_LIMIT = 1_000
 """Turns a transcript keeps; the oldest are forgotten first."""
@@ -83,6 +53,7 @@ class Transcript:
         self._seen: dict[TurnId | None, _Seen] = {}
         self.status = Status()
         self.model: ModelChanged | None = None
+        self._usage: UsageUpdated | None = None
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -109,6 +80,27 @@ class Transcript:
             for item in turn.items.values():
                 if isinstance(item, ToolItem) and item.state is ToolState.WAITING:
                     yield turn, item
+
+    def asked_secrets(self) -> Iterator[AskedSecret]:
+        """Secrets that turns under way wait for, oldest first."""
+        for turn in self._turns.values():
+            yield from turn.secrets.values()
+
+    @property
+    def context(self) -> ContextWindow | None:
+        """How full the model's context is, as far as it was said last."""
+        for turn in reversed(self._turns.values()):
+            if turn.compacted and turn.context is None:
+                return None
+            if turn.context is not None:
+                return turn.context
+        return None if self._usage is None else self._usage.context
+
+    @property
+    def cost(self) -> float | None:
+        """What the turns here cost together, in US dollars; None when no price is known."""
+        costs = [turn.cost for turn in self._turns.values() if turn.cost is not None]
+        return sum(costs) if costs else None
 
     @property
     def resume_point(self) -> TurnId | None:
@@ -149,7 +141,7 @@ class Transcript:
             turn = self._add(event.turn_id)
         elif turn.state is TurnState.ENDED and not isinstance(event.body, SteerRejected):
             return None
-        item = _reduce(turn, event, event.body)
+        item = reduce_event(turn, event, event.body)
         self._after(turn, event.body)
         return Change(event, turn, item)
 
@@ -159,11 +151,32 @@ class Transcript:
                 self.status = event.body
             case ModelChanged():
                 self.model = event.body
+            case UsageUpdated():
+                self._usage = event.body
+            case ThreadCleared():
+                self._clear()
+            case ContextCompacted():
+                return self._compacted_between(event, event.body)
             case TurnRejected(source=source, error=error):
                 turn = self._add(TurnId(source))
-                _refuse(turn, source, error)
+                refuse_turn(turn, source, error)
                 return Change(event, turn)
         return Change(event)
+
+    def _clear(self) -> None:
+        """What was said before is gone; a turn that runs or waits is not over."""
+        for turn in self.turns:
+            if turn.state in (TurnState.ENDED, TurnState.REFUSED):
+                del self._turns[turn.id]
+                self._seen.pop(turn.id, None)
+        self._usage = None
+
+    def _compacted_between(self, event: ThreadEvent, body: ContextCompacted) -> Change:
+        """A compaction outside of turns is shown at the end of the last one."""
+        if not self._turns:
+            return Change(event)
+        turn = next(reversed(self._turns.values()))
+        return Change(event, turn, compact(turn, body))
 
     def _add(self, turn_id: TurnId) -> Turn:
         turn = self._turns[turn_id] = Turn(turn_id)
@@ -202,161 +215,3 @@ class _Seen:
         if len(self._order) > SEEN_LIMIT:
             self._ids.discard(self._order.popleft())
         return True
-
-
-def _reduce(turn: Turn, event: ThreadEvent, body: EventBody) -> Item | None:
-    if isinstance(body, _SAID):
-        return _reduce_input(turn, event, body)
-    if isinstance(body, SteerRejected):
-        return _refuse_steer(turn, body)
-    item = _reduce_output(turn, body)
-    if item is None:
-        _reduce_state(turn, event.created_at, body)
-    elif turn.state is TurnState.QUEUED:
-        turn.state = TurnState.RUNNING  # opened in the middle, so its start was not seen
-    return item
-
-
-def _reduce_output(turn: Turn, body: EventBody) -> Item | None:
-    if isinstance(body, TextStarted | TextDelta | TextEnded):
-        return _reduce_text(turn, body)
-    if isinstance(body, ReasoningStarted | ReasoningDelta | ReasoningEnded):
-        return _reduce_reasoning(turn, body)
-    if isinstance(body, ToolStarted | ToolLog | ToolEnded | ApprovalRequested | ApprovalDecided):
-        return _reduce_tool(turn, body)
-    if isinstance(body, FileShown):
-        item = turn.items.setdefault(body.item_id, FileItem(body.item_id))
-        if isinstance(item, FileItem):
-            item.urls.append(body.url)
-        return item
-    return None
-
-
-def _reduce_state(turn: Turn, at: datetime, body: EventBody) -> None:
-    match body:
-        case UsageUpdated(usage=usage, context=context):
-            turn.usage, turn.context = usage, context
-        case TurnRejected(source=source, error=error):
-            _refuse(turn, source, error)
-        case TurnEnded(reason=reason, error=error):
-            _end(turn, at, reason, error)
-        case ModelChanged(backend=backend, provider=provider, model=model):
-            turn.backend, turn.provider, turn.model = backend, provider, model
-        case Interrupted():
-            turn.end = EndReason.INTERRUPTED
-
-
-def _refuse(turn: Turn, source: MessageId, error: ErrorInfo) -> None:
-    turn.state, turn.error = TurnState.REFUSED, error
-    item = turn.items.setdefault(source, UserItem(source, (), None))
-    if isinstance(item, UserItem):
-        item.state, item.error = InputState.REFUSED, error
-
-
-def _end(turn: Turn, at: datetime, reason: EndReason, error: ErrorInfo | None) -> None:
-    turn.state, turn.ended_at, turn.end, turn.error = TurnState.ENDED, at, reason, error
-    for item in turn.items.values():
-        match item:
-            case MessageItem() | ReasoningItem():
-                item.done = True
-            case ToolItem(state=ToolState.RUNNING | ToolState.WAITING):
-                item.state = ToolState.FAILED
-                code = "cancelled" if reason is EndReason.INTERRUPTED else "incomplete"
-                item.error = item.error or ErrorInfo("The turn ended before this was done.", code)
-            case UserItem(state=InputState.PENDING):
-                item.state = InputState.TAKEN if not item.steer else InputState.REFUSED
-
-
-def _reduce_text(turn: Turn, body: TextStarted | TextDelta | TextEnded) -> Item:
-    item = turn.items.setdefault(body.item_id, MessageItem(body.item_id))
-    if not isinstance(item, MessageItem):
-        return item
-    item.phase = body.phase or item.phase
-    match body:
-        case TextStarted():
-            item.text.clear()
-            item.done = False
-        case TextDelta(text=text):
-            if not item.done:
-                item.text.add(text)
-        case TextEnded():
-            item.done = True
-    return item
-
-
-def _reduce_reasoning(turn: Turn, body: ReasoningStarted | ReasoningDelta | ReasoningEnded) -> Item:
-    item = turn.items.setdefault(body.item_id, ReasoningItem(body.item_id))
-    if not isinstance(item, ReasoningItem):
-        return item
-    match body:
-        case ReasoningStarted():
-            item.text.clear()
-            item.done = False
-        case ReasoningDelta(text=text):
-            if not item.done:
-                item.text.add(text)
-        case ReasoningEnded():
-            item.done = True
-    return item
-
-
-def _reduce_tool(
-    turn: Turn, body: ToolStarted | ToolLog | ToolEnded | ApprovalRequested | ApprovalDecided
-) -> Item:
-    item = turn.items.setdefault(body.ref.item_id, ToolItem(body.ref))
-    if not isinstance(item, ToolItem):
-        return item
-    match body:
-        case ToolStarted(arguments=arguments):
-            item.ref, item.arguments = body.ref, arguments
-        case ToolLog(lines=lines):
-            item.log.extend(lines)
-        case ToolEnded(result=result, error=error):
-            item.result, item.error = result, error
-            item.state = ToolState.FAILED if error is not None else ToolState.DONE
-        case ApprovalRequested(arguments=arguments, reason=reason):
-            item.arguments = item.arguments or arguments
-            item.question, item.state = reason, ToolState.WAITING
-            turn.state = TurnState.WAITING
-        case ApprovalDecided(accepted=accepted, by=by):
-            item.accepted, item.decided_by = accepted, by
-            if item.state is ToolState.WAITING:
-                item.state = ToolState.RUNNING
-    if turn.state is TurnState.WAITING and not _waits(turn):
-        turn.state = TurnState.RUNNING
-    return item
-
-
-def _waits(turn: Turn) -> bool:
-    return any(isinstance(i, ToolItem) and i.state is ToolState.WAITING for i in turn.items.values())
-
-
-type _Said = TurnRequested | TurnAccepted | TurnStarted | SteerRequested | SteerAccepted | Steered
-
-_SAID = (TurnRequested, TurnAccepted, TurnStarted, SteerRequested, SteerAccepted, Steered)
-
-
-def _reduce_input(turn: Turn, event: ThreadEvent, body: _Said) -> Item | None:
-    source = event.message_id if isinstance(body, TurnRequested | SteerRequested) else body.source
-    item = turn.items.get(source)
-    if item is None:
-        steer = isinstance(body, SteerRequested | SteerAccepted | Steered)
-        item = turn.items[source] = UserItem(source, body.content, body.sender_name, steer)
-    if not isinstance(item, UserItem):
-        return item
-    item.content = item.content or body.content
-    item.sender_name = item.sender_name or body.sender_name
-    if isinstance(body, TurnStarted | Steered):
-        item.state = InputState.TAKEN
-    if isinstance(body, TurnStarted):
-        turn.state = TurnState.RUNNING
-        turn.started_at = event.created_at
-        turn.provider, turn.model = event.provider or turn.provider, event.model or turn.model
-    return item
-
-
-def _refuse_steer(turn: Turn, body: SteerRejected) -> Item | None:
-    item = turn.items.get(body.source)
-    if isinstance(item, UserItem):
-        item.state, item.error = InputState.REFUSED, body.error
-    return item

@@ -16,17 +16,19 @@ from typing import Literal
 
 from process_agent.core.content import ContentPart
 from process_agent.core.events import ThreadEvent, TurnAccepted, TurnRejected, TurnRequested, TurnStarted
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.participants import Participant
 from process_agent.core.replies import RequestRejected, ThreadLoaded
 from process_agent.core.requests import (
+    AnswerSecret,
     CloseThread,
     Decide,
     InterruptTurn,
     ModelWish,
     OpenThread,
     Request,
+    Secret,
     StartTurn,
     SteerTurn,
 )
@@ -163,6 +165,10 @@ class ThreadView:
     async def decide(self, turn_id: TurnId, item_id: ItemId, accepted: bool) -> None:
         """Answer a request for approval."""
         await self._send(Decide(self._link.envelope(), self.thread_id, turn_id, item_id, accepted))
+
+    async def answer_secret(self, turn_id: TurnId, ask_id: AskId, secret: Secret) -> None:
+        """Give a turn the secret it waits for, or say why not."""
+        await self._send(AnswerSecret(self._link.envelope(), self.thread_id, turn_id, ask_id, secret))
 
     @property
     def unacknowledged(self) -> tuple[tuple[ContentPart, ...], ...]:

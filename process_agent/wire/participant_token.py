@@ -1,8 +1,9 @@
 """Participant tokens: HS256 JWTs that say who joins which room and may do what there (section 14).
 
-Pure: the time is an argument. The payload has `name` and `grants`; the grants read here are `room`, `role`
-and `api`. The api scope maps a part of the room (`messaging`, `dataset`, `storage`, …) to its fields; `{}`
-grants with defaults, a missing key grants nothing.
+Pure: the time is an argument. The payload has `name` and `grants`; the grants read here are `room`, `role`,
+`agent` (an agent its websocket may be opened to; there can be several) and `api`. The api scope maps a part
+of the room (`messaging`, `dataset`, `storage`, …) to its fields; `{}` grants with defaults, a missing key
+grants nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class ParticipantToken:
     api: Mapping[str, Any] | None = None
     expires: int | None = None
     extra: Mapping[str, Any] | None = None
+    agents: tuple[str, ...] = ()
 
 
 def is_room_name(name: str) -> bool:
@@ -69,6 +71,7 @@ def encode(token: ParticipantToken, key: str) -> str:
     grants: list[dict[str, Any]] = [{"name": "role", "scope": token.role}]
     if token.room is not None:
         grants.append({"name": "room", "scope": token.room})
+    grants += [{"name": "agent", "scope": agent} for agent in token.agents]
     if token.api is not None:
         grants.append({"name": "api", "scope": dict(token.api)})
     payload: dict[str, Any] = {**(token.extra or {}), "name": token.name, "grants": grants}
@@ -139,6 +142,7 @@ def from_claims(claims: Mapping[str, Any]) -> ParticipantToken:
         api=_api(scopes.get("api")),
         expires=None if expires is None else int(expires),
         extra=payload,
+        agents=tuple(g["scope"] for g in grants if g["name"] == "agent" and isinstance(g["scope"], str)),
     )
 
 

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, create_backends, started
+from process_agent.agent.assemble import Agent, AgentConfig, create_backends, started
+from process_agent.agent.channels import AgentRoom, ChannelOptions
+from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
@@ -30,8 +32,10 @@ async def agent_in(
     *,
     model: ScriptedServer | None = None,
     approvals: ApprovalMode = "ask",
+    channels: Sequence[str] = ("chat",),
+    options: ChannelOptions | None = None,
 ) -> AsyncIterator[Agent]:
-    """An agent that joined; with `model` its backend is the real Codex."""
+    """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
     backend = BackendConfig(
@@ -44,16 +48,20 @@ async def agent_in(
         approvals=approvals,
         environment={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
     )
-    config = AgentConfig(AGENT, backend, backends=("codex",))
+    config = AgentConfig(
+        AGENT,
+        backend,
+        backends=("codex",),
+        channels=parse_channels(channels),
+        channel_options=options or ChannelOptions(),
+    )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:
         store = DatasetThreadStore(
             room.datasets, AGENT, clock=lambda: datetime.now(UTC), new_id=lambda: str(uuid.uuid4())
         )
+        inside = AgentRoom(room.messaging, store, room.datasets, room.queues, room.files, room.toolkits)
         made = create_backends(config) if backends is None else backends
-        async with (
-            started(made) as backends_here,
-            Agent(config, AgentRoom(room.messaging, store), backends_here) as agent,
-        ):
+        async with started(made) as backends_here, Agent(config, inside, backends_here) as agent:
             yield agent
 
 

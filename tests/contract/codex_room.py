@@ -15,7 +15,7 @@ from typing import Any
 from backends.codex import create_backend
 from backends.codex.backend import CodexBackend
 from process_agent.core.backend import BackendConfig, BackendSummary, BackendThread, HistoryItem, TurnInput
-from process_agent.core.content import TextPart
+from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.events import BackendEvent, TextDelta, TextStarted, ToolEnded, ToolStarted, TurnEnded
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.scripted.server import ScriptedServer
@@ -50,15 +50,30 @@ class Room:
         """Process id of Codex itself."""
         return next(pid for pid, name in self.processes().items() if name == "codex")
 
+    def sent(self, request: int = -1) -> list[tuple[str, str]]:
+        """Role and text of what the model got in a request, without Codex's own prompt; calls as `call`."""
+        items = self.model.requests[request].body["input"]
+        return [said for item in items for said in _sent(item)]
+
     async def thread(self, history: Sequence[HistoryItem] = ()) -> BackendThread:
         return await self.backend.open_thread(ThreadId("dataset://t"), history)
 
-    async def turn(self, thread: BackendThread, prompt: str, on_event: OnEvent | None = None) -> Told:
-        """Run a turn to its end; `on_event` hears each event and may return something to await."""
+    async def turn(
+        self,
+        thread: BackendThread,
+        prompt: str | None,
+        on_event: OnEvent | None = None,
+        files: Sequence[FilePart] = (),
+        **options: Any,
+    ) -> Told:
+        """Run a turn to its end; `on_event` hears each event and may return something to await.
+
+        `options` are further members of the turn's input.
+        """
         self.turns += 1
-        given = TurnInput(
-            TurnId(f"turn-{self.turns}"), (TextPart(prompt),), "ada", self.backend.default_model()
-        )
+        content: tuple[ContentPart, ...] = () if prompt is None else (TextPart(prompt), *files)
+        model = options.pop("model", self.backend.default_model())
+        given = TurnInput(TurnId(f"turn-{self.turns}"), content, "ada", model, **options)
         told = Told()
         async with aclosing(thread.run(given)) as events:  # type: ignore[type-var]
             async for event in events:
@@ -81,6 +96,10 @@ class Told:
         assert self.events[-1] is end
         return end
 
+    def of[E: BackendEvent](self, kind: type[E]) -> list[E]:
+        """All events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
     @property
     def text(self) -> str:
         """All messages, joined by newlines."""
@@ -96,6 +115,14 @@ class Told:
         starts = {e.ref.item_id: e for e in self.events if isinstance(e, ToolStarted) and e.ref.tool == name}
         ends = {e.ref.item_id: e for e in self.events if isinstance(e, ToolEnded)}
         return [(start, ends[item]) for item, start in starts.items()]
+
+
+def _sent(item: dict[str, Any]) -> list[tuple[str, str]]:
+    if item["type"] != "message":
+        return [("call", str(item.get("name") or item.get("output") or ""))]
+    texts = [str(part.get("text") or part.get("image_url")) for part in item["content"]]
+    added = ("<environment_context>", "<skills_", "<permissions", "You are Codex", "<apps_", "<collab")
+    return [(item["role"], text) for text in texts if not text.startswith(added)]
 
 
 @asynccontextmanager

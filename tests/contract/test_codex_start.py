@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from backends.codex import client
-from process_agent.core.backend import Decision
+from process_agent.core.backend import Decision, ToolkitInfo
 from process_agent.core.content import JsonResult
-from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted
+from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, UsageUpdated
 from process_agent.errors import AuthError, BackendError
 from process_agent.io.child import Child
 from tests.contract.codex_room import codex_room, gone, processes_below, script
@@ -69,6 +69,54 @@ async def test_the_users_own_provider_and_model_are_used(tmp_path: Path) -> None
             assert "Permission denied" in told.text
             assert other.model.api_key not in told.text
             assert (room.folder / "made").exists(), "our sandbox setting wins over the user's"
+
+
+MCP_SERVER = """
+import json, os, sys
+
+with open(os.path.join(os.path.dirname(__file__), "started"), "a") as file:
+    file.write("x")
+TOOL = {"name": "weigh", "description": "Weighs\\na thing.", "inputSchema": {"type": "object"}}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    server = {"name": "scales", "title": "The scales", "version": "1"}
+    version = (asked.get("params") or {}).get("protocolVersion")
+    results = {
+        "initialize": {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server},
+        "tools/list": {"tools": [TOOL]},
+    }
+    answer = {"jsonrpc": "2.0", "id": asked["id"], "result": results.get(asked["method"], {})}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+async def test_the_users_servers_and_limits_count(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "server.py").write_text(MCP_SERVER)
+    async with codex_room(tmp_path) as other:
+        (home / "config.toml").write_text(
+            'model = "gpt-5.5"\nmodel_provider = "mine"\nmodel_auto_compact_token_limit = 9000\n'
+            f'[model_providers.mine]\nname = "Mine"\nbase_url = "{other.model.base_url}"\n'
+            f'wire_api = "responses"\nexperimental_bearer_token = "{other.model.api_key}"\n'
+            f'[mcp_servers.scales]\ncommand = "{sys.executable}"\nargs = ["{home}/server.py"]\n'
+        )
+        base = tmp_path / "second"
+        base.mkdir()
+        async with codex_room(base, connect=False, environment={"CODEX_HOME": str(home)}) as room:
+            await room.backend.listed()
+            own, scales = room.backend.toolkits()
+            assert own.name == "codex"
+            assert scales == ToolkitInfo("scales", "The scales", (("weigh", "Weighs a thing."),))
+            told = await room.turn(await room.thread(), script({"tokens": 100}, {"say": "hello"}))
+            context = told.of(UsageUpdated)[-1].context
+            assert context is not None
+            assert context.compacts_at == 9_000
+            before = len((home / "started").read_text())
+            assert await room.backend.title("What do my things weigh?") == "What do my things weigh?"
+            assert len((home / "started").read_text()) == before, "a title needs no servers"
 
 
 async def test_a_key_and_an_address_make_a_provider(tmp_path: Path) -> None:

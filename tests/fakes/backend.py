@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from process_agent.core.backend import BackendSummary, BackendThread, Decision, HistoryItem, TurnInput
+from process_agent.core.backend import (
+    Answered,
+    BackendSummary,
+    BackendThread,
+    Decision,
+    HistoryItem,
+    ToolkitInfo,
+    TurnInput,
+)
 from process_agent.core.content import ContentPart, plain_text
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
-from process_agent.core.ids import ItemId, ThreadId
+from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.errors import ProcessError, TurnRefusedError
 
@@ -22,6 +30,8 @@ class PlayedTurn:
     input: TurnInput
     steers: list[str] = field(default_factory=list)
     decisions: list[tuple[ItemId, Decision]] = field(default_factory=list)
+    answers: list[tuple[AskId, Answered]] = field(default_factory=list)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     closed: bool = False
     _events: asyncio.Queue[BackendEvent | None] = field(default_factory=asyncio.Queue)
@@ -93,6 +103,13 @@ class FakeThread:
         self.turn.decisions.append((item_id, decision))
         return True
 
+    async def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        if self.turn is None:
+            return False
+        self.turn.answers.append((ask_id, answer))
+        self.turn.answered.set()
+        return True
+
     async def close(self) -> None:
         self.closed = True
 
@@ -111,6 +128,9 @@ class FakeBackend:
         self.turns: list[PlayedTurn] = []
         self.start_error: ProcessError | None = None
         self.open_error: Exception | None = None
+        self.offers: Sequence[ToolkitInfo] = ()
+        self.titled: list[str] = []
+        self.titles: Callable[[str], Awaitable[str | None]] | None = None
         self.opening = asyncio.Event()
         self.opening.set()
         self._wake = asyncio.Event()
@@ -131,6 +151,13 @@ class FakeBackend:
 
     def default_model(self) -> ModelChoice:
         return ModelChoice(self._name, "openai", self._models[0])
+
+    def toolkits(self) -> Sequence[ToolkitInfo]:
+        return self.offers
+
+    async def title(self, text: str) -> str | None:
+        self.titled.append(text)
+        return None if self.titles is None else await self.titles(text)
 
     async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
         await self.opening.wait()

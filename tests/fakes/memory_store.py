@@ -38,10 +38,14 @@ class MemoryLog:
             raise RoomError("the room is full")
 
     async def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
-        stored = list(self.events)
+        cleared = max(
+            (i + 1 for i, x in enumerate(self.events) if isinstance(x.body, e.ThreadCleared)), default=0
+        )
+        stored = self.events[cleared:]
         if since is not None:
             first = (i for i, x in enumerate(stored) if since in (x.turn_id, x.message_id))
-            stored = stored[next(first, len(stored)) :]
+            nothing = self.events[cleared - 1 :] if cleared else []
+            stored = stored[i:] if (i := next(first, None)) is not None else nothing
         for event in stored:
             await self._store.reading.wait()
             await asyncio.sleep(0)
@@ -98,9 +102,12 @@ class MemoryThreadStore:
         entry = self.entries[thread_id] = ThreadEntry(thread_id, name, self._tick(), self._now)
         return entry
 
-    async def open(self, thread_id: ThreadId) -> ThreadLog:
+    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> ThreadLog:
         if thread_id not in self.rows:
-            raise RoomRequestError(f"There is no thread {thread_id}.", code=1003)
+            if create is None or not thread_id.startswith(f"{DIRECTORY}/"):
+                raise RoomRequestError(f"There is no thread {thread_id}.", code=1003)
+            self.rows[thread_id] = []
+            self.entries[thread_id] = ThreadEntry(thread_id, create, self._tick(), self._now)
         log = MemoryLog(self, self.rows[thread_id])
         self.logs.append(log)
         return log

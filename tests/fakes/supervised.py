@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from process_agent.core import commands as c
 from process_agent.core import requests as r
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.content import ErrorInfo, TextPart
-from process_agent.core.events import ModelChanged, Status, ThreadEvent, Working
-from process_agent.core.ids import MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.events import ModelChanged, Status, ThreadCleared, ThreadEvent, Working
+from process_agent.core.ids import AskId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
@@ -65,6 +66,7 @@ class World:
         self.done: list[c.Command] = []
         self.strays: list[tuple[ParticipantId, ThreadEvent]] = []
         self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
+        self.answered: dict[tuple[TurnId, AskId], c.AnswerAsk] = {}
         self._readers: dict[str, Iterator[ThreadEvent]] = {}
 
     def new_id(self) -> str:
@@ -88,8 +90,11 @@ class World:
         self.ask(request)
         return request
 
-    def start_turn(self, who: Participant, thread_id: ThreadId, text: str = "more") -> r.StartTurn:
-        request = r.StartTurn(self.envelope(who), thread_id, (TextPart(text),))
+    def start_turn(
+        self, who: Participant, thread_id: ThreadId, text: str = "more", options: r.TurnOptions | None = None
+    ) -> r.StartTurn:
+        content = (TextPart(text),)
+        request = r.StartTurn(self.envelope(who), thread_id, content, options=options or r.TurnOptions())
         self.ask(request)
         return request
 
@@ -128,6 +133,8 @@ class World:
                 self.open_logs.remove(thread_id)
             case c.AbandonTurn(_, turn_id):
                 self.backend_done(turn_id)
+            case c.AnswerAsk() | c.CloseBackendThread():
+                self._note_backend(command)
             case c.Replay(_, viewer, thread_id):
                 began = len(self.sent.setdefault(viewer.participant, Sent()).all)
                 self.loads_began[viewer, thread_id] = began
@@ -135,6 +142,15 @@ class World:
             case _:
                 return False
         return True
+
+    def _note_backend(self, command: c.AnswerAsk | c.CloseBackendThread) -> None:
+        if isinstance(command, c.AnswerAsk):
+            assert (command.thread_id, command.turn_id) in self.running()
+            assert (command.turn_id, command.ask_id) not in self.answered
+            self.answered[command.turn_id, command.ask_id] = command
+        else:
+            assert command.thread_id in self.open_logs
+            assert command.thread_id not in [running for running, _ in self.running()]
 
     def _emit(self, command: c.Emit) -> None:
         event = command.event
@@ -196,6 +212,10 @@ class World:
             case c.OpenLog(thread_id) if thread_id in self.logs:
                 self.open_logs.add(thread_id)
                 self.carry_out(s.log_opened(thread_id, self.stored_model(thread_id)))
+            case c.OpenLog(thread_id, str(create)):
+                self.logs[thread_id] = []
+                self.open_logs.add(thread_id)
+                self.carry_out(s.log_opened(thread_id, None, self.entry(thread_id, create)))
             case c.OpenLog(thread_id):
                 self.carry_out(s.log_not_opened(thread_id, _NO_THREAD))
             case c.TouchThread(thread_id):
@@ -223,7 +243,9 @@ class World:
     def _replay_step(self, command: c.Replay) -> None:
         reader = self._readers.get(command.replay_id)
         if reader is None:
-            reader = self._readers[command.replay_id] = iter(self.logs[command.thread_id])
+            reader = self._readers[command.replay_id] = islice(
+                iter(self.logs[command.thread_id]), cleared_at(self.logs[command.thread_id]), None
+            )
         event = next(reader, None)
         if event is None:
             self.outstanding.remove(command)
@@ -254,3 +276,9 @@ class World:
         self.outstanding = [
             o for o in self.outstanding if not (isinstance(o, c.RunTurn) and o.turn.turn_id == turn_id)
         ]
+
+
+def cleared_at(events: Sequence[ThreadEvent]) -> int:
+    """How many of these events a reader does not see: those until the thread was cleared last."""
+    cleared = (i + 1 for i, event in enumerate(events) if isinstance(event.body, ThreadCleared))
+    return max(cleared, default=0)

@@ -4,59 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from process_agent.agent.assemble import Agent, AgentConfig, AgentRoom, started
 from process_agent.core import events as e
-from process_agent.core.backend import AgentMessage, ApprovalMode, BackendConfig, Decision, UserMessage
-from process_agent.core.content import ErrorInfo, Json, JsonResult, LogLine, TextPart
+from process_agent.core.backend import AgentMessage, ApprovalMode, Decision, UserMessage
+from process_agent.core.content import ErrorInfo, JsonResult, LogLine, TextPart
 from process_agent.core.events import EndReason
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.errors import BackendError
-from tests.fakes.backend import FakeBackend
-from tests.fakes.memory_messaging import Client, MemoryMessaging
-from tests.fakes.memory_store import DIRECTORY, MemoryThreadStore
-
-
-def said(text: str) -> list[Json]:
-    return [{"type": "text", "text": text}]
-
+from tests.fakes.agent_house import Room, said, start
+from tests.fakes.memory_messaging import Client
+from tests.fakes.memory_store import DIRECTORY
 
 HELLO = said("hello")
 TURN_ITEM = ItemId("answer")
-
-
-def config(tmp_path: Path, *, approvals: ApprovalMode = "ask", approval_seconds: float = 300) -> AgentConfig:
-    backend = BackendConfig("bot", tmp_path, tmp_path, approvals=approvals)
-    return AgentConfig("bot", backend, backends=("codex",), approval_seconds=approval_seconds)
-
-
-class Room:
-    def __init__(self, tmp_path: Path) -> None:
-        self.tmp_path = tmp_path
-        self.messaging = MemoryMessaging()
-        self.store = MemoryThreadStore()
-        self.backend = FakeBackend()
-
-    @asynccontextmanager
-    async def agent(
-        self, approvals: ApprovalMode = "ask", approval_seconds: float = 300
-    ) -> AsyncIterator[Agent]:
-        made = config(self.tmp_path, approvals=approvals, approval_seconds=approval_seconds)
-        async with (
-            started([self.backend]) as backends,
-            Agent(made, AgentRoom(self.messaging, self.store), backends) as agent,
-        ):
-            yield agent
-
-    def restarted(self) -> None:
-        """Everything is new but the room's rows."""
-        self.messaging = MemoryMessaging()
-        self.store = MemoryThreadStore(self.store.rows)
-        self.backend = FakeBackend()
 
 
 @pytest.fixture
@@ -68,11 +31,6 @@ async def room(tmp_path: Path) -> Room:
 async def ana(room: Room) -> AsyncIterator[Client]:
     async with room.agent():
         yield room.messaging.join("ana")
-
-
-async def start(client: Client, text: str = "hello") -> str:
-    client.send("thread.start", content=said(text))
-    return str((await client.wait("thread.started"))["thread_id"])
 
 
 async def test_a_turn_from_start_to_end(room: Room, ana: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from process_agent.core.content import ErrorInfo, JsonResult, LogLine, TextPart
 from process_agent.core.ids import ItemId, MessageId, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.room import TableRef
+from process_agent.core.turn_output import NOTICE
 from process_agent.errors import RoomRequestError
+from process_agent.threads.history import SUMMARY
 from process_agent.threads.rows import to_row, to_table
 from process_agent.threads.schema import THREAD
 from process_agent.threads.store import DatasetThreadStore
@@ -216,6 +219,26 @@ async def test_what_was_cleared_is_not_replayed(house: House) -> None:
     assert await replayed(await store.open(say.thread_id)) == []
 
 
+async def test_who_knows_a_cleared_thread_from_before_hears_of_it(house: House) -> None:
+    store, log, say = await house.thread()
+    append(log, say.begin(), say.text("old"), say.end())
+    append(log, say.say(e.ModelChanged(None, "codex", "openai", "m"), None))
+    append(log, say.say(e.ThreadCleared(MessageId("asked")), None))
+    assert await replayed(log) == []
+    append(log, say.begin("new", "u2"), say.text("after", turn="u2"), say.end("u2"))
+    await log.close()
+    again = await house.agent().open(say.thread_id)
+    assert texts(await replayed(again)) == {("u2", "i1"): "after"}
+    assert [type(x.body) for x in await replayed(again, since="u1")][:2] == [e.ThreadCleared, e.TurnRequested]
+    assert [x.turn_id for x in await replayed(again, since="u2")][:1] == ["u2"]
+    assert await again.history() == [
+        UserMessage((TextPart("new"),), "Ana"),
+        AgentMessage("after", "final_answer"),
+    ]
+    assert await again.model() == ModelChoice("codex", "openai", "m")
+    await store.close()
+
+
 # --- History and model --------------------------------------------------------------------------
 
 
@@ -246,6 +269,25 @@ async def test_history_counts_each_input_once_and_knows_tools(house: House) -> N
     assert await log.history() == expected, "the turn under way is not in it"
     append(log, say.end("u2"))
     assert await log.history() == [*expected, UserMessage((TextPart("queued"),), "Ana")]
+
+
+async def test_a_summary_stands_for_what_it_summarises(house: House) -> None:
+    _, log, say = await house.thread()
+    append(log, say.begin("build it"), say.text("building"), say.end())
+    append(log, say.begin("and test it", "u2"), say.text("on it", turn="u2", item="i2"))
+    append(log, say.say(e.ContextCompacted("c1", True, "It was built."), "u2"))
+    append(log, say.text("Earlier conversation was summarised", item=f"{NOTICE}1", turn="u2"))
+    append(log, say.text("tested", turn="u2", item="i3"), say.end("u2"))
+    await log.close()
+    again = await house.agent().open(say.thread_id)
+    summary = UserMessage((TextPart(SUMMARY + "It was built."),), None)
+    people = [UserMessage((TextPart(text),), "Ana") for text in ("build it", "and test it")]
+    assert await again.history() == [*people, summary, AgentMessage("tested", "final_answer")]
+    command = [say.say(x.body, "u3", x.message_id) for x in say.begin("/compact", "u3")]
+    append(again, [replace(x, model="m") for x in command])
+    append(again, say.say(e.ContextCompacted("c2", False, "All done."), "u3"), say.end("u3"))
+    summary = UserMessage((TextPart(SUMMARY + "All done."),), None)
+    assert await again.history() == [*people, summary]
 
 
 async def test_the_model_chosen_last(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +364,46 @@ async def test_only_threads_of_the_folder_can_be_reached(house: House, path: str
             await store.delete(ThreadId(path))
         with pytest.raises(RoomRequestError):
             await store.rename(ThreadId(path), "x")
+
+
+async def test_a_thread_is_made_under_the_id_somebody_gave_it(house: House) -> None:
+    store = house.agent()
+    await store.start()
+    thread = ThreadId("dataset://agents/bot/threads/reports/2026-11-21")
+    with pytest.raises(RoomRequestError, match="There is no thread"):
+        await store.open(thread)
+    log = await store.open(thread, create="Reports")
+    assert await store.open(thread, create="Other") is log
+    entries, total = await store.list(10, 0)
+    assert [(entry.path, entry.name) for entry in entries] == [(thread, "Reports")]
+    assert total == 1
+    await log.close()
+    await store.open(thread, create="Other")
+    assert (await store.list(10, 0))[0][0].name == "Reports"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "dataset://agents/other/threads/x",
+        "dataset://agents/bot/threads/index",
+        "dataset://agents/bot/threads/../x",
+        "dataset://agents/bot/threads/",
+        "dataset://agents/bot/threads/a b",
+        "dataset://agents/bot/threads/x.thread",
+        "dataset://dataset://agents/bot/threads/x",
+        "tmp://agents/bot/threads/x",
+        "agents/bot/threads/x",
+    ],
+)
+async def test_no_thread_is_made_elsewhere_or_under_an_odd_id(house: House, path: str) -> None:
+    store = house.agent()
+    await store.start()
+    with pytest.raises(RoomRequestError, match="There is no thread") as refused:
+        await store.open(ThreadId(path), create="x")
+    assert refused.value.code == 1003
+    assert (await store.list(10, 0))[1] == 0
+    assert [call for call in house.datasets.calls if call[0] == "create"] == [("create", "index")]
 
 
 async def test_a_doubled_scheme_is_taken_literally(house: House) -> None:

@@ -8,18 +8,20 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from process_agent.channels.flows import flow_of
 from process_agent.channels.merging import WINDOW, Merging, Pace
 from process_agent.core import events as e
-from process_agent.core.content import LogLine
+from process_agent.core.content import ErrorInfo, GeneratedImage, LogLine
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.recut import is_legal
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
+KINDS = ("reason", "log", "arguments", "image", "drawn", "tool", "end", "restart", "usage", "due")
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["text", "text", "text", "reason", "log", "tool", "end", "restart", "usage", "due"]),
+        st.sampled_from(["text", "text", "text", *KINDS]),
         st.sampled_from(["i1", "i2"]),
         st.sampled_from(["a", "b", "ab", "ba", "aa", "x y"]),
         st.sampled_from([0.0, 0.001, 0.02, 0.03]),
@@ -39,6 +41,9 @@ def body_of(kind: str, item: str, text: str) -> e.EventBody:
         "text": e.TextDelta(ItemId(item), text),
         "reason": e.ReasoningDelta(ItemId(f"r-{item}"), text),
         "log": e.ToolLog(ref, (LogLine(text),)),
+        "arguments": e.ToolArguments(ref, text),
+        "image": e.ImagePartial(ItemId(f"image-{item}"), GeneratedImage(f"data:,{text}"), 0),
+        "drawn": e.ImageCompleted(ItemId(f"image-{item}"), (GeneratedImage("data:,whole"),)),
         "tool": e.ToolStarted(ref, {}),
         "end": e.TextEnded(ItemId(item)),
         "restart": e.TextStarted(ItemId(item)),
@@ -66,20 +71,29 @@ def test_any_timing(script: list[tuple[str, str, str, float, bool]]) -> None:
         ended = e.ReasoningEnded(ItemId(item)) if item.startswith("r") else e.TextEnded(ItemId(item))
         given_events.append(made(ended, ids))
         out += merging.add(given_events[-1], now)
+    for last in sorted({"image-i1", "image-i2"}):
+        given_events.append(made(e.ImageFailed(ItemId(last), ErrorInfo("no", "no")), ids))
+        out += merging.add(given_events[-1], now)
     assert merging.due is None
     assert [x for x in out if not _delta(x)] == [x for x in given_events if not _delta(x)]
     assert len({x.message_id for x in out}) == len(out)
-    for of in {item_of(x.body) for x in given_events}:
+    for of in {_item(x) for x in given_events}:
         _check_item(_of(of, out), _of(of, given_events))
 
 
+def _item(event: e.ThreadEvent) -> ItemId | None:
+    flow = flow_of(event)
+    return item_of(event.body) if flow is None else flow[1]
+
+
 def _of(item_id: ItemId | None, events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:
-    return [x for x in events if item_of(x.body) == item_id]
+    return [x for x in events if _item(x) == item_id]
 
 
 def _check_item(out: list[e.ThreadEvent], given_events: list[e.ThreadEvent]) -> None:
     """Between two starts or ends the text is the same, and each piece is legal after those before it."""
     assert _spans(out) == _spans(given_events)
+    _check_images(out, given_events)
     sent = ""
     for event in out:
         match event.body:
@@ -91,22 +105,62 @@ def _check_item(out: list[e.ThreadEvent], given_events: list[e.ThreadEvent]) -> 
 
 
 def _spans(events: list[e.ThreadEvent]) -> list[str]:
-    spans = [""]
+    spans, arguments = [""], ""
     for event in events:
         match event.body:
             case e.TextDelta(_, text) | e.ReasoningDelta(_, text):
                 spans[-1] += text
             case e.ToolLog(_, lines):
                 spans[-1] += "".join(line.text for line in lines)
+            case e.ToolArguments(_, delta):
+                arguments += delta
             case e.TextEnded():
                 spans.append("")
             case e.TextStarted():  # whatever was there is void
                 spans[-1] = ""
-    return spans
+    return [*spans, arguments]
 
 
 def _delta(event: e.ThreadEvent) -> bool:
-    return isinstance(event.body, e.TextDelta | e.ReasoningDelta | e.ToolLog)
+    return flow_of(event) is not None
+
+
+def _check_images(out: list[e.ThreadEvent], given_events: list[e.ThreadEvent]) -> None:
+    """Partial images come as they were given, in order, some left out, and none after its image is done."""
+    remaining = iter(given_events)
+    for event in out:
+        if isinstance(event.body, e.ImagePartial | e.ImageCompleted | e.ImageFailed):
+            assert event in remaining  # `in` moves the iterator on
+
+
+def test_only_the_newest_partial_image_waits() -> None:
+    merging, ids = Merging(lambda: "new"), count()
+
+    def partial(n: int) -> e.ThreadEvent:
+        return made(e.ImagePartial(ItemId("i"), GeneratedImage(f"data:,{n}"), n), ids)
+
+    first, *waiting, newest = (partial(n) for n in range(5))
+    assert merging.add(first, 0.0) == [first]
+    for event in [*waiting, newest]:
+        assert merging.add(event, 0.001) == []
+    assert merging.size == len("data:,4")
+    assert merging.take_due(1.0) == [newest]
+    merging.add(partial(6), 1.001)
+    done = made(e.ImageCompleted(ItemId("i"), (GeneratedImage("data:,whole"),)), ids)
+    assert merging.add(done, 1.002) == [done]
+    assert merging.due is None
+
+
+def test_arguments_are_merged_and_come_before_the_call() -> None:
+    merging, ids = Merging(lambda: "new"), count()
+    ref = e.ToolRef(ItemId("i"), "codex", "shell")
+    (first,) = merging.add(made(e.ToolArguments(ref, '{"a'), ids), 0.0)
+    assert first.body == e.ToolArguments(ref, '{"a')
+    assert merging.add(made(e.ToolArguments(ref, '":'), ids), 0.001) == []
+    assert merging.add(made(e.ToolArguments(ref, "1}"), ids), 0.002) == []
+    rest, started = merging.add(made(e.ToolStarted(ref, {"a": 1}), ids), 0.003)
+    assert (rest.message_id, rest.body) == ("e1", e.ToolArguments(ref, '":1}'))
+    assert isinstance(started.body, e.ToolStarted)
 
 
 def test_the_first_at_once_and_then_one_a_window() -> None:

@@ -8,10 +8,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
 from process_agent.core.events import (
     BackendEvent,
     EndReason,
+    ImageCompleted,
+    ImageFailed,
+    ImageStarted,
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
@@ -33,6 +37,8 @@ KINDS = [
     "fileChange",
     "webSearch",
     "userMessage",
+    "imageGeneration",
+    "contextCompaction",
     "new",
 ]
 DELTAS = [
@@ -48,6 +54,8 @@ OTHERS = [
     "turn/plan/updated",
     "warning",
     "turn/started",
+    "thread/compacted",
+    "rawResponseItem/completed",
     "thread/tokenUsage/updated",
     "x/y",
 ]
@@ -71,18 +79,26 @@ def notifications(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @given(st.lists(notifications(), max_size=40), st.sampled_from(list(EndReason)))
 def test_events_of_a_turn_are_well_formed(said: list[tuple[str, dict[str, Any]]], reason: EndReason) -> None:
-    mapper = TurnMapper(TurnId("T"), "/w")
+    mapper = TurnMapper(Frame(TurnId("T"), "/w"))
     events: list[BackendEvent] = []
     for step, (method, params) in enumerate(said):
         events += mapper.map(method, params, step / 7)
     events += mapper.finish(reason)
     assert [e for e in events if isinstance(e, TurnEnded)] == [events[-1]]
     assert mapper.map("warning", {"message": "late"}, 99) == []
+    started_and_ended_in_order(events)
+
+
+def started_and_ended_in_order(events: list[BackendEvent]) -> None:
     opened: set[str] = set()
     for event in events:
         match event:
             case TextStarted() | ReasoningStarted():
                 opened.add(event.item_id)
+            case ImageStarted():
+                opened.add(event.item_id)
+            case ImageCompleted() | ImageFailed():
+                opened.remove(event.item_id)
             case ToolStarted():
                 opened.add(event.ref.item_id)
             case TextDelta() | ReasoningDelta():
@@ -100,7 +116,7 @@ def test_events_of_a_turn_are_well_formed(said: list[tuple[str, dict[str, Any]]]
 
 @given(st.text(max_size=30), st.lists(st.integers(0, 30), max_size=6), st.text(max_size=30), st.booleans())
 def test_a_message_adds_up_to_its_final_text(text: str, cuts: list[int], final: str, differs: bool) -> None:
-    mapper = TurnMapper(TurnId("T"), "/w")
+    mapper = TurnMapper(Frame(TurnId("T"), "/w"))
     item = {"id": "m", "type": "agentMessage", "text": ""}
     events = mapper.map("item/started", {"item": item}, 0)
     edges = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})

@@ -3,7 +3,9 @@
 - each accepted turn ends exactly once, and turns of a thread start in the order they were accepted,
 - a command is a whole turn at once, in one piece, and no backend hears of it,
 - at most one turn of a thread runs,
+- what a turn asks of its sender reaches nobody else; the backend hears the sender's answer, or why not, once,
 - events of a thread go to its viewers only, replies to those who asked,
+- a thread is cleared only while nothing runs or waits in it, and what was before is gone for everybody,
 - each viewer that loads a thread sees exactly what is in its log, each thing once.
 """
 
@@ -13,133 +15,30 @@ from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from process_agent.core import commands as c
 from process_agent.core import events as e
-from process_agent.core import requests as r
-from process_agent.core.content import ErrorInfo, TextPart
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
-from process_agent.core.live import item_of
+from process_agent.core.content import ErrorInfo
+from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
 from process_agent.core.slash import parse
-from tests.fakes.supervised import World, person
-
-PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
-ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
-WORDS = st.sampled_from(
-    ["hi", "hi", "/models", "/model gpt-5.5-mini", "/model gpt-5.5", "/model no", "/stop"]
+from tests.fakes.supervised import cleared_at
+from tests.fakes.supervisor_people import ASKS, ITEMS, PEOPLE, TEXTS, People
+from tests.fakes.thread_checks import (
+    CLEARING,
+    DIRECT,
+    FOR_ONE,
+    WHOLE_TURN,
+    commands,
+    items_are_closed,
+    plain,
+    texts,
 )
-TEXTS = st.sampled_from(["a", "b", "ab", "\n"])
-
-WHOLE_TURN = [
-    e.TurnRequested,
-    e.TurnAccepted,
-    e.TurnStarted,
-    e.TextStarted,
-    e.TextDelta,
-    e.TextEnded,
-    e.TurnEnded,
-]
-
-_CLEARING = (e.Status, e.TurnEnded)
-
-_DIRECT = (e.TurnRejected, e.SteerRejected, e.InterruptAccepted, e.SteerAccepted, e.ModelChanged)
-"""Told to one who asked, viewer or not."""
 
 
-class Machine(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World()
-        self.open: dict[tuple[TurnId, ItemId], str] = {}
-        self.deleted: set[ThreadId] = set()
-        self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
-        self.interrupted: set[TurnId] = set()
-
-    # --- People ----------------------------------------------------------------------------------
-
-    @rule(who=st.sampled_from(PEOPLE), text=st.just("") | WORDS)
-    def start_thread(self, who: Participant, text: str) -> None:
-        if len(self.world.logs) < 3:
-            self.world.start_thread(who, text)
-
-    @precondition(lambda self: self.world.logs)
-    @rule(who=st.sampled_from(PEOPLE), data=st.data())
-    def start_turn(self, who: Participant, data: st.DataObject) -> None:
-        thread_id = self._thread(data)
-        self.world.start_turn(who, thread_id, data.draw(WORDS))
-        if data.draw(st.booleans()):
-            self.world.start_turn(who, thread_id, data.draw(WORDS))
-
-    @precondition(lambda self: self.world.logs)
-    @rule(who=st.sampled_from(PEOPLE), data=st.data(), load=st.booleans())
-    def open_thread(self, who: Participant, data: st.DataObject, load: bool) -> None:
-        thread_id = self._thread(data)
-        request = r.OpenThread(self.world.envelope(who), thread_id, load)
-        if load:
-            self.loads[request.envelope.message_id] = (who, thread_id)
-        before = len(self.world.logs[thread_id])
-        self.world.ask(request)
-        assert len(self.world.logs[thread_id]) == before  # opening writes nothing
-
-    @precondition(lambda self: self.world.logs)
-    @rule(who=st.sampled_from(PEOPLE), data=st.data())
-    def close_thread(self, who: Participant, data: st.DataObject) -> None:
-        thread_id = self._thread(data)
-        self.world.ask(r.CloseThread(self.world.envelope(who), thread_id))
-        self.loads = {k: v for k, v in self.loads.items() if v != (who, thread_id)}
-
-    @rule(who=st.sampled_from(PEOPLE))
-    def leave(self, who: Participant) -> None:
-        self.world.ask(r.Left(who, "chat"))
-        self.loads = {k: v for k, v in self.loads.items() if v[0] != who}
-
-    @precondition(lambda self: self.world.logs)
-    @rule(who=st.sampled_from(PEOPLE), data=st.data())
-    def steer(self, who: Participant, data: st.DataObject) -> None:
-        thread_id = self._thread(data)
-        content = (TextPart(data.draw(WORDS)),)
-        self.world.ask(r.SteerTurn(self.world.envelope(who), thread_id, self._turn(data, thread_id), content))
-
-    @precondition(lambda self: self.world.logs)
-    @rule(who=st.sampled_from(PEOPLE), data=st.data())
-    def interrupt(self, who: Participant, data: st.DataObject) -> None:
-        thread_id = self._thread(data)
-        turn_id = self._turn(data, thread_id)
-        self.interrupted.add(turn_id)
-        request = r.InterruptTurn(self.world.envelope(who), thread_id, turn_id)
-        self.world.ask(request)
-        answered = [event.body for event in self.world.got(who).events]
-        assert e.InterruptAccepted(request.envelope.message_id) in answered
-
-    @precondition(lambda self: self.world.logs)
-    @rule(
-        who=st.sampled_from(PEOPLE), data=st.data(), model=st.sampled_from(["gpt-5.5", "gpt-5.5-mini", "no"])
-    )
-    def change_model(self, who: Participant, data: st.DataObject, model: str) -> None:
-        thread_id = self._thread(data)
-        self.world.ask(r.ChangeModel(self.world.envelope(who), thread_id, r.ModelWish(model=model)))
-
-    @precondition(lambda self: self.world.running())
-    @rule(who=st.sampled_from(PEOPLE), data=st.data(), item=st.sampled_from(ITEMS), accepted=st.booleans())
-    def decide(self, who: Participant, data: st.DataObject, item: ItemId, accepted: bool) -> None:
-        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
-        decisions = sum(isinstance(o, c.DecideItem) for o in self.world.outstanding)
-        self.world.ask(r.Decide(self.world.envelope(who), thread_id, turn_id, item, accepted))
-        if who.role != "user":
-            assert sum(isinstance(o, c.DecideItem) for o in self.world.outstanding) == decisions
-
-    @precondition(lambda self: len(self.world.logs) > 1)
-    @rule(who=st.sampled_from(PEOPLE), data=st.data())
-    def delete(self, who: Participant, data: st.DataObject) -> None:
-        thread_id = self._thread(data)
-        self.world.ask(r.DeleteThread(self.world.envelope(who), thread_id))
-        if any(isinstance(o, c.Delete) and o.request.thread_id == thread_id for o in self.world.outstanding):
-            self.world.settle()
-            self.deleted.add(thread_id)
-
+class Machine(People):
     # --- The backend -----------------------------------------------------------------------------
 
     @precondition(lambda self: self.world.running())
@@ -176,6 +75,29 @@ class Machine(RuleBasedStateMachine):
             self.world.backend(thread_id, turn_id, e.ToolEnded(e.ToolRef(item, "codex", "shell")))
         if kind is not None:
             self.open[turn_id, item] = "done"
+
+    @precondition(lambda self: self.world.running())
+    @rule(
+        data=st.data(),
+        ask=st.sampled_from(ASKS),
+        what=st.sampled_from(["look", "unknown", "secret", "never mind"]),
+    )
+    def ask_the_sender(self, data: st.DataObject, ask: AskId, what: str) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        if what == "never mind":
+            self.world.backend(thread_id, turn_id, e.ClientToolCancelled(ask, "look", what))
+        elif (turn_id, ask) not in self.asked:
+            self.asked.add((turn_id, ask))
+            event = (
+                e.SecretRequested(ask, "key") if what == "secret" else e.ClientToolRequested(ask, what, {})
+            )
+            self.world.backend(thread_id, turn_id, event)
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data())
+    def compact(self, data: st.DataObject) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        self.world.backend(thread_id, turn_id, e.ContextCompacted(self.world.new_id(), automatic=True))
 
     @precondition(lambda self: self.world.running())
     @rule(data=st.data(), reason=st.sampled_from(e.EndReason))
@@ -245,18 +167,11 @@ class Machine(RuleBasedStateMachine):
     def _the_running_turn_has_its_status(self, command: c.StoreTurnEnd, done: list[c.Command]) -> None:
         """Clients clear their status at any turn's end, so that of the running turn comes after it."""
         running = [turn_id for thread_id, turn_id in self.world.running() if thread_id == command.thread_id]
-        told = [x.event for x in done if isinstance(x, c.Emit) and isinstance(x.event.body, _CLEARING)]
+        told = [x.event for x in done if isinstance(x, c.Emit) and isinstance(x.event.body, CLEARING)]
         if running and told:
             assert isinstance(told[-1].body, e.Status)
             assert told[-1].body.text is not None
             assert told[-1].turn_id == running[0]
-
-    def _thread(self, data: st.DataObject) -> ThreadId:
-        return data.draw(st.sampled_from(sorted(self.world.logs)))
-
-    def _turn(self, data: st.DataObject, thread_id: ThreadId) -> TurnId:
-        known = {event.turn_id for event in self.world.logs[thread_id] if event.turn_id}
-        return data.draw(st.sampled_from([*sorted(known), TurnId("unknown")]))
 
     # --- What always holds -----------------------------------------------------------------------
 
@@ -275,20 +190,20 @@ class Machine(RuleBasedStateMachine):
             assert len(set(started)) == len(started)
             assert len(set(ended)) == len(ended)
             assert set(ended) <= set(accepted)
-            commands = _commands(log)
-            for_models = [turn for turn in started if turn not in commands]
+            for_models = [turn for turn in started if turn not in commands(log)]
             assert for_models == [turn for turn in accepted if turn in for_models]
 
     @invariant()
     def commands_are_whole_turns_at_once(self) -> None:
         for log in self.world.logs.values():
-            for turn_id in _commands(log):
+            for turn_id in commands(log):
                 told = [x for x in log if x.turn_id == turn_id]
                 assert [type(x.body) for x in told] == WHOLE_TURN
                 assert told[-1].body == e.TurnEnded(e.EndReason.COMPLETED)
         for command in self.world.outstanding:
             if isinstance(command, c.RunTurn):
                 assert parse(command.turn.content) is None
+                assert command.turn.compact or command.turn.content
             elif isinstance(command, c.SteerBackend):
                 assert parse(command.content) is None
 
@@ -301,7 +216,16 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def events_go_to_viewers(self) -> None:
         for _, event in self.world.strays:
-            assert isinstance(event.body, _DIRECT)
+            assert isinstance(event.body, (*DIRECT, *FOR_ONE))
+
+    @invariant()
+    def what_is_asked_of_one_is_for_nobody_else(self) -> None:
+        for who in PEOPLE:
+            for event in self.world.got(who).events:
+                if isinstance(event.body, FOR_ONE) and event.thread_id in self.world.logs:
+                    assert self._sender(event.thread_id, event.turn_id) == who.id
+        for log in self.world.logs.values():
+            assert not any(isinstance(x.body, FOR_ONE) for x in log)
 
     @invariant()
     def nothing_follows_the_end_of_a_turn(self) -> None:
@@ -320,12 +244,13 @@ class Machine(RuleBasedStateMachine):
                 break
             self._happen(waiting[0])
         assert not self.world.running()
+        assert not any(timer.kind is c.TimerKind.ASK for timer in self.world.timers)
         assert self.world.supervisor.idle
         for log in self.world.logs.values():
             accepted = [x.turn_id for x in log if isinstance(x.body, e.TurnAccepted)]
             ended = [x.turn_id for x in log if isinstance(x.body, e.TurnEnded)]
             assert sorted(map(str, accepted)) == sorted(map(str, ended))
-            _items_are_closed(log)
+            items_are_closed(log)
         for source, (who, thread_id) in self.loads.items():
             if thread_id not in self.deleted:
                 self._saw_everything(source, who, thread_id)
@@ -341,9 +266,10 @@ class Machine(RuleBasedStateMachine):
         assert len(loaded) == 1
         seen = [x for x in sent if isinstance(x, e.ThreadEvent) and x.thread_id == thread_id]
         log = self.world.logs[thread_id]
-        assert _texts(seen) == _texts(log)
-        assert not {x.message_id for x in _plain(log)} - {x.message_id for x in _plain(seen)} - self._own(who)
-        counts = Counter(x.message_id for x in _plain(seen))
+        seen, log = seen[cleared_at(seen) :], log[cleared_at(log) :]
+        assert texts(seen) == texts(log)
+        assert not {x.message_id for x in plain(log)} - {x.message_id for x in plain(seen)} - self._own(who)
+        counts = Counter(x.message_id for x in plain(seen))
         assert all(count == 1 for count in counts.values()), counts
 
     def _own(self, who: Participant) -> set[MessageId]:
@@ -355,41 +281,6 @@ class Machine(RuleBasedStateMachine):
             if isinstance(x.body, e.TurnRequested | e.SteerRequested) and x.body.sender_name == who.name
         )
         return set(said)
-
-
-def _commands(log: list[e.ThreadEvent]) -> set[TurnId | None]:
-    """Turns that the agent answers itself."""
-    return {x.turn_id for x in log if isinstance(x.body, e.TurnRequested) and parse(x.body.content)}
-
-
-def _plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:
-    """Events about no item that belong into the log."""
-    live_only = (e.Status, *_DIRECT)
-    return [x for x in events if item_of(x.body) is None and not isinstance(x.body, live_only)]
-
-
-def _texts(events: list[e.ThreadEvent]) -> dict[tuple[TurnId | None, ItemId], str]:
-    texts: dict[tuple[TurnId | None, ItemId], str] = {}
-    for event in events:
-        if isinstance(event.body, e.TextDelta):
-            key = event.turn_id, event.body.item_id
-            texts[key] = texts.get(key, "") + event.body.text
-    return texts
-
-
-def _items_are_closed(log: list[e.ThreadEvent]) -> None:
-    open_items: set[tuple[TurnId | None, ItemId]] = set()
-    for event in log:
-        match event.body:
-            case e.TextStarted(item_id):
-                open_items.add((event.turn_id, item_id))
-            case e.ToolStarted(ref):
-                open_items.add((event.turn_id, ref.item_id))
-            case e.TextEnded(item_id):
-                open_items.discard((event.turn_id, item_id))
-            case e.ToolEnded(ref):
-                open_items.discard((event.turn_id, ref.item_id))
-    assert not open_items
 
 
 Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)

@@ -28,6 +28,7 @@ tokens = st.builds(
     api=st.none() | st.dictionaries(st.sampled_from(["messaging", "storage", "llm"]), st.just({})),
     expires=st.none() | st.integers(int(NOW) + 1, int(NOW) + 10**9),
     extra=st.just({"sub": "project", "version": "1"}) | st.just({}),
+    agents=st.lists(names, max_size=3).map(tuple),
 )
 
 
@@ -41,6 +42,7 @@ def test_the_published_library_reads_ours(token: ParticipantToken) -> None:
     published = PublishedToken.from_jwt(participant_token.encode(token, KEY), token=KEY, validate=False)
     assert (published.name, published.role) == (token.name, token.role)
     assert published.grant_scope("room") == token.room
+    assert tuple(grant.scope for grant in published.grants if grant.name == "agent") == token.agents
     api = published.get_api_grant()
     assert (api is None) == (token.api is None)
     if api is not None and token.api is not None:
@@ -62,11 +64,13 @@ def test_the_published_librarys_tokens_are_read() -> None:
     published = PublishedToken(name="bot", project_id="p")
     published.add_role_grant("agent")
     published.add_room_grant("demo")
+    published.add_agent_grant("other-bot")
     published.add_api_grant(ApiScope.agent_default())
     until = datetime.datetime.fromtimestamp(NOW + 10, datetime.UTC)
     token = participant_token.decode(published.to_jwt(token=KEY, expiration=until), KEY, NOW)
     assert (token.name, token.role, token.room, token.expires) == ("bot", "agent", "demo", NOW + 10)
     assert token.api == participant_token.default_api("agent")
+    assert token.agents == ("other-bot",)
 
 
 def test_default_scopes_are_the_published_ones() -> None:

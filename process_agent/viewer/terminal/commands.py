@@ -65,6 +65,18 @@ class ShowOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class ForAgent:
+    """A command that the agent itself knows, sent to it as it was typed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStatus:
+    """`/status`"""
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """`/quit`"""
 
@@ -79,6 +91,8 @@ type Command = (
     | NewThread
     | Stop
     | ShowOutput
+    | ForAgent
+    | ShowStatus
     | Quit
 )
 
@@ -91,6 +105,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/new": ("", "the next message starts a new thread"),
     "/stop": ("", "stop the running turn"),
     "/output": ("[N]", "the whole output of the last tool call, or of the N-th last"),
+    "/status": ("", "agent, model, thread, context and cost"),
+    "/compact": ("", "let the agent shorten what its model remembers of this thread"),
+    "/clear": ("", "forget what was said in this thread, for everybody"),
     "/quit": ("", "leave; the agent and its turns go on"),
 }
 """Name to (argument, explanation), in the order of `/help`."""
@@ -121,28 +138,32 @@ def parse(line: str) -> Command | None:
     return _command(name, rest)
 
 
+_PLAIN: dict[str, Command] = {
+    "/help": Help(),
+    "/models": ShowModels(),
+    "/threads": ShowThreads(),
+    "/new": NewThread(),
+    "/stop": Stop(),
+    "/status": ShowStatus(),
+    "/compact": ForAgent("/compact"),
+    "/clear": ForAgent("/clear"),
+    "/quit": Quit(),
+}
+"""Commands without an argument."""
+
+
 def _command(name: str, rest: str) -> Command:
     match name:
-        case "/help":
-            return Help()
-        case "/models":
-            return ShowModels()
         case "/model":
             return ChooseModel(rest) if rest else ShowModels()
-        case "/threads":
-            return ShowThreads()
         case "/open":
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
-        case "/new":
-            return NewThread()
-        case "/stop":
-            return Stop()
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)
         case _:
-            return Quit()
+            return _PLAIN[name]
 
 
 def _positive(text: str) -> int:

@@ -8,7 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from process_agent.viewer.items import (
+    CompactionItem,
     FileItem,
+    ImageItem,
     Item,
     MessageItem,
     ReasoningItem,
@@ -43,6 +45,10 @@ def _item(turn: Turn, item: Item, width: int) -> Iterator[RenderableType]:
             yield from render.tool(item, width, full=True)
         case FileItem():
             yield render.file(item)
+        case ImageItem():
+            yield render.image(item)
+        case CompactionItem():
+            yield render.compaction(item, full=True)
 
 
 def _over(turn: Turn) -> bool:

@@ -63,6 +63,13 @@ def quantity(number: int) -> str:
     return str(number)
 
 
+def money(dollars: float) -> str:
+    """`$0`, `$0.0042`, `$0.42`, `$12.30`."""
+    if dollars < 0.00005:
+        return "$0"
+    return f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}"
+
+
 def count(number: int, noun: str) -> str:
     """`1 line`, `2 lines`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

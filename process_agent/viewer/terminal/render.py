@@ -10,10 +10,14 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from process_agent.core.content import FilePart, plain_text
+from process_agent.core.content import FilePart, GeneratedImage, plain_text
 from process_agent.core.events import EndReason
+from process_agent.core.usage import ContextWindow
 from process_agent.viewer.items import (
+    AskedSecret,
+    CompactionItem,
     FileItem,
+    ImageItem,
     InputState,
     ReasoningItem,
     ToolItem,
@@ -23,7 +27,7 @@ from process_agent.viewer.items import (
     UserItem,
 )
 from process_agent.viewer.terminal import diffs, tools
-from process_agent.viewer.terminal.plain import duration, one_line, printable, quantity
+from process_agent.viewer.terminal.plain import duration, money, one_line, printable, quantity, visible
 
 FOLDED_LINES = 4
 """Output lines of a finished tool that are shown before folding."""
@@ -94,6 +98,46 @@ def file(item: FileItem) -> RenderableType:
     return Text("\n".join(f"▤ {printable(url)}" for url in item.urls), "cyan")
 
 
+def image(item: ImageItem) -> RenderableType:
+    """The images of an item, each as a line that says where it is."""
+    if item.state is ToolState.FAILED:
+        reason = printable(item.error.message) if item.error else "no reason given"
+        return Text(f"▣ no image: {reason}", "red")
+    if item.state is ToolState.RUNNING:
+        return Text("▣ an image is being made", "yellow")
+    return Text("\n".join(f"▣ {_image_line(image)}" for image in item.images) or "▣ no image", "cyan")
+
+
+def _image_line(image: GeneratedImage) -> str:
+    size = f"{image.width}×{image.height} " if image.width and image.height else ""
+    if image.uri.startswith("data:"):
+        kind = image.mime_type or image.uri[5:60].partition(";")[0].partition(",")[0]
+        return f"image {size}{printable(kind)}, {quantity(len(image.uri) * 3 // 4)} bytes, shown in Studio"
+    return f"image {size}{printable(image.uri)}"
+
+
+def compaction(item: CompactionItem, *, full: bool = False) -> RenderableType:
+    """The place up to which the model remembers only a summary."""
+    why = "shortened" if not item.automatic else "full, and was shortened"
+    text = Text(f"── the model's memory of this thread was {why} ──", "dim")
+    if full and item.summary:
+        text.append("\n" + printable(item.summary))
+    return text
+
+
+def asked_secret(asked: AskedSecret) -> list[RenderableType]:
+    """What the agent wants to know from us alone; nothing of it is cut off."""
+    request = asked.request
+    shown: list[RenderableType] = [Text(f"The agent asks you for {visible(request.name)}", "bold yellow")]
+    if request.prompt:
+        shown.append(Padding(Text(printable(request.prompt)), (0, 0, 0, 2)))
+    address = (request.oauth or {}).get("authorization_endpoint")
+    if isinstance(address, str):
+        shown.append(Padding(Text(f"Log in at {visible(address)} and paste the code.", "bold"), (0, 0, 0, 2)))
+    shown.append(Text("What you type is not shown. Enter gives it, an empty line refuses.", "dim"))
+    return shown
+
+
 def tool(item: ToolItem, width: int, *, full: bool = False) -> list[RenderableType]:
     """A finished tool call: one line, then its diff, plan or folded output."""
     if tools.is_notice(item):
@@ -141,6 +185,13 @@ def approval(item: ToolItem, more: int) -> list[RenderableType]:
     return shown
 
 
+def context(window: ContextWindow) -> str:
+    """`context 12%`, or the tokens where nobody knows how many there may be."""
+    if window.total:
+        return f"context {100 * window.used // window.total}%"
+    return f"context {quantity(window.used)}"
+
+
 def footer(turn: Turn) -> RenderableType:
     """How a turn ended, how long it took and what it used."""
     parts = []
@@ -148,6 +199,8 @@ def footer(turn: Turn) -> RenderableType:
         parts.append(duration(max((turn.ended_at - turn.started_at).total_seconds(), 0)))
     if turn.usage is not None and turn.usage.total:
         parts.append(f"{quantity(turn.usage.input)} in, {quantity(turn.usage.output)} out")
+    if turn.cost is not None:
+        parts.append(money(turn.cost))
     if turn.model:
         parts.append(printable(turn.model))
     facts = " · ".join(parts)

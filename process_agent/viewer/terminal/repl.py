@@ -15,11 +15,8 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import ANSI, AnyFormattedText
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
@@ -33,8 +30,11 @@ from rich.text import Text
 from process_agent.errors import ProcessError, UsageError
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
+from process_agent.viewer.items import AskedSecret
 from process_agent.viewer.terminal import commands, render
-from process_agent.viewer.terminal.plain import duration, one_line, quantity
+from process_agent.viewer.terminal.line import SlashCompleter, typed_before
+from process_agent.viewer.terminal.plain import duration, money, one_line
+from process_agent.viewer.terminal.secret_field import SecretField
 from process_agent.viewer.terminal.session import Session
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ FRAME_SECONDS = 0.08
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPINNER_SECONDS = 0.1
-
-HISTORY_LINES = 10_000
-"""Lines a history file may have before its older half is dropped."""
 
 INPUT_LINES = 10
 """Most lines of the input that are shown at once."""
@@ -101,11 +98,15 @@ class Repl:
         )
         self._buffer = Buffer(
             multiline=True,
-            completer=_SlashCompleter(self.session),
+            completer=SlashCompleter(self.session),
             complete_while_typing=Condition(lambda: self._buffer.text.startswith("/")),
-            history=_history(history),
+            history=typed_before(history),
             accept_handler=self._accept,
         )
+        self._secret = SecretField(
+            asked=lambda: self.session.asked_secret is not None, typing=lambda: bool(self._buffer.text)
+        )
+        self._field = self._input_window()
         self._app = self._application(terminal)
 
     async def run(
@@ -164,8 +165,14 @@ class Repl:
             await self._dirty.wait()
             self._dirty.clear()
             self._flush()
+            self._mind_focus()
             self._app.invalidate()
             await asyncio.sleep(FRAME_SECONDS)
+
+    def _mind_focus(self) -> None:
+        wanted = self._secret.window if self._secret.active else self._field
+        if self._app.layout.current_window is not wanted:
+            self._app.layout.focus(wanted)
 
     def _flush(self) -> None:
         size = self._app.output.get_size()
@@ -238,6 +245,8 @@ class Repl:
         """Ctrl-C: stop the turn, else empty the line; leave on the second press in a row."""
         if self._leaving:
             self._leave()
+        elif self._secret.take():
+            self._mind_focus()
         elif self.session.running is not None:
             self._leaving = True
             self._submit("/stop")
@@ -251,14 +260,15 @@ class Repl:
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
-        asked = Condition(lambda: self.session.asks and not self._buffer.text)
+        secret = Condition(lambda: self._app.layout.current_window is self._secret.window)
+        asked = Condition(lambda: self.session.asks and not self._buffer.text) & ~secret
         any_key = Condition(lambda: self._leaving)
 
         @keys.add("c-c", eager=True)
         def _(event: KeyPressEvent) -> None:
             self._interrupt()
 
-        @keys.add("c-d", filter=Condition(lambda: not self._buffer.text))
+        @keys.add("c-d", filter=Condition(lambda: not self._buffer.text) & ~secret)
         def _(event: KeyPressEvent) -> None:
             self._leave()
 
@@ -266,11 +276,15 @@ class Repl:
         @keys.add("c-j")  # what Enter is when it was pressed before the terminal was ours
         def _(event: KeyPressEvent) -> None:
             self._leaving = False
-            if self._buffer.text.strip():
+            if secret():
+                asked, value = self.session.claim_secret(), self._secret.take()
+                self._mind_focus()  # now, so that the next key is not taken for a part of it
+                event.app.create_background_task(self._give_secret(asked, value))
+            elif self._buffer.text.strip():
                 self._buffer.validate_and_handle()
 
-        @keys.add("escape", "enter")
-        @keys.add("escape", "c-j")
+        @keys.add("escape", "enter", filter=~secret)
+        @keys.add("escape", "c-j", filter=~secret)
         def _(event: KeyPressEvent) -> None:
             self._buffer.insert_text("\n")
 
@@ -283,9 +297,19 @@ class Repl:
         @keys.add("<any>", filter=any_key)
         def _(event: KeyPressEvent) -> None:
             self._leaving = False
-            self._buffer.insert_text(event.data)
+            event.current_buffer.insert_text(event.data)
 
         return keys
+
+    async def _give_secret(self, asked: AskedSecret | None, value: str) -> None:
+        try:
+            if asked is not None:
+                await self.session.answer_secret(asked, value)
+            elif value:
+                self._print([render.notice("Nobody asks for it any more; it was not sent.")])
+        except ProcessError as error:
+            self._print([render.warning(str(error))])
+        self._dirty.set()
 
     async def _decide(self, accepted: bool) -> None:
         try:
@@ -294,13 +318,16 @@ class Repl:
             self._print([render.warning(str(error))])
         self._dirty.set()
 
-    def _application(self, terminal: tuple[Input, Output] | None) -> Application[ProcessError | None]:
-        field = Window(
+    def _input_window(self) -> Window:
+        return Window(
             BufferControl(self._buffer, input_processors=[BeforeInput("› ", style="class:prompt")]),
             height=Dimension(min=1, max=INPUT_LINES),
             wrap_lines=True,
             dont_extend_height=True,
         )
+
+    def _application(self, terminal: tuple[Input, Output] | None) -> Application[ProcessError | None]:
+        secret = Condition(lambda: self._app.layout.current_window is self._secret.window)
         shown = Condition(lambda: bool(self._live))
         busy = Condition(lambda: self.session.busy is not None)
         parts = [
@@ -311,12 +338,13 @@ class Repl:
                 Window(FormattedTextControl(self._status), height=1, style="class:status"), busy
             ),
             Window(height=1),
-            field,
+            ConditionalContainer(self._field, ~secret),
+            ConditionalContainer(self._secret.window, secret),
             CompletionsMenu(max_height=8, scroll_offset=1),
             Window(FormattedTextControl(self._facts), height=1, style="class:facts"),
         ]
         return Application(
-            layout=Layout(HSplit(parts), focused_element=field),
+            layout=Layout(HSplit(parts), focused_element=self._field),
             key_bindings=self._keys(),
             style=_STYLE,
             erase_when_done=True,
@@ -358,41 +386,12 @@ class Repl:
             yield "new thread"
         else:
             yield session.thread_name or session.view.thread_id.rsplit("/", 1)[-1][:8]
-            context = next((t.context for t in reversed(session.view.transcript.turns) if t.context), None)
-            if context is not None and context.total:
-                yield f"context {100 * context.used // context.total}%"
-            elif context is not None and context.used:
-                yield f"context {quantity(context.used)}"
+            transcript = session.view.transcript
+            if transcript.context is not None:
+                yield render.context(transcript.context)
+            if transcript.cost is not None:
+                yield money(transcript.cost)
         yield "/help"
 
     def _greeting(self) -> str:
         return f"{self.session.client.agent_name} in {self._room} · say something, or /help"
-
-
-class _SlashCompleter(Completer):
-    """Completes slash commands and their arguments."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """See `commands.completions`."""
-        session = self._session
-        found = commands.completions(document.text_before_cursor, session.providers, session.listed)
-        for word, explanation, replaced in found:
-            yield Completion(word, start_position=-replaced, display_meta=explanation)
-
-
-def _history(path: Path | None) -> History:
-    """The history in a file that only its owner can read; in memory when it cannot be written."""
-    if path is None:
-        return InMemoryHistory()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        if len(lines) > HISTORY_LINES:
-            path.write_text("".join(lines[-HISTORY_LINES // 2 :]), encoding="utf-8")
-    except OSError:
-        return InMemoryHistory()
-    return FileHistory(str(path))

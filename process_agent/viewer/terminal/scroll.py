@@ -14,7 +14,9 @@ from rich.text import Text
 
 from process_agent.core.ids import TurnId
 from process_agent.viewer.items import (
+    CompactionItem,
     FileItem,
+    ImageItem,
     InputState,
     Item,
     MessageItem,
@@ -135,6 +137,10 @@ class Scroll:
                 return None if not (done or over) else [render.reasoning(item)] if len(item.text) else []
             case FileItem():
                 return [render.file(item)]
+            case ImageItem(state=state):
+                return None if state is ToolState.RUNNING and not over else [render.image(item)]
+            case CompactionItem():
+                return [render.compaction(item)]
             case ToolItem(state=state):
                 if not over and (tools.is_turn_diff(item) or state not in (ToolState.DONE, ToolState.FAILED)):
                     return None
@@ -167,6 +173,8 @@ class Scroll:
                 return [render.reasoning(item)]
             case ToolItem(state=ToolState.RUNNING) if not tools.is_turn_diff(item):
                 return render.running_tool(item, width, LIVE_OUTPUT_LINES)
+            case ImageItem(state=ToolState.RUNNING):
+                return [render.image(item)]
             case _:
                 return []
 

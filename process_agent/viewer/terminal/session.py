@@ -12,7 +12,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from process_agent.core.content import ContentPart, TextPart, plain_text
-from process_agent.core.ids import ItemId, ThreadId
+from process_agent.core.events import ThreadCleared
+from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.replies import ThreadDeleted
 from process_agent.core.requests import ModelWish
@@ -20,11 +21,12 @@ from process_agent.core.store import ThreadEntry
 from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError
 from process_agent.io.tasks import Tasks
+from process_agent.viewer import secrets
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient, ListChange
-from process_agent.viewer.items import ToolItem, Turn, TurnState
+from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
-from process_agent.viewer.terminal import render
+from process_agent.viewer.terminal import listings, render
 from process_agent.viewer.terminal.scroll import Scroll, earlier
 from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online
 from process_agent.viewer.view import AS_IT_IS, ThreadView
@@ -69,6 +71,7 @@ class Session:
         self._give_back = give_back
         self._names: dict[ThreadId, str] = {}
         self._decided: set[ItemId] = set()
+        self._answered: set[tuple[TurnId, AskId]] = set()
         self._tasks = Tasks("terminal session")
 
     async def start(self) -> None:
@@ -97,6 +100,8 @@ class Session:
             shown.extend(_sending(plain_text(content)) for content in self.view.unacknowledged)
         if self.starting is not None:
             shown.append(_sending(self.starting))
+        if self.asked_secret is not None:
+            return [*shown, Text(), *render.asked_secret(self.asked_secret)]
         waiting = self.waiting
         if waiting and self._approve is Approve.ASK:
             shown += [Text(), *render.approval(waiting[0][1], len(waiting) - 1)]
@@ -139,6 +144,14 @@ class Session:
         return self._approve is Approve.ASK and bool(self.waiting)
 
     @property
+    def asked_secret(self) -> AskedSecret | None:
+        """The secret that we are asked for and did not answer yet."""
+        if self.view is None or self.loading:
+            return None
+        asked = self.view.transcript.asked_secrets()
+        return next((a for a in asked if (a.turn_id, a.request.ask_id) not in self._answered), None)
+
+    @property
     def thread_name(self) -> str | None:
         """The name of the open thread."""
         return None if self.view is None else self._names.get(self.view.thread_id)
@@ -173,13 +186,13 @@ class Session:
         match command:
             case c.Say(text):
                 await self._say(text)
-            case c.Help():
-                rows = [(f"{name} {argument}".strip(), text) for name, (argument, text) in c.COMMANDS.items()]
-                self._show([render.table([*rows, *_KEYS])])
-            case c.ShowModels() | c.ChooseModel():
-                await self._model(command)
-            case c.ShowThreads():
-                await self._show_threads()
+            case c.ForAgent(text):
+                if self.view is None:
+                    self._show([render.notice("No thread is open.")])
+                else:
+                    await self._say(text)
+            case c.ChooseModel():
+                await self._choose_model(command)
             case c.OpenThreadNamed(ref):
                 await self.open(ref)
             case c.NewThread():
@@ -187,12 +200,35 @@ class Session:
                 self._show([render.notice("The next message starts a new thread.")])
             case c.Stop():
                 await self.stop()
-            case c.ShowOutput(number):
-                self._show_output(number)
             case c.Quit():
                 raise AssertionError("handled by perform")
             case _:
+                await self._show_what(command)
+
+    async def _show_what(
+        self, command: c.Help | c.ShowModels | c.ShowThreads | c.ShowOutput | c.ShowStatus
+    ) -> None:
+        match command:
+            case c.Help():
+                self._show([render.table(listings.HELP)])
+            case c.ShowModels():
+                self.providers = await self.client.models()
+                self._show([render.table(listings.models(self.providers, self.model))])
+            case c.ShowThreads():
+                await self._show_threads()
+            case c.ShowOutput(number):
+                self._show_output(number)
+            case c.ShowStatus():
+                agent = self.client.agent_name if self.client.online else "not connected"
+                model = self.model or "the agent's own choice"
+                facts = [("agent", agent), ("model", model), ("thread", self._thread_fact())]
+                figures = () if self.view is None else listings.figures(self.view.transcript)
+                self._show([render.table([*facts, *figures])])
+            case _:
                 assert_never(command)
+
+    def _thread_fact(self) -> str:
+        return f"{self.thread_name or ''} {self.view.thread_id}".strip() if self.view else "none is open"
 
     async def _say(self, text: str) -> None:
         content: tuple[ContentPart, ...] = (TextPart(text),)
@@ -231,6 +267,18 @@ class Session:
         self._decided.add(item.id)
         await self.view.decide(turn.id, item.id, accepted)
 
+    def claim_secret(self) -> AskedSecret | None:
+        """The oldest request for a secret, for the one who answers it now; it is asked no more."""
+        asked = self.asked_secret
+        if asked is not None:
+            self._answered.add((asked.turn_id, asked.request.ask_id))
+        return asked
+
+    async def answer_secret(self, asked: AskedSecret, value: str) -> None:
+        """Give a secret that was claimed; an empty value refuses it."""
+        if self.view is not None:
+            await self.view.answer_secret(asked.turn_id, asked.request.ask_id, secrets.answer(asked, value))
+
     async def open(self, ref: str) -> None:
         """Open the thread that `ref` names; see `commands.resolve_thread`."""
         if "://" in ref:
@@ -244,11 +292,8 @@ class Session:
         self.loading = True
         self._follow_view(self.client.open_thread(thread_id))
 
-    async def _model(self, command: c.ShowModels | c.ChooseModel) -> None:
+    async def _choose_model(self, command: c.ChooseModel) -> None:
         self.providers = await self.client.models()
-        if isinstance(command, c.ShowModels):
-            self._show([render.table(_model_rows(self.providers, self.model))])
-            return
         wish = c.resolve_model(command.name, self.providers)
         if self.view is None:
             self.wish = wish
@@ -262,11 +307,8 @@ class Session:
         if not self.listed:
             self._show([render.notice("There are no threads yet.")])
             return
-        rows = []
-        for number, entry in enumerate(self.listed, 1):
-            here = self.view is not None and entry.path == self.view.thread_id
-            moment = entry.modified_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            rows.append((f"{'›' if here else ' '}{number:3}", moment, entry.name or "(no name)"))
+        here = None if self.view is None else self.view.thread_id
+        rows = listings.threads(self.listed, here)
         self._show([render.table(rows), render.notice("/open N opens one.")])
 
     def _show_output(self, number: int) -> None:
@@ -282,6 +324,7 @@ class Session:
         self.view = view
         self.scroll = Scroll(self.me)
         self._decided.clear()
+        self._answered.clear()
         self._tasks.start(self._follow(view), "follow the thread")
 
     async def _close_view(self) -> None:
@@ -297,6 +340,8 @@ class Session:
             match update:
                 case Happened(change=change):
                     if change is not None and not self.loading:
+                        if isinstance(change.event.body, ThreadCleared):
+                            self._show([Text(), render.notice("── the thread was cleared ──")])
                         await self._decide_alone()
                 case Loaded():
                     self._loaded(view)
@@ -346,27 +391,9 @@ class Session:
         self._changed()
 
 
-_KEYS = (
-    ("Enter", "send; while a turn runs, tell it something or queue the next one"),
-    ("Alt-Enter", "a new line"),
-    ("Ctrl-C", "stop the turn; again to leave"),
-    ("Ctrl-D", "leave"),
-)
-
-
-def _sending(text: str) -> RenderableType:
+def _sending(text: str) -> Text:
     return Text(f"⋯ › {text}", "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _full_name(wish: ModelWish) -> str:
     return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
-
-
-def _model_rows(providers: Sequence[ProviderModels], current: str | None) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for word, provider, model in c.model_names(providers):
-        sign = "›" if model.name == current or (current is None and model.active) else " "
-        rows.append(
-            (f"{sign} {word}", provider.friendly_name, model.description or model.friendly_name or "")
-        )
-    return rows or [("no models", "the agent offers none")]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
-from process_agent.viewer.items import MessageItem, ReasoningItem, ToolItem, ToolState, Turn
+from process_agent.viewer.items import (
+    CompactionItem,
+    ImageItem,
+    MessageItem,
+    ReasoningItem,
+    ToolItem,
+    ToolState,
+    Turn,
+)
 from process_agent.viewer.once import final_texts
 from process_agent.viewer.received import Received
 from process_agent.viewer.terminal import render, tools
@@ -107,6 +115,10 @@ class TextSink:
                 shown = render.to_ansi([render.reasoning(item)], PROGRESS_WIDTH, None).rstrip()
             case ToolItem(state=ToolState.DONE | ToolState.FAILED) if not tools.is_turn_diff(item):
                 shown = render.to_ansi(render.tool(item, PROGRESS_WIDTH)[:1], PROGRESS_WIDTH, None).rstrip()
+            case ImageItem(state=ToolState.DONE | ToolState.FAILED):
+                shown = render.to_ansi([render.image(item)], PROGRESS_WIDTH, None).rstrip()
+            case CompactionItem():
+                shown = render.to_ansi([render.compaction(item)], PROGRESS_WIDTH, None).rstrip()
             case ToolItem(state=ToolState.WAITING):
                 question = f"Waiting for approval: {tools.question(item)}"
                 self.notice(f"{question}\n  Answer in Studio, or start with --approve always.")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, Json
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.usage import ContextWindow, Usage
 from process_agent.wire.agent_messages.parts import (
     OWN,
@@ -16,6 +16,7 @@ from process_agent.wire.agent_messages.parts import (
     Fields,
     decode_content,
     decode_error,
+    decode_image,
     decode_lines,
     decode_result,
 )
@@ -115,16 +116,60 @@ def _usage(f: Fields) -> e.EventBody:
     context = None
     if f.body.get("context_window") is not None:
         window = Fields({"type": f"{f.type} context_window", **f.object("context_window")})
-        total = window.number("total_tokens", -1)
-        context = ContextWindow(window.number("used_tokens", 0), None if total < 0 else total)
+        total, compacts_at = (window.number(name, -1) for name in ("total_tokens", "compaction_threshold"))
+        context = ContextWindow(
+            window.number("used_tokens", 0),
+            None if total < 0 else total,
+            None if compacts_at < 0 else compacts_at,
+        )
+    cost = _own(f).get("cost")
     return e.UsageUpdated(
         Usage(
             input=usage.number("input_tokens", 0),
-            cached=usage.number("cached_input_tokens", 0),
+            cached=usage.number("cached_input_tokens", usage.number("cached_tokens", 0)),
             output=usage.number("output_tokens", 0),
-            reasoning=usage.number("reasoning_output_tokens", 0),
+            reasoning=usage.number("reasoning_output_tokens", usage.number("reasoning_tokens", 0)),
         ),
-        context,
+        None if context == ContextWindow(0) else context,
+        float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,
+    )
+
+
+def _image_partial(f: Fields) -> e.EventBody:
+    image = decode_image(Fields({"type": f"{f.type} image", **f.object("image")}))
+    if image is None:
+        return e.ImageStarted(_item(f), f.object("arguments"))
+    return e.ImagePartial(_item(f), image, f.number("partial_index", 0))
+
+
+def _image_completed(f: Fields) -> e.EventBody:
+    images = (decode_image(image) for image in f.objects("images"))
+    return e.ImageCompleted(_item(f), tuple(image for image in images if image is not None))
+
+
+def _ask(f: Fields) -> AskId:
+    return AskId(f.text("request_id"))
+
+
+def _target(f: Fields) -> ParticipantId | None:
+    target = f.maybe_text("target_participant_id")
+    return None if target is None else ParticipantId(target)
+
+
+def _secret(f: Fields) -> e.EventBody:
+    oauth = None if f.body.get("oauth") is None else f.object("oauth")
+    return e.SecretRequested(
+        _ask(f), f.text("secret_name"), f.maybe_text("prompt"), oauth, f.maybe_text("challenge")
+    )
+
+
+def _compacted(f: Fields) -> e.EventBody:
+    own = _own(f)
+    summary = own.get("summary")
+    return e.ContextCompacted(
+        f.text("checkpoint_id"),
+        automatic=own.get("automatic") is not False,
+        summary=summary if isinstance(summary, str) else None,
     )
 
 
@@ -185,4 +230,20 @@ _DECODERS: dict[str, Callable[[Fields], e.EventBody]] = {
     "tool_call.log_delta": _log,
     "tool_call.ended": lambda f: e.ToolEnded(_ref(f), decode_result(f.body.get("result")), decode_error(f)),
     "tool_call.approval_requested": _approval,
+    "tool_call.arguments_delta": lambda f: e.ToolArguments(_ref(f), f.text("delta")),
+    "image_generation.started": lambda f: e.ImageStarted(_item(f), f.object("arguments")),
+    "image_generation.partial": _image_partial,
+    "image_generation.completed": _image_completed,
+    "image_generation.failed": lambda f: e.ImageFailed(
+        _item(f), decode_error(f) or ErrorInfo("no image was made", "image_failed")
+    ),
+    "client_tool_call.requested": lambda f: e.ClientToolRequested(
+        _ask(f), f.text("tool"), f.object("arguments"), _target(f)
+    ),
+    "client_tool_call.cancelled": lambda f: e.ClientToolCancelled(
+        _ask(f), f.text("tool"), f.maybe_text("reason") or "cancelled", _target(f)
+    ),
+    "secret.requested": _secret,
+    "context.compacted": _compacted,
+    "thread.cleared": lambda f: e.ThreadCleared(_source(f)),
 }

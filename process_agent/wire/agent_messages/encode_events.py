@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import assert_never
 
 from process_agent.core import events as e
-from process_agent.core.content import ErrorInfo, Json, LogLine
+from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.usage import ContextWindow, Usage
+from process_agent.wire.agent_messages.encode_items import encode_item
 from process_agent.wire.agent_messages.parts import (
     OWN,
     PREFIX,
     encode_content,
     encode_error,
-    encode_lines,
-    encode_result,
     encode_time,
 )
+
+CLIENT_TOOLKIT = "client"
+"""The toolkit that stands for whatever the turn's sender offers."""
 
 type _Encoded = tuple[str, dict[str, Json]]
 
@@ -23,6 +25,8 @@ type _Encoded = tuple[str, dict[str, Json]]
 def encode_event(event: e.ThreadEvent) -> dict[str, Json]:
     """The complete form: nulls kept, `created_at` set. `compact` makes the live form of it."""
     kind, fields = _encode_body(event.body)
+    if isinstance(event.body, e.ContextCompacted):
+        fields["path"] = event.thread_id
     message: dict[str, Json] = {
         "type": PREFIX + kind,
         "message_id": event.message_id,
@@ -37,7 +41,7 @@ def encode_event(event: e.ThreadEvent) -> dict[str, Json]:
     return message | fields
 
 
-_WITHOUT_MODEL = frozenset({"thread.status", "turn.start.rejected", "turn.steer.rejected"})
+_WITHOUT_MODEL = frozenset({"thread.status", "thread.cleared", "turn.start.rejected", "turn.steer.rejected"})
 
 
 def _encode_body(body: e.EventBody) -> _Encoded:
@@ -53,14 +57,22 @@ def _encode_body(body: e.EventBody) -> _Encoded:
             | e.SteerRejected()
             | e.InterruptAccepted()
             | e.Interrupted()
+            | e.ThreadCleared()
         ):
             return _encode_request_event(body)
-        case e.Status() | e.ModelChanged() | e.Working() | e.UsageUpdated() | e.TurnEnded():
+        case (
+            e.Status()
+            | e.ModelChanged()
+            | e.Working()
+            | e.UsageUpdated()
+            | e.TurnEnded()
+            | e.ContextCompacted()
+        ):
             return _encode_state(body)
-        case e.ToolStarted() | e.ToolLog() | e.ToolEnded() | e.ApprovalRequested() | e.ApprovalDecided():
-            return _encode_tool(body)
+        case e.ClientToolRequested() | e.ClientToolCancelled() | e.SecretRequested():
+            return _encode_ask(body)
         case _:
-            return _encode_output(body)
+            return encode_item(body)
 
 
 def _encode_request_event(
@@ -73,7 +85,8 @@ def _encode_request_event(
     | e.Steered
     | e.SteerRejected
     | e.InterruptAccepted
-    | e.Interrupted,
+    | e.Interrupted
+    | e.ThreadCleared,
 ) -> _Encoded:
     match body:
         case e.TurnRequested():
@@ -94,7 +107,7 @@ def _encode_request_event(
 
 
 def _encode_answer(
-    body: e.TurnRejected | e.SteerRejected | e.InterruptAccepted | e.Interrupted,
+    body: e.TurnRejected | e.SteerRejected | e.InterruptAccepted | e.Interrupted | e.ThreadCleared,
 ) -> _Encoded:
     source: dict[str, Json] = {"source_message_id": body.source}
     match body:
@@ -106,6 +119,8 @@ def _encode_answer(
             return "turn.interrupt.accepted", source
         case e.Interrupted():
             return "turn.interrupted", source
+        case e.ThreadCleared():
+            return "thread.cleared", source
         case _:
             assert_never(body)
 
@@ -116,7 +131,9 @@ def _said(
     return {"content": encode_content(body.content), "sender_name": body.sender_name}
 
 
-def _encode_state(body: e.Status | e.ModelChanged | e.Working | e.UsageUpdated | e.TurnEnded) -> _Encoded:
+def _encode_state(
+    body: e.Status | e.ModelChanged | e.Working | e.UsageUpdated | e.TurnEnded | e.ContextCompacted,
+) -> _Encoded:
     match body:
         case e.Working(text, steerable, pending):
             return _encode_state(e.Status(text, "steerable" if steerable else "busy", None, pending))
@@ -134,8 +151,20 @@ def _encode_state(body: e.Status | e.ModelChanged | e.Working | e.UsageUpdated |
             # The published model requires both names as text.
             chosen: dict[str, Json] = {"backend": backend, "provider": provider or "", "model": model or ""}
             return "model.changed", {"source_message_id": source, **chosen}
-        case e.UsageUpdated(usage, context):
-            return "usage.updated", {"usage": _encode_usage(usage), **_encode_context(context)}
+        case e.UsageUpdated(usage, context, cost):
+            own: dict[str, Json] = {} if cost is None else {OWN: {"cost": cost}}
+            return "usage.updated", {
+                "usage": _encode_usage(usage),
+                "context_window": _encode_context(context),
+                "metadata": own,
+            }
+        case e.ContextCompacted(checkpoint_id, automatic, summary):
+            return "context.compacted", {
+                "checkpoint_id": checkpoint_id,
+                "through_sequence": 0,
+                "messages": None,
+                "metadata": {OWN: {"automatic": automatic, "summary": summary}},
+            }
         case e.TurnEnded(reason, error):
             if reason is e.EndReason.INTERRUPTED and error is None:
                 # The published clients know a cancelled turn by the code of its error only.
@@ -155,75 +184,30 @@ def _encode_usage(usage: Usage) -> dict[str, Json]:
     }
 
 
-def _encode_context(context: ContextWindow | None) -> dict[str, Json]:
-    if context is None:
-        return {}  # the published model takes a missing window, not a null one
-    window: dict[str, Json] = {
-        "used_tokens": context.used,
-        "total_tokens": context.total,
-        "compaction_mode": None,
-        "compaction_threshold": None,
+def _encode_context(context: ContextWindow | None) -> Json:
+    """The published model wants a window in any case; one without any figure stands for none."""
+    known = context or ContextWindow(0)
+    return {
+        "used_tokens": known.used,
+        "total_tokens": known.total,
+        "compaction_mode": None if known.compacts_at is None else "auto",
+        "compaction_threshold": known.compacts_at,
     }
-    return {"context_window": window}
 
 
-def _encode_tool(
-    body: e.ToolStarted | e.ToolLog | e.ToolEnded | e.ApprovalRequested | e.ApprovalDecided,
-) -> _Encoded:
-    ref = body.ref
-    fields: dict[str, Json] = {
-        "item_id": ref.item_id,
-        "namespace": ref.namespace,
-        "call_id": ref.call_id,
-        "toolkit": ref.toolkit,
-        "tool": ref.tool,
-    }
+def _encode_ask(body: e.ClientToolRequested | e.ClientToolCancelled | e.SecretRequested) -> _Encoded:
+    """What a turn asks of one participant."""
+    fields: dict[str, Json] = {"request_id": body.ask_id}
     match body:
-        case e.ToolStarted(_, arguments):
-            return "tool_call.started", fields | {"arguments": dict(arguments), "argument_bytes": None}
-        case e.ToolLog(_, lines):
-            return "tool_call.log_delta", fields | {"lines": encode_lines(lines)}
-        case e.ToolEnded(_, result, error):
-            return "tool_call.ended", fields | {"result": encode_result(result), "error": encode_error(error)}
-        case e.ApprovalRequested(_, arguments, reason):
-            return "tool_call.approval_requested", fields | {
-                "arguments": dict(arguments),
-                "metadata": {OWN: {"approval_reason": reason}},
-            }
-        case e.ApprovalDecided(_, accepted, by):
-            line = LogLine(f"{'Approved' if accepted else 'Declined'} by {by}\n")
-            return "tool_call.log_delta", fields | {
-                "lines": encode_lines([line]),
-                "metadata": {OWN: {"approval": {"accepted": accepted, "by": by}}},
-            }
-        case _:
-            assert_never(body)
-
-
-def _encode_output(
-    body: e.TextStarted
-    | e.TextDelta
-    | e.TextEnded
-    | e.ReasoningStarted
-    | e.ReasoningDelta
-    | e.ReasoningEnded
-    | e.FileShown,
-) -> _Encoded:
-    item: dict[str, Json] = {"item_id": body.item_id}
-    match body:
-        case e.TextStarted(_, phase):
-            return "text_content.started", item | {"phase": phase}
-        case e.TextDelta(_, text, phase):
-            return "text_content.delta", item | {"text": text, "phase": phase}
-        case e.TextEnded(_, phase):
-            return "text_content.ended", item | {"phase": phase}
-        case e.ReasoningStarted():
-            return "reasoning_content.started", item
-        case e.ReasoningDelta(_, text):
-            return "reasoning_content.delta", item | {"text": text}
-        case e.ReasoningEnded(_, metadata):
-            return "reasoning_content.ended", item | {"metadata": dict(metadata)}
-        case e.FileShown(_, url):
-            return "file_content.delta", item | {"url": url}
+        case e.ClientToolRequested(_, tool, arguments, target):
+            fields |= {"toolkit": CLIENT_TOOLKIT, "tool": tool, "target_participant_id": target}
+            return "client_tool_call.requested", fields | {"arguments": dict(arguments)}
+        case e.ClientToolCancelled(_, tool, reason, target):
+            fields |= {"toolkit": CLIENT_TOOLKIT, "tool": tool, "target_participant_id": target}
+            return "client_tool_call.cancelled", fields | {"reason": reason}
+        case e.SecretRequested(_, name, prompt, oauth, challenge):
+            login: Json = None if oauth is None else {"secret_name": name, **oauth}
+            fields |= {"secret_name": name, "prompt": prompt, "oauth": login}
+            return "secret.requested", fields | {"challenge": challenge}
         case _:
             assert_never(body)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
 from process_agent.core.content import (
     ContentPart,
     EmptyResult,
     ErrorInfo,
     FilePart,
+    GeneratedImage,
     Json,
     JsonResult,
     LinkResult,
@@ -55,7 +58,7 @@ class Fields:
         value = self.body.get(name)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise WireError(f"{self.type}: {name} must be a number")
         return int(value)
 
@@ -146,6 +149,19 @@ def _with_scheme(url: str) -> str:
     return "room:///" + url.lstrip("/")
 
 
+def decode_attached(fields: Fields) -> tuple[ContentPart, ...]:
+    """The `content` of a participant's request. The agent reads attached files with its own rights: folders
+    that the room keeps for itself, like `.emails`, are nobody's to attach.
+    """
+    parts = decode_content(fields)
+    for part in parts:
+        if isinstance(part, FilePart) and part.url[:5].lower() == "room:":
+            path = unquote(part.url[5:].split("?", 1)[0].split("#", 1)[0])
+            if any(name.startswith(".") for name in path.replace("\\", "/").split("/")):
+                raise WireError(f"{fields.type}: {path[:200]!r} is not a file that can be attached")
+    return parts
+
+
 def encode_error(error: ErrorInfo | None) -> Json:
     """An error; Python clients drop events whose error has no code, so there always is one."""
     return None if error is None else {"message": error.message, "code": error.code}
@@ -189,6 +205,62 @@ def decode_result(value: Json) -> ToolResult | None:
             return EmptyResult()
         case _:
             return JsonResult(value)
+
+
+CLIENT_TOOL_FAILED = "client_tool_failed"
+"""Code of a client tool's error that has none of its own; the protocol's are numbers."""
+
+
+def encode_tool_answer(response: ToolResult | ErrorInfo) -> Json:
+    """What a client's tool answered: a result, or an error with its number, if it has one."""
+    if not isinstance(response, ErrorInfo):
+        return encode_result(response)
+    answer: dict[str, Json] = {"type": "error", "text": response.message}
+    return answer | {"code": int(response.code)} if _is_number(response.code) else answer
+
+
+def decode_tool_answer(fields: Fields, name: str) -> ToolResult | ErrorInfo:
+    """What a client's tool answered (tool content, section 3.2); every kind is taken."""
+    answer = Fields({"type": "", **fields.object(name)})
+    if answer.type not in _TOOL_CONTENT:
+        known = ", ".join(sorted(_TOOL_CONTENT))
+        raise WireError(f"{fields.type}: {name} must be tool content, whose type is one of {known}")
+    if answer.type == "error":
+        code = answer.body.get("code")
+        named = str(code) if isinstance(code, int) and not isinstance(code, bool) else CLIENT_TOOL_FAILED
+        return ErrorInfo(answer.maybe_text("text") or "the tool failed without a reason", named)
+    return decode_result(dict(answer.body)) or EmptyResult()
+
+
+_TOOL_CONTENT = frozenset(
+    ("text", "json", "error", "empty", "link", "file", "binary", "raw", "control"),
+)
+
+
+def _is_number(code: str) -> bool:
+    return code.isascii() and code.removeprefix("-").isdigit()
+
+
+def encode_image(image: GeneratedImage, status: str) -> Json:
+    """A generated image; `status` is `in_progress` or `completed`."""
+    return {
+        "uri": image.uri,
+        "mime_type": image.mime_type,
+        "created_at": None,
+        "created_by": None,
+        "width": image.width,
+        "height": image.height,
+        "status": status,
+    }
+
+
+def decode_image(fields: Fields) -> GeneratedImage | None:
+    """A generated image, or None when there is nothing to show."""
+    uri = fields.maybe_text("uri")
+    if not uri:
+        return None
+    width, height = (fields.number(side, 0) or None for side in ("width", "height"))
+    return GeneratedImage(uri, fields.maybe_text("mime_type"), width, height)
 
 
 def encode_lines(lines: Iterable[LogLine]) -> list[Json]:

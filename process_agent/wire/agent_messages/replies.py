@@ -9,7 +9,7 @@ from typing import assert_never
 from process_agent.core import replies as r
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.ids import MessageId, ThreadId
-from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.models import ModelInfo, Pricing, ProviderModels
 from process_agent.core.store import ThreadEntry
 from process_agent.wire.agent_messages.parts import (
     PREFIX,
@@ -21,6 +21,7 @@ from process_agent.wire.agent_messages.parts import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLION = 1_000_000
 
 
 def encode_reply(
@@ -117,7 +118,7 @@ def _encode_model(model: ModelInfo) -> dict[str, Json]:
         "friendly_name": model.friendly_name,
         "description": model.description,
         "context_window": model.context_window,
-        "pricing": None,
+        "pricing": _encode_pricing(model.pricing),
         "modalities": ["text"],
         "available_voices": [],
         "default_output_voice": None,
@@ -129,6 +130,16 @@ def _encode_model(model: ModelInfo) -> dict[str, Json]:
         "accepts": list(model.accepts),
         "active": model.active,
     }
+
+
+def _encode_pricing(pricing: Pricing | None) -> Json:
+    """Prices under the names of the published clients, which count in dollars for one token."""
+    if pricing is None:
+        return None
+    prices = {"input_tokens": pricing.input, "output_tokens": pricing.output}
+    if pricing.cached is not None:
+        prices["cached_tokens"] = pricing.cached
+    return {name: price / _MILLION for name, price in prices.items()}
 
 
 def _encode_capabilities(reply: r.CapabilitiesListed) -> dict[str, Json]:
@@ -215,7 +226,24 @@ def _model(f: Fields) -> ModelInfo:
         context_window=None if window < 0 else window,
         accepts=tuple(str(kind) for kind in accepts) if isinstance(accepts, list) else (),
         active=f.flag("active"),
+        pricing=_pricing(f),
     )
+
+
+def _pricing(f: Fields) -> Pricing | None:
+    prices = f.object("pricing")
+
+    def price(*names: str) -> float | None:
+        found = (prices[name] for name in names if name in prices)
+        return next(
+            (round(p * _MILLION, 6) for p in found if isinstance(p, int | float) and not isinstance(p, bool)),
+            None,
+        )
+
+    incoming, outgoing = price("input_tokens"), price("output_tokens")
+    if incoming is None or outgoing is None:
+        return None
+    return Pricing(incoming, outgoing, price("cached_tokens", "cache_read_input_tokens"))
 
 
 def _capabilities(f: Fields) -> r.Reply:

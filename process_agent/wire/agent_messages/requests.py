@@ -1,15 +1,28 @@
-"""Requests of participants as agent messages (section 3.3)."""
+"""Requests of participants from agent messages (section 3.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import NoReturn
 
 from process_agent.core import requests as r
-from process_agent.core.content import Json
-from process_agent.core.ids import IdSource, ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.content import ContentPart
+from process_agent.core.ids import AskId, IdSource, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
-from process_agent.wire.agent_messages.parts import PREFIX, Body, Fields, decode_content, encode_content
+from process_agent.errors import WireError
+from process_agent.wire.agent_messages import limits
+from process_agent.wire.agent_messages.parts import (
+    PREFIX,
+    Body,
+    Fields,
+    decode_attached,
+    decode_tool_answer,
+)
+from process_agent.wire.agent_messages.turn_options import (
+    UNSUPPORTED_MODALITY,
+    decode_options,
+    refuse_voice,
+)
 
 MAX_PAGE = 200
 """Most threads one `thread.list` returns; the published agent clamps to the same."""
@@ -18,33 +31,79 @@ MAX_PAGE = 200
 def decode_request(body: Body, *, channel: str, sender: Participant, new_id: IdSource) -> r.Request | None:
     """The request a message makes, or None when its type is not a request we know.
 
-    `sender` is who the room says sent it. Raises `WireError` when the type is known and a field is wrong.
+    `sender` is who the room says sent it; what the message says about its sender or about whom it is for
+    does not count. Raises `WireError` when the type is known and a field is wrong, or asks for what we do
+    not speak.
     """
     fields = Fields(body)
     decoder = _DECODERS.get(fields.type.removeprefix(PREFIX))
     if decoder is None or not fields.type.startswith(PREFIX):
         return None
-    message_id = MessageId(fields.maybe_text("message_id") or new_id())
+    if decoder is not _audio:  # sound may be bytes, and is refused in any case
+        limits.check(body)
+    message_id = MessageId(_maybe_id(fields, "message_id") or new_id())
     return decoder(fields, r.Envelope(message_id, channel, sender))
 
 
+def _maybe_id(f: Fields, name: str) -> str | None:
+    value = f.maybe_text(name)
+    if value is not None and len(value) > limits.MAX_ID:
+        raise WireError(f"{f.type}: {name} has more than {limits.MAX_ID} characters")
+    return value or None
+
+
+def _id(f: Fields, name: str) -> str:
+    f.text(name)
+    value = _maybe_id(f, name)
+    if value is None:
+        raise WireError(f"{f.type}: {name} must not be empty")
+    return value
+
+
 def _thread(f: Fields) -> ThreadId:
-    return ThreadId(f.text("thread_id"))
+    return ThreadId(_id(f, "thread_id"))
 
 
 def _turn(f: Fields) -> TurnId:
-    return TurnId(f.text("turn_id"))
+    return TurnId(_id(f, "turn_id"))
+
+
+def _ask(f: Fields) -> AskId:
+    return AskId(_id(f, "request_id"))
+
+
+def _name(f: Fields) -> str:
+    name = f.text("name")
+    if len(name) > limits.MAX_NAME:
+        raise WireError(f"{f.type}: name has more than {limits.MAX_NAME} characters")
+    return name
+
+
+def _content(f: Fields) -> tuple[ContentPart, ...]:
+    content = decode_attached(f)
+    if len(content) > limits.MAX_PARTS:
+        raise WireError(f"{f.type}: content has more than {limits.MAX_PARTS} parts")
+    return content
 
 
 def _wish(f: Fields) -> r.ModelWish:
-    return r.ModelWish(f.maybe_text("backend"), f.maybe_text("provider"), f.maybe_text("model"))
+    return r.ModelWish(*(_maybe_id(f, name) for name in ("backend", "provider", "model")))
+
+
+def _start_thread(f: Fields, envelope: r.Envelope) -> r.Request:
+    name = None if f.body.get("name") is None else _name(f)
+    return r.StartThread(envelope, _content(f), name, _wish(f), decode_options(f))
 
 
 def _start_turn(f: Fields, envelope: r.Envelope) -> r.Request:
-    turn_id = f.maybe_text("turn_id")
-    return r.StartTurn(
-        envelope, _thread(f), decode_content(f), None if turn_id is None else TurnId(turn_id), _wish(f)
-    )
+    turn_id = _maybe_id(f, "turn_id")
+    named = None if turn_id is None else TurnId(turn_id)
+    return r.StartTurn(envelope, _thread(f), _content(f), named, _wish(f), decode_options(f))
+
+
+def _change_model(f: Fields, envelope: r.Envelope) -> r.Request:
+    refuse_voice(f)
+    return r.ChangeModel(envelope, _thread(f), _wish(f))
 
 
 def _list(f: Fields, envelope: r.Envelope) -> r.Request:
@@ -54,115 +113,50 @@ def _list(f: Fields, envelope: r.Envelope) -> r.Request:
 
 def _decide(accepted: bool) -> Callable[[Fields, r.Envelope], r.Request]:
     def decode(f: Fields, envelope: r.Envelope) -> r.Request:
-        return r.Decide(envelope, _thread(f), _turn(f), ItemId(f.text("item_id")), accepted)
+        return r.Decide(envelope, _thread(f), _turn(f), ItemId(_id(f, "item_id")), accepted)
 
     return decode
 
 
+def _answer_tool(f: Fields, envelope: r.Envelope) -> r.Request:
+    response = decode_tool_answer(f, "response")
+    return r.AnswerClientTool(envelope, _thread(f), _turn(f), _ask(f), response)
+
+
+def _answer_secret(f: Fields, envelope: r.Envelope) -> r.Request:
+    parts = tuple(f.maybe_text(n) for n in ("value", "authorization_code", "redirect_uri", "error"))
+    if any(part is not None and len(part) > limits.MAX_SECRET for part in parts):
+        raise WireError(f"{f.type}: a part of the secret has more than {limits.MAX_SECRET} characters")
+    return r.AnswerSecret(envelope, _thread(f), _turn(f), _ask(f), r.Secret(*parts))
+
+
+def _audio(f: Fields, _envelope: r.Envelope) -> NoReturn:
+    raise WireError(
+        "This agent does not listen: type your message, or turn voice input off.",
+        refusal=UNSUPPORTED_MODALITY,
+    )
+
+
 _DECODERS: dict[str, Callable[[Fields, r.Envelope], r.Request]] = {
-    "thread.start": lambda f, v: r.StartThread(v, decode_content(f), f.maybe_text("name"), _wish(f)),
+    "thread.start": _start_thread,
     "turn.start": _start_turn,
-    "turn.steer": lambda f, v: r.SteerTurn(v, _thread(f), _turn(f), decode_content(f)),
+    "turn.steer": lambda f, v: r.SteerTurn(v, _thread(f), _turn(f), _content(f)),
     "turn.interrupt": lambda f, v: r.InterruptTurn(v, _thread(f), _turn(f)),
-    "thread.open": lambda f, v: r.OpenThread(v, _thread(f), f.flag("load"), f.maybe_text("since_turn")),
+    "thread.open": lambda f, v: r.OpenThread(v, _thread(f), f.flag("load"), _maybe_id(f, "since_turn")),
     "thread.close": lambda f, v: r.CloseThread(v, _thread(f)),
     "thread.list": _list,
     "thread.watch": lambda f, v: r.WatchThreads(v),
     "thread.unwatch": lambda f, v: r.UnwatchThreads(v),
-    "thread.rename": lambda f, v: r.RenameThread(v, _thread(f), f.text("name")),
+    "thread.rename": lambda f, v: r.RenameThread(v, _thread(f), _name(f)),
     "thread.delete": lambda f, v: r.DeleteThread(v, _thread(f)),
+    "thread.clear": lambda f, v: r.ClearThread(v, _thread(f)),
     "models.request": lambda f, v: r.ListModels(v),
-    "model.change": lambda f, v: r.ChangeModel(v, _thread(f), _wish(f)),
+    "model.change": _change_model,
     "tool_call.approve": _decide(True),
     "tool_call.reject": _decide(False),
+    "client_tool_call.response": _answer_tool,
+    "secret.response": _answer_secret,
+    "realtime_audio.chunk": _audio,
+    "realtime_audio.commit": _audio,
     "capabilities_request": lambda f, v: r.ListCapabilities(v, _thread(f)),
 }
-
-
-def encode_request(request: r.Request) -> dict[str, Json]:
-    """The message of a request; `Left` is said by the room and has none, so it raises ValueError."""
-    if isinstance(request, r.Left):
-        raise ValueError("leaving is not a message")
-    kind, fields = _encode(request)
-    message: dict[str, Json] = {"type": PREFIX + kind, "message_id": request.envelope.message_id}
-    return message | {k: v for k, v in fields.items() if v is not None}
-
-
-type _Encoded = tuple[str, dict[str, Json]]
-
-
-def _encode(request: r.Request) -> _Encoded:
-    match request:
-        case (
-            r.StartThread() | r.StartTurn() | r.SteerTurn() | r.InterruptTurn() | r.Decide() | r.ChangeModel()
-        ):
-            return _encode_turn(request)
-        case r.Left():
-            raise ValueError("leaving is not a message")
-        case _:
-            return _encode_thread(request)
-
-
-def _encode_turn(
-    request: r.StartThread | r.StartTurn | r.SteerTurn | r.InterruptTurn | r.Decide | r.ChangeModel,
-) -> _Encoded:
-    match request:
-        case r.StartThread(_, content, name, wish):
-            parts = encode_content(content) or None
-            return "thread.start", {"content": parts, "name": name, **_encode_wish(wish)}
-        case r.StartTurn(_, thread_id, content, turn_id, wish):
-            fields: dict[str, Json] = {"thread_id": thread_id, "turn_id": turn_id}
-            return "turn.start", fields | {"content": encode_content(content), **_encode_wish(wish)}
-        case r.SteerTurn(_, thread_id, turn_id, content):
-            return "turn.steer", {
-                "thread_id": thread_id,
-                "turn_id": turn_id,
-                "content": encode_content(content),
-            }
-        case r.InterruptTurn(_, thread_id, turn_id):
-            return "turn.interrupt", {"thread_id": thread_id, "turn_id": turn_id}
-        case r.Decide(_, thread_id, turn_id, item_id, accepted):
-            kind = "tool_call.approve" if accepted else "tool_call.reject"
-            return kind, {"thread_id": thread_id, "turn_id": turn_id, "item_id": item_id}
-        case r.ChangeModel(_, thread_id, wish):
-            return "model.change", {"thread_id": thread_id, **_encode_wish(wish)}
-        case _:
-            assert_never(request)
-
-
-def _encode_thread(
-    request: r.OpenThread
-    | r.CloseThread
-    | r.ListThreads
-    | r.WatchThreads
-    | r.UnwatchThreads
-    | r.RenameThread
-    | r.DeleteThread
-    | r.ListModels
-    | r.ListCapabilities,
-) -> _Encoded:
-    match request:
-        case r.OpenThread(_, thread_id, load, since):
-            return "thread.open", {"thread_id": thread_id, "load": load, "since_turn": since}
-        case r.CloseThread(_, thread_id):
-            return "thread.close", {"thread_id": thread_id}
-        case r.ListThreads(_, limit, offset):
-            return "thread.list", {"limit": limit, "offset": offset}
-        case r.WatchThreads():
-            return "thread.watch", {}
-        case r.UnwatchThreads():
-            return "thread.unwatch", {}
-        case r.RenameThread(_, thread_id, name):
-            return "thread.rename", {"thread_id": thread_id, "name": name}
-        case r.DeleteThread(_, thread_id):
-            return "thread.delete", {"thread_id": thread_id}
-        case r.ListModels():
-            return "models.request", {}
-        case r.ListCapabilities(_, thread_id):
-            return "capabilities_request", {"thread_id": thread_id}
-        case _:
-            assert_never(request)
-
-
-def _encode_wish(wish: r.ModelWish) -> dict[str, Json]:
-    return {"backend": wish.backend, "provider": wish.provider, "model": wish.model}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from process_agent.agent.models import Selection, parse, select
+from process_agent.agent.models import Selection, select
+from process_agent.core.model_names import parse
 from process_agent.core.models import ModelChoice
 from process_agent.errors import UsageError
 

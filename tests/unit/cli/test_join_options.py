@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from process_agent.cli import INTERRUPTED, join, main
+from process_agent.cli.checked import MAX_RULES_BYTES, JoinOptions, rules
 from process_agent.cli.summary import as_json, as_text
 from process_agent.config import Settings
 from process_agent.errors import UsageError
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[join.JoinOptions]:
-    options: list[join.JoinOptions] = []
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[JoinOptions]:
+    options: list[JoinOptions] = []
 
-    def keep(wanted: join.JoinOptions, settings: Settings) -> None:
+    def keep(wanted: JoinOptions, settings: Settings) -> None:
         options.append(wanted)
 
     monkeypatch.setattr(join, "run", keep)
@@ -33,7 +34,7 @@ def process(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return code
 
 
-def test_the_documented_command(seen: list[join.JoinOptions], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_command(seen: list[JoinOptions], monkeypatch: pytest.MonkeyPatch) -> None:
     typed = "join --room gettingstarted --agent-name codex-agent --channel chat --backend codex"
     assert process(monkeypatch, *typed.split()) == 0
     [options] = seen
@@ -47,7 +48,7 @@ def test_the_documented_command(seen: list[join.JoinOptions], monkeypatch: pytes
 
 
 def test_flags_repeat_and_keep_their_order(
-    seen: list[join.JoinOptions], monkeypatch: pytest.MonkeyPatch
+    seen: list[JoinOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed = "join --room r --agent-name a --channel chat --model codex/a --model codex/b --rule one -r two"
     assert process(monkeypatch, *typed.split()) == 0
@@ -73,7 +74,7 @@ def test_flags_repeat_and_keep_their_order(
 def test_bad_flags_exit_2_and_say_what_to_do(
     flags: str,
     said: str,
-    seen: list[join.JoinOptions],
+    seen: list[JoinOptions],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -93,15 +94,15 @@ def test_an_address_without_scheme_in_the_environment_is_named(
 def test_rules_files_lose_comments_and_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "rules.txt"
     path.write_text("# why\nBe brief.\n\n  # no\nUse [bold] and ünïcode.\n", "utf-8")
-    assert join.rules(["First."], [path]) == "First.\nBe brief.\nUse [bold] and ünïcode."
-    assert join.rules([], []) is None
+    assert rules(["First."], [path]) == "First.\nBe brief.\nUse [bold] and ünïcode."
+    assert rules([], []) is None
 
 
 def test_a_huge_rules_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rules.txt"
-    path.write_bytes(b"x" * (join.MAX_RULES_BYTES + 1))
+    path.write_bytes(b"x" * (MAX_RULES_BYTES + 1))
     with pytest.raises(UsageError, match="larger than"):
-        join.rules([], [path])
+        rules([], [path])
 
 
 def test_summary_forms() -> None:
@@ -111,7 +112,7 @@ def test_summary_forms() -> None:
 
 
 def test_a_second_ctrl_c_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def cancelled(wanted: join.JoinOptions, settings: Settings) -> None:
+    async def cancelled(wanted: JoinOptions, settings: Settings) -> None:
         raise asyncio.CancelledError
 
     monkeypatch.setattr("process_agent.cli.joining.stay", cancelled)

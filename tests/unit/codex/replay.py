@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from backends.codex.app_server import Lost
+from backends.codex.frame import Frame
 from backends.codex.running import RunningTurn
 from backends.codex.texts import input_text
 from process_agent.core.backend import ApprovalMode, Decision
 from process_agent.core.events import ApprovalRequested, BackendEvent
 from process_agent.core.ids import TurnId
+from process_agent.core.usage import Usage
 from process_agent.wire.jsonrpc import Notification, Request, RequestId
 
 TRACES = Path(__file__).parents[2] / "data" / "codex-traces"
 NAMES = sorted(path.stem for path in TRACES.glob("*.jsonl"))
+PNG = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAA"
+    "AABJRU5ErkJggg=="
+)
+"""One pixel."""
+
 INPUT_METHODS = ("turn/start", "turn/steer", "thread/queue/add")
 
 
@@ -66,9 +74,11 @@ class Turn:
 class Replay:
     """Plays one trace."""
 
-    def __init__(self, approvals: ApprovalMode) -> None:
+    def __init__(self, approvals: ApprovalMode, client_tools: frozenset[str]) -> None:
         self.turns: dict[str, Turn] = {}
         self._approvals = approvals
+        self._client_tools = client_tools
+        self._compacted: set[str] = set()
         self._said: dict[str, list[str]] = {}
         self._asked: dict[RequestId, tuple[Turn, ApprovalRequested]] = {}
         self._folders: dict[str, str] = {}
@@ -81,6 +91,8 @@ class Replay:
             self._said.setdefault(params["threadId"], []).append(text)
             for turn in self.turns.values():
                 turn.running.mapper.said_by_us(text)
+        elif message.get("method") == "thread/compact/start":
+            self._compacted.add(params["threadId"])
         elif "method" not in message and message["id"] in self._asked:
             decide(*self._asked.pop(message["id"]), message)
 
@@ -105,17 +117,26 @@ class Replay:
     def _begin(self, turn_id: str, thread: str) -> None:
         if turn_id in self.turns:
             return
-        running = RunningTurn(TurnId("T"), self._folders.get(thread, "/"), self._approvals)
+        before = [t.running for t in self.turns.values() if t.running.codex_thread == thread]
+        used = before[-1].mapper.usage.total if before else Usage()
+        compact = thread in self._compacted
+        self._compacted.discard(thread)
+        running = RunningTurn(
+            Frame(TurnId("T"), self._folders.get(thread, "/"), self._approvals, self._client_tools, compact)
+        )
         server = FakeServer()
-        running.accepted(server, thread, turn_id)  # type: ignore[arg-type]
+        running.goes_to(server, thread, used)  # type: ignore[arg-type]
+        running.accepted(turn_id)
         for text in self._said.get(thread, ()):
             running.mapper.said_by_us(text)
         self.turns[turn_id] = Turn(turn_id, running, server)
 
 
-def replay(name: str, approvals: ApprovalMode = "ask") -> list[Turn]:
+def replay(
+    name: str, approvals: ApprovalMode = "ask", client_tools: frozenset[str] = frozenset()
+) -> list[Turn]:
     """All turns of a trace. What never ended in the trace is ended by the loss of the app-server."""
-    playing = Replay(approvals)
+    playing = Replay(approvals, client_tools)
     for direction, message in messages(name):
         if direction == "client->server":
             playing.sent(message)

@@ -8,6 +8,9 @@ from process_agent.core.content import ErrorInfo, JsonResult, TextResult
 from process_agent.core.events import (
     ApprovalRequested,
     BackendEvent,
+    ClientToolCancelled,
+    ClientToolRequested,
+    ContextCompacted,
     EndReason,
     ReasoningDelta,
     ReasoningEnded,
@@ -49,6 +52,8 @@ def end(turn: Turn) -> TurnEnded:
 
 
 def item_id(event: BackendEvent) -> str | None:
+    if isinstance(event, ContextCompacted):
+        return event.checkpoint_id
     return event.ref.item_id if hasattr(event, "ref") else getattr(event, "item_id", None)
 
 
@@ -238,6 +243,35 @@ def test_a_tool_nobody_hosts_is_answered_at_once() -> None:
     assert tools(turn, "room_lookup")
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("dynamic-tools", "colour"), ("dynamic-tools-codemode", "a"), ("v0.169.0-dynamic-tools", "colour")],
+)
+def test_tools_of_the_client_are_asked_for_and_answered(name: str, key: str) -> None:
+    turn = replay(name, client_tools=frozenset({"room_lookup"}))[0]
+    (asked,) = [e for e in turn.events if isinstance(e, ClientToolRequested)]
+    assert (asked.tool, dict(asked.arguments)) == ("room_lookup", {"key": key})
+    ((start, _),) = tools(turn, "room_lookup")
+    assert start.ref.toolkit == "client"
+    (cancelled,) = [e for e in turn.events if isinstance(e, ClientToolCancelled)]
+    assert cancelled.ask_id == asked.ask_id, "the trace's answer was not ours: Codex needed none any more"
+    assert not turn.running.answer(asked.ask_id, TextResult("late"))
+
+
+def test_a_compaction_that_was_asked_for_and_one_that_was_not() -> None:
+    (compacted,) = [e for e in replay("compact")[1].events if isinstance(e, ContextCompacted)]
+    assert (compacted.automatic, compacted.summary) == (False, None), "without raw items nobody tells"
+    found = [e for t in replay("error-context-length") for e in t.events if isinstance(e, ContextCompacted)]
+    assert all(event.automatic for event in found)
+    assert found
+
+
+def test_what_a_compaction_repeats_is_not_counted_twice() -> None:
+    first, second, third = replay("compact")[:3]
+    used = [[e.usage for e in t.events if isinstance(e, UsageUpdated)][-1] for t in (first, second, third)]
+    assert [(u.input, u.output) for u in used] == [(120, 25)] * 3
+
+
 def test_a_question_to_the_user_is_answered_and_shown() -> None:
     turn = next(t for t in replay("request-user-input") if t.server.answers)
     (answer,) = turn.server.answers.values()
@@ -312,7 +346,6 @@ def test_a_dropped_stream_resets_the_text() -> None:
 
 def test_warnings_and_reviews_are_seen() -> None:
     assert tools(replay("compact")[1], "warning")
-    assert tools(replay("compact")[1], "context_compaction")
     review = replay("review")[0]
     assert tools(review, "enter_review")
     assert tools(review, "exit_review")

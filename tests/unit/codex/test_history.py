@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.codex.history import MAX_OUTPUT, input_items, responses_items
-from backends.codex.memory import MAX_ITEMS, Memory
+from backends.codex.history import MAX_IMAGES, MAX_OUTPUT, responses_items
+from backends.codex.memory import MAX_ITEMS, SUMMARY, Memory
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import (
     EmptyResult,
@@ -18,9 +18,19 @@ from process_agent.core.content import (
     LogLine,
     TextPart,
     TextResult,
+    plain_text,
 )
-from process_agent.core.events import TextDelta, TextEnded, TextStarted, ToolEnded, ToolRef, ToolStarted
+from process_agent.core.events import (
+    ContextCompacted,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    ToolEnded,
+    ToolRef,
+    ToolStarted,
+)
 from process_agent.core.ids import ItemId
+from tests.unit.codex.replay import PNG
 
 SHELL = ToolRef(ItemId("i"), "codex", "shell", "codex")
 
@@ -39,7 +49,10 @@ def test_messages_and_calls_become_known_items() -> None:
         UserMessage((), "ada"),
     ]
     user, agent, first, output, second, failed = responses_items(history)
-    assert [part["text"] for part in user["content"]] == ["hi", "[file a.png room:///a.png]"]
+    assert [part["text"] for part in user["content"]] == [
+        "hi",
+        "[The file a.png cannot be read here: it is at room:///a.png.]",
+    ]
     assert (agent["role"], agent["content"][0]) == ("assistant", {"type": "output_text", "text": "hello"})
     assert (first["name"], json.loads(first["arguments"])) == ("shell", {"command": "ls"})
     assert (output["call_id"], output["output"]) == (first["call_id"], '{"stdout": "x"}')
@@ -82,12 +95,57 @@ def test_a_call_and_its_output_stay_together_and_stay_json() -> None:
     assert len(second["output"]) == MAX_OUTPUT
 
 
-def test_input_is_text_but_for_inline_images() -> None:
-    parts = (TextPart("look"), FilePart("data:image/png;base64,AA"), FilePart("room:///b.txt", "b.txt"))
-    text, image, file = input_items(parts)
-    assert text == {"type": "text", "text": "look", "text_elements": []}
-    assert image == {"type": "image", "url": "data:image/png;base64,AA"}
-    assert file["text"] == "[file b.txt room:///b.txt]"
+def test_the_newest_images_are_shown_again_and_the_others_named() -> None:
+    history = [
+        UserMessage((TextPart(f"{n}"), FilePart(PNG, f"{n}.png")), None) for n in range(MAX_IMAGES + 2)
+    ]
+    items = responses_items(history)
+    assert [[part["type"] for part in item["content"]] for item in items] == [
+        *[["input_text", "input_text"]] * 2,
+        *[["input_text", "input_image"]] * MAX_IMAGES,
+    ]
+    assert items[0]["content"][1]["text"] == "[image 0.png]"
+    assert items[-1]["content"][1]["image_url"] == PNG
+
+
+def test_the_limit_is_one_of_bytes_not_characters() -> None:
+    said: list[HistoryItem] = [AgentMessage("漢" * 1_000), AgentMessage("漢" * 1_000)]
+    assert len(responses_items(said, limit=5_000)) == 1
+    assert len(responses_items([AgentMessage("a" * 1_000)] * 2, limit=5_000)) == 2
+    assert len(responses_items([AgentMessage("\ud800")])) == 1
+
+
+def test_an_image_costs_the_same_whatever_its_size() -> None:
+    large = PNG + "A" * 400_000
+    assert len(responses_items([UserMessage((FilePart(large),), None)], limit=7_000)) == 1
+
+
+def test_memory_after_a_compaction_is_what_people_said_and_the_summary() -> None:
+    memory = Memory([UserMessage((TextPart("first"),), None), AgentMessage("answer")])
+    memory.said(UserMessage((TextPart("now"),), None))
+    memory.observe(ContextCompacted("c", automatic=True, summary="we talked"))
+    memory.observe(ContextCompacted("d", automatic=True, summary=None))
+    first, summary, now = memory.items()
+    assert (first, now) == (
+        UserMessage((TextPart("first"),), None),
+        UserMessage((TextPart("now"),), None),
+    )
+    assert isinstance(summary, UserMessage)
+    assert plain_text(summary.content) == f"{SUMMARY}we talked"
+    memory.observe(TextEnded(ItemId("t")))
+    memory.observe(ContextCompacted("e", automatic=False, summary="again"))
+    said = [plain_text(item.content) for item in memory.items() if isinstance(item, UserMessage)]
+    assert said == ["first", "now", f"{SUMMARY}again"], "one summary, the newest"
+
+
+def test_memory_forgets_old_images_and_keeps_their_names() -> None:
+    memory = Memory([])
+    large = PNG + "A" * 9 * 1024 * 1024
+    for number in range(3):
+        memory.said(UserMessage((FilePart(large, f"{number}.png"),), None))
+    kept = [item.content[0] for item in memory.items() if isinstance(item, UserMessage)]
+    assert kept[-1] == FilePart(large, "2.png")
+    assert kept[:2] == [TextPart(f"[image {n}.png, no longer remembered]") for n in (0, 1)]
 
 
 def test_memory_keeps_what_ended_and_has_a_limit() -> None:

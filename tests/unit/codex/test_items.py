@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
 from process_agent.core.content import EmptyResult, ErrorInfo, JsonResult, TextResult
 from process_agent.core.events import (
     BackendEvent,
     EndReason,
-    FileShown,
     TextDelta,
     TextEnded,
     TextStarted,
@@ -68,12 +68,6 @@ KINDS: list[tuple[str, dict[str, Any], str, object]] = [
     ("webSearch", {"query": "cats", "action": None, "results": [{"url": "u"}]}, "web_search", None),
     ("imageView", {"path": "/w/a.png"}, "view_image", EmptyResult()),
     (
-        "imageGeneration",
-        {"status": "completed", "result": "iVBOR", "revisedPrompt": "a cat"},
-        "image_generation",
-        JsonResult({"status": "completed"}),
-    ),
-    (
         "collabAgentToolCall",
         {
             "tool": "spawnAgent",
@@ -91,7 +85,6 @@ KINDS: list[tuple[str, dict[str, Any], str, object]] = [
         "sub_agent",
         EmptyResult(),
     ),
-    ("contextCompaction", {}, "context_compaction", None),
     ("enteredReviewMode", {"review": "look"}, "enter_review", EmptyResult()),
     ("exitedReviewMode", {"review": "fine"}, "exit_review", EmptyResult()),
     ("sleep", {"durationMs": 5}, "sleep", EmptyResult()),
@@ -100,7 +93,7 @@ KINDS: list[tuple[str, dict[str, Any], str, object]] = [
 
 
 def mapper() -> TurnMapper:
-    return TurnMapper(TurnId("T"), "/w")
+    return TurnMapper(Frame(TurnId("T"), "/w"))
 
 
 def feed(mapping: TurnMapper, method: str, /, now: float = 0, **params: Any) -> list[BackendEvent]:
@@ -143,11 +136,6 @@ def test_a_text_item_says_all_of_its_text(item: dict[str, Any], text: str, phase
     assert [e.phase for e in texts] == [phase] * 3
     assert isinstance(texts[1], TextDelta)
     assert texts[1].text == text
-
-
-def test_a_generated_image_is_shown() -> None:
-    item = {"type": "imageGeneration", "id": "i", "status": "completed", "result": "iVBOR"}
-    assert FileShown("i:image", "data:image/png;base64,iVBOR") in feed(mapper(), "item/completed", item=item)  # type: ignore[arg-type]
 
 
 def test_the_completed_text_wins_over_the_deltas() -> None:

@@ -2,17 +2,20 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
+from backends.codex.app_server import Lost
+from backends.codex.frame import Frame
 from backends.codex.running import GivenUp, RunningTurn
 from process_agent.core.backend import Decision
-from process_agent.core.events import ApprovalRequested, TurnEnded
+from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, TurnEnded
 from process_agent.core.ids import TurnId
+from process_agent.core.usage import Usage
 from process_agent.wire.jsonrpc import Notification, Request
 from tests.unit.codex.replay import FakeServer
 
 
 async def test_a_reader_that_leaves_with_the_last_event_leaves_a_turn_that_is_over() -> None:
     """Otherwise it would count as abandoned, and its Codex thread would be thrown away after each turn."""
-    turn = RunningTurn(TurnId("t"), "/workspace", "ask")
+    turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
     turn.hear(GivenUp())
     async with aclosing(turn.events()) as events:  # type: ignore[type-var]
         async for event in events:
@@ -22,11 +25,26 @@ async def test_a_reader_that_leaves_with_the_last_event_leaves_a_turn_that_is_ov
     assert turn.over.is_set()
 
 
+async def test_a_turn_that_is_started_again_does_not_hear_of_the_death_before() -> None:
+    """Otherwise it would end as lost while the next Codex runs it."""
+    turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
+    turn.goes_to(FakeServer(), "thread", Usage())  # type: ignore[arg-type]
+    turn.hear(Notification("warning", {"message": "kept"}))
+    turn.hear(Lost())
+    turn.goes_to(FakeServer(), "other", Usage())  # type: ignore[arg-type]
+    turn.accepted("turn")
+    turn.hear(Notification("turn/completed", {"turn": {"id": "turn", "status": "completed"}}))
+    events = [event async for event in turn.events()]
+    assert events[-1] == TurnEnded(EndReason.COMPLETED)
+    assert [event.arguments for event in events if isinstance(event, ToolStarted)] == [{"message": "kept"}]
+
+
 def test_a_second_question_about_an_item_is_not_answered_by_a_late_yes_to_the_first() -> None:
     """Like the retry of a command outside the sandbox: whoever said yes twice saw only the first question."""
-    turn = RunningTurn(TurnId("t"), "/workspace", "ask")
+    turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
     server = FakeServer()
-    turn.accepted(server, "thread", "turn")  # type: ignore[arg-type]
+    turn.goes_to(server, "thread", Usage())  # type: ignore[arg-type]
+    turn.accepted("turn")
     item = {
         "type": "commandExecution",
         "id": "i",

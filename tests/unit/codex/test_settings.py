@@ -12,6 +12,7 @@ import pytest
 
 from backends.codex import create_backend
 from backends.codex.account import Account, choose_account
+from backends.codex.catalogue import Window, read_windows
 from backends.codex.failures import turn_error, without_addresses
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.locate import Program, check_version, find
@@ -20,7 +21,7 @@ from backends.codex.project_docs import MAX_BYTES, project_docs
 from backends.codex.sandbox import MountPoints, choose_sandbox, secret_paths
 from backends.codex.toml import inline_table, text
 from process_agent.core.backend import BackendConfig
-from process_agent.core.models import ModelChoice
+from process_agent.core.models import ModelChoice, Pricing
 from process_agent.errors import AuthError, BackendError
 
 PROGRAM = Program(Path("/opt/codex"), (0, 163, 0), Path("/opt/tools"))
@@ -171,19 +172,47 @@ def test_the_catalog_describes_our_models_like_the_one_codex_knows(tmp_path: Pat
 def test_models_are_the_pinned_ones_or_those_of_codex(tmp_path: Path) -> None:
     account = Account("login", tmp_path)
     listed = [
-        {"model": "a", "displayName": "A", "description": "first", "isDefault": False, "hidden": False},
+        {"model": "a", "displayName": "A", "description": "first", "isDefault": False, "hidden": False}
+        | {"inputModalities": ["text", "image"]},
         {"model": "b", "displayName": "B", "description": "", "isDefault": True, "hidden": False},
         {"model": "c", "hidden": True},
     ]
-    (provider,) = provider_models("codex", config(tmp_path), account, listed)
+    windows = {"a": Window(272_000, 258_400)}
+    (provider,) = provider_models("codex", config(tmp_path), account, listed, windows)
     assert [(m.name, m.friendly_name, m.active) for m in provider.models] == [
         ("a", "A", False),
         ("b", "B", True),
     ]
+    assert [(m.context_window, m.accepts, m.pricing) for m in provider.models] == [
+        (258_400, ("image",), None),
+        (None, (), None),
+    ]
     pinned = config(tmp_path, models=(ModelChoice("codex", None, "a"),))
-    assert [m.name for m in provider_models("codex", pinned, account, listed)[0].models] == ["a"]
+    assert [m.name for m in provider_models("codex", pinned, account, listed, {})[0].models] == ["a"]
     assert default_choice("codex", config(tmp_path), account, listed) == ModelChoice("codex", "openai", "b")
     assert default_choice("codex", config(tmp_path), None, []) == ModelChoice("codex", None, None)
+
+
+def test_prices_are_those_of_the_api_with_a_key_of_its_own(tmp_path: Path) -> None:
+    pinned = config(tmp_path, models=(ModelChoice("codex", None, "gpt-5.4"),))
+
+    def price(**account: Any) -> Pricing | None:
+        given = Account("x", tmp_path, "openai_http", **account)
+        return provider_models("codex", pinned, given, [], {})[0].models[0].pricing
+
+    assert price(base_url="https://api.openai.com/v1", key="k") == Pricing(2.5, 15.0, 0.25)
+    assert price(base_url="https://api.openai.com.example/v1", key="k") is None
+    assert price(base_url="https://api.openai.com/v1") is None
+    assert provider_models("codex", pinned, Account("login", tmp_path), [], {})[0].models[0].pricing is None
+
+
+def test_context_windows_are_read_from_the_catalogue() -> None:
+    listed = {
+        "models": [{"slug": "m", "context_window": 272_000, "effective_context_window_percent": 95}, {}]
+    }
+    assert read_windows(listed) == {"m": Window(272_000, 258_400)}
+    assert read_windows(listed)["m"].compacts_at == 244_800
+    assert read_windows([]) == {}
 
 
 def test_versions() -> None:

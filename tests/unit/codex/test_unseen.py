@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
 from process_agent.core.content import ErrorInfo, JsonResult, TextResult
 from process_agent.core.events import BackendEvent, EndReason, ToolEnded, ToolStarted
@@ -56,7 +57,7 @@ def call(
 def test_a_call_without_an_item_is_shown(
     name: str, arguments: str, output: object, tool: str, shown: dict[str, Any], outcome: object
 ) -> None:
-    start, end = call(TurnMapper(TurnId("T"), "/w"), name, arguments, output)
+    start, end = call(TurnMapper(Frame(TurnId("T"), "/w")), name, arguments, output)
     assert isinstance(start, ToolStarted)
     assert isinstance(end, ToolEnded)
     assert (start.ref.tool, start.ref.item_id, start.arguments) == (tool, "c", shown)
@@ -64,7 +65,7 @@ def test_a_call_without_an_item_is_shown(
 
 
 def test_a_refused_patch_is_shown() -> None:
-    turn = TurnMapper(TurnId("T"), "/w")
+    turn = TurnMapper(Frame(TurnId("T"), "/w"))
     raw(turn, type="custom_tool_call", name="apply_patch", input="*** Begin", call_id="c")
     start, end = raw(turn, type="custom_tool_call_output", call_id="c", output="patch rejected")
     assert isinstance(start, ToolStarted)
@@ -75,7 +76,7 @@ def test_a_refused_patch_is_shown() -> None:
 
 def test_a_call_with_an_item_is_shown_once() -> None:
     item = {"type": "commandExecution", "id": "c", "command": "ls", "cwd": "/w", "status": "completed"}
-    first = TurnMapper(TurnId("T"), "/w")
+    first = TurnMapper(Frame(TurnId("T"), "/w"))
     first.map("item/started", {"item": item}, 0)
     assert call(first, "exec_command", "{}", EXITED) == []
     ended = first.finish(EndReason.COMPLETED)[0]
@@ -83,14 +84,14 @@ def test_a_call_with_an_item_is_shown_once() -> None:
     assert isinstance(ended.result, JsonResult)
     assert isinstance(ended.result.json, dict)
     assert ended.result.json["exit_code"] == 1
-    late = TurnMapper(TurnId("T"), "/w")
+    late = TurnMapper(Frame(TurnId("T"), "/w"))
     assert len(call(late, "exec_command", "{}", EXITED)) == 2
     assert late.map("item/started", {"item": item}, 0) == []
     assert late.map("item/completed", {"item": item}, 0) == []
 
 
 def test_calls_that_are_shown_in_another_way_and_unknown_outputs_are_left_out() -> None:
-    turn = TurnMapper(TurnId("T"), "/w")
+    turn = TurnMapper(Frame(TurnId("T"), "/w"))
     for name in ("write_stdin", "update_plan", "request_user_input", "exec", "wait"):
         assert call(turn, name, "{}", "x", name) == []
     assert raw(turn, type="function_call_output", call_id="nobody", output="x") == []

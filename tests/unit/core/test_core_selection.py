@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from process_agent.core.content import ErrorInfo
+from process_agent.core.model_names import parse
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.requests import ModelWish
 from process_agent.core.selection import Catalogue
@@ -18,11 +19,11 @@ def provider(backend: str, name: str, *models: str) -> ProviderModels:
 
 CATALOGUE = Catalogue(
     [
-        provider("llm", "openai", "gpt-5.5", "gpt-5.5-mini", "org/odd"),
-        provider("llm", "anthropic", "claude-x"),
+        provider("llm", "anthropic", "claude-x", "shared"),
+        provider("llm", "openai", "gpt-5.5", "gpt-5.5-mini", "org/odd", "shared"),
         provider("codex", "openai", "gpt-5.5", "gpt-5.5-codex"),
     ],
-    ModelChoice("llm"),
+    ModelChoice("llm", "openai"),
 )
 
 
@@ -31,7 +32,15 @@ CATALOGUE = Catalogue(
     [
         (ModelWish(), CODEX, CODEX),
         (ModelWish("", "", ""), CODEX, CODEX),
-        (ModelWish(model="gpt-5.5"), CODEX, CODEX),
+        (ModelWish(model="gpt-5.5"), CODEX, LLM),
+        (ModelWish(provider="openai", model="gpt-5.5"), CODEX, LLM),
+        (ModelWish("codex", model="gpt-5.5"), LLM, CODEX),
+        (ModelWish("codex", "openai", "gpt-5.5"), LLM, CODEX),
+        (ModelWish(model="gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
+        (ModelWish(model="openai/gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
+        (ModelWish(model="openai/gpt-5.5"), CODEX, LLM),
+        (ModelWish(model="shared"), CODEX, ModelChoice("llm", "openai", "shared")),
+        (ModelWish(model="shared"), CLAUDE, ModelChoice("llm", "anthropic", "shared")),
         (ModelWish(model="gpt-5.5"), LLM, LLM),
         (ModelWish(model="gpt-5.5"), CLAUDE, LLM),
         (ModelWish(model="claude-x"), CODEX, CLAUDE),
@@ -70,3 +79,22 @@ def test_the_default_is_filled_in() -> None:
     assert CATALOGUE.default == LLM
     assert CATALOGUE.known(ModelChoice("codex")) == CODEX
     assert CATALOGUE.known(ModelChoice("codex", "openai", "gone")) is None
+
+
+def test_a_name_that_several_other_backends_have_must_be_whole() -> None:
+    catalogue = Catalogue([provider("a", "p", "m"), provider("b", "p", "m"), provider("llm", "p", "n")], LLM)
+    refused = catalogue.resolve(ModelWish(model="m"), LLM)
+    assert isinstance(refused, ErrorInfo)
+    assert refused.code == "unknown_model"
+    assert "a/p/m, b/p/m" in refused.message
+    assert catalogue.resolve(ModelWish(model="b/m"), LLM) == ModelChoice("b", "p", "m")
+
+
+@pytest.mark.parametrize(
+    "text", ["gpt-5.5", "claude-x", "codex/gpt-5.5-codex", "llm/openai/org/odd", "anthropic/shared"]
+)
+def test_a_name_means_the_same_in_a_thread_as_on_the_command_line(text: str) -> None:
+    meant = CATALOGUE.known(parse(text))
+    assert meant is not None
+    for current in (LLM, CODEX, CLAUDE):
+        assert CATALOGUE.resolve(ModelWish(model=text), current) == meant

@@ -63,8 +63,9 @@ def answer(world: World, thread_id: ThreadId) -> str:
         ("/stop now, please", SlashCommand(CommandName.STOP, "now, please")),
         ("/new", SlashCommand(CommandName.NEW)),
         ("/modelss", None),
-        ("/clear", None),
-        ("/compact", None),
+        ("/clear ", SlashCommand(CommandName.CLEAR)),
+        ("/clear the table", None),
+        ("/compact", SlashCommand(CommandName.COMPACT)),
         ("/", None),
         ("//help", None),
         ("/etc/hosts", None),
@@ -116,8 +117,6 @@ def test_a_command_is_a_whole_turn_without_a_model(world: World) -> None:
 def test_help_lists_what_there_is(world: World) -> None:
     text = answer(world, begin(world, "/help"))
     assert all(f"`{name.value}" in text for name in CommandName)
-    assert "/clear" not in text
-    assert "/compact" not in text
 
 
 def test_a_thread_that_begins_with_a_command_is_named_after_what_is_said_next(world: World) -> None:
@@ -246,9 +245,9 @@ def test_a_steer_that_is_a_command_is_a_turn_of_its_own(world: World) -> None:
 
 
 def test_other_words_with_a_slash_go_to_the_model(world: World) -> None:
-    begin(world, "/clear")
+    begin(world, "/clear the table")
     assert len(world.running()) == 1
-    assert [x.name for x in world.done if isinstance(x, c.CreateThread)] == ["/clear"]
+    assert [x.name for x in world.done if isinstance(x, c.CreateThread)] == ["/clear the table"]
 
 
 def test_a_command_that_comes_twice_counts_once(world: World) -> None:

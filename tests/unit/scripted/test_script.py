@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from process_agent.scripted.actions import HttpFault, RawEvents, Say, Sleep, StreamFault, ToolCall
+from process_agent.scripted.actions import HttpFault, RawEvents, Say, Sleep, StreamFault, Tokens, ToolCall
 from process_agent.scripted.tools import MAX_POLLS
 from tests.fakes.scripted_client import (
     EXEC_COMMAND,
@@ -331,6 +331,33 @@ def test_compaction_summarises() -> None:
     assert "- say hello" in text
 
 
+def test_a_script_says_what_a_compaction_and_a_title_are() -> None:
+    script = [{"title": "Fix it"}, {"when_compacted": [{"sleep_ms": 5}, {"say": "short"}]}, {"say": "done"}]
+    client = ScriptedClient()
+    assert client.turn(block(script)) == [Say("done")]
+    asked = "You are performing a CONTEXT CHECKPOINT COMPACTION. Create a handoff summary"
+    assert client.turn(asked) == [Sleep(5), Say("short")]
+    ask = "Name this conversation, which begins with:\n\n"
+    assert said(ScriptedClient().turn(ask + block(script))) == "Fix it"
+    assert (
+        said(ScriptedClient().turn(ask + "one two three four five six seven"))
+        == "one two three four five six"
+    )
+
+
+def test_images_and_lengths_of_a_script() -> None:
+    image, tokens = ScriptedClient().turn(block([{"image": "iVBOR", "prompt": "a cat"}, {"tokens": 9}]))
+    assert isinstance(image, RawEvents)
+    item = image.events[1]["item"]
+    assert isinstance(item, dict)
+    assert (item["type"], item["result"], item["revised_prompt"]) == (
+        "image_generation_call",
+        "iVBOR",
+        "a cat",
+    )
+    assert tokens == Tokens(9)
+
+
 def test_calling_any_tool() -> None:
     lookup = {
         "type": "namespace",
@@ -430,6 +457,8 @@ def test_a_script_block_does_everything() -> None:
         ([{"say": "a", "times": 10**9}], "times"),
         ([{"plan": [{"step": "a", "status": "odd"}]}], "odd"),
         ([{"together": [{"say": "a"}]}], "only run, patch and call"),
+        ([{"when_compacted": [{"run": "a"}]}], "only say, think, sleep_ms and fault"),
+        ([{"tokens": -1}], "tokens"),
         ([{"say": "a"}] * 10_001, "more than"),
     ],
 )

@@ -8,12 +8,15 @@ from io import StringIO
 
 import pytest
 
-from process_agent.core.content import ErrorInfo, JsonResult, TextPart
+from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, TextPart
 from process_agent.core.events import (
     ApprovalRequested,
+    ContextCompacted,
     EndReason,
     EventBody,
+    ImageCompleted,
     Interrupted,
+    SecretRequested,
     Status,
     TextDelta,
     TextEnded,
@@ -24,7 +27,7 @@ from process_agent.core.events import (
     TurnEnded,
     TurnRejected,
 )
-from process_agent.core.ids import ItemId, MessageId, ThreadId
+from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId
 from process_agent.errors import BackendError, TimeLimitError, TurnRefusedError
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
@@ -182,3 +185,30 @@ async def test_a_turn_that_takes_too_long_is_stopped() -> None:
     assert fake.asked[-1] == "turn.interrupt"
     assert out.getvalue() == "so far\n"
     assert "may still run" not in notes.getvalue()
+
+
+async def test_a_secret_is_refused_where_nobody_can_be_asked() -> None:
+    fake = FakeAgent(SecretRequested(AskId("q"), "API_KEY"), *text("i", "Without it, then."), DONE)
+    out, notes = StringIO(), StringIO()
+    async with AgentClient(fake.room) as client:
+        await run_once(client, Errand(SAID), TextSink(out, notes))
+    (refused,) = [m for m in fake.room.streams[0].sent if str(m["type"]).endswith("secret.response")]
+    assert (refused["request_id"], refused["error"]) == ("q", "Nobody is here to be asked.")
+    assert "asked for API_KEY" in notes.getvalue()
+    assert out.getvalue() == "Without it, then.\n"
+
+
+async def test_json_has_the_images_and_notices_of_a_turn() -> None:
+    done = ImageCompleted(ItemId("p"), (GeneratedImage("room:///cat.png"),))
+    fake = FakeAgent(done, ContextCompacted("c", automatic=True), DONE)
+    out, notes = StringIO(), StringIO()
+    async with AgentClient(fake.room) as client:
+        await run_once(client, Errand(SAID), JsonSink(out, None))
+        await run_once(client, Errand(SAID), TextSink(StringIO(), notes))
+    kinds = [
+        json.loads(line)["type"].removeprefix("meshagent.agent.") for line in out.getvalue().splitlines()
+    ]
+    assert "image_generation.completed" in kinds
+    assert "context.compacted" in kinds
+    assert "▣ image room:///cat.png" in notes.getvalue()
+    assert "memory of this thread" in notes.getvalue()

@@ -21,17 +21,21 @@ from process_agent.core.events import (
     EndReason,
     EventBody,
     Interrupted,
+    SecretRequested,
     Status,
     TextDelta,
     TextEnded,
+    ThreadCleared,
     ToolEnded,
     ToolLog,
     ToolRef,
     ToolStarted,
     TurnEnded,
     TurnStarted,
+    UsageUpdated,
 )
-from process_agent.core.ids import ItemId, MessageId
+from process_agent.core.ids import AskId, ItemId, MessageId
+from process_agent.core.usage import ContextWindow, Usage
 from process_agent.errors import RoomClosedError
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
@@ -300,3 +304,88 @@ async def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     async with person(fake, columns=20) as ana:
         ana.types("go", ENTER)
         await ana.sees("A long answer that\r\nhas to be wrapped.")
+
+
+async def test_a_secret_is_typed_unseen_and_answered() -> None:
+    asked = SecretRequested(AskId("q"), "API_KEY", "The key of the weather service")
+    fake = FakeAgent(asked)
+    async with person(fake) as ana:
+        ana.types("what is the weather?", ENTER)
+        await ana.sees("The agent asks you for API_KEY")
+        await ana.sees("⚿")
+        ana.types("s3cret-y", "n", ENTER)
+        await fake.heard("secret.response")
+        sent = fake.room.streams[0].sent[-1]
+        assert (sent["request_id"], sent["value"]) == ("q", "s3cret-yn")
+        assert "s3cret" not in ana.screen.text
+        assert ana.repl.session.asked_secret is None
+        fake.turn = (SecretRequested(AskId("r"), "PIN"),)
+        ana.types("next", ENTER)
+        await fake.heard("turn.start", 2)
+        await ana.sees("The agent asks you for PIN")
+        ana.types(ENTER)
+        await fake.heard("secret.response", 2)
+        refused = fake.room.streams[0].sent[-1]
+        assert refused["error"] == "The person who was asked refused."
+        assert "value" not in refused
+
+
+async def test_a_secret_nobody_wants_any_more_is_not_said_aloud() -> None:
+    fake = FakeAgent(SecretRequested(AskId("q"), "API_KEY"))
+    async with person(fake) as ana:
+        ana.types("go", ENTER)
+        await ana.sees("⚿")
+        ana.types("s3cr")
+        await ana.sees("****")
+        fake.emit(DONE, "U1", at=2.0)
+        await ana.sees("✓")
+        ana.types("et", ENTER)
+        await ana.sees("Nobody asks for it any more")
+        assert fake.asked.count("turn.start") == 1
+        assert "secret.response" not in fake.asked
+        assert "s3cr" not in ana.screen.text
+
+
+async def test_a_line_under_way_is_not_taken_for_a_secret() -> None:
+    fake = FakeAgent(*ANSWER)
+    async with person(fake) as ana:
+        ana.types("go", ENTER)
+        await ana.sees("It is done.")
+        ana.types("half a li")
+        await ana.sees("half a li")
+        fake.emit(SecretRequested(AskId("q"), "API_KEY"), "U1")
+        await ana.sees("The agent asks you for API_KEY")
+        ana.types("ne", ENTER)
+        await fake.heard("turn.start", 2)
+        assert "secret.response" not in fake.asked
+        await ana.sees("⚿")
+
+
+async def test_clear_and_compact_are_for_the_agent_and_clearing_is_told() -> None:
+    fake = FakeAgent(*ANSWER, DONE)
+    async with person(fake) as ana:
+        ana.types("/compact", ENTER)
+        await ana.sees("No thread is open.")
+        ana.types("hello", ENTER)
+        await ana.sees("✓ 1.0 s")
+        for command in ("/compact", "/clear"):
+            ana.types(command, ENTER)
+            await fake.heard("turn.start", 2 if command == "/compact" else 3)
+            assert fake.room.streams[0].sent[-1]["content"] == [{"type": "text", "text": command}]
+        fake.emit(ThreadCleared(MessageId("m")), None)
+        await ana.sees("the thread was cleared")
+        view = ana.repl.session.view
+        assert view is not None
+        assert view.transcript.turns == ()
+
+
+async def test_status_and_the_line_of_facts_say_what_was_used() -> None:
+    used = UsageUpdated(Usage(1200, 200, 80), ContextWindow(1280, 12_800), 0.0042)
+    fake = FakeAgent(*ANSWER, used, DONE)
+    async with person(fake) as ana:
+        ana.types("hello", ENTER)
+        await ana.sees("1.2k in, 80 out · $0.0042")
+        await ana.sees("context 10% · $0.0042")
+        ana.types("/status", ENTER)
+        await ana.sees("1.3k of 13k tokens")
+        await ana.sees("1.2k in (200 cached), 80 out")

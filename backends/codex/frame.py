@@ -1,0 +1,27 @@
+"""What is known of a turn before Codex hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from process_agent.core.backend import ApprovalMode
+from process_agent.core.ids import TurnId
+
+
+def _unknown(window: int | None) -> int | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`folder` is the working folder, for relative paths; `client_tools` are the names the turn's client
+    offers; `compact` when the turn is nothing but a compaction; `compacts_at` as in `usage.CompactsAt`.
+    """
+
+    turn_id: TurnId
+    folder: str
+    approvals: ApprovalMode = "ask"
+    client_tools: frozenset[str] = frozenset()
+    compact: bool = False
+    compacts_at: Callable[[int | None], int | None] = field(default=_unknown)

@@ -1,0 +1,52 @@
+"""What a thread needs of its backend, and what it makes a Codex thread with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from backends.codex.app_server import AppServer
+from process_agent.core.backend import ApprovalMode
+from process_agent.core.models import ModelChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is fixed when a Codex thread is made: `instructions` beside the operator's, tools of the client.
+
+    Both hold for one turn. What Codex takes with a turn stays in the thread and piles up (tried with 0.163.0:
+    additional context, collaboration modes, injected messages), so that other ones need another thread.
+    """
+
+    instructions: str | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+
+
+class Host(Protocol):
+    """What a thread needs of the backend."""
+
+    @property
+    def folder(self) -> str:
+        """The working folder."""
+        ...
+
+    @property
+    def approvals(self) -> ApprovalMode:
+        """Who answers Codex's questions."""
+        ...
+
+    async def server(self) -> AppServer:
+        """The app-server, started again if it is gone. Raises `BackendError`."""
+        ...
+
+    def default_model(self) -> ModelChoice:
+        """The model of a thread that never chose one."""
+        ...
+
+    def thread_settings(self, model: str | None, instructions: str | None) -> dict[str, Any]:
+        """Parameters of `thread/start`."""
+        ...
+
+    def compacts_at(self, model: str | None, window: int | None) -> int | None:
+        """The fill at which Codex compacts, in tokens, if known; `window` is what Codex reports."""
+        ...

@@ -1,0 +1,67 @@
+"""Tokens of one turn, and how full the model's context is (page section 5). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backends.codex.shapes import as_dict
+from process_agent.core.events import UsageUpdated
+from process_agent.core.usage import ContextWindow, Usage
+
+type CompactsAt = Callable[[int | None], int | None]
+"""From the context window that Codex reports, in tokens, to the fill at which it compacts, if known."""
+
+
+class TurnUsage:
+    """What a turn has used: the totals of its Codex thread, less what that had used before.
+
+    (Adding up what each notification says of the last call counts twice what a compaction repeats.)
+    """
+
+    def __init__(self, compacts_at: CompactsAt) -> None:
+        self._compacts_at = compacts_at
+        self._before = Usage()
+        self.total = Usage()
+        """Of the Codex thread."""
+
+    def begin(self, before: Usage) -> None:
+        """What the Codex thread has used by now."""
+        self._before = self.total = before
+
+    def update(self, params: Mapping[str, Any]) -> list[UsageUpdated]:
+        """Take a `thread/tokenUsage/updated`."""
+        told = as_dict(params.get("tokenUsage"))
+        total, last = told.get("total"), told.get("last")
+        if not isinstance(total, dict) or not isinstance(last, dict):
+            return []
+        self.total = _usage(total)
+        if self.total == self._before:
+            return []  # a compaction begins with what was said before
+        window = told.get("modelContextWindow")
+        window = window if isinstance(window, int) else None
+        context = ContextWindow(_count(last, "totalTokens"), window, self._compacts_at(window))
+        return [UsageUpdated(_less(self.total, self._before), context)]
+
+
+def _usage(counts: Mapping[str, Any]) -> Usage:
+    return Usage(
+        input=_count(counts, "inputTokens"),
+        cached=_count(counts, "cachedInputTokens"),
+        output=_count(counts, "outputTokens"),
+        reasoning=_count(counts, "reasoningOutputTokens"),
+    )
+
+
+def _less(now: Usage, before: Usage) -> Usage:
+    return Usage(
+        max(now.input - before.input, 0),
+        max(now.cached - before.cached, 0),
+        max(now.output - before.output, 0),
+        max(now.reasoning - before.reasoning, 0),
+    )
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    value = counts.get(name)
+    return value if isinstance(value, int) else 0

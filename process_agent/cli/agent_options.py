@@ -1,0 +1,120 @@
+"""The options that make an agent: those of `process join`, and of every command that runs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Room = Annotated[
+    str | None, typer.Option("--room", metavar="NAME", help="Room to join. [default: $MESHAGENT_ROOM]")
+]
+AgentName = Annotated[
+    str | None,
+    typer.Option(
+        "--agent-name", metavar="NAME", help="The agent's name. [default: the one in $MESHAGENT_TOKEN]"
+    ),
+]
+Channels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel",
+        metavar="CHANNEL",
+        help="Where turns come from: chat, queue:NAME, toolkit:NAME, mail:ADDRESS, websocket:PORT or "
+        "command:PROGRAM. Required, repeatable.",
+    ),
+]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option("--backend", metavar="NAME", help="What runs the turns: codex. Repeatable."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Offer this model, like codex/gpt-5.5; the first is the default. Repeatable.",
+    ),
+]
+Provider = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        help="default, or scripted: the built-in model that needs no account.",
+    ),
+]
+WorkingDir = Annotated[
+    Path | None,
+    typer.Option("--working-dir", metavar="FOLDER", help="Folder the agent works in. [default: this one]"),
+]
+Sandbox = Annotated[
+    str,
+    typer.Option(
+        "--sandbox",
+        metavar="MODE",
+        help="What commands may touch: read-only, workspace-write, full-access.",
+    ),
+]
+Approvals = Annotated[
+    str,
+    typer.Option(
+        "--approvals",
+        metavar="MODE",
+        help="What leaves the sandbox: ask (in the room), deny, or auto (accept all).",
+    ),
+]
+ApprovalTimeout = Annotated[
+    float,
+    typer.Option("--approval-timeout", metavar="SECONDS", min=1, help="Seconds until no answer means no."),
+]
+Network = Annotated[bool, typer.Option("--network", help="Let sandboxed commands use the network.")]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option("--rule", "-r", metavar="TEXT", help="A rule for the agent. Repeatable."),
+]
+RulesFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--rules-file", metavar="FILE", help="A file with a rule per line. Repeatable."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="PORT", min=0, max=65535, help="Port of the local room, if it is not running."
+    ),
+]
+ProjectId = Annotated[
+    str | None,
+    typer.Option("--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"),
+]
+JoinTimeout = Annotated[
+    float,
+    typer.Option("--join-timeout", metavar="SECONDS", min=0.1, help="How long the first join may take."),
+]
+SummaryJson = Annotated[bool, typer.Option("--json", help="Print the start summary as one line of JSON.")]
+
+ThreadingMode = Annotated[
+    str,
+    typer.Option(
+        "--threading-mode",
+        metavar="MODE",
+        help="default-new: many threads; none: one thread for everybody.",
+    ),
+]
+ThreadDir = Annotated[
+    str | None,
+    typer.Option(
+        "--thread-dir",
+        metavar="PATH",
+        help="Folder of the threads in the room. [default: /agents/NAME/threads]",
+    ),
+]
+ThreadStorage = Annotated[
+    str,
+    typer.Option(
+        "--thread-storage",
+        metavar="KIND",
+        help="dataset: in the room; none: threads end with the agent.",
+    ),
+]

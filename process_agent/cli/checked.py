@@ -1,0 +1,146 @@
+"""The options of an agent once they are checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
+
+from process_agent.cli.channel_flags import ChannelFlags
+from process_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from process_agent.channels.specs import ChannelSpec
+    from process_agent.core.backend import ApprovalMode, SandboxMode
+
+PROVIDERS = ("default", "scripted")
+SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
+APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
+THREADING_MODES = ("default-new", "none")
+THREAD_STORAGES = ("dataset", "none")
+MAX_RULES_BYTES = 256 * 1024
+"""Largest rules file: rules travel with every turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinOptions:
+    """What the command line says, checked."""
+
+    room: str | None
+    agent_name: str | None
+    channels: tuple[ChannelSpec, ...]
+    backends: tuple[str, ...]
+    models: tuple[str, ...]
+    scripted: bool
+    working_dir: Path
+    sandbox: SandboxMode
+    approvals: ApprovalMode
+    approval_seconds: float
+    network: bool
+    instructions: str | None
+    local: bool
+    data_dir: Path | None
+    port: int | None
+    project_id: str | None
+    join_seconds: float
+    single_thread: bool
+    thread_dir: str | None
+    keep_threads: bool
+    json: bool
+    started: float
+    """`time.monotonic()` when the command began."""
+    channel_flags: ChannelFlags = field(default_factory=ChannelFlags)
+
+
+class Given(TypedDict):
+    """The options as the command line has them; a list is None when its flag was not given."""
+
+    room: str | None
+    agent_name: str | None
+    channels: tuple[ChannelSpec, ...]
+    backends: list[str] | None
+    models: list[str] | None
+    provider: str
+    working_dir: Path | None
+    sandbox: str
+    approvals: str
+    approval_seconds: float
+    network: bool
+    rule: list[str] | None
+    rules_file: list[Path] | None
+    local: bool
+    data_dir: Path | None
+    port: int | None
+    project_id: str | None
+    join_seconds: float
+    threading_mode: str
+    thread_dir: str | None
+    thread_storage: str
+    json: bool
+    started: float
+    channel_flags: NotRequired[ChannelFlags]
+
+
+def checked(**given: Unpack[Given]) -> JoinOptions:
+    """The options, or a `UsageError` that names the first that cannot be used."""
+    if given["thread_dir"] is not None and given["thread_storage"] == "none":
+        raise UsageError("--thread-dir has no use with --thread-storage none.")
+    return JoinOptions(
+        room=given["room"],
+        agent_name=given["agent_name"],
+        channels=given["channels"],
+        backends=tuple(given["backends"] or ()),
+        models=tuple(given["models"] or ()),
+        scripted=one_of("--provider", given["provider"], PROVIDERS) == "scripted",
+        working_dir=folder(given["working_dir"]),
+        sandbox=one_of("--sandbox", given["sandbox"], SANDBOXES),
+        approvals=one_of("--approvals", given["approvals"], APPROVALS),
+        approval_seconds=given["approval_seconds"],
+        network=given["network"],
+        instructions=rules(given["rule"] or [], given["rules_file"] or []),
+        local=given["local"],
+        data_dir=given["data_dir"],
+        port=given["port"],
+        project_id=given["project_id"],
+        join_seconds=given["join_seconds"],
+        single_thread=one_of("--threading-mode", given["threading_mode"], THREADING_MODES) == "none",
+        thread_dir=given["thread_dir"],
+        keep_threads=one_of("--thread-storage", given["thread_storage"], THREAD_STORAGES) == "dataset",
+        json=given["json"],
+        started=given["started"],
+        channel_flags=given.get("channel_flags", ChannelFlags()),
+    )
+
+
+def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:
+    """The choice that `value` names. Raises `UsageError` naming all of them."""
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise UsageError(f"{flag} cannot be {value!r}.", fix=f"Choose one of {', '.join(choices)}.")
+
+
+def folder(path: Path | None) -> Path:
+    """The working folder. Raises `UsageError` when it is none."""
+    found = (path or Path.cwd()).expanduser().absolute()
+    if not found.is_dir():
+        raise UsageError(f"--working-dir {found} is not a folder.", fix="Make it, or name another.")
+    return found
+
+
+def rules(lines: list[str], files: list[Path]) -> str | None:
+    """The rules of flags and files, a line each; lines that begin with # are comments.
+
+    Raises `UsageError` for a file that cannot be read or is too large.
+    """
+    found = [line.strip() for line in lines]
+    for path in files:
+        try:
+            if path.stat().st_size > MAX_RULES_BYTES:
+                raise UsageError(f"The rules file {path} is larger than {MAX_RULES_BYTES} bytes.")
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise UsageError(f"The rules file {path} cannot be read: {reason}.") from error
+        found += [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return "\n".join(line for line in found if line) or None

@@ -1,0 +1,132 @@
+"""`process run`: an agent and a conversation with it in one terminal, with or without a room."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from process_agent.cli.agent_options import (
+    AgentName,
+    Approvals,
+    ApprovalTimeout,
+    Backends,
+    Channels,
+    JoinTimeout,
+    Models,
+    Network,
+    Port,
+    ProjectId,
+    Provider,
+    Rules,
+    RulesFiles,
+    Sandbox,
+    ThreadDir,
+    WorkingDir,
+)
+from process_agent.cli.options import DataDir, Local
+from process_agent.cli.talking import (
+    HowToApprove,
+    Message,
+    Person,
+    Thread,
+    Timeout,
+    TurnJson,
+    run_to_end,
+    talk_of,
+)
+
+DEFAULT_NAME = "agent"
+
+
+def run(
+    room: Annotated[
+        str | None,
+        typer.Option("--room", metavar="NAME", help="Keep the threads in this room. [default: no room]"),
+    ] = None,
+    no_room: Annotated[
+        bool, typer.Option("--no-room", help="No room, whatever $MESHAGENT_ROOM says: nothing is kept.")
+    ] = False,
+    agent_name: AgentName = DEFAULT_NAME,
+    channel: Channels = None,
+    backend: Backends = None,
+    model: Models = None,
+    provider: Provider = "default",
+    thread: Thread = None,
+    message: Message = None,
+    json: TurnJson = False,
+    approve: HowToApprove = None,
+    name: Person = None,
+    timeout: Timeout = None,
+    working_dir: WorkingDir = None,
+    sandbox: Sandbox = "workspace-write",
+    approvals: Approvals = "ask",
+    approval_timeout: ApprovalTimeout = 300,
+    network: Network = False,
+    rule: Rules = None,
+    rules_file: RulesFiles = None,
+    local: Local = False,
+    data_dir: DataDir = None,
+    port: Port = None,
+    project_id: ProjectId = None,
+    join_timeout: JoinTimeout = 15,
+    thread_dir: ThreadDir = None,
+) -> None:
+    """Run an agent here and talk to it in this terminal.
+
+    Without a room nothing else is started and nothing is kept. With --room the agent joins it for as long as
+    you talk: its threads stay there, and others can join in through the --channel you name.
+
+    Exit codes with --message: 0 completed, 5 failed or refused, 6 out of time.
+    """
+    started = time.monotonic()
+    from process_agent import config
+    from process_agent.channels.specs import parse_channel
+    from process_agent.cli.checked import checked
+    from process_agent.cli.running import Here, run_here
+    from process_agent.cli.who import login_name
+    from process_agent.errors import UsageError
+
+    settings = config.load()
+    place = None if no_room else room or settings.room
+    if no_room and room is not None:
+        raise UsageError("--room and --no-room contradict each other.")
+    if place is None and channel:
+        raise UsageError("Without a room there is no channel but this terminal.", fix="Name a --room.")
+    options = checked(
+        room=place,
+        agent_name=agent_name,
+        channels=tuple(parse_channel(text) for text in channel or ()),
+        backends=backend,
+        models=model,
+        provider=provider,
+        working_dir=working_dir,
+        sandbox=sandbox,
+        approvals=approvals,
+        approval_seconds=approval_timeout,
+        network=network,
+        rule=rule,
+        rules_file=rules_file,
+        local=local,
+        data_dir=data_dir,
+        port=port,
+        project_id=project_id,
+        join_seconds=join_timeout,
+        threading_mode="default-new",
+        thread_dir=thread_dir,
+        thread_storage="dataset",
+        json=json,
+        started=started,
+    )
+    talk = talk_of(
+        message,
+        thread=thread,
+        json=json,
+        approve=approve,
+        model=None,
+        timeout=timeout,
+        history=settings.paths(data_dir).root / "chat-history",
+    )
+    here = Here(options, talk, name or login_name())
+    run_to_end(lambda: run_here(here, settings), interactive=talk.message is None)

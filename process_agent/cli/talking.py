@@ -1,0 +1,209 @@
+"""Talking to an agent from a terminal, interactively or one turn for scripts: what `chat` and `run` share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from process_agent.errors import ProcessError, UsageError
+from process_agent.viewer.approvals import Approve
+
+if TYPE_CHECKING:
+    from process_agent.core.ids import ThreadId
+    from process_agent.core.requests import ModelWish
+    from process_agent.viewer.client import AgentClient
+
+DEFAULT_WAIT = 30.0
+
+Thread = Annotated[
+    str | None,
+    typer.Option(
+        "--thread",
+        "--thread-id",
+        metavar="THREAD",
+        help="Go on with this thread: its path, the start of its id, its name or number.",
+    ),
+]
+Message = Annotated[
+    str | None,
+    typer.Option(
+        "--message",
+        metavar="TEXT",
+        help="Run one turn, print the answer and exit; - reads the text from stdin.",
+    ),
+]
+TurnJson = Annotated[
+    bool, typer.Option("--json", help="With --message: print every agent message as a line of JSON.")
+]
+HowToApprove = Annotated[
+    Approve | None,
+    typer.Option(
+        "--approve",
+        metavar="HOW",
+        help="Requests for approval: ask (here), wait (for other participants), never or always accept."
+        " [default: ask; wait with --message]",
+    ),
+]
+Person = Annotated[
+    str | None,
+    typer.Option("--name", "--user", metavar="NAME", help="Your name in the room. [default: the login name]"),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Seconds until a --message turn is stopped."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What the command line says about a conversation. `message` is None for the interactive terminal."""
+
+    message: str | None
+    thread: str | None
+    json: bool
+    approve: Approve
+    model: str | None
+    timeout: float | None
+    wait: float
+    history: Path
+    """File of the lines typed before."""
+
+
+def talk_of(
+    message: str | None,
+    *,
+    thread: str | None,
+    json: bool,
+    approve: Approve | None,
+    model: str | None,
+    timeout: float | None,
+    history: Path,
+    wait: float = DEFAULT_WAIT,
+) -> Talk:
+    """The flags, checked. Raises `UsageError`."""
+    how = approve or (Approve.ASK if message is None else Approve.WAIT)
+    talk = Talk(_text(message), thread, json, how, model, timeout, wait, history)
+    _check(talk)
+    return talk
+
+
+async def converse(
+    talk: Talk,
+    client: AgentClient,
+    *,
+    me: str | None,
+    room: str,
+    closed: Callable[[], Awaitable[ProcessError | None]],
+) -> str | None:
+    """Find the agent and talk to it. Returns the thread that was open at the end of an interactive talk."""
+    agent = await client.find(talk.wait)
+    only = agent.attributes.get("meshagent.chatbot.thread-path")
+    if talk.thread is None and isinstance(only, str):
+        talk = replace(talk, thread=only)  # an agent with one thread for everybody
+    if talk.message is not None:
+        await _once(talk, client)
+        return None
+    from process_agent.viewer.terminal.repl import Repl
+
+    repl = Repl(client, me=me, room=room, approve=talk.approve, history=talk.history)
+    if talk.model is not None:
+        repl.session.wish = await _wish(client, talk.model)
+    return await repl.run(thread=talk.thread, closed=closed)
+
+
+def run_to_end(work: Callable[[], Coroutine[Any, Any, None]], *, interactive: bool) -> None:
+    """Run a conversation as the whole of a command."""
+    import asyncio
+
+    quiet_logs(interactive)
+    try:
+        asyncio.run(work())
+    except BrokenPipeError:
+        _reader_is_gone()
+
+
+def _text(message: str | None) -> str | None:
+    import sys
+
+    if message != "-":
+        return message
+    return sys.stdin.read()
+
+
+def _check(talk: Talk) -> None:
+    import sys
+
+    if talk.message is not None:
+        if not talk.message.strip():
+            raise UsageError("The message is empty.")
+        if talk.approve is Approve.ASK:
+            raise UsageError(
+                "--approve ask needs the interactive terminal.",
+                fix="With --message use --approve wait, never or always.",
+            )
+        return
+    for given, flag in ((talk.json, "--json"), (talk.timeout is not None, "--timeout")):
+        if given:
+            raise UsageError(f"{flag} goes with --message.")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "Talking needs a terminal for input and output.",
+            fix="In scripts use --message TEXT, or --message - to read the text from stdin.",
+        )
+
+
+def quiet_logs(interactive: bool) -> None:
+    """Keep log lines of libraries off the screen; what matters is shown by ourselves."""
+    import logging
+
+    if interactive:
+        logging.basicConfig(handlers=[logging.NullHandler()])
+    else:
+        logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _reader_is_gone() -> None:
+    """Whoever read our output stopped: end without a complaint, also not while Python closes stdout."""
+    import os
+    import sys
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(1)
+
+
+async def _once(talk: Talk, client: AgentClient) -> None:
+    import sys
+
+    from process_agent.core.content import TextPart
+    from process_agent.viewer.once import Errand, run_once
+    from process_agent.viewer.terminal.streamed import JsonSink, TextSink
+    from process_agent.viewer.view import AS_IT_IS
+
+    errand = Errand(
+        content=(TextPart(talk.message or ""),),
+        thread=None if talk.thread is None else await _thread_id(client, talk.thread),
+        wish=AS_IT_IS if talk.model is None else await _wish(client, talk.model),
+        approve=talk.approve,
+        limit=talk.timeout,
+    )
+    notes = sys.stderr if sys.stderr.isatty() else None
+    await run_once(client, errand, (JsonSink if talk.json else TextSink)(sys.stdout, notes))
+
+
+async def _thread_id(client: AgentClient, ref: str) -> ThreadId:
+    from process_agent.core.ids import ThreadId
+    from process_agent.viewer.terminal.commands import resolve_thread
+
+    if "://" in ref:
+        return ThreadId(ref)
+    return resolve_thread(ref, await client.all_threads(1_000), see="`process threads`").path
+
+
+async def _wish(client: AgentClient, model: str) -> ModelWish:
+    from process_agent.viewer.terminal.commands import resolve_model
+
+    return resolve_model(model, await client.models())

@@ -1,0 +1,63 @@
+"""The list of threads and what else is asked of the agent as a whole: who watches, models, capabilities."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from process_agent.core import commands as c
+from process_agent.core import replies as a
+from process_agent.core import requests as r
+from process_agent.core.models import ModelChoice
+from process_agent.core.speaker import Out, Setting
+from process_agent.core.store import ThreadEntry
+from process_agent.core.threads import viewer_of
+from process_agent.core.views import Views
+
+type ListRequest = (
+    r.ListThreads | r.WatchThreads | r.UnwatchThreads | r.RenameThread | r.ListModels | r.ListCapabilities
+)
+
+
+class ThreadList:
+    """Answers what needs no thread to be open."""
+
+    def __init__(self, setting: Setting, views: Views, out: Out) -> None:
+        self._setting = setting
+        self._views = views
+        self._out = out
+
+    def handle(self, request: ListRequest, model: ModelChoice) -> None:
+        """What a participant asks; `model` is that of the thread it is about, else the agent's."""
+        viewer, source = viewer_of(request.envelope), request.envelope.message_id
+        match request:
+            case r.ListThreads():
+                self._out(c.ReadList(request))
+            case r.WatchThreads():
+                self._views.watchers.add(viewer)
+            case r.UnwatchThreads():
+                self._views.watchers.discard(viewer)
+            case r.RenameThread():
+                self._out(c.Rename(request))
+            case r.ListModels():
+                providers = self._setting.catalogue.providers
+                self._out(c.Answer(viewer, a.ModelsListed(source, providers)))
+            case r.ListCapabilities(_, thread_id):
+                listed = a.CapabilitiesListed(source, thread_id, "process")
+                self._out(c.Answer(viewer, listed, thread_id))
+            case _:
+                assert_never(request)
+
+    def read(self, request: r.ListThreads, threads: tuple[ThreadEntry, ...], total: int) -> None:
+        """A page of the index."""
+        source = request.envelope.message_id
+        listed = a.ThreadsListed(source, threads, total, request.offset, request.limit)
+        self._out(c.Answer(viewer_of(request.envelope), listed))
+
+    def updated(self, entry: ThreadEntry, asked: r.RenameThread | None) -> None:
+        """The index entry of a thread changed."""
+        asker = None if asked is None else viewer_of(asked.envelope)
+        self._views.tell_watchers(a.ThreadUpdated(entry), asker)
+
+    def deleted(self, request: r.DeleteThread) -> None:
+        """A thread is gone."""
+        self._views.tell_watchers(a.ThreadDeleted(request.thread_id), viewer_of(request.envelope))

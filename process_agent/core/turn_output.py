@@ -1,0 +1,138 @@
+"""What viewers see of the turn that runs, made from what its backend says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from process_agent.core import asks
+from process_agent.core import events as e
+from process_agent.core.approvals import Approvals
+from process_agent.core.asks import Asks
+from process_agent.core.ids import ItemId
+from process_agent.core.live import LiveTurn
+from process_agent.core.speaker import Speaker
+from process_agent.core.turn import Turn, status_of
+from process_agent.core.usage import ContextWindow
+
+NOTICE = "notice:"
+"""How the ids of items begin that the supervisor writes itself: people see them, models never do."""
+
+
+def compacted_text(before: ContextWindow | None) -> str:
+    """What people read where the context was shortened; `before` is how full it was, if that is known."""
+    if before is None or not before.used:
+        return "Earlier conversation was summarised to free context."
+    of = "" if before.total is None else f" of {before.total:,}"
+    return f"Earlier conversation was summarised to free context: it had filled {before.used:,}{of} tokens."
+
+
+class TurnOutput:
+    """The output of one thread's turns, one after the other. The caller sees to which turn is under way."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.live = LiveTurn()
+        self._context: ContextWindow | None = None
+        self.approvals = Approvals(speaker)
+        self.asks = Asks(speaker)
+        self._speaker = speaker
+        self._status = e.Status()
+
+    def status(self, turn: Turn | None) -> e.ThreadEvent:
+        """The current status line."""
+        return self._speaker.make(self._status, turn)
+
+    def begin(self, turn: Turn) -> None:
+        """The backend gets the turn now."""
+        turn.working = (
+            e.Working("Compacting context", steerable=False) if turn.compact else e.Working("Thinking")
+        )
+        self.refresh(turn)
+
+    def take(self, event: e.BackendEvent, turn: Turn) -> None:
+        """One event of the turn, but its end."""
+        match event:
+            case e.Working():
+                turn.working = replace(event, steerable=event.steerable and not turn.compact)
+                self.refresh(turn)
+            case e.TextDelta() | e.ReasoningDelta():
+                self._text(event, turn)
+            case e.ApprovalRequested() | e.ToolEnded():
+                self._tool(event, turn)
+            case e.ClientToolRequested() | e.SecretRequested():
+                self.asks.ask(turn, event)
+                self.refresh(turn)
+            case e.ClientToolCancelled():
+                self.asks.withdrawn(turn, event)
+                self.refresh(turn)
+            case e.ContextCompacted():
+                self._note(event, turn)
+                self._tell(compacted_text(self._context), turn)
+            case e.UsageUpdated():
+                self._context = event.context or self._context
+                self._note(event, turn)
+            case _:
+                self._note(event, turn)
+
+    def _tell(self, text: str, turn: Turn) -> None:
+        """A line of the agent's own."""
+        item = ItemId(NOTICE + self._speaker.setting.new_id())
+        self._note(e.TextStarted(item, "commentary"), turn)
+        self._note(e.TextDelta(item, text, "commentary"), turn)
+        self._note(e.TextEnded(item, "commentary"), turn)
+
+    def _text(self, event: e.TextDelta | e.ReasoningDelta, turn: Turn) -> None:
+        if not event.text:
+            return
+        if not self.live.is_open(event.item_id):  # what viewers see begins with a start
+            begin: e.TextStarted | e.ReasoningStarted = e.ReasoningStarted(event.item_id)
+            if isinstance(event, e.TextDelta):
+                begin = e.TextStarted(event.item_id, event.phase)
+            self._note(begin, turn)
+        self._note(event, turn)
+
+    def _tool(self, event: e.ApprovalRequested | e.ToolEnded, turn: Turn) -> None:
+        if isinstance(event, e.ApprovalRequested):
+            self._note(event, turn)
+            self.approvals.ask(turn, event)
+        else:
+            decided = self.approvals.close(turn, event.ref.item_id)
+            if decided is not None:
+                self._note(decided, turn)
+            self._note(event, turn)
+        self.refresh(turn)
+
+    def item_decided(self, turn: Turn, item_id: ItemId, known: bool) -> None:
+        """Whether the backend still waited for a decision."""
+        decided = self.approvals.close(turn, item_id)
+        if decided is not None and known:
+            self._note(decided, turn)
+        self.refresh(turn)
+
+    def refresh(self, turn: Turn) -> None:
+        """Show the status line if it changed."""
+        self._show_status(status_of(turn), turn)
+
+    def wind_up(self, turn: Turn) -> None:
+        """The turn is about to end: nothing waits any more, and what is open is closed."""
+        self.approvals.forget(turn)
+        self.asks.abandon(turn, asks.ENDED)
+        for body in self.live.closing():
+            self._note(body, turn)
+
+    def over(self, turn: Turn) -> None:
+        """The end of the turn was shown."""
+        self._show_status(e.Status(), turn)
+        self.live = LiveTurn()
+
+    def forget(self) -> None:
+        """The thread was cleared."""
+        self._context = None
+        self.live = LiveTurn()
+
+    def _show_status(self, status: e.Status, turn: Turn) -> None:
+        if status != self._status:
+            self._status = status
+            self._speaker.show(self._speaker.make(status, turn))
+
+    def _note(self, event: e.EventBody, turn: Turn) -> None:
+        self.live.note(self._speaker.say(event, turn))

@@ -1,0 +1,185 @@
+"""Threads that end with the program: what `process run --no-room` and `--thread-storage none` keep.
+
+Events are folded and replayed by the same code as stored ones, so that nothing looks different but the
+threads' scheme, `tmp://`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from process_agent.core import events as e
+from process_agent.core.backend import HistoryItem
+from process_agent.core.events import ThreadEvent
+from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
+from process_agent.core.models import ModelChoice
+from process_agent.core.store import ThreadEntry
+from process_agent.threads.fold import Fold
+from process_agent.threads.history import History
+from process_agent.threads.paths import unknown_thread
+from process_agent.threads.reading import Reading
+from process_agent.threads.rows import Row, Stored, to_row
+
+logger = logging.getLogger(__name__)
+
+MAX_THREADS = 1_000
+"""Threads kept; the one unused for longest goes first."""
+
+MAX_ROWS = 100_000
+"""Rows kept of one thread; the oldest go first."""
+
+
+class MemoryThreadLog:
+    """See `core.store.ThreadLog`. One per thread, for as long as the thread is kept."""
+
+    def __init__(self, thread_id: ThreadId) -> None:
+        self._thread_id = thread_id
+        self._rows: deque[Row] = deque(maxlen=MAX_ROWS)
+        self._numbers = itertools.count()
+        self._fold = Fold()
+        self._model: ModelChoice | None = None
+        self._running: dict[TurnId, None] = {}
+        self._cleared: list[ThreadEvent] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn runs or waits."""
+        return bool(self._running)
+
+    def append(self, event: ThreadEvent) -> None:
+        """Remember an event."""
+        match event.body:
+            case e.ModelChanged(_, backend, provider, model):
+                self._model = ModelChoice(backend, provider or None, model or None)
+            case e.TurnRequested() if event.turn_id is not None:
+                self._running[event.turn_id] = None
+            case e.TurnEnded() if event.turn_id is not None:
+                self._running.pop(event.turn_id, None)
+            case e.ThreadCleared():
+                self._rows.clear()
+                self._cleared = [event]
+                return
+            case _:
+                pass
+        for stored in self._fold.add(event):
+            self._rows.append(to_row(stored, next(self._numbers), _moment(stored)))
+
+    async def flush(self) -> None:
+        """There is nowhere to write to."""
+
+    async def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+        """What is kept, in order; see `ThreadLog`."""
+        rows, partials = list(self._rows), self._fold.open_events()
+        open_items = self._fold.open_items()
+        reading, found = Reading(self._thread_id), since is None
+        events = [event for row in rows for event in reading.feed(row)]
+        events += [*reading.finish(without=open_items), *partials]
+        if self._cleared and not any(since in (event.turn_id, event.message_id) for event in events):
+            events = [*([] if found else self._cleared), *events]
+            found = True
+        for event in events:
+            found = found or since in (event.turn_id, event.message_id)
+            if found:
+                yield event
+
+    async def history(self) -> Sequence[HistoryItem]:
+        """What a backend that opens this thread must know, oldest first."""
+        history = History(running=set(self._running))
+        async for event in self.replay():
+            history.add(event)
+        return history.items()
+
+    async def model(self) -> ModelChoice | None:
+        """The model last chosen on this thread, or None."""
+        return self._model
+
+    async def close(self) -> None:
+        """The thread stays until its store is closed."""
+
+
+class MemoryThreadStore:
+    """See `core.store.ThreadStore`."""
+
+    def __init__(self, agent_name: str, *, clock: Clock, new_id: IdSource) -> None:
+        self._directory = f"tmp://agents/{agent_name}/threads"
+        self._clock = clock
+        self._new_id = new_id
+        self._entries: dict[ThreadId, ThreadEntry] = {}
+        self._logs: dict[ThreadId, MemoryThreadLog] = {}
+
+    @property
+    def directory(self) -> str:
+        """The folder of the threads."""
+        return self._directory
+
+    async def start(self) -> None:
+        """Nothing is left from before."""
+
+    async def create(self, name: str) -> ThreadEntry:
+        """Create a thread with a new id and list it."""
+        return self._create(ThreadId(f"{self._directory}/{self._new_id()}"), name)
+
+    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> MemoryThreadLog:
+        """Open a thread; see `ThreadStore`."""
+        if thread_id not in self._logs:
+            folder, _, name = thread_id.rpartition("/")
+            if create is None or folder != self._directory or not name:
+                raise unknown_thread(thread_id)
+            self._create(thread_id, create)
+        return self._logs[thread_id]
+
+    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
+        """A page of the list, newest first, and the number of all threads."""
+        entries = sorted(self._entries.values(), key=lambda entry: entry.modified_at, reverse=True)
+        return entries[offset : offset + limit], len(entries)
+
+    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+        """Rename; `created_at` stays."""
+        return self._change(thread_id, name)
+
+    async def touch(self, thread_id: ThreadId) -> ThreadEntry:
+        """Set `modified_at` to now and nothing else."""
+        return self._change(thread_id, None)
+
+    async def delete(self, thread_id: ThreadId) -> None:
+        """Forget a thread."""
+        self._entries.pop(thread_id, None)
+        self._logs.pop(thread_id, None)
+
+    async def close(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._logs.clear()
+
+    def _create(self, path: ThreadId, name: str) -> ThreadEntry:
+        if len(self._logs) >= MAX_THREADS:
+            self._make_room()
+        now = self._clock()
+        entry = self._entries[path] = ThreadEntry(path, name, now, now)
+        self._logs[path] = MemoryThreadLog(path)
+        return entry
+
+    def _make_room(self) -> None:
+        for entry in sorted(self._entries.values(), key=lambda entry: entry.modified_at):
+            if not self._logs[entry.path].busy:
+                logger.warning("%s is forgotten: only %d threads are kept", entry.path, MAX_THREADS)
+                del self._entries[entry.path], self._logs[entry.path]
+                return
+
+    def _change(self, thread_id: ThreadId, name: str | None) -> ThreadEntry:
+        entry = self._entries.get(thread_id)
+        if entry is None:
+            raise unknown_thread(thread_id)
+        changed = replace(entry, name=name or entry.name, modified_at=self._clock())
+        self._entries[thread_id] = changed
+        return changed
+
+
+def _moment(stored: Stored) -> datetime:
+    moment = stored.created_at if isinstance(stored, ThreadEvent) else stored.delta.created_at
+    return moment.astimezone(UTC)

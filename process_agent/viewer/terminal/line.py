@@ -1,0 +1,45 @@
+"""What the input line knows: how slash commands go on, and what was typed before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+from process_agent.viewer.terminal import commands
+from process_agent.viewer.terminal.session import Session
+
+HISTORY_LINES = 10_000
+"""Lines a history file may have before its older half is dropped."""
+
+
+class SlashCompleter(Completer):
+    """Completes slash commands and their arguments."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """See `commands.completions`."""
+        session = self._session
+        found = commands.completions(document.text_before_cursor, session.providers, session.listed)
+        for word, explanation, replaced in found:
+            yield Completion(word, start_position=-replaced, display_meta=explanation)
+
+
+def typed_before(path: Path | None) -> History:
+    """The history in a file that only its owner can read; in memory when it cannot be written."""
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        if len(lines) > HISTORY_LINES:
+            path.write_text("".join(lines[-HISTORY_LINES // 2 :]), encoding="utf-8")
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))

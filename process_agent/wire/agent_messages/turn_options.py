@@ -1,0 +1,88 @@
+"""What `thread.start` and `turn.start` say beside content and model (section 3.3).
+
+| Field | What becomes of it |
+|---|---|
+| `instructions` | hold for this turn |
+| `client_toolkits` | the tools that the asking client runs itself |
+| `output_modalities`, `voice`, `realtime_protocol` | anything but text is refused: `unsupported_modality` |
+| `tool_choice` | refused, `unsupported_tool_choice`: which tool is called is the model's choice here, and a |
+| | turn that calls another tool than the one that was asked for is worse than none |
+| `mcp`, also as `toolkits.mcp` | with servers in it refused, `unsupported_mcp`: the turn would run without |
+| | the tools it needs. The agent does not advertise `supports_mcp`, so clients offer none by themselves |
+| `toolkits` otherwise | ignored: clients repeat there what they last saw, and the agent's tools are its own |
+| `storage` | ignored: an agent keeps its threads in one place, which its attributes name |
+| `llm_authorization` | ignored: the agent pays with the credentials it was started with |
+
+What is ignored or refused is not kept: tokens in `llm_authorization` and `mcp` reach no log, no table and
+no error text.
+"""
+
+from __future__ import annotations
+
+from process_agent.core.requests import ClientTool, TurnOptions
+from process_agent.errors import WireError
+from process_agent.wire.agent_messages.limits import MAX_CLIENT_TOOLS, MAX_INSTRUCTIONS, MAX_NAME
+from process_agent.wire.agent_messages.parts import Fields
+
+UNSUPPORTED_MODALITY = "unsupported_modality"
+
+
+def decode_options(f: Fields) -> TurnOptions:
+    """The options of a turn. Raises `WireError` with the code to refuse it with."""
+    refuse_voice(f)
+    _refuse_choice(f)
+    _refuse_servers(f)
+    instructions = f.maybe_text("instructions")
+    if instructions is not None and len(instructions) > MAX_INSTRUCTIONS:
+        raise WireError(f"instructions have more than {MAX_INSTRUCTIONS} characters")
+    return TurnOptions(instructions=instructions or None, client_tools=_client_tools(f))
+
+
+def refuse_voice(f: Fields) -> None:
+    """This agent reads and writes text. Raises `WireError` when a message wants anything else."""
+    modalities = f.body.get("output_modalities")
+    if modalities is not None and not isinstance(modalities, list):
+        raise WireError(f"{f.type}: output_modalities must be a list")
+    spoken = [name for name in modalities or () if name != "text"]
+    if spoken or f.maybe_text("voice") or f.maybe_text("realtime_protocol"):
+        raise WireError(
+            "This agent answers in text only: choose text instead of audio, and no voice.",
+            refusal=UNSUPPORTED_MODALITY,
+        )
+
+
+def _refuse_choice(f: Fields) -> None:
+    if f.body.get("tool_choice") is not None:
+        raise WireError(
+            "This agent cannot be told which tool to call: send the message without a choice, and say in "
+            "its text what should be used.",
+            refusal="unsupported_tool_choice",
+        )
+
+
+def _refuse_servers(f: Fields) -> None:
+    mcp = f.object("toolkits").get("mcp")
+    options = mcp.get("client_options") if isinstance(mcp, dict) else None
+    offered = (f.object("mcp"), options if isinstance(options, dict) else {})
+    if any(place.get("servers") for place in offered):
+        raise WireError(
+            "This agent cannot connect to the MCP servers of a message; whoever runs the agent can add some.",
+            refusal="unsupported_mcp",
+        )
+
+
+def _client_tools(f: Fields) -> tuple[ClientTool, ...]:
+    listed = f.objects("client_toolkits")
+    if len(listed) > MAX_CLIENT_TOOLS:
+        raise WireError(f"client_toolkits has more than {MAX_CLIENT_TOOLS} entries")
+    tools = tuple(_client_tool(tool) for tool in listed)
+    if len({tool.name for tool in tools}) < len(tools):
+        raise WireError("client_toolkits has two entries of the same name")
+    return tools
+
+
+def _client_tool(f: Fields) -> ClientTool:
+    name = f.text("name")
+    if not name.strip() or len(name) > MAX_NAME:
+        raise WireError(f"{f.type}: name must have 1 to {MAX_NAME} characters")
+    return ClientTool(name, f.object("input_schema"), f.maybe_text("title"), f.maybe_text("description"))

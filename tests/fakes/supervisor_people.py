@@ -1,0 +1,169 @@
+"""The half of the supervisor's state machine that is people: what they ask, and when."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from process_agent.core import commands as c
+from process_agent.core import events as e
+from process_agent.core import requests as r
+from process_agent.core.content import TextPart, TextResult
+from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.participants import Participant
+from tests.fakes.supervised import World, person
+from tests.fakes.thread_checks import (
+    clears,
+)
+
+PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
+ASKS = [AskId("a1"), AskId("a2")]
+ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
+WORDS = st.sampled_from(
+    [
+        "hi",
+        "hi",
+        "/models",
+        "/model gpt-5.5-mini",
+        "/model gpt-5.5",
+        "/model no",
+        "/stop",
+        "/clear",
+        "/compact",
+    ]
+)
+TEXTS = st.sampled_from(["a", "b", "ab", "\n"])
+
+
+class People(RuleBasedStateMachine):
+    """What people ask, in any order, of a supervisor whose world does nothing by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.open: dict[tuple[TurnId, ItemId], str] = {}
+        self.deleted: set[ThreadId] = set()
+        self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
+        self.interrupted: set[TurnId] = set()
+        self.asked: set[tuple[TurnId, AskId]] = set()
+
+    # --- People ----------------------------------------------------------------------------------
+
+    @rule(who=st.sampled_from(PEOPLE), text=st.just("") | WORDS)
+    def start_thread(self, who: Participant, text: str) -> None:
+        if len(self.world.logs) < 3:
+            self.world.start_thread(who, text)
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def start_turn(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        tools = (r.ClientTool("look", {}),) if data.draw(st.booleans()) else ()
+        options = r.TurnOptions(None, tools, attended=data.draw(st.booleans()))
+        self.world.start_turn(who, thread_id, data.draw(WORDS), options)
+        if data.draw(st.booleans()):
+            self.world.start_turn(who, thread_id, data.draw(WORDS))
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data(), load=st.booleans())
+    def open_thread(self, who: Participant, data: st.DataObject, load: bool) -> None:
+        thread_id = self._thread(data)
+        request = r.OpenThread(self.world.envelope(who), thread_id, load)
+        if load:
+            self.loads[request.envelope.message_id] = (who, thread_id)
+        before = len(self.world.logs[thread_id])
+        self.world.ask(request)
+        assert len(self.world.logs[thread_id]) == before  # opening writes nothing
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def close_thread(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        self.world.ask(r.CloseThread(self.world.envelope(who), thread_id))
+        self.loads = {k: v for k, v in self.loads.items() if v != (who, thread_id)}
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def leave(self, who: Participant) -> None:
+        self.world.ask(r.Left(who, "chat"))
+        self.loads = {k: v for k, v in self.loads.items() if v[0] != who}
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def steer(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        content = (TextPart(data.draw(WORDS)),)
+        self.world.ask(r.SteerTurn(self.world.envelope(who), thread_id, self._turn(data, thread_id), content))
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def interrupt(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        turn_id = self._turn(data, thread_id)
+        self.interrupted.add(turn_id)
+        request = r.InterruptTurn(self.world.envelope(who), thread_id, turn_id)
+        self.world.ask(request)
+        answered = [event.body for event in self.world.got(who).events]
+        assert e.InterruptAccepted(request.envelope.message_id) in answered
+
+    @precondition(lambda self: self.world.logs)
+    @rule(
+        who=st.sampled_from(PEOPLE), data=st.data(), model=st.sampled_from(["gpt-5.5", "gpt-5.5-mini", "no"])
+    )
+    def change_model(self, who: Participant, data: st.DataObject, model: str) -> None:
+        thread_id = self._thread(data)
+        self.world.ask(r.ChangeModel(self.world.envelope(who), thread_id, r.ModelWish(model=model)))
+
+    @precondition(lambda self: self.world.running())
+    @rule(who=st.sampled_from(PEOPLE), data=st.data(), item=st.sampled_from(ITEMS), accepted=st.booleans())
+    def decide(self, who: Participant, data: st.DataObject, item: ItemId, accepted: bool) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        decisions = sum(isinstance(o, c.DecideItem) for o in self.world.outstanding)
+        self.world.ask(r.Decide(self.world.envelope(who), thread_id, turn_id, item, accepted))
+        if who.role != "user":
+            assert sum(isinstance(o, c.DecideItem) for o in self.world.outstanding) == decisions
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def clear(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        request = r.ClearThread(self.world.envelope(who), thread_id)
+        self.world.ask(request)
+        if any(running == thread_id for running, _ in self.world.running()):
+            assert not any(clears(x, request) for x in self.world.logs[thread_id])
+
+    @precondition(lambda self: len(self.world.logs) > 1)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data())
+    def delete(self, who: Participant, data: st.DataObject) -> None:
+        thread_id = self._thread(data)
+        self.world.ask(r.DeleteThread(self.world.envelope(who), thread_id))
+        if any(isinstance(o, c.Delete) and o.request.thread_id == thread_id for o in self.world.outstanding):
+            self.world.settle()
+            self.deleted.add(thread_id)
+
+    @precondition(lambda self: self.world.running())
+    @rule(who=st.sampled_from(PEOPLE), data=st.data(), ask=st.sampled_from(ASKS), secret=st.booleans())
+    def answer(self, who: Participant, data: st.DataObject, ask: AskId, secret: bool) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        envelope = self.world.envelope(who)
+        answered = self.world.answered.get((turn_id, ask))
+        if secret:
+            self.world.ask(r.AnswerSecret(envelope, thread_id, turn_id, ask, r.Secret("s3cret")))
+        else:
+            self.world.ask(r.AnswerClientTool(envelope, thread_id, turn_id, ask, TextResult(who.id)))
+        given = self.world.answered.get((turn_id, ask))
+        if given is not answered and given is not None and isinstance(given.answer, TextResult):
+            assert given.answer.text == self._sender(thread_id, turn_id) == who.id
+
+    def _thread(self, data: st.DataObject) -> ThreadId:
+        return data.draw(st.sampled_from(sorted(self.world.logs)))
+
+    def _turn(self, data: st.DataObject, thread_id: ThreadId) -> TurnId:
+        known = {event.turn_id for event in self.world.logs[thread_id] if event.turn_id}
+        return data.draw(st.sampled_from([*sorted(known), TurnId("unknown")]))
+
+    def _sender(self, thread_id: ThreadId, turn_id: TurnId | None) -> str:
+        log = self.world.logs[thread_id]
+        name = next(
+            x.body.sender_name for x in log if x.turn_id == turn_id and isinstance(x.body, e.TurnAccepted)
+        )
+        return f"id-{name}"

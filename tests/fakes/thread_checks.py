@@ -1,0 +1,77 @@
+"""What the logs of threads and the screens of viewers are compared by."""
+
+from __future__ import annotations
+
+from process_agent.core import events as e
+from process_agent.core import requests as r
+from process_agent.core.ids import ItemId, TurnId
+from process_agent.core.live import item_of
+from process_agent.core.slash import parse
+
+WHOLE_TURN = [
+    e.TurnRequested,
+    e.TurnAccepted,
+    e.TurnStarted,
+    e.TextStarted,
+    e.TextDelta,
+    e.TextEnded,
+    e.TurnEnded,
+]
+
+CLEARING = (e.Status, e.TurnEnded)
+
+DIRECT = (
+    e.TurnRejected,
+    e.SteerRejected,
+    e.InterruptAccepted,
+    e.SteerAccepted,
+    e.ModelChanged,
+    e.ThreadCleared,
+)
+"""Told to one who asked, viewer or not."""
+
+FOR_ONE = (e.ClientToolRequested, e.ClientToolCancelled, e.SecretRequested)
+"""Told to the sender of the turn alone, and stored nowhere."""
+
+
+def clears(event: e.ThreadEvent, request: r.ClearThread) -> bool:
+    return event.body == e.ThreadCleared(request.envelope.message_id)
+
+
+def commands(log: list[e.ThreadEvent]) -> set[TurnId | None]:
+    """Turns that the agent answered itself."""
+    return {
+        x.turn_id
+        for x in log
+        if isinstance(x.body, e.TurnStarted) and x.model is None and parse(x.body.content)
+    }
+
+
+def plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:
+    """Events about no item that belong into the log."""
+    live_only = (e.Status, *DIRECT, *FOR_ONE)
+    return [x for x in events if item_of(x.body) is None and not isinstance(x.body, live_only)]
+
+
+def texts(events: list[e.ThreadEvent]) -> dict[tuple[TurnId | None, ItemId], str]:
+    texts: dict[tuple[TurnId | None, ItemId], str] = {}
+    for event in events:
+        if isinstance(event.body, e.TextDelta):
+            key = event.turn_id, event.body.item_id
+            texts[key] = texts.get(key, "") + event.body.text
+    return texts
+
+
+def items_are_closed(log: list[e.ThreadEvent]) -> None:
+    open_items: set[tuple[TurnId | None, ItemId]] = set()
+    for event in log:
+        match event.body:
+            case e.TextStarted(item_id):
+                open_items.add((event.turn_id, item_id))
+            case e.ToolStarted(ref):
+                open_items.add((event.turn_id, ref.item_id))
+            case e.TextEnded(item_id):
+                open_items.discard((event.turn_id, item_id))
+            case e.ToolEnded(ref):
+                open_items.discard((event.turn_id, ref.item_id))
+    assert not open_items

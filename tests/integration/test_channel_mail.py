@@ -1,0 +1,497 @@
+"""The mail channel of a whole agent: memory on one side, a real SMTP conversation on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from process_agent.agent.channels import ChannelOptions, ChannelProfile, check_channels, create_channels
+from process_agent.channels.mail import book, delivery
+from process_agent.channels.mail.channel import MAX_MAILS
+from process_agent.channels.mail.loops import MAX_PER_SENDER
+from process_agent.core.content import ErrorInfo, FilePart
+from process_agent.core.events import (
+    EndReason,
+    FileShown,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    TurnEnded,
+)
+from process_agent.core.ids import ItemId, ThreadId
+from process_agent.core.requests import Request, StartThread
+from process_agent.errors import RoomError, RoomRequestError, UsageError
+from process_agent.io.backoff import Backoff
+from tests.fakes.mail_room import ANA, BOX, EMAILS, MailRoom, item, letter
+from tests.fakes.memory_store import DIRECTORY
+from tests.fakes.smtp import Received, SmtpRoom, smtp_server
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "RETRY", Backoff(first=0.001, ceiling=0.01))
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[SmtpRoom]:
+    async with smtp_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def room(tmp_path: Path, smtp: SmtpRoom) -> MailRoom:
+    return MailRoom(tmp_path, smtp)
+
+
+async def failed(room: MailRoom) -> dict[str, Any]:
+    report = await room.queues.receive(f"{BOX}.failed")
+    assert isinstance(report, dict)
+    return dict(report)
+
+
+def parsed(received: Received) -> EmailMessage:
+    message = message_from_bytes(received.data, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def body(received: Received, kind: str = "plain") -> str:
+    part: Any = parsed(received).get_body((kind,))
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+async def test_a_mail_becomes_a_turn_and_its_end_one_answer(room: MailRoom) -> None:
+    message = letter("What is 6 times 7?", Message_ID="<q1@example.com>", Cc="Jo <jo@example.com>")
+    async with room.agent() as agent:
+        assert agent.ready.channels == (f"mail:{BOX}",)
+        room.write(message)
+        turn = await room.backend.turn(0)
+        assert turn.input.sender_name == "Ana <ana@example.com>"
+        lines = turn.text.splitlines()
+        assert lines[0] == "Incoming email message:"
+        assert {"From: Ana <ana@example.com>", f"To: {BOX}", "Subject: Question"} <= set(lines)
+        assert "Nobody checked who wrote this" in turn.text
+        assert lines[-1] == "What is 6 times 7?"
+        turn.say(*said("c", "Let me think.", "commentary"), *said("a", "It is **42**."))
+        turn.answer("Anything else?", "b")
+        sent = await room.smtp.mail(0)
+    answer = parsed(sent)
+    assert (sent.sender, sent.recipients) == (BOX, ("ana@example.com",))
+    assert answer["From"] == f"bot <{BOX}>"
+    assert answer["To"] == ANA
+    assert answer["Cc"] is None
+    assert answer["Subject"] == "Re: Question"
+    assert answer["In-Reply-To"] == "<q1@example.com>"
+    assert answer["References"] == "<q1@example.com>"
+    assert answer["Auto-Submitted"] == "auto-replied"
+    assert body(sent).strip() == "It is **42**.\n\nAnything else?"
+    assert "<p>It is <strong>42</strong>.</p>" in body(sent, "html")
+    assert len(room.smtp.mails) == 1
+    assert room.store.entries[turn.thread_id].name == "Question"
+
+
+def said(item: str, text: str, phase: Any = "final_answer") -> tuple[TextStarted, TextDelta, TextEnded]:
+    item_id = ItemId(item)
+    return TextStarted(item_id, phase), TextDelta(item_id, text, phase), TextEnded(item_id, phase)
+
+
+async def test_both_mails_are_kept_as_the_published_channel_keeps_them(room: MailRoom) -> None:
+    message = letter(Message_ID="<q1@example.com>")
+    message.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="../../chart.png")
+    async with room.agent():
+        room.write(message)
+        turn = await room.backend.turn(0)
+        (file,) = [part for part in turn.input.content if isinstance(part, FilePart)]
+        turn.answer("Nice chart")
+        sent = await room.smtp.mail(0)
+    path = file.url.removeprefix("room:///")
+    assert room.files.files[path] == b"\x89PNG"
+    folder = path.removesuffix("/attachments/chart.png")
+    root, one, two = folder.split("/")
+    assert (root, len(one), len(two)) == (".emails", 8, 8)
+    assert room.files.files[f"{folder}/message.eml"] == message.as_bytes()
+    first, second = room.rows()
+    assert (first["id"], first["role"], first["in_reply_to"]) == ("<q1@example.com>", "user", None)
+    assert (second["id"], second["role"]) == (sent.mail.id, "agent")
+    assert second["in_reply_to"] == "<q1@example.com>"
+    assert first["thread_id"] == second["thread_id"] == turn.thread_id
+    document = json.loads(first["json"])
+    assert document == json.loads(room.files.files[f"{folder}/message.json"])
+    assert document["thread_id"] == turn.thread_id
+    assert document["from"] == '"Ana" <ana@example.com>'
+    assert document["attachments"] == [path]
+    assert document["path"] == f"{folder}/message.json"
+
+
+async def test_an_answer_goes_on_in_its_thread(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter("one", Message_ID="<1@example.com>"))
+        first = await room.backend.turn(0)
+        first.answer("first")
+        sent = await room.smtp.mail(0)
+        room.write(
+            letter("two", Message_ID="<2@example.com>", In_Reply_To=sent.mail.id, Subject="Re: Question")
+        )
+        second = await room.backend.turn(1)
+        second.answer("second")
+        await room.smtp.mail(1)
+        references = f"<0@elsewhere> {sent.mail.id} <unknown@elsewhere>"
+        room.write(letter("three", Message_ID="<3@example.com>", References=references))
+        third = await room.backend.turn(2)
+        third.answer("third")
+        answer = parsed(await room.smtp.mail(2))
+        room.write(letter("four", Message_ID="<4@example.com>", In_Reply_To="<unknown@example.com>"))
+        fourth = await room.backend.turn(3)
+        fourth.answer("fourth")
+    assert first.thread_id == second.thread_id == third.thread_id
+    assert answer["References"].split() == [*references.split(), "<3@example.com>"]
+    assert fourth.thread_id != first.thread_id
+
+
+async def test_rows_of_the_published_channel_are_understood(room: MailRoom) -> None:
+    thread = ThreadId(f"{DIRECTORY}/old")
+    room.store.rows[thread] = []
+    async with room.agent():
+        row = {"id": "<theirs@mail.test>", "thread_id": thread, "in_reply_to": None, "role": "agent"}
+        stored = {**row, "json": json.dumps({**row, "from": BOX, "to": ["ana@example.com"]})}
+        schema: Any = await room.datasets.schema(EMAILS)
+        await room.datasets.insert(EMAILS, pa.Table.from_pylist([stored], schema=schema))
+        room.write(letter("more", In_Reply_To="<theirs@mail.test>"))
+        turn = await room.backend.turn(0)
+        assert turn.thread_id == thread
+        turn.answer("ok")
+
+
+async def test_who_is_not_named_by_a_mail_does_not_get_into_its_thread(room: MailRoom) -> None:
+    """Ids of mails people write are no secret; ids of ours are."""
+    async with room.agent():
+        room.write(letter("my secret is 42", Message_ID="<public@example.com>"))
+        first = await room.backend.turn(0)
+        first.answer("I see")
+        await room.smtp.mail(0)
+        guessed = {"In_Reply_To": "<public@example.com>"}
+        room.write(letter("what is it?", "Eve <eve@evil.test>", **guessed))
+        eve = await room.backend.turn(1)
+        eve.answer("no idea")
+        room.write(letter("and now?", ANA, Reply_To="eve@evil.test", Message_ID="<e2@x>", **guessed))
+        forged = await room.backend.turn(2)
+        forged.answer("no idea")
+        room.write(letter("one more thing", ANA, Message_ID="<e3@x>", **guessed))
+        herself = await room.backend.turn(3)
+        herself.answer("yes?")
+    assert eve.thread_id != first.thread_id
+    assert forged.thread_id not in (first.thread_id, eve.thread_id)
+    assert herself.thread_id == first.thread_id
+
+
+async def test_mail_for_a_busy_thread_waits_and_other_mail_does_not(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter("one", Message_ID="<1@example.com>"))
+        first = await room.backend.turn(0)
+        room.write(letter("two", Message_ID="<2@example.com>", In_Reply_To="<1@example.com>"))
+        room.write(letter("other", Message_ID="<3@example.com>"))
+        other = await room.backend.turn(1)
+        assert "other" in other.text
+        other.answer("at once")
+        await room.smtp.mail(0)
+        first.answer("late")
+        second = await room.backend.turn(2)
+        assert second.thread_id == first.thread_id
+        second.answer("later")
+        await room.smtp.mail(2)
+    assert [sent.mail.text for sent in room.smtp.mails] == ["at once", "late", "later"]
+
+
+async def test_answering_all(tmp_path: Path, smtp: SmtpRoom) -> None:
+    room = MailRoom(tmp_path, smtp, f"mail:{BOX}?reply-all=true")
+    async with room.agent():
+        to = f"Bot <{BOX.upper()}>, Jo <jo@example.com>, bot+tag@mail.test"
+        room.write(letter(to=to, Cc="ana@example.com, Li <li@example.com>, jo@example.com"))
+        (await room.backend.turn(0)).answer("hi all")
+        sent = await smtp.mail(0)
+    assert sent.recipients == ("ana@example.com", "jo@example.com", "li@example.com")
+    assert parsed(sent)["Cc"] == "Jo <jo@example.com>, Li <li@example.com>"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto-Submitted": "auto-replied"},
+        {"Precedence": "bulk"},
+        {"List-Id": "<list.example.com>"},
+        {"Return-Path": "<>"},
+        {"From": BOX},
+        {"Reply-To": f"x <{BOX}>"},
+        {"From": "MAILER-DAEMON@example.com"},
+        {"From": "noreply@example.com"},
+        {"To": "somebody@else.test"},
+        {"From": ""},
+    ],
+)
+async def test_programs_get_no_answer(room: MailRoom, headers: dict[str, str]) -> None:
+    async with room.agent():
+        room.write(letter("from a program", **headers), letter("from a person", Message_ID="<p@x>"))
+        turn = await room.backend.turn(0)
+        assert "from a person" in turn.text
+        turn.answer("hello")
+        await room.smtp.mail(0)
+    assert len(room.backend.turns) == 1
+    assert len(room.smtp.mails) == 1
+    assert f"{BOX}.failed" not in room.queues.sent
+
+
+async def test_a_mail_that_comes_twice_is_answered_once(room: MailRoom) -> None:
+    mail = letter("once", Message_ID="<1@example.com>")
+    async with room.agent():
+        room.write(mail, mail)
+        (await room.backend.turn(0)).answer("hello")
+        await room.smtp.mail(0)
+    room.backend.turns.clear()
+    async with room.agent():  # another agent of the name knows it from the table
+        room.write(mail, letter("next", Message_ID="<2@example.com>"))
+        turn = await room.backend.turn(0)
+        assert "next" in turn.text
+        turn.answer("hello")
+        await room.smtp.mail(1)
+
+
+async def test_who_writes_without_end_is_not_answered_without_end(room: MailRoom) -> None:
+    async with room.agent():
+        for number in range(MAX_PER_SENDER + 1):
+            room.write(letter(f"answer to {number}", Message_ID=f"<{number}@loop>"))
+            if number < MAX_PER_SENDER:
+                (await room.backend.turn(number)).answer("answer")
+        report = await failed(room)
+    assert report["error"]["code"] == "too_many_mails"
+    assert len(room.smtp.mails) == MAX_PER_SENDER
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        ("text", "invalid_item"),
+        ({"base64": 5}, "invalid_item"),
+        ({"base64": "§§"}, "invalid_item"),
+        ({"base64": "bm90IGEgbWFpbA=="}, "invalid_message"),
+        (item(b"From: a@b.test\nTo: x\n\n" + b"multipart " * 200), "invalid_message"),
+    ],
+)
+async def test_what_is_no_mail_is_kept_and_reported(room: MailRoom, bad: Any, code: str) -> None:
+    async with room.agent():
+        room.queues.put(BOX, bad)
+        report = await failed(room)
+        assert (report["item"], report["queue"], report["error"]["code"]) == (bad, BOX, code)
+        room.write(letter())
+        (await room.backend.turn(0)).answer("still here")
+        await room.smtp.mail(0)
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (TurnEnded(EndReason.FAILED, ErrorInfo("/home/op/key is wrong", "model_failed")), "`model_failed`"),
+        (TurnEnded(EndReason.INTERRUPTED), "was stopped before it was done"),
+        (TurnEnded(EndReason.COMPLETED), "wrote no answer"),
+    ],
+)
+async def test_a_turn_without_an_answer_is_answered_too(room: MailRoom, end: TurnEnded, words: str) -> None:
+    async with room.agent():
+        room.write(letter())
+        (await room.backend.turn(0)).say(end)
+        sent = await room.smtp.mail(0)
+    assert words in body(sent)
+    assert "/home/op" not in body(sent)
+    assert parsed(sent)["Auto-Submitted"] == "auto-replied"
+
+
+async def test_a_lost_backend_is_told(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter())
+        (await room.backend.turn(0)).vanish()
+        sent = await room.smtp.mail(0)
+    assert "could not finish the work" in body(sent)
+
+
+async def test_a_server_that_says_later_gets_it_later(room: MailRoom) -> None:
+    room.smtp.answers = ["451 try again", "421 busy"]
+    async with room.agent():
+        room.write(letter())
+        (await room.backend.turn(0)).answer("patience")
+        sent = await room.smtp.mail(0)
+    assert sent.mail.text == "patience"
+    assert room.smtp.tries == 3
+
+
+async def test_a_server_that_was_down_gets_it_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "ATTEMPTS", 10_000)
+    async with smtp_server() as before:
+        room = MailRoom(tmp_path, before)
+    async with room.agent():
+        room.write(letter())
+        (await room.backend.turn(0)).answer("I am back")
+        await room.datasets.until(lambda: len(room.rows()) == 2)
+        async with smtp_server(port=before.port) as after:
+            sent = await after.mail(0)
+    assert sent.mail.text == "I am back"
+
+
+@pytest.mark.parametrize("answer", ["550 no such user", "451 later"])
+async def test_an_answer_nobody_takes_is_kept_and_reported(
+    room: MailRoom, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "ATTEMPTS", 3)
+    room.smtp.answers = [answer] * 3
+    async with room.agent():
+        room.write(letter())
+        (await room.backend.turn(0)).answer("not lost")
+        report = await failed(room)
+    assert report["error"]["code"] == "mail_not_sent"
+    assert report["item"]["recipients"] == ["ana@example.com"]
+    assert b"not lost" in room.files.files[report["item"]["unsent"]]
+    assert room.smtp.tries == (1 if answer.startswith("5") else 3)
+
+
+async def test_one_recipient_a_server_refuses_keeps_it_from_nobody_else(
+    tmp_path: Path, smtp: SmtpRoom, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = MailRoom(tmp_path, smtp, f"mail:{BOX}?reply-all=true")
+    smtp.refused = {"jo@example.com": "550 unknown"}
+    async with room.agent():
+        room.write(letter(Cc="jo@example.com"))
+        (await room.backend.turn(0)).answer("hi")
+        sent = await smtp.mail(0)
+    assert sent.recipients == ("ana@example.com",)
+    assert "did not go to jo@example.com: 550 unknown" in caplog.text
+
+
+async def test_files_the_agent_shows_are_attached(room: MailRoom) -> None:
+    room.files.files = {"out/report.csv": b"a,b\n", ".emails/x/y/message.eml": b"somebody else's mail"}
+    urls = (
+        "data:image/png;base64,iVBORw==",
+        "room:///out/report.csv",
+        "room:///.emails/x/y/message.eml",
+        "room:///out/../.emails/x/y/message.eml",
+        "room:///missing",
+        "https://example.com/x",
+    )
+    async with room.agent():
+        room.write(letter())
+        turn = await room.backend.turn(0)
+        turn.say(*(FileShown(ItemId(f"f{n}"), url) for n, url in enumerate(urls)))
+        turn.answer("See the files")
+        sent = await room.smtp.mail(0)
+    files: list[Any] = list(parsed(sent).iter_attachments())
+    assert [(f.get_filename(), f.get_content()) for f in files] == [
+        ("file-1.png", b"\x89PNG"),
+        ("report.csv", "a,b\n"),
+    ]
+    assert body(sent).count("Not attached:") == 4
+    assert "somebody else" not in sent.data.decode()
+
+
+async def test_a_sender_has_no_rights_and_is_not_waited_for(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter("rm -rf /", "ana <ana@example.com>"))
+        turn = await room.backend.turn(0)
+        assert turn.input.sender_name == "ana <ana@example.com>"
+        turn.answer("I could not")
+    asked: list[Request] = []
+    room.write(letter("more", Message_ID="<m@x>"))
+    profile = ChannelProfile("bot", room.options, lambda: str(uuid.uuid4()), lambda: datetime.now(UTC))
+    (channel,) = create_channels(room.channels, profile, room.inside)
+    taken = asyncio.Event()
+
+    def ask(request: Request) -> None:
+        asked.append(request)
+        taken.set()
+
+    await channel.start(ask)
+    await taken.wait()
+    await channel.close()
+    request = asked[0]
+    assert isinstance(request, StartThread)
+    assert request.envelope.sender.role == "tool"
+    assert not request.options.attended
+
+
+async def test_an_agent_that_stops_answers_what_runs_and_gives_back_what_waits(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter("one", Message_ID="<1@example.com>"))
+        first = await room.backend.turn(0)
+        room.write(letter("two", Message_ID="<2@example.com>", In_Reply_To="<1@example.com>"))
+        await room.datasets.until(lambda: len(room.rows()) == 2)
+    assert "was stopped" in body(await room.smtp.mail(0))
+    assert len(room.smtp.mails) == 1
+    (back,) = room.queues.sent[BOX]
+    assert isinstance(back, dict)
+    assert back["again"] is True
+    room.backend.turns.clear()
+    async with room.agent():
+        again = await room.backend.turn(0)
+        assert "two" in again.text
+        assert again.thread_id == first.thread_id
+        again.answer("done")
+        sent = await room.smtp.mail(1)
+    assert sent.mail.in_reply_to == "<2@example.com>"
+
+
+async def test_a_lost_connection_to_the_room_loses_no_mail(
+    room: MailRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "_DELAYS", Backoff(first=0.001, ceiling=0.01))
+    async with room.agent():
+        room.datasets.failures = [RoomError("gone"), RoomError("gone")]
+        room.write(letter())
+        (await room.backend.turn(0)).answer("hi")
+        await room.smtp.mail(0)
+        room.datasets.failures = [RoomRequestError("full")]
+        room.write(letter("next", Message_ID="<n@x>"))
+        (await room.backend.turn(1)).answer("hi")
+        await room.smtp.mail(1)
+
+
+async def test_a_thread_that_was_deleted_is_replaced(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter("one", Message_ID="<1@example.com>"))
+        first = await room.backend.turn(0)
+        first.answer("hi")
+        await room.smtp.mail(0)
+        foreign = {**room.rows()[1], "id": "<forged@row>", "thread_id": "dataset://agents/other/threads/x"}
+        schema: Any = await room.datasets.schema(EMAILS)
+        await room.datasets.insert(EMAILS, pa.Table.from_pylist([foreign], schema=schema))
+        room.write(letter("two", Message_ID="<2@example.com>", In_Reply_To="<forged@row>"))
+        second = await room.backend.turn(1)
+        assert second.thread_id.startswith(f"{DIRECTORY}/")
+        assert second.thread_id != first.thread_id
+        second.answer("hi")
+        await room.smtp.mail(1)
+
+
+async def test_many_mails_at_once_each_get_their_answer(room: MailRoom) -> None:
+    count = MAX_MAILS * 2
+    async with room.agent():
+        room.write(*(letter(f"n {n}", f"p{n}@example.com", Message_ID=f"<{n}@x>") for n in range(count)))
+        for n in range(count):
+            turn = await room.backend.turn(n)
+            turn.answer(f"answer to {turn.input.sender_name}")
+        await room.smtp.mail(count - 1)
+    answers = {sent.mail.text: sent.recipients for sent in room.smtp.mails}
+    assert answers == {f"answer to p{n}@example.com": (f"p{n}@example.com",) for n in range(count)}
+
+
+async def test_no_server_is_told_at_the_start(room: MailRoom) -> None:
+    with pytest.raises(UsageError, match="SMTP_HOSTNAME"):
+        check_channels(room.channels, "bot", ChannelOptions())

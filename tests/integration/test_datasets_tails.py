@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,14 +87,14 @@ async def test_concurrent_inserts_of_many_tables_share_flushes(
         await tables.create(key, NUMBERS.empty_table(), "create")
         await tables.insert(key, numbers(-1))
     flushes = 0
-    flush = append_log.os.fdatasync
+    flush = os.fdatasync
 
     def counted(descriptor: int) -> None:
         nonlocal flushes
         flushes += 1
         flush(descriptor)
 
-    monkeypatch.setattr(append_log.os, "fdatasync", counted)
+    monkeypatch.setattr(os, "fdatasync", counted)
     await asyncio.gather(*(tables.insert(key, numbers(n)) for key in keys for n in range(5)))
     assert 0 < flushes <= 40
     for key in keys:
@@ -309,14 +310,14 @@ async def test_a_full_disk_refuses_and_nothing_comes_back_later(
     tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await tables.insert(KEY, numbers(1))
-    flush = append_log.os.fdatasync
+    flush = os.fdatasync
     with monkeypatch.context() as broken:
 
         def full(descriptor: int) -> None:
             flush(descriptor)
             raise OSError(28, "No space left on device")
 
-        broken.setattr(append_log.os, "fdatasync", full)
+        broken.setattr(os, "fdatasync", full)
         with pytest.raises(ToolError, match="No space left"):
             await tables.insert(KEY, numbers(2))
     await tables.insert(KEY, numbers(3))
@@ -366,3 +367,21 @@ async def test_a_start_that_fails_is_tried_again_from_the_beginning(
         assert await rows(again) == [1]
         with pytest.raises(ToolError, match="does not exist"):
             await rows(again, MORE)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pa.schema([(f"c{n}", pa.int64()) for n in range(900)]),
+        pa.schema([("v", pa.list_(pa.float32(), 4))]),
+        pa.schema([("s", pa.struct([pa.field("f", pa.int64(), nullable=False)]))]),
+    ],
+)
+async def test_tables_of_odd_or_wide_rows_are_written_straight(
+    tables: Tables, tmp_path: Path, schema: pa.Schema
+) -> None:
+    await tables.create(MORE, schema.empty_table(), "create")
+    part = pa.Table.from_pylist([{}, {}], schema)
+    await tables.insert(MORE, part)
+    assert in_lance(tmp_path, MORE) == 2
+    assert not tables._tails

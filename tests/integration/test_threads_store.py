@@ -440,7 +440,7 @@ async def test_the_table_is_not_compacted_while_a_turn_runs(
     _, log, say = await house.thread()
     calls = house.datasets.calls
 
-    async def stored(*events: e.ThreadEvent) -> int:
+    async def stored(*events: Any) -> int:
         append(log, *events)
         await log.flush()
         await log._tasks.wait()

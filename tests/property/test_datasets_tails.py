@@ -38,7 +38,7 @@ class Checked:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.tables = Tables(root)
-        self.lists: list[list[int]] = [[], []]
+        self.lists: list[list[Any]] = [[], []]
         self.next = 0
 
     def rows(self, count: int) -> pa.Table:
@@ -102,7 +102,7 @@ class Checked:
         else:
             await self._change(name, key, mine)
 
-    async def _change(self, name: str, key: TableKey, mine: list[int]) -> None:
+    async def _change(self, name: str, key: TableKey, mine: list[Any]) -> None:
         rows, engine = self.rows(1), self.tables.engine
 
         def merge(path: Path, label: str, *, watched: bool) -> Any:
@@ -148,7 +148,7 @@ def test_rows_are_those_of_a_list(found: list[tuple[Any, ...]]) -> None:
         asyncio.run(play(Path(folder)))
 
 
-scalars = [
+scalars: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (pa.bool_(), st.booleans()),
     (pa.int8(), st.integers(-128, 127)),
     (pa.uint64(), st.integers(0, (1 << 64) - 1)),
@@ -162,7 +162,7 @@ scalars = [
 
 
 @st.composite
-def columns(draw: st.DrawFn) -> tuple[pa.DataType, st.SearchStrategy[Any]]:
+def columns(draw: st.DrawFn) -> tuple[Any, st.SearchStrategy[Any]]:
     kind, values = draw(st.sampled_from(scalars))
     shape = draw(st.sampled_from(["plain", "list", "struct", "both"]))
     if shape in ("list", "both"):

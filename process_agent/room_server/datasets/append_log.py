@@ -115,7 +115,10 @@ class AppendLog:
         last = self._files[-1] if self._files else None
         idle = last is not None and needed >= self._next and last.size >= IDLE_BYTES and not self._committing
         if idle or (len(self._files) > 1 and self._files[1].first <= needed):
-            await self._run(self._remove, needed, idle)
+            try:
+                await self._run(self._remove, needed, idle)
+            except OSError as error:
+                logger.warning("a file of the log of rows could not be removed: %s", error)
 
     async def close(self, needed: int) -> None:
         """Write what waits, remove what nobody needs, and let go of the files."""

@@ -121,7 +121,7 @@ class Engine:
             done = attempt(functools.partial(latest.read_transaction, number))
             found = max(found, int((done.transaction_properties or {}).get(_FOLDED, 0)))
         if found:
-            sync_version(latest, path, self.open(path, label, version))
+            sync_version(latest, path)
         return found
 
     def merge(self, path: Path, label: str, on: str, rows: pa.Table, *, watched: bool) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from process_agent.room_server.toolkit import NOT_FOUND, ToolError
+from process_agent.room_server.toolkit import INVALID_REQUEST, NOT_FOUND, ToolError
 
 PANIC: Final = "PanicException"
 """The class of what native code raises when it fails; it cannot be imported."""
@@ -29,7 +29,9 @@ def attempt(work: Callable[[], Any]) -> Any:
 def is_refusal(error: ToolError) -> bool:
     """Whether the engine did not want these rows, as against a disk that is full or a table that is gone."""
     cause = error.__cause__
-    return isinstance(cause, ValueError | pa.ArrowException) or type(cause).__name__ == PANIC
+    if type(cause).__name__ == PANIC:
+        return True
+    return error.code == INVALID_REQUEST and isinstance(cause, ValueError | pa.ArrowException)
 
 
 def engine_error(error: Exception) -> ToolError:

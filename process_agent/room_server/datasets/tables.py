@@ -100,7 +100,8 @@ class Tables:
             shape = Shape.of((await self._open(key)).schema)
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
-            self._shapes[key] = shape
+            if shape.small:
+                self._shapes[key] = shape
         return shape
 
     async def _open(self, key: TableKey, version: int | None = None) -> lance.LanceDataset:

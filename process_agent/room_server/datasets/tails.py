@@ -38,6 +38,9 @@ AGE_SECONDS: Final = 30.0
 LARGE_BYTES: Final = 512 * 1024
 """Inserts of this size go straight to Lance: writing them twice costs more than one append."""
 
+SCHEMA_BYTES: Final = 16 * 1024
+"""Each record carries the table's schema; tables with larger ones are written to straight."""
+
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Bytes of all tails of a room, which are in memory; above that inserts go straight to Lance."""
 
@@ -54,16 +57,21 @@ there is no such table. Blocking."""
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The schemas of a table. `logged`: whether its inserts may wait in the log."""
+    """The schemas of a table.
+
+    `small`: whether they are worth remembering. `logged`: whether inserts may wait in the log.
+    """
 
     logical: pa.Schema
     physical: pa.Schema
+    small: bool
     logged: bool
 
     @classmethod
     def of(cls, physical: pa.Schema) -> Shape:
         """The shape of a table Lance has."""
-        return cls(arrow.logical_schema(physical), physical, all(map(_is_plain, physical)))
+        small = physical.serialize().size <= SCHEMA_BYTES
+        return cls(arrow.logical_schema(physical), physical, small, small and all(map(_is_plain, physical)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -143,19 +144,19 @@ async def test_files_go_when_nobody_needs_them_oldest_first(
 async def test_a_write_that_fails_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = append_log.os.write
+    write = os.write
     async with opened(tmp_path) as (log, _):
         await log.add(ROWS, KEY, b"before")[1]
         with monkeypatch.context() as broken:
             calls: list[int] = []
 
-            def some(descriptor: int, data: memoryview) -> int:
+            def some(descriptor: int, data: bytes) -> int:
                 calls.append(len(data))
                 if len(calls) > 1:
                     raise OSError(28, "No space left on device")
                 return write(descriptor, data[:10])
 
-            broken.setattr(append_log.os, "write", some)
+            broken.setattr(os, "write", some)
             with pytest.raises(ToolError, match="No space left"):
                 await log.add(ROWS, KEY, b"refused")[1]
         await log.add(FOLDED, KEY, b"after")[1]
@@ -173,8 +174,8 @@ async def test_a_log_that_cannot_take_back_refuses_everything(
             def fail(*_: object) -> None:
                 raise OSError(5, "Input/output error")
 
-            broken.setattr(append_log.os, "fdatasync", fail)
-            broken.setattr(append_log.os, "fsync", fail)
+            broken.setattr(os, "fdatasync", fail)
+            broken.setattr(os, "fsync", fail)
             with pytest.raises(ToolError):
                 await log.add(ROWS, KEY, b"a")[1]
         with pytest.raises(ToolError, match="Input/output"):

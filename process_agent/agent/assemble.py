@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from process_agent.agent import registry
+from process_agent.agent.attachments import Attachments
 from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
@@ -148,7 +149,8 @@ class Agent:
             channels = create_channels(self._config.channels, self._profile(), self._room)
             setting = self._setting(channels)
             backends = {backend.name: backend for backend in self._backends}
-            runner = Runner(Supervisor(setting), self._room.store, backends, channels)
+            attachments = Attachments(self._room.files)
+            runner = Runner(Supervisor(setting), self._room.store, backends, channels, attachments)
             leaving.push_async_callback(runner.close)
             for channel in channels:
                 leaving.push_async_callback(channel.close)

@@ -51,7 +51,7 @@ class Attachments:
         return tuple(found)
 
     async def _fetch(self, part: FilePart, limit: int) -> ContentPart:
-        path = unquote(urlsplit(part.url).path).lstrip("/")
+        path = _path_of(part.url)
         name = part.name or path.rsplit("/", 1)[-1]
         if self.files is None:
             return _unreadable(name, "this agent is in no room that keeps files")
@@ -66,6 +66,15 @@ class Attachments:
             return _unreadable(name, f"the room did not send it within {FETCH_SECONDS:.0f} s")
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return FilePart(f"data:{kind};base64,{base64.b64encode(data).decode()}", name)
+
+
+def _path_of(url: str) -> str:
+    """The path of a `room:` address, however many slashes it begins with."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an address that ends within a bracket
+        return url
+    return unquote(parts.netloc + parts.path).lstrip("/")
 
 
 def _unreadable(name: str, why: str) -> TextPart:

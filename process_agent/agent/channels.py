@@ -147,9 +147,11 @@ def _toolkit(spec: ToolkitSpec, profile: ChannelProfile, room: AgentRoom) -> Cha
 
 def _mail(spec: MailSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
     from process_agent.channels.mail.account import HostedRoom, smtp_account
+    from process_agent.channels.mail.answers import MailRoom
     from process_agent.channels.mail.book import MailBook
-    from process_agent.channels.mail.channel import MailChannel, MailProfile, MailRoom
+    from process_agent.channels.mail.channel import MailChannel, MailProfile
     from process_agent.channels.mail.compose import Mailbox
+    from process_agent.channels.mail.unanswered import Unanswered
     from process_agent.io.smtp import SmtpSender
 
     if room.queues is None or room.files is None or room.datasets is None:
@@ -160,9 +162,14 @@ def _mail(spec: MailSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
     account = smtp_account(profile.options.smtp, spec.address, hosted)
     book = MailBook(room.datasets, room.files, room.store.directory, profile.new_id)
     mailbox = Mailbox(spec.address, profile.agent_name, spec.reply_all)
+
+    def alone() -> bool:
+        others = room.messaging.participants()
+        return not any(p.name == profile.agent_name and p.role == "agent" for p in others)
+
     return MailChannel(
-        MailRoom(room.queues, room.files, book),
-        MailProfile(mailbox, profile.single_thread),
+        MailRoom(room.queues, room.files, book, Unanswered(room.datasets, room.store.directory)),
+        MailProfile(mailbox, profile.single_thread, alone),
         SmtpSender(account),
         new_id=profile.new_id,
         clock=profile.clock,

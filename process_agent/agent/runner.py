@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from process_agent.agent.attachments import Attachments
 from process_agent.agent.turn_work import TurnWork
 from process_agent.core import commands as c
 from process_agent.core.backend import Backend
@@ -40,10 +41,12 @@ class Runner:
         store: ThreadStore,
         backends: Mapping[str, Backend],
         channels: Sequence[Channel],
+        attachments: Attachments,
     ) -> None:
         self._supervisor = supervisor
         self._store = store
         self._backends = backends
+        self._attachments = attachments
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
         self._work: dict[ThreadId, TurnWork] = {}
@@ -234,7 +237,7 @@ class Runner:
             failed = _error("The room did not create the thread", error)
             self._carry_out(self._supervisor.thread_not_created(key, failed))
             return
-        self._work[entry.path] = TurnWork(entry.path, log, self._backends, new=True)
+        self._work[entry.path] = TurnWork(entry.path, log, self._backends, self._attachments, new=True)
         self._carry_out(self._supervisor.thread_created(key, entry))
 
     async def _open(self, command: c.OpenLog) -> None:
@@ -244,14 +247,16 @@ class Runner:
             await asyncio.wait([closing])
         try:
             log, created = await self._open_log(thread_id, command.create)
-            model = await log.model()
+            model, usage = await log.model(), await log.usage()
         except Exception as error:
             logger.info("%s cannot be opened", thread_id, exc_info=not isinstance(error, ProcessError))
             failed = _error("The thread cannot be opened", error)
             self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
             return
-        self._work[thread_id] = TurnWork(thread_id, log, self._backends, new=created is not None)
-        self._carry_out(self._supervisor.log_opened(thread_id, model, created))
+        self._work[thread_id] = TurnWork(
+            thread_id, log, self._backends, self._attachments, new=created is not None
+        )
+        self._carry_out(self._supervisor.log_opened(thread_id, model, usage, created))
 
     async def _open_log(
         self, thread_id: ThreadId, create: str | None

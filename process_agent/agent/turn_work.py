@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 
+from process_agent.agent.attachments import Attachments
 from process_agent.core.backend import Answered, Backend, BackendThread, Decision, TurnInput
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason, TurnEnded
@@ -29,9 +31,16 @@ class TurnWork:
     """
 
     def __init__(
-        self, thread_id: ThreadId, log: ThreadLog, backends: Mapping[str, Backend], *, new: bool = False
+        self,
+        thread_id: ThreadId,
+        log: ThreadLog,
+        backends: Mapping[str, Backend],
+        attachments: Attachments,
+        *,
+        new: bool = False,
     ) -> None:
         self.log = log
+        self._attachments = attachments
         self._thread_id = thread_id
         self._backends = backends
         self._backend: str | None = None
@@ -68,6 +77,7 @@ class TurnWork:
     async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
         async with asyncio.timeout(OPEN_SECONDS):
             thread = await self._open(turn.model.backend)
+            turn = replace(turn, content=await self._attachments.resolve(turn.content))
         running.opened = True
         events = thread.run(turn)
         try:
@@ -106,7 +116,7 @@ class TurnWork:
             if thread is None or turn_id not in self._runs:
                 return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
             try:
-                await thread.steer(content, sender_name)
+                await thread.steer(await self._attachments.resolve(content), sender_name)
             except TurnRefusedError as error:
                 return ErrorInfo(str(error), error.code)
             except ProcessError as error:

@@ -39,6 +39,10 @@ CLOSE_SECONDS = 5.0
 FAILED = ".failed"
 """Added to a queue's name: where items go that cannot become a turn."""
 
+ROOM_TRIES = 6
+"""How often an item is tried whose thread the room does not give, waits of up to 16 s between them."""
+
+_ROOM = "room_error"
 _BUSY = frozenset(("too_many_turns", "too_many_requests"))
 _STOPPED = frozenset(("agent_stopping", "agent_stopped"))
 _RETRY = Backoff()
@@ -185,10 +189,11 @@ class QueueChannel:
             logger.warning("a turn of %s in %s failed: %s", self.name, outcome.thread_id, error.message)
 
     async def _outcome(self, assignment: Assignment, running: RunningErrand) -> Outcome:
-        """How it ended; while too much waits in its thread it is asked for again."""
-        for delay in _RETRY.delays():
+        """How it ended. While too much waits in its thread, or the room is away, it is asked for again."""
+        for attempt, delay in enumerate(_RETRY.delays(), 1):
             outcome = await running.outcome()
-            if outcome.ended is not None or outcome.error is None or outcome.error.code not in _BUSY:
+            code = None if outcome.ended is not None or outcome.error is None else outcome.error.code
+            if code not in _BUSY and (code != _ROOM or attempt >= ROOM_TRIES):
                 return outcome
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)

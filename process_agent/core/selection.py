@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from process_agent.core.content import ErrorInfo
 from process_agent.core.model_names import LLM, provider_of, readings
-from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.requests import ModelWish
 
 MAX_NAMED = 40
@@ -47,6 +47,13 @@ class Catalogue:
             if found:
                 return min(found, key=lambda choice: _distance(choice, current))
         return self._refusal(wish)
+
+    def info(self, choice: ModelChoice) -> ModelInfo | None:
+        """What is known of a model."""
+        for entry in self.providers:
+            if (entry.backend, entry.name) == (choice.backend, choice.provider):
+                return next((model for model in entry.models if model.name == choice.model), None)
+        return None
 
     def names(self) -> list[str]:
         """Every model on offer as `backend/provider/model`."""

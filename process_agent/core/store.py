@@ -49,6 +49,10 @@ class ThreadLog(Protocol):
         """What a backend that opens this thread must know, oldest first."""
         ...
 
+    async def usage(self) -> ThreadEvent | None:
+        """The usage told last, if it is near the end of the thread; nothing is searched for it."""
+        ...
+
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""
         ...

@@ -228,9 +228,15 @@ class Supervisor:
         return self._take()
 
     def log_opened(
-        self, thread_id: ThreadId, model: ModelChoice | None, created: ThreadEntry | None = None
+        self,
+        thread_id: ThreadId,
+        model: ModelChoice | None,
+        usage: e.ThreadEvent | None = None,
+        created: ThreadEntry | None = None,
     ) -> list[c.Command]:
-        """A thread's log is open; `model` is the one last chosen there, `created` its entry if it is new."""
+        """A thread's log is open; `model` is the one last chosen there, `usage` what was told last, `created`
+        its entry if it is new.
+        """
         thread = self._threads[thread_id]
         if created is not None:
             thread.untitled = created.name == UNTITLED
@@ -238,9 +244,11 @@ class Supervisor:
         catalogue = self._setting.catalogue
         known = None if model is None else catalogue.known(model)
         turns = thread.turns = ThreadTurns(thread.speaker, known or catalogue.default)
+        turns.output.usage = usage
         pending, thread.pending = thread.pending, []
         for request in pending:
-            self._serve(thread, turns, request, fresh=False)
+            # Who opened the view before turns were accepted here saw those begin.
+            self._serve(thread, turns, request, fresh=turns.idle)
         self._watch_idle(thread_id)
         return self._take()
 

@@ -31,7 +31,8 @@ class TurnOutput:
 
     def __init__(self, speaker: Speaker) -> None:
         self.live = LiveTurn()
-        self._context: ContextWindow | None = None
+        self.usage: e.ThreadEvent | None = None
+        """The usage told last in the thread."""
         self.approvals = Approvals(speaker)
         self.asks = Asks(speaker)
         self._speaker = speaker
@@ -66,12 +67,28 @@ class TurnOutput:
                 self.refresh(turn)
             case e.ContextCompacted():
                 self._note(event, turn)
-                self._tell(compacted_text(self._context), turn)
+                self._tell(compacted_text(self._context()), turn)
             case e.UsageUpdated():
-                self._context = event.context or self._context
-                self._note(event, turn)
+                self.usage = self._note(self._priced(event, turn), turn)
             case _:
                 self._note(event, turn)
+
+    def _priced(self, event: e.UsageUpdated, turn: Turn) -> e.UsageUpdated:
+        """With what the catalogue knows of the model and the backend did not say."""
+        model = None if turn.model is None else self._speaker.setting.catalogue.info(turn.model)
+        if model is None:
+            return event
+        context, cost = event.context, event.cost
+        if context is not None and context.total is None:
+            context = replace(context, total=model.context_window)
+        if cost is None and model.pricing is not None:
+            cost = event.usage.cost(model.pricing)
+        return replace(event, context=context, cost=cost)
+
+    def _context(self) -> ContextWindow | None:
+        """How full the context was last."""
+        body = None if self.usage is None else self.usage.body
+        return body.context if isinstance(body, e.UsageUpdated) else None
 
     def _tell(self, text: str, turn: Turn) -> None:
         """A line of the agent's own."""
@@ -126,7 +143,7 @@ class TurnOutput:
 
     def forget(self) -> None:
         """The thread was cleared."""
-        self._context = None
+        self.usage = None
         self.live = LiveTurn()
 
     def _show_status(self, status: e.Status, turn: Turn) -> None:
@@ -134,5 +151,7 @@ class TurnOutput:
             self._status = status
             self._speaker.show(self._speaker.make(status, turn))
 
-    def _note(self, event: e.EventBody, turn: Turn) -> None:
-        self.live.note(self._speaker.say(event, turn))
+    def _note(self, body: e.EventBody, turn: Turn) -> e.ThreadEvent:
+        event = self._speaker.say(body, turn)
+        self.live.note(event)
+        return event

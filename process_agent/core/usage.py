@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from process_agent.core.models import Pricing
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -13,6 +15,12 @@ class Usage:
     cached: int = 0
     output: int = 0
     reasoning: int = 0
+
+    def cost(self, pricing: Pricing) -> float:
+        """US dollars; input from the cache costs as other input where there is no price of its own."""
+        cached = pricing.input if pricing.cached is None else pricing.cached
+        fresh = max(self.input - self.cached, 0)
+        return (fresh * pricing.input + self.cached * cached + self.output * pricing.output) / 1e6
 
     @property
     def total(self) -> int:

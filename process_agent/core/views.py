@@ -5,7 +5,7 @@ from __future__ import annotations
 from process_agent.core import commands as c
 from process_agent.core.catchup import MAX_WAITING, CatchUp
 from process_agent.core.content import ErrorInfo
-from process_agent.core.events import ModelChanged, ThreadEvent
+from process_agent.core.events import ModelChanged, ThreadEvent, UsageUpdated
 from process_agent.core.ids import ThreadId
 from process_agent.core.replies import Reply, RequestRejected, ThreadLoaded
 from process_agent.core.requests import Envelope, OpenThread
@@ -114,7 +114,7 @@ class Views:
             events = turns.so_far() if fresh else []
             for event in events:
                 self._out(c.Emit(event, only(viewer), store=False))
-            self._show_state(turns, viewer, model_seen=False)
+            self._show_state(turns, viewer, model_seen=False, usage_seen=not fresh)
 
     def replaying(self, replay_id: str) -> bool:
         """Whether somebody still waits for this replay."""
@@ -127,8 +127,7 @@ class Views:
             return
         catch_up = found[1]
         if catch_up.wants(event):
-            catch_up.model_seen = catch_up.model_seen or isinstance(event.body, ModelChanged)
-            self._out(c.Emit(event, only(catch_up.viewer), store=False))
+            self._catch_up(catch_up, event)
 
     def replay_ended(self, replay_id: str, error: ErrorInfo | None) -> None:
         """Everything stored was shown; go over to what happens now."""
@@ -138,15 +137,20 @@ class Views:
         turns, catch_up = found
         viewer, request = catch_up.viewer, catch_up.request
         for event in catch_up.finish():
-            self._out(c.Emit(event, only(viewer), store=False))
+            self._catch_up(catch_up, event)
         self.of(request.thread_id).add(viewer)
-        self._show_state(turns, viewer, catch_up.model_seen)
+        self._show_state(turns, viewer, catch_up.model_seen, catch_up.usage_seen)
         source, thread_id = request.envelope.message_id, request.thread_id
         if error is not None:
             self._out(c.Answer(viewer, RequestRejected(source, thread_id, error), thread_id))
         self._out(c.Answer(viewer, ThreadLoaded(source, thread_id, request.since_turn), thread_id))
         if catch_up.waiting:
             self._replay(turns, catch_up.waiting[0], catch_up.waiting[1:])
+
+    def _catch_up(self, catch_up: CatchUp, event: ThreadEvent) -> None:
+        catch_up.model_seen = catch_up.model_seen or isinstance(event.body, ModelChanged)
+        catch_up.usage_seen = catch_up.usage_seen or isinstance(event.body, UsageUpdated)
+        self._out(c.Emit(event, only(catch_up.viewer), store=False))
 
     def _replay(self, turns: ThreadTurns, request: OpenThread, waiting: list[OpenThread]) -> None:
         viewer, replay_id = viewer_of(request.envelope), self._setting.new_id()
@@ -156,8 +160,10 @@ class Views:
         self._replays[replay_id] = (turns, catch_up)
         self._out(c.Replay(replay_id, viewer, request.thread_id, request.since_turn))
 
-    def _show_state(self, turns: ThreadTurns, viewer: c.Viewer, model_seen: bool) -> None:
+    def _show_state(self, turns: ThreadTurns, viewer: c.Viewer, model_seen: bool, usage_seen: bool) -> None:
         if turns.running is not None:
             self._out(c.Emit(turns.status, only(viewer), store=False))
+        elif turns.output.usage is not None and not usage_seen:
+            self._out(c.Emit(turns.output.usage, only(viewer), store=False))
         if not model_seen and turns.model != self._setting.catalogue.default:
             self._out(c.Emit(turns.model_now(), only(viewer), store=False))

@@ -53,6 +53,7 @@ class DatasetThreadLog:
         self._lost = list(tail.lost)
         self._model = tail.model
         self._model_known = tail.model is not None or tail.complete
+        self._usage = tail.usage
         self._running: dict[TurnId, None] = {}
         self._sequence = tail.sequence
         self._time = tail.latest
@@ -121,6 +122,10 @@ class DatasetThreadLog:
             case e.ModelChanged(_, backend, provider, model):
                 self._model = ModelChoice(backend, provider or None, model or None)
                 self._model_known = True
+            case e.UsageUpdated():
+                self._usage = event
+            case e.ThreadCleared():
+                self._usage = None
             case e.TurnEnded() if turn is not None:
                 self._running.pop(turn, None)
             case _ if turn is not None and isinstance(event.body, _ACTIVE):
@@ -182,6 +187,10 @@ class DatasetThreadLog:
         async for event in self.replay():
             history.add(event)
         return history.items()
+
+    async def usage(self) -> ThreadEvent | None:
+        """The usage told last, if it was among the last rows when the log was opened."""
+        return self._usage
 
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""

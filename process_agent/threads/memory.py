@@ -43,6 +43,7 @@ class MemoryThreadLog:
         self._numbers = itertools.count()
         self._fold = Fold()
         self._model: ModelChoice | None = None
+        self._usage: ThreadEvent | None = None
         self._running: dict[TurnId, None] = {}
         self._cleared: list[ThreadEvent] = []
 
@@ -62,8 +63,11 @@ class MemoryThreadLog:
                 self._running.pop(event.turn_id, None)
             case e.ThreadCleared():
                 self._rows.clear()
+                self._usage = None
                 self._cleared = [event]
                 return
+            case e.UsageUpdated():
+                self._usage = event
             case _:
                 pass
         for stored in self._fold.add(event):
@@ -93,6 +97,10 @@ class MemoryThreadLog:
         async for event in self.replay():
             history.add(event)
         return history.items()
+
+    async def usage(self) -> ThreadEvent | None:
+        """The usage told last."""
+        return self._usage
 
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""

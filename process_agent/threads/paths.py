@@ -16,6 +16,9 @@ MAX_FOLDERS = 8
 NOT_FOUND = 1003
 """The room's error number for what is not there."""
 
+RESERVED = frozenset((INDEX_TABLE, "emails", "emails_open"))
+"""Tables beside the threads that are none: the list of threads, and the mail channel's two."""
+
 _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
@@ -45,7 +48,7 @@ def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
     doubled = ("dataset:", "", *namespace)
     folder = doubled if tuple(parents[: len(doubled)]) == doubled else namespace
     inside = parents[len(folder) :]
-    fit = all(_TABLE.fullmatch(part) and part != INDEX_TABLE for part in (*inside, name))
+    fit = all(_TABLE.fullmatch(part) and part not in RESERVED for part in (*inside, name))
     if tuple(parents[: len(folder)]) != folder or not fit or len(inside) > MAX_FOLDERS:
         raise _unknown(thread_id)
     return TableRef(name, tuple(part for part in parents if part))

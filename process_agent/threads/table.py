@@ -34,6 +34,7 @@ PAGE_ROWS = 2048
 
 _LIGHT = ("sequence", "turn_id", "item_id", "type")
 _MODEL_CHANGED = PREFIX + "model.changed"
+_USAGE = PREFIX + "usage.updated"
 _CLEARED = PREFIX + "thread.cleared"
 
 
@@ -43,7 +44,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What the end of a table says: how rows go on, which turns were lost, and the model chosen last.
+    """What the end of a table says: how rows go on, which turns were lost, the model chosen last, and the
+    usage told last.
 
     `complete` means that it was the whole table.
     """
@@ -52,6 +54,7 @@ class Tail:
     latest: datetime = _EPOCH
     lost: tuple[ThreadEvent, ...] = ()
     model: ModelChoice | None = None
+    usage: ThreadEvent | None = None
     complete: bool = True
 
 
@@ -109,7 +112,8 @@ class ThreadTable:
         lost = () if leave_turns else await self._lost(rows, complete=total <= TAIL_ROWS)
         latest = max((row.timestamp for row in rows), default=_EPOCH)
         models = [model for row in rows if row.type == _MODEL_CHANGED and (model := _model(row)) is not None]
-        return Tail(numbers, latest, lost, models[-1] if models else None, complete=total <= TAIL_ROWS)
+        model, usage = models[-1] if models else None, _usage(rows)
+        return Tail(numbers, latest, lost, model, usage, complete=total <= TAIL_ROWS)
 
     async def _lost(self, rows: list[Row], *, complete: bool) -> tuple[ThreadEvent, ...]:
         reading = _read(self._thread_id, rows)
@@ -240,6 +244,17 @@ def _model(row: Row) -> ModelChoice | None:
         return None
     changed = stored.body
     return ModelChoice(changed.backend, changed.provider or None, changed.model or None)
+
+
+def _usage(rows: Sequence[Row]) -> ThreadEvent | None:
+    """The usage told last, unless the thread was cleared after it."""
+    for row in reversed(rows):
+        if row.type == _CLEARED:
+            return None
+        if row.type == _USAGE:
+            stored = to_stored(row)
+            return stored if isinstance(stored, ThreadEvent) else None
+    return None
 
 
 def _is_message(row: Row, message_id: str | None) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -164,27 +167,44 @@ async def test_the_program_says_what_is_missing(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "room-server.json").exists()
 
 
-async def test_the_program_answers_mail(tmp_path: Path, smtp: SmtpRoom) -> None:
+async def test_the_program_answers_mail_also_when_it_was_killed(tmp_path: Path, smtp: SmtpRoom) -> None:
     program = Program(
         tmp_path / "home",
         PROCESS_DATA_DIR=str(tmp_path / "data"),
         SMTP_HOSTNAME="127.0.0.1",
         SMTP_PORT=str(smtp.port),
     )
-    running = program.running(f"{JOIN} mail:{BOX}")
-    _, said = await asyncio.to_thread(running.__enter__)
     try:
-        assert f"mail:{BOX}" in said
-        await _send(program, tmp_path)
-        answer = (await smtp.mail(0)).mail
+        async with _running(program) as (agent, said):
+            assert f"mail:{BOX}" in said
+            await _send(program, tmp_path, "<1@x>", {"say": "Hello by mail."})
+            answer = (await smtp.mail(0)).mail
+            assert answer.text.endswith("Hello by mail.")
+            assert answer.in_reply_to == "<1@x>"
+            begun = program.work / "begun"
+            os.mkfifo(begun)
+            await _send(program, tmp_path, "<2@x>", {"run": "echo yes > begun; sleep 60"})
+            assert await asyncio.to_thread(begun.read_text) == "yes\n"
+            agent.kill()
+        async with _running(program):
+            notice = (await smtp.mail(1)).mail
+    finally:
+        await asyncio.to_thread(program.stop_room)
+    assert notice.in_reply_to == "<2@x>"
+    assert "was stopped before it was done" in notice.text
+
+
+@asynccontextmanager
+async def _running(program: Program) -> AsyncIterator[tuple[subprocess.Popen[str], str]]:
+    running = program.running(f"{JOIN} mail:{BOX}")
+    started = await asyncio.to_thread(running.__enter__)
+    try:
+        yield started
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
-        await asyncio.to_thread(program.stop_room)
-    assert answer.text.endswith("Hello by mail.")
-    assert answer.in_reply_to == "<1@x>"
 
 
-async def _send(program: Program, tmp_path: Path) -> None:
+async def _send(program: Program, tmp_path: Path, mail_id: str, action: dict[str, Any]) -> None:
     from meshagent.api import RoomClient, WebSocketClientProtocol
 
     state = json.loads((tmp_path / "data" / "room-server.json").read_text())
@@ -192,5 +212,5 @@ async def _send(program: Program, tmp_path: Path) -> None:
     url = f"{state['url'].replace('http', 'ws')}/rooms/demo"
     protocol: Any = WebSocketClientProtocol(url=url, token=token.stdout.strip())
     async with RoomClient(protocol_factory=protocol.create_factory()) as mailman:
-        message = letter(script({"say": "Hello by mail."}), Message_ID="<1@x>")
+        message = letter(script(action), Message_ID=mail_id)
         await mailman.queues.send(name=BOX, message=item(message))

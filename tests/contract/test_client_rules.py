@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from process_agent.agent.assemble import Agent, started
+from process_agent.agent.channels import AgentRoom
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, JsonResult, LogLine
 from process_agent.core.ids import ItemId
 from process_agent.core.usage import ContextWindow, Usage
 from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
+from tests.fakes.agent_house import Room, config, said
 from tests.fakes.backend import FakeBackend, PlayedTurn
 from tests.fakes.flutter_rules import Bubble, FlutterStart, FlutterThread, shows
 from tests.fakes.react_rules import ReactThread
@@ -267,3 +271,24 @@ async def test_an_approval_is_seen_where_it_cannot_be_given(server: LocalRoom, t
             assert "tool_call.approval_requested" in shown.ignored
         assert Bubble("terminal", name="shell") in flutter(ana.got).bubbles
         turn.end()
+
+
+async def test_an_agent_with_one_thread_for_everybody(tmp_path: Path) -> None:
+    """`--threading-mode none`: the single-thread view opens what the attribute names, be it there or not."""
+    house = Room(tmp_path)
+    made = replace(config(tmp_path), single_thread=True)
+    inside = AgentRoom(house.messaging, house.store)
+    async with started([house.backend]) as backends, Agent(made, inside, backends):
+        attributes = house.messaging.attributes
+        assert "meshagent.chatbot.threading" not in attributes
+        path = attributes["meshagent.chatbot.thread-path"]
+        assert isinstance(path, str)
+        assert shows(path)
+        assert path.count("://") == 1
+        ana = house.messaging.join("ana")
+        ana.send("thread.open", thread_id=path, load=True)
+        await ana.wait("thread.loaded")
+        ana.send("turn.start", thread_id=path, content=said("hello"))
+        (await house.backend.turn(0)).answer("hi")
+        await ana.wait("turn.ended")
+        assert on_screen(flutter(ana.got)) == [("user", "hello"), ("text", "hi")]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from process_agent.core import events as e
-from process_agent.core.content import LogLine
-from process_agent.core.ids import ItemId
+from process_agent.core.content import JsonResult, LogLine
+from process_agent.core.ids import AskId, ItemId
+from process_agent.core.requests import Secret
 from tests.contract.agent_room import AGENT, agent_in
 from tests.contract.published.install import for_published
 from tests.contract.published.program import Program, PublishedError, joined, python_client
@@ -215,6 +216,89 @@ async def test_two_clients_in_one_thread(
         assert {who for who, _ in await seen.shown()} == {"ana", "agent"}
         texts = [x["text"] for x in ben.all("text_content.delta")]
         assert texts == [x["text"] for x in ana.all("text_content.delta")] == ["for ana", "for ben"]
+
+
+async def test_a_tool_of_the_client(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+    backend = FakeBackend()
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        joined(program, server, "ana") as ana,
+        joined(program, server, "ben") as ben,
+    ):
+        session = await ana.session()
+        await session.do("start_with_tool", text="use it", tool="echo")
+        turn = await backend.turn(0)
+        (offered,) = turn.input.client_tools
+        assert (offered.name, offered.schema["required"]) == ("echo", ["text"])
+        await ana.wait("turn.started")
+        await ben.open(await session.path())
+        await ben.wait("turn.started")
+        turn.say(e.ClientToolRequested(AskId("ask"), "echo", {"text": "héllo"}))
+        await turn.answered.wait()
+        ((ask, answer),) = turn.answers
+        assert ask == "ask"
+        assert answer == JsonResult({"echo": "héllo", "for": "ana"})
+        turn.end()
+        await ben.wait("turn.ended")
+        assert not ben.all("client_tool_call.requested"), "it is for the one who offers the tool"
+
+
+async def test_a_secret_of_the_client(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+    backend = FakeBackend()
+    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+        session = await ana.start("log in")
+        turn = await backend.turn(0)
+        turn.say(e.SecretRequested(AskId("ask"), "API_KEY", "Your key, please"))
+        wanted = await ana.wait("secret.requested")
+        assert (wanted["secret_name"], wanted["prompt"]) == ("API_KEY", "Your key, please")
+        ids = {"thread_id": await session.path(), "turn_id": wanted["turn_id"]}
+        await ana.send("secret.response", **ids, request_id=wanted["request_id"], value="hunter2")
+        await turn.answered.wait()
+        ((_, answer),) = turn.answers
+        assert isinstance(answer, Secret)
+        assert answer.value == "hunter2"
+        turn.end()
+        await ana.wait("turn.ended")
+        await ana.open(await session.path(), load=True)
+        await ana.wait("thread.loaded")
+        assert "hunter2" not in str(ana.got)
+
+
+async def test_voice_is_refused(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+    backend = FakeBackend()
+    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+        session = await ana.start("hello")
+        (await backend.turn(0)).end()
+        await ana.wait("turn.ended")
+        with pytest.raises(PublishedError) as error:
+            await session.do("ask", text="sing", output_modalities=["audio"])
+        assert error.value.code == "unsupported_modality"
+        asked = session.doing("ask", text="say it", output_modalities=["text"])
+        (await backend.turn(1)).answer("la la")
+        assert await asked == "la la"
+
+
+async def test_clear_and_inject(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+    backend = FakeBackend()
+    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+        session = await ana.start("remember")
+        (await backend.turn(0)).answer("I do")
+        await ana.wait("turn.ended")
+        thread = await session.path()
+        source = await ana.send("thread.clear", thread_id=thread)
+        await ana.wait("thread.cleared", source_message_id=source)
+        words = [{"type": "text", "text": text} for text in ("one", "two")]
+        start = {"type": "meshagent.agent.turn.start", "thread_id": thread}
+        await session.do("inject", bodies=[{**start, "content": [word]} for word in words])
+        (await backend.turn(1)).answer("1", "first")
+        (await backend.turn(2)).answer("2", "second")
+        await ana.wait("turn.ended", turn_id=backend.turns[2].input.turn_id)
+        assert [turn.text for turn in backend.turns] == ["remember", "one", "two"]
+        assert backend.threads[-1].history == ()
+        await session.do("close")
+        again = await ana.open(thread, load=True)
+        await ana.wait("thread.loaded")
+        assert ("agent", "I do") not in await again.shown()
 
 
 async def test_who_vanishes_stops_nothing(program: Program, server: LocalRoom, tmp_path: Path) -> None:

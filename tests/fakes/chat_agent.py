@@ -49,10 +49,11 @@ class Running:
         self.stopped = asyncio.Event()
         self.decided: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.steered: asyncio.Queue[str] = asyncio.Queue()
+        self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
 
 class ChatAgent:
-    """Serves threads from memory. `heard` keeps every message it got."""
+    """Serves threads from memory. `heard` keeps every message it got; while `deaf` it opens no thread."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -60,6 +61,7 @@ class ChatAgent:
         self.threads: dict[str, list[Message]] = {}
         self.names: dict[str, str] = {}
         self.heard: list[Message] = []
+        self.deaf = False
         self._viewers: dict[str, dict[str, Send]] = {}
         self._watchers: dict[str, Send] = {}
         self._outboxes: dict[str, Outbox] = {}
@@ -76,6 +78,10 @@ class ChatAgent:
             await self._client.local_participant.set_attribute("supports_messaging_streams", True)
         await self._client.local_participant.set_attribute("empty_state_title", "What shall we build?")
         await self._client.local_participant.set_attribute("supports_agent_messages", True)
+
+    async def only(self, path: str) -> None:
+        """Say that there is this one thread for everybody."""
+        await self._client.local_participant.set_attribute("meshagent.chatbot.thread-path", path)
 
     async def stop(self) -> None:
         await self._tasks.close()
@@ -130,12 +136,7 @@ class ChatAgent:
         path = body.get("thread_id", "")
         match kind:
             case "thread.list":
-                listed = [self._entry(p) for p in self.threads]
-                send(
-                    self._reply(
-                        "thread.listed", threads=listed, total=len(listed), offset=0, limit=200, **source
-                    )
-                )
+                send(self._listed(body))
             case "thread.watch":
                 self._watchers[sender] = send
             case "models.request":
@@ -145,18 +146,34 @@ class ChatAgent:
                 self.tell(path, self._reply("model.changed", thread_id=path, **choice, **source))
             case "thread.start":
                 self._start_thread(body, sender, send)
-            case "thread.open":
+            case "thread.open" if not self.deaf:
                 self._open(body, sender, send)
-            case "thread.rename":
-                self.names[path] = body["name"]
-                self._tell_watchers(self._reply("thread.updated", thread=self._entry(path)))
-            case "thread.delete":
-                self.threads.pop(path)
-                self._tell_watchers(self._reply("thread.deleted", path=path))
+            case "thread.clear" | "thread.rename" | "thread.delete":
+                self._change(kind, body)
             case "turn.start":
                 self._tasks.start(self._turn(path, body, sender), "turn")
             case _:
                 self._to_turn(kind, body)
+
+    def _change(self, kind: str, body: Message) -> None:
+        path = body["thread_id"]
+        match kind:
+            case "thread.clear":
+                self.threads[path].clear()
+                cleared = {"thread_id": path, "source_message_id": body["message_id"]}
+                self.tell(path, self._reply("thread.cleared", **cleared))
+            case "thread.rename":
+                self.names[path] = body["name"]
+                self._tell_watchers(self._reply("thread.updated", thread=self._entry(path)))
+            case _:
+                self.threads.pop(path)
+                self._tell_watchers(self._reply("thread.deleted", path=path))
+
+    def _listed(self, body: Message) -> Message:
+        at, limit = body.get("offset", 0), body.get("limit", 200)
+        page = [self._entry(path) for path in list(self.threads)[at : at + limit]]
+        counted = {"total": len(self.threads), "offset": at, "limit": limit}
+        return self._reply("thread.listed", threads=page, source_message_id=body["message_id"], **counted)
 
     def _to_turn(self, kind: str, body: Message) -> None:
         running = self._running.get(body.get("turn_id", ""))
@@ -172,6 +189,8 @@ class ChatAgent:
                 self._emit(path, turn_id, e.SteerAccepted(MessageId(body["message_id"]), *said))
                 self._emit(path, turn_id, e.Steered(MessageId(body["message_id"]), *said))
                 running.steered.put_nowait(body["content"][0]["text"])
+            case "secret.response" if not running.told.done():
+                running.told.set_result(body.get("value", ""))
             case "tool_call.approve" | "tool_call.reject" if not running.decided.done():
                 running.decided.set_result(kind.endswith("approve"))
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from process_agent.core import events as e
-from process_agent.core.content import ErrorInfo, JsonResult, LogLine, TextResult
-from process_agent.core.ids import ItemId
+from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, LogLine, TextResult
+from process_agent.core.ids import AskId, ItemId
 from process_agent.core.usage import ContextWindow, Usage
 
 type Events = AsyncIterator[e.EventBody]
@@ -163,10 +163,69 @@ async def long(_: str, turn: Any) -> Events:
     yield e.TurnEnded(e.EndReason.COMPLETED)
 
 
+PNG = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8z8DwnwEJMCFzGBgYAAAUCAIBh9xWzQAAAABJRU5ErkJggg=="
+)
+"""Four pixels."""
+
+
+async def image(text: str, turn: Any) -> Events:
+    """Draws; further words are addresses of images it shows beside its own."""
+    yield e.Working("Drawing")
+    item = ItemId(f"{turn.id}:image")
+    yield e.ImageStarted(item, {"prompt": "a cat"})
+    yield e.ImagePartial(item, GeneratedImage(PNG, "image/png", 240, 160), 0)
+    if "wait" in text:
+        await turn.stopped.wait()
+        yield e.TurnEnded(e.EndReason.INTERRUPTED)
+        return
+    others = tuple(GeneratedImage(word) for word in text.split()[1:])
+    yield e.ImageCompleted(item, (GeneratedImage(PNG, "image/png", 240, 160), *others))
+    yield e.ImageFailed(ItemId(f"{turn.id}:no"), ErrorInfo("<b>The model refused.</b>", "policy"))
+    yield e.TurnEnded(e.EndReason.COMPLETED)
+
+
+async def compact(_: str, turn: Any) -> Events:
+    """Uses much of its context, then shortens it."""
+    yield e.UsageUpdated(Usage(input=240_000, output=2_000), ContextWindow(242_000, 272_000, 245_000), 0.4213)
+    async for event in _text(turn, "answer", "Much was said."):
+        yield event
+    if "now" in _:
+        yield e.ContextCompacted("c1", automatic=False, summary="<i>They</i> talked about prices.")
+    yield e.TurnEnded(e.EndReason.COMPLETED)
+
+
+async def secret(_: str, turn: Any) -> Events:
+    """Asks for a key."""
+    yield e.Working("Waiting for a secret")
+    yield e.SecretRequested(AskId("q"), "WEATHER_KEY", "The key of the <b>weather</b> service.")
+    given = await turn.told
+    async for event in _text(turn, "answer", f"I was told {len(given)} characters."):
+        yield event
+    yield e.TurnEnded(e.EndReason.COMPLETED)
+
+
+async def write(_: str, turn: Any) -> Events:
+    """Writes the arguments of a command slowly."""
+    shell = _ref(turn, "shell", "shell")
+    yield e.Working("Writing a command")
+    for piece in ('{"command": ', '"python3 -c ', "'print(1)\u202e'\""):
+        yield e.ToolArguments(shell, piece)
+    await turn.stopped.wait()
+    yield e.ToolStarted(shell, {"command": "python3 -c 'print(1)'"})
+    yield e.ToolEnded(shell, JsonResult({"stdout": "1\n", "stderr": "", "exit_code": 0}))
+    yield e.TurnEnded(e.EndReason.INTERRUPTED)
+
+
 SCRIPTS: dict[str, Callable[[str, Any], Events]] = {
     "demo": demo,
     "slow": slow,
     "approve": approve,
     "fail": fail,
     "long": long,
+    "image": image,
+    "compact": compact,
+    "secret": secret,
+    "write": write,
 }

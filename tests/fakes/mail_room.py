@@ -22,6 +22,7 @@ from tests.fakes.smtp import SmtpRoom
 BOX = "bot@mail.test"
 ANA = "Ana <ana@example.com>"
 EMAILS = TableRef("emails", ("dataset:", "agents", "bot", "threads"))
+OPEN = TableRef("emails_open", EMAILS.namespace)
 
 
 def letter(text: str = "hello", sender: str = ANA, to: str = BOX, **headers: str) -> EmailMessage:

@@ -60,6 +60,13 @@ class MemoryLog:
             history.add(event)
         return history.items()
 
+    async def usage(self) -> ThreadEvent | None:
+        last = None
+        for event in self.events:
+            if isinstance(event.body, e.UsageUpdated | e.ThreadCleared):
+                last = event if isinstance(event.body, e.UsageUpdated) else None
+        return last
+
     async def model(self) -> ModelChoice | None:
         for event in reversed(self.events):
             if isinstance(event.body, e.ModelChanged):

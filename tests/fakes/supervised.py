@@ -14,7 +14,7 @@ from process_agent.core import commands as c
 from process_agent.core import requests as r
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.content import ErrorInfo, TextPart
-from process_agent.core.events import ModelChanged, Status, ThreadCleared, ThreadEvent, Working
+from process_agent.core.events import ModelChanged, Status, ThreadCleared, ThreadEvent, UsageUpdated, Working
 from process_agent.core.ids import AskId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
@@ -30,7 +30,7 @@ START = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
 _NO_THREAD = ErrorInfo("There is no such thread.", "thread_not_available")
 
 
-def catalogue() -> Catalogue:
+def two_models() -> Catalogue:
     models = (ModelInfo("gpt-5.5", active=True), ModelInfo("gpt-5.5-mini"))
     return Catalogue([ProviderModels("openai", "OpenAI Codex", "codex", "gpt-5.5", models)], DEFAULT)
 
@@ -51,10 +51,11 @@ class Sent:
 class World:
     """Carries out commands: at once what needs no waiting, the rest when the test says so."""
 
-    def __init__(self, approvals: ApprovalMode = "ask") -> None:
+    def __init__(self, approvals: ApprovalMode = "ask", catalogue: Catalogue | None = None) -> None:
         self._ids = 0
         self.now = START
-        setting = Setting("bot", catalogue(), self.new_id, self.clock, approvals=approvals)
+        offer = catalogue or two_models()
+        setting = Setting("bot", offer, self.new_id, self.clock, approvals=approvals)
         self.supervisor = Supervisor(setting)
         self.outstanding: list[c.Command] = []
         self.timers: dict[c.Timer, float] = {}
@@ -211,11 +212,12 @@ class World:
                 self.carry_out(s.thread_created(key, self.entry(thread_id, name)))
             case c.OpenLog(thread_id) if thread_id in self.logs:
                 self.open_logs.add(thread_id)
-                self.carry_out(s.log_opened(thread_id, self.stored_model(thread_id)))
+                stored = self.stored_model(thread_id), self.stored_usage(thread_id)
+                self.carry_out(s.log_opened(thread_id, *stored))
             case c.OpenLog(thread_id, str(create)):
                 self.logs[thread_id] = []
                 self.open_logs.add(thread_id)
-                self.carry_out(s.log_opened(thread_id, None, self.entry(thread_id, create)))
+                self.carry_out(s.log_opened(thread_id, None, None, self.entry(thread_id, create)))
             case c.OpenLog(thread_id):
                 self.carry_out(s.log_not_opened(thread_id, _NO_THREAD))
             case c.TouchThread(thread_id):
@@ -261,6 +263,11 @@ class World:
         if not changes:
             return None
         return ModelChoice(changes[-1].backend, changes[-1].provider, changes[-1].model)
+
+    def stored_usage(self, thread_id: ThreadId) -> ThreadEvent | None:
+        log = self.logs[thread_id]
+        told = [event for event in log[cleared_at(log) :] if isinstance(event.body, UsageUpdated)]
+        return told[-1] if told else None
 
     def running(self) -> list[tuple[ThreadId, TurnId]]:
         """Turns whose backend works."""

@@ -6,14 +6,16 @@ import asyncio
 
 import pytest
 
+from process_agent.agent.attachments import Attachments
 from process_agent.agent.turn_work import TurnWork
 from process_agent.core import events as e
 from process_agent.core.backend import TurnInput
-from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.content import ErrorInfo, FilePart, TextPart
 from process_agent.core.events import EndReason
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from tests.fakes.backend import FakeBackend
+from tests.fakes.memory_room import MemoryFiles
 from tests.fakes.memory_store import MemoryLog, MemoryThreadStore
 
 THREAD = ThreadId("T")
@@ -22,8 +24,11 @@ THREAD = ThreadId("T")
 class Bench:
     def __init__(self) -> None:
         self.codex, self.other = FakeBackend("codex"), FakeBackend("other")
+        self.files = MemoryFiles({"a.txt": b"hi"})
         self.log = MemoryLog(MemoryThreadStore(), [])
-        self.work = TurnWork(THREAD, self.log, {"codex": self.codex, "other": self.other})
+        self.work = TurnWork(
+            THREAD, self.log, {"codex": self.codex, "other": self.other}, Attachments(self.files)
+        )
         self.heard: list[tuple[TurnId, e.BackendEvent]] = []
         self.lost: list[tuple[TurnId, ErrorInfo]] = []
 
@@ -51,6 +56,19 @@ async def test_the_backend_thread_is_opened_once(bench: Bench) -> None:
             (await bench.codex.turn(number)).end()
     assert bench.ends() == [("a", EndReason.COMPLETED), ("b", EndReason.COMPLETED)]
     assert len(bench.codex.threads) == 1
+
+
+async def test_the_backend_gets_attached_room_files_as_they_are(bench: Bench) -> None:
+    attached = (TextPart("read"), FilePart("room:///a.txt"))
+    turn = TurnInput(TurnId("a"), attached, "ana", ModelChoice("codex", "openai", "m"))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.work.run(turn, lambda *_: None, lambda *_: None))
+        played = await bench.codex.turn(0)
+        assert played.input.content == (TextPart("read"), FilePart("data:text/plain;base64,aGk=", "a.txt"))
+        played.say(e.Working("Thinking"))
+        assert await bench.work.steer(turn.turn_id, (FilePart("room:///gone.txt"),), "ana") is None
+        assert "gone.txt could not be read" in played.steers[0]
+        played.end()
 
 
 async def test_another_backend_takes_over_and_back(bench: Bench) -> None:

@@ -17,23 +17,28 @@ import pyarrow as pa
 import pytest
 
 from process_agent.agent.channels import ChannelOptions, ChannelProfile, check_channels, create_channels
-from process_agent.channels.mail import book, delivery
+from process_agent.channels.mail import book, delivery, recovery
 from process_agent.channels.mail.channel import MAX_MAILS
 from process_agent.channels.mail.loops import MAX_PER_SENDER
+from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, FilePart
 from process_agent.core.events import (
+    ApprovalRequested,
     EndReason,
     FileShown,
     TextDelta,
     TextEnded,
     TextStarted,
+    ToolRef,
+    ToolStarted,
     TurnEnded,
+    TurnRequested,
 )
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.requests import Request, StartThread
 from process_agent.errors import RoomError, RoomRequestError, UsageError
 from process_agent.io.backoff import Backoff
-from tests.fakes.mail_room import ANA, BOX, EMAILS, MailRoom, item, letter
+from tests.fakes.mail_room import ANA, BOX, EMAILS, OPEN, MailRoom, item, letter
 from tests.fakes.memory_store import DIRECTORY
 from tests.fakes.smtp import Received, SmtpRoom, smtp_server
 
@@ -112,7 +117,8 @@ async def test_both_mails_are_kept_as_the_published_channel_keeps_them(room: Mai
     async with room.agent():
         room.write(message)
         turn = await room.backend.turn(0)
-        (file,) = [part for part in turn.input.content if isinstance(part, FilePart)]
+        said = next(x.body for x in room.store.rows[turn.thread_id] if isinstance(x.body, TurnRequested))
+        (file,) = [part for part in said.content if isinstance(part, FilePart)]
         turn.answer("Nice chart")
         sent = await room.smtp.mail(0)
     path = file.url.removeprefix("room:///")
@@ -284,7 +290,7 @@ async def test_who_writes_without_end_is_not_answered_without_end(room: MailRoom
         ({"base64": 5}, "invalid_item"),
         ({"base64": "§§"}, "invalid_item"),
         ({"base64": "bm90IGEgbWFpbA=="}, "invalid_message"),
-        (item(b"From: a@b.test\nTo: x\n\n" + b"multipart " * 200), "invalid_message"),
+        (item(b"From: a@b.test\nTo: x\n\n" + b"\n" * 600_001), "invalid_message"),
     ],
 )
 async def test_what_is_no_mail_is_kept_and_reported(room: MailRoom, bad: Any, code: str) -> None:
@@ -402,12 +408,22 @@ async def test_files_the_agent_shows_are_attached(room: MailRoom) -> None:
     assert "somebody else" not in sent.data.decode()
 
 
-async def test_a_sender_has_no_rights_and_is_not_waited_for(room: MailRoom) -> None:
+async def test_what_needs_an_approval_is_declined_at_once(tmp_path: Path, smtp: SmtpRoom) -> None:
+    room = MailRoom(tmp_path, smtp, "chat", f"mail:{BOX}")
     async with room.agent():
         room.write(letter("rm -rf /", "ana <ana@example.com>"))
         turn = await room.backend.turn(0)
-        assert turn.input.sender_name == "ana <ana@example.com>"
+        robot = room.messaging.join("robot", "agent")
+        robot.send("thread.open", thread_id=turn.thread_id)
+        ref = ToolRef(ItemId("cmd"), "codex", "shell", "codex")
+        turn.say(ToolStarted(ref, {}), ApprovalRequested(ref, {"command": "rm"}))
+        await robot.wait("tool_call.log_delta")
+        assert turn.decisions == [(ItemId("cmd"), Decision.DECLINE)]
         turn.answer("I could not")
+        await smtp.mail(0)
+
+
+async def test_a_sender_has_no_rights_whatever_its_name(room: MailRoom) -> None:
     asked: list[Request] = []
     room.write(letter("more", Message_ID="<m@x>"))
     profile = ChannelProfile("bot", room.options, lambda: str(uuid.uuid4()), lambda: datetime.now(UTC))
@@ -446,6 +462,65 @@ async def test_an_agent_that_stops_answers_what_runs_and_gives_back_what_waits(r
         again.answer("done")
         sent = await room.smtp.mail(1)
     assert sent.mail.in_reply_to == "<2@example.com>"
+
+
+async def test_mail_of_a_killed_agent_is_answered_by_the_next(room: MailRoom) -> None:
+    async with room.agent():
+        room.write(letter("one", Message_ID="<1@example.com>"))
+        await room.backend.turn(0)
+        await room.datasets.until(lambda: len(room.rows()) == 1)
+        killed = dict(room.datasets.tables)
+    room.datasets.tables = killed
+    room.smtp.mails.clear()
+    async with room.agent():
+        sent = await room.smtp.mail(0)
+        assert sent.mail.in_reply_to == "<1@example.com>"
+        assert "was stopped before it was done" in body(sent)
+        await room.datasets.until(lambda: room.datasets.rows(OPEN) == [])
+    async with room.agent():
+        room.write(letter("two", Message_ID="<2@example.com>"))
+        (await room.backend.turn(1)).answer("hi")
+        await room.smtp.mail(1)
+    assert len(room.smtp.mails) == 2
+
+
+async def test_an_answer_that_waits_when_the_agent_stops_is_sent_at_the_next_start(room: MailRoom) -> None:
+    room.smtp.answers = ["451 later"] * 9
+    async with room.agent():
+        room.write(letter())
+        (await room.backend.turn(0)).answer("the answer")
+        await room.smtp.until(lambda: room.smtp.tries > 0)
+    assert f"{BOX}.failed" not in room.queues.sent
+    (kept,) = [row for row in room.rows() if row["role"] == "agent"]
+    room.smtp.answers = []
+    async with room.agent():
+        sent = await room.smtp.mail(0)
+        await room.datasets.until(lambda: room.datasets.rows(OPEN) == [])
+    assert (sent.mail.id, sent.mail.text) == (kept["id"], "the answer")
+    assert sent.recipients == ("ana@example.com",)
+    assert len(room.smtp.mails) == 1
+
+
+async def test_mail_of_another_agent_that_is_here_is_its_own(
+    room: MailRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "LOOK_EVERY", 0.001)
+    async with room.agent():
+        room.write(letter("one", Message_ID="<1@example.com>"))
+        await room.backend.turn(0)
+        await room.datasets.until(lambda: len(room.rows()) == 1)
+        killed = dict(room.datasets.tables)
+    room.datasets.tables = killed
+    room.smtp.mails.clear()
+    other = room.messaging.join("bot", "agent")
+    async with room.agent():
+        room.write(letter("two", Message_ID="<2@example.com>"))
+        (await room.backend.turn(1)).answer("hi")
+        await room.smtp.mail(0)
+        assert [sent.mail.in_reply_to for sent in room.smtp.mails] == ["<2@example.com>"]
+        other.leave()
+        sent = await room.smtp.mail(1)
+    assert sent.mail.in_reply_to == "<1@example.com>"
 
 
 async def test_a_lost_connection_to_the_room_loses_no_mail(

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from process_agent.channels import queue as module
+from process_agent.core import speaker
 from process_agent.core.content import ErrorInfo, FilePart, Json, TextPart
 from process_agent.core.events import EndReason, TurnEnded, TurnRequested
 from process_agent.core.ids import ThreadId
+from process_agent.core.store import ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
+from process_agent.io.backoff import Backoff
 from tests.fakes.channel_agent import ChannelRoom
 from tests.fakes.memory_store import DIRECTORY
 
@@ -83,7 +86,7 @@ async def test_files_of_a_prompt_become_text(room: ChannelRoom) -> None:
             TextPart("gr\u00fcn"),
             TextPart("gr\u00fcn"),
         )
-        assert content[5] == FilePart("room:///image.png")
+        assert content[5] == FilePart("data:image/png;base64,//4A", "image.png")
         notices = [part.text for part in content[6:9] if isinstance(part, TextPart)]
         assert notices == [
             "[The file room:///missing could not be read: There is no file missing.]",
@@ -92,7 +95,8 @@ async def test_files_of_a_prompt_become_text(room: ChannelRoom) -> None:
         ]
         assert content[9] == FilePart("https://example.com/x")
         room.queues.put("work", {"content": [{"type": "file", "url": "room:///a/b.txt"}]})
-        assert (await room.backend.turn(1)).input.content == (FilePart("room:///a/b.txt"),)
+        (part,) = (await room.backend.turn(1)).input.content
+        assert part == FilePart("data:text/plain;base64,Z3LDvG4=", "b.txt")
 
 
 @pytest.mark.parametrize("name", [".emails/x", "room:///.emails/x", "a/../b", "room://[", "/", "a\\b"])
@@ -259,9 +263,6 @@ async def test_what_cannot_be_kept_is_in_the_log(
 
 
 async def test_a_busy_thread_is_asked_again(room: ChannelRoom, monkeypatch: pytest.MonkeyPatch) -> None:
-    from process_agent.core import speaker
-    from process_agent.io.backoff import Backoff
-
     thread = ThreadId(f"{DIRECTORY}/t")
     room.store.rows[thread] = []
     monkeypatch.setattr(module, "_RETRY", Backoff(first=0.001, ceiling=0.001))
@@ -273,6 +274,37 @@ async def test_a_busy_thread_is_asked_again(room: ChannelRoom, monkeypatch: pyte
             (await room.backend.turn(n)).answer("done")
     assert sorted(turn.text for turn in room.backend.turns) == ["0", "1", "2", "3"]
     assert room.queues.sent == {}
+
+
+async def test_a_room_that_is_away_is_asked_again_but_not_for_ever(
+    room: ChannelRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RETRY", Backoff(first=0.001, ceiling=0.001))
+    create, tries = room.store.create, []
+
+    async def unsteady(name: str) -> ThreadEntry:
+        tries.append(name)
+        if name == "never" or len(tries) < 3:
+            raise RoomError("the connection is lost")
+        return await create(name)
+
+    monkeypatch.setattr(room.store, "create", unsteady)
+    async with room.agent():
+        room.queues.put("work", "once")
+        (await room.backend.turn(0)).answer("done")
+        assert tries == ["once"] * 3
+        room.queues.put("work", "never")
+        assert (await failed(room))["error"]["code"] == "room_error"
+        assert tries[3:] == ["never"] * module.ROOM_TRIES
+
+
+async def test_a_path_makes_its_thread(room: ChannelRoom) -> None:
+    async with room.agent():
+        for number in range(2):
+            room.queues.put("work", {"prompt": "x", "path": "a/b"})
+            turn = await room.backend.turn(number)
+            assert turn.thread_id == f"{DIRECTORY}/a/b"
+            turn.answer("done")
 
 
 def _with_queued(init: Any, queued: int) -> Any:

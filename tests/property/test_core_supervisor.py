@@ -24,6 +24,7 @@ from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
 from process_agent.core.slash import parse
+from process_agent.core.usage import Usage
 from tests.fakes.supervised import cleared_at
 from tests.fakes.supervisor_people import ASKS, ITEMS, PEOPLE, TEXTS, People
 from tests.fakes.thread_checks import (
@@ -92,6 +93,12 @@ class Machine(People):
                 e.SecretRequested(ask, "key") if what == "secret" else e.ClientToolRequested(ask, what, {})
             )
             self.world.backend(thread_id, turn_id, event)
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data(), tokens=st.integers(0, 9))
+    def use_tokens(self, data: st.DataObject, tokens: int) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        self.world.backend(thread_id, turn_id, e.UsageUpdated(Usage(tokens)))
 
     @precondition(lambda self: self.world.running())
     @rule(data=st.data())

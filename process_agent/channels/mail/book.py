@@ -55,12 +55,12 @@ class MailBook:
 
     async def start(self) -> None:
         """Create the table if it is missing."""
-        await _insist(lambda: self._datasets.create(self._table, SCHEMA, "create_if_not_exists"))
+        await insist(lambda: self._datasets.create(self._table, SCHEMA, "create_if_not_exists"))
 
     async def find(self, mail_id: str) -> Kept | None:
         """The mail of an id, if any agent of this folder had it."""
         for table in (self._table, *self._others):
-            for row in await _insist(partial(self._rows, table, mail_id)):
+            for row in await insist(partial(self._rows, table, mail_id)):
                 kept = kept_of(row)
                 if kept is not None and kept.id == mail_id:
                     return kept
@@ -86,10 +86,10 @@ class MailBook:
         document = document_of(mail, role, thread_id, place)
         await self._write(place.document, json.dumps(document, indent=4).encode(), "application/json")
         rows = pa.Table.from_pylist([row_of(document)], schema=SCHEMA)
-        await _insist(lambda: self._datasets.insert(self._table, rows))
+        await insist(lambda: self._datasets.insert(self._table, rows))
 
     async def _rows(self, table: TableRef, mail_id: str) -> list[dict[str, Any]]:
-        where = "id = '{}'".format(mail_id.replace("'", "''"))
+        where = f"id = {quoted(mail_id)}"
         rows: list[dict[str, Any]] = []
         try:
             async for batch in self._datasets.search(table, where=where, limit=1):
@@ -101,7 +101,7 @@ class MailBook:
         return rows
 
     async def _write(self, path: str, data: bytes, mime_type: str) -> None:
-        await _insist(lambda: self._files.write(path, data, mime_type=mime_type))
+        await insist(lambda: self._files.write(path, data, mime_type=mime_type))
 
     def _hex(self) -> str:
         return self._new_id().replace("-", "")[:8]
@@ -119,7 +119,13 @@ def tables_of(directory: str) -> Sequence[TableRef]:
     return tuple(dict.fromkeys((TableRef(TABLE, literal), TableRef(TABLE, plain))))
 
 
-async def _insist[T](work: Callable[[], Awaitable[T]]) -> T:
+def quoted(text: str) -> str:
+    """A text in a condition of the table."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
+
+
+async def insist[T](work: Callable[[], Awaitable[T]]) -> T:
     """Ask the room, again after a lost connection. What is asked here may happen twice."""
     for attempt, delay in enumerate(_DELAYS.delays(), 1):
         try:

@@ -12,12 +12,11 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from process_agent.channels.errands import Assignment, Errands, Outcome, RunningErrand
-from process_agent.channels.mail.answers import Answers
-from process_agent.channels.mail.book import MailBook
+from process_agent.channels.mail.answers import Answers, MailRoom
 from process_agent.channels.mail.compose import Mailbox, recipients_of
 from process_agent.channels.mail.delivery import Delivery, Sender
 from process_agent.channels.mail.items import Items, raw_of
@@ -27,13 +26,13 @@ from process_agent.channels.mail.notices import STOPPED
 from process_agent.channels.mail.parse import parse_mail
 from process_agent.channels.mail.prompt import content_of, title_of_mail
 from process_agent.channels.mail.record import Place, may_join
+from process_agent.channels.mail.recovery import Recovery
 from process_agent.core.channel import Ask
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ParticipantId, ThreadId
 from process_agent.core.replies import Reply
 from process_agent.core.requests import Request, TurnOptions
-from process_agent.core.room_ports import Queues, RoomFiles
 from process_agent.errors import (
     ProcessError,
     RoomClosedError,
@@ -61,19 +60,13 @@ _RETRY = Backoff()
 
 @dataclass(frozen=True, slots=True)
 class MailProfile:
-    """Whose mail this is. Mail goes to `thread`, or each conversation to its own."""
+    """Whose mail this is. Mail goes to `thread`, or each conversation to its own. `alone` says whether no
+    other agent of our name is in the room.
+    """
 
     mailbox: Mailbox
     thread: ThreadId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MailRoom:
-    """What the channel needs of the room, and `book`, made of the same."""
-
-    queues: Queues
-    files: RoomFiles
-    book: MailBook
+    alone: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +101,10 @@ class MailChannel:
         self._stopping = asyncio.Event()
         self._items = Items(room.queues, self._queue, clock)
         delivery = Delivery(sender, self._stopping)
-        kept = (room.book, room.files)
-        self._answers = Answers(self._mailbox, kept, self._items, delivery, new_id=new_id, clock=clock)
+        self._answers = Answers(self._mailbox, room, self._items, delivery, new_id=new_id, clock=clock)
+        self._recovery = Recovery(self._mailbox, room, self._answers, profile.alone)
         self._taking: asyncio.Task[None] | None = None
+        self._recovering: asyncio.Task[None] | None = None
         self._errands = Errands(self.name, _refuse_early, new_id)
         self._settled: dict[ParticipantId, asyncio.Event] = {}
         self._pace = Pace()
@@ -125,6 +119,9 @@ class MailChannel:
         """Make the table of mails if it is missing, and begin to take mail."""
         self._errands = Errands(self.name, ask, self._new_id)
         await self._room.book.start()
+        await self._room.unanswered.start()
+        left = await self._room.unanswered.all()
+        self._recovering = self._tasks.start(self._recovery.run(left), "answer what was left")
         self._taking = self._tasks.start(self._take_all(), "take mail")
 
     def open_view(self, participant: ParticipantId, thread_id: ThreadId) -> None:
@@ -152,6 +149,8 @@ class MailChannel:
     async def close(self) -> None:
         """Take no more mail; answer what ended, put back what never began, for at most `CLOSE_SECONDS`."""
         self._stop_taking()
+        if self._recovering is not None:
+            self._recovering.cancel()
         self._errands.close()
         for settled in self._settled.values():
             settled.set()
@@ -268,7 +267,7 @@ class MailChannel:
             outcome = await self._outcome(letter, running)
             if _unstarted(outcome):
                 self._stop_taking()
-                await self._items.put_back(letter.item, known=True)
+                await self._put_back(letter)
                 return
             if outcome.thread_id is not None and not recorded:
                 await self._record(letter, outcome.thread_id)
@@ -278,6 +277,13 @@ class MailChannel:
         finally:
             begun.set()
             self._places.release()
+
+    async def _put_back(self, letter: _Letter) -> None:
+        await self._items.put_back(letter.item, known=True)
+        try:
+            await self._room.unanswered.remove(letter.mail.id)
+        except RoomError as error:
+            logger.error("the mail %s counts as open: %s", letter.mail.id, error)
 
     async def _record_begun(self, letter: _Letter, running: RunningErrand) -> bool:
         """Note the mail's thread as soon as its turn is accepted; False when it was refused or is not known
@@ -298,6 +304,7 @@ class MailChannel:
 
     async def _record(self, letter: _Letter, thread_id: ThreadId) -> None:
         try:
+            await self._room.unanswered.add(letter.mail.id, thread_id, letter.place)
             await self._room.book.record(letter.mail, "user", thread_id, letter.place)
         except RoomError as error:
             logger.error("answers to the mail %s will not find its thread: %s", letter.mail.id, error)

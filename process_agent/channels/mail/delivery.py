@@ -35,6 +35,11 @@ class Delivery:
         self._stopping = stopping
         self._retry = retry or RETRY
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing waits for another attempt any more."""
+        return self._stopping.is_set()
+
     async def deliver(self, mail: Outgoing) -> None:
         """Send a mail, trying again what may succeed later. Raises the last `MailError`."""
         for attempt, delay in enumerate(self._retry.delays(), 1):

@@ -29,8 +29,11 @@ MAX_BYTES: Final = 25 << 20
 """Bytes of a raw mail."""
 
 MAX_LINES: Final = 600_000
-MAX_MULTIPART: Final = 100
-"""How often `multipart` may stand in a mail: parts inside parts."""
+MAX_WORK: Final = 30_000_000
+"""Lines times headers of parts: what the parser has to look at when all parts lie inside each other."""
+
+MAX_NESTED: Final = 330
+"""Parts inside each other at which the parser gives up itself."""
 
 MAX_PARTS: Final = 500
 """Parts that are looked at; the rest is left out."""
@@ -114,10 +117,12 @@ _CUT: Final = f"The text was cut after {MAX_TEXT} characters."
 def _check(raw: bytes) -> None:
     if len(raw) > MAX_BYTES:
         raise WireError(f"The mail has more than {MAX_BYTES >> 20} MiB.")
-    if raw.count(b"\n") + raw.count(b"\r") > 2 * MAX_LINES:
+    lines = max(raw.count(b"\n"), raw.count(b"\r"))
+    if lines > MAX_LINES:
         raise WireError(f"The mail has more than {MAX_LINES} lines.")
-    if len(re.findall(rb"multipart", raw, re.IGNORECASE)) > MAX_MULTIPART:
-        raise WireError(f"The mail has more than {MAX_MULTIPART} parts inside parts.")
+    parts = len(re.findall(rb"content-type", raw, re.IGNORECASE))
+    if lines * min(parts, MAX_NESTED) > MAX_WORK:
+        raise WireError("The mail has too many parts for so many lines.")
 
 
 def _policy() -> EmailPolicy[Any]:

@@ -1,7 +1,7 @@
 /** Puts room, agent and views together: what the user does goes out, what is heard goes into the store. */
 
 import { readAddress, showAddress } from "./address.js";
-import { agentToChoose, currentAgent, nextInput, stoppable, wish } from "./model/select.js";
+import { agentToChoose, currentAgent, nextInput, onlyThread, stoppable, wish } from "./model/select.js";
 import { PREFIX } from "./model/thread.js";
 import { AgentClient } from "./protocol/agent.js";
 import { Room } from "./room/room.js";
@@ -30,6 +30,11 @@ import { newId } from "./wire/ids.js";
  * @property {(entry: Pending) => void} resend
  * @property {(entry: Pending) => void} drop
  * @property {() => void} stop
+ * @property {(path: string) => void} clear
+ * @property {() => void} moreThreads
+ * @property {() => void} openAgain
+ * @property {(path: string) => Promise<string | null>} findFile
+ * @property {(asked: import("./model/types.js").AskedSecret, value: string | null) => void} answerSecret
  * @property {(turnId: string, itemId: string, accepted: boolean) => void} decide
  * @property {(choice: Choice) => void} pickModel
  * @property {(name: string) => void} chooseAgent
@@ -39,6 +44,8 @@ import { newId } from "./wire/ids.js";
 
 /** Time for the agent to start a thread (agent protocol, section 10). */
 const START_MS = 30_000;
+/** Time for the agent to begin to send a thread, and to go on with it. */
+const OPEN_MS = 15_000;
 const NOTICE_MS = 8_000;
 /** Rejections after which a steer is worth sending as a turn of its own. */
 const TOO_LATE = new Set(["turn_not_in_progress", "turn_ended"]);
@@ -55,6 +62,7 @@ export class App {
     this.agent = null;
     /** Message id of the last change of the model. @type {string | null} */
     this.choiceId = null;
+    this.openTimer = 0;
     window.addEventListener("popstate", () => this.#addressChanged());
   }
 
@@ -78,6 +86,7 @@ export class App {
   }
 
   newThread() {
+    if (onlyThread(this.store.state)) return;
     this.agent?.closeThread();
     this.store.dispatch({ type: "thread.new" });
     showAddress(null, false);
@@ -100,6 +109,38 @@ export class App {
   /** @param {string} path */
   remove(path) {
     this.agent?.remove(path);
+  }
+
+  /** @param {string} path */
+  clear(path) {
+    this.agent?.clear(path);
+  }
+
+  moreThreads() {
+    this.agent?.list(this.store.state.threads.entries.length);
+  }
+
+  openAgain() {
+    const { thread } = this.store.state;
+    if (thread) this.#open(thread.path);
+  }
+
+  /** @param {string} path */
+  async findFile(path) {
+    return this.room ? this.room.fileAddress(path) : null;
+  }
+
+  /** @param {import("./model/types.js").AskedSecret} asked @param {string | null} value null refuses */
+  answerSecret(asked, value) {
+    const { thread } = this.store.state;
+    if (!thread || !this.agent) return;
+    const given =
+      asked.login === null
+        ? { value }
+        : { authorization_code: value, ...(asked.redirect && { redirect_uri: asked.redirect }) };
+    const answer = value === null ? { error: "The person who was asked refused." } : given;
+    this.agent.answerSecret(thread.path, asked.turnId, asked.id, answer);
+    this.store.dispatch({ type: "secret.answered", id: asked.id });
   }
 
   /** @param {string} text @param {boolean} queue as a turn of its own, although the running one could be steered */
@@ -241,14 +282,26 @@ export class App {
     });
     this.agent = client;
     void client.attach();
-    const path = state.thread?.path ?? state.wanted;
+    const only = onlyThread(state);
+    const path = only ?? state.thread?.path ?? state.wanted;
+    if (only && only !== state.wanted) showAddress(only, true);
     if (path) this.#open(path);
   }
 
   /** @param {string} path */
   #open(path) {
     this.store.dispatch({ type: "thread.opening", path });
-    void this.agent?.open(path, true);
+    if (!this.agent) return;
+    void this.agent.open(path, true);
+    this.#expect(path);
+  }
+
+  /** Says so when the agent sends nothing (more) of a thread that is loading. @param {string} path */
+  #expect(path) {
+    window.clearTimeout(this.openTimer);
+    this.openTimer = window.setTimeout(() => {
+      if (this.agent) this.store.dispatch({ type: "thread.late", path });
+    }, OPEN_MS);
   }
 
   /** @param {Body} message */
@@ -259,6 +312,7 @@ export class App {
       (entry) => entry.id === message.source_message_id && entry.mine,
     );
     this.store.dispatch({ type: "agent", message, at: Date.now() });
+    if (before.thread?.loading && before.thread.path === message.thread_id) this.#expect(message.thread_id);
     if (type === "thread.started" && before.starting?.id === message.source_message_id) {
       showAddress(message.thread_id, false);
       void this.agent?.open(message.thread_id, false);

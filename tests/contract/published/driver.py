@@ -179,6 +179,20 @@ class Commands:
         )
         return [description.model_dump(mode="json") for description in offered]
 
+    async def start_with_tool(self, client: str, session: str, text: str, tool: str) -> str:
+        """A new thread whose first turn may use a tool of this client."""
+        found = self._session(client, session)
+        offered = await self.register(client, session, tool)
+        content = [{"type": "text", "text": text}]
+        body = {"type": PREFIX + "thread.start", "content": content, "client_toolkits": offered}
+        message = parse_agent_message(body)
+        await found.send(message)
+        source: str = message.message_id
+        return source
+
+    async def inject(self, client: str, session: str, bodies: list[dict[str, Any]]) -> None:
+        await self._session(client, session).inject_messages([parse_agent_message(body) for body in bodies])
+
     async def send(self, client: str, body: dict[str, Any], session: str | None = None) -> str:
         """Any message of the published models."""
         message = parse_agent_message(body)

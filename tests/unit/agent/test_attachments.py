@@ -68,3 +68,14 @@ async def test_a_room_that_does_not_answer_holds_nothing_up(monkeypatch: pytest.
     (part,) = (await resolved(Silent(), FilePart("room:///a.txt")))[1:]
     assert isinstance(part, TextPart)
     assert "did not send it" in part.text
+
+
+async def test_every_way_to_write_an_address_is_understood() -> None:
+    files = MemoryFiles({"a/b.txt": b"yes", "b.txt": b"no"})
+    for url in ("room:///a/b.txt", "room://a/b.txt", "room:a/b.txt", "room:////a/b.txt"):
+        (part,) = (await resolved(files, FilePart(url)))[1:]
+        assert isinstance(part, FilePart)
+        assert part.url.endswith(base64.b64encode(b"yes").decode())
+    (part,) = (await resolved(files, FilePart("room://[")))[1:]
+    assert isinstance(part, TextPart)
+    assert "could not be read" in part.text

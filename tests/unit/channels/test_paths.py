@@ -108,6 +108,10 @@ def test_the_store_takes_what_comes_out() -> None:
     [
         f"{FOLDER}/index",
         f"{FOLDER}/index/x",
+        f"{FOLDER}/emails",
+        f"dataset://{FOLDER}/emails",
+        f"{FOLDER}/emails_open",
+        f"{FOLDER}/a/emails",
         f"{FOLDER}/a/index",
         f"{FOLDER}/../other",
         f"{FOLDER}/.hidden/x",

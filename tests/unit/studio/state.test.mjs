@@ -349,3 +349,48 @@ test("quotes inside wrapped commands come back", () => {
   assert.equal(commandText(tool({ args: { command: `/bin/sh -c 'echo '"'"'hi'"'"''` } })), "echo 'hi'");
   assert.equal(commandText(tool({ args: { cmd: "plain" } })), "plain");
 });
+
+const many = (from, count) =>
+  Array.from({ length: count }, (_, n) => ({ path: `t${from + n}`, name: `${from + n}`, modified_at: "2026-01-01" }));
+
+test("the list grows page by page, without repeating what moved", () => {
+  let state = play([...online, agent("thread.listed", { threads: many(0, 200), offset: 0, total: 450 })]);
+  assert.deepEqual([state.threads.entries.length, state.threads.total], [200, 450]);
+  state = play([agent("thread.listed", { threads: many(199, 200), offset: 200, total: 450 })], state);
+  assert.equal(state.threads.entries.length, 399);
+  assert.equal(new Set(state.threads.entries.map((e) => e.path)).size, 399);
+  state = play([agent("thread.created", { thread: { path: "new", name: "n" } })], state);
+  assert.deepEqual([state.threads.entries.length, state.threads.total], [400, 451]);
+  state = play([agent("thread.deleted", { path: "new" })], state);
+  assert.equal(state.threads.total, 450);
+  state = play([agent("thread.listed", { threads: [], offset: 399, total: 450 })], state);
+  assert.equal(state.threads.total, 399, "an empty page is the end");
+});
+
+test("a thread that is not sent is late until something of it comes", () => {
+  let state = play([...online, { type: "thread.opening", path: T }, { type: "thread.late", path: "other" }]);
+  assert.equal(state.thread.late, false);
+  state = play([{ type: "thread.late", path: T }], state);
+  assert.equal(state.thread.late, true);
+  state = play([agent("thread.status", { thread_id: T })], state);
+  assert.deepEqual([state.thread.late, state.thread.loading], [false, true]);
+  state = play([agent("thread.loaded", { thread_id: T }), { type: "thread.late", path: T }], state);
+  assert.equal(state.thread.late, false);
+});
+
+test("an answered secret is asked no more, and one that waits survives a reconnect", () => {
+  const asked = (id) => agent("secret.requested", { thread_id: T, turn_id: "U", request_id: id, secret_name: "KEY" });
+  let state = play([...online, { type: "thread.opening", path: T }, asked("q"), asked("r")]);
+  state = play([{ type: "secret.answered", id: "q" }, { type: "thread.opening", path: T }], state);
+  assert.deepEqual(state.thread.secrets.map((secret) => secret.id), ["r"]);
+});
+
+test("an agent with one thread for everybody has no others", () => {
+  const attributes = { ...bot.attributes, "meshagent.chatbot.thread-path": T };
+  const joined = (more) => room({ type: "participants", participants: [{ ...bot, attributes: { ...attributes, ...more } }] });
+  const state = play([...online, joined({})]);
+  assert.equal(select.onlyThread(state), T);
+  assert.equal(select.nextInput(state).kind, "wait");
+  assert.equal(select.onlyThread(play([joined({ "meshagent.chatbot.threading": "default-new" })], state)), null);
+  assert.equal(select.onlyThread(play(online)), null);
+});

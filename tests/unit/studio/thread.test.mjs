@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { costOf } from "../../../process_agent/studio/static/model/extras.js";
 import { LOG_LIMIT } from "../../../process_agent/studio/static/model/items.js";
 import { newThread, reduceThread, runningTurn } from "../../../process_agent/studio/static/model/thread.js";
 
@@ -59,7 +60,7 @@ test("the worked example of the protocol page", () => {
   ]);
   assert.deepEqual(thread.pending, []);
   assert.equal(thread.status, null);
-  assert.deepEqual(thread.context, { used: 1280, total: 400000 });
+  assert.deepEqual(thread.context, { used: 1280, total: 400000, compactsAt: null });
   const [turn] = thread.turns;
   assert.deepEqual(
     [turn.state, turn.outcome, turn.usage],
@@ -247,7 +248,7 @@ test("side events of other agents show up", () => {
   ]);
   assert.deepEqual(
     thread.turns[0].items.map((item) => item.kind),
-    ["user", "reasoning", "notice", "media"],
+    ["user", "reasoning", "notice", "image"],
   );
   assert.deepEqual([thread.turns[0].items[2].text, thread.turns[0].items[2].level], ["Gave up", "error"]);
   assert.deepEqual(thread.model, { backend: "llm", provider: "openai", model: "m" });
@@ -270,4 +271,87 @@ test("a thousand turns replay in a moment", () => {
   const thread = play(events);
   assert.equal(thread.turns.length, 1000);
   assert.ok(performance.now() - started < 2500);
+});
+
+const png = (n) => ({ uri: `data:image/png;base64,${n}`, mime_type: "image/png", width: 4, height: 3 });
+const itemOf = (thread) => thread.turns[0].items.at(-1);
+
+test("an image grows until it is there, and late partial ones change nothing", () => {
+  const image = { turn_id: "U", item_id: "g" };
+  let thread = play([...begin, ["image_generation.started", image]]);
+  assert.equal(itemOf(thread).state, "running");
+  thread = play([["image_generation.partial", { ...image, image: png("AA") }]], thread);
+  assert.equal(itemOf(thread).partial.uri, png("AA").uri);
+  thread = play([["image_generation.completed", { ...image, images: [png("BB"), png("CC")] }]], thread);
+  thread = play([["image_generation.partial", { ...image, image: png("DD") }]], thread);
+  assert.deepEqual(itemOf(thread).images, [png("BB"), png("CC")]);
+  assert.deepEqual([itemOf(thread).partial, itemOf(thread).state], [null, "done"]);
+  const other = play([...begin, ["image_generation.failed", { ...image, error: { message: "no" } }]]);
+  assert.deepEqual([itemOf(other).state, itemOf(other).error], ["failed", "no"]);
+  const cut = play([...begin, ["image_generation.started", image], ["turn.ended", { turn_id: "U" }]]);
+  assert.equal(itemOf(cut).state, "stopped");
+});
+
+test("arguments are kept while they are written, and gone when they are there", () => {
+  const call = { turn_id: "U", item_id: "c", toolkit: "codex", tool: "shell" };
+  let thread = play([
+    ...begin,
+    ["tool_call.arguments_delta", { ...call, delta: '{"command":' }],
+    ["tool_call.arguments_delta", { ...call, delta: '"ls"}' }],
+  ]);
+  assert.deepEqual([itemOf(thread).tool, itemOf(thread).argsText], ["shell", '{"command":"ls"}']);
+  thread = play([["tool_call.started", { ...call, arguments: { command: "ls" } }]], thread);
+  assert.deepEqual([itemOf(thread).args, itemOf(thread).argsText], [{ command: "ls" }, ""]);
+});
+
+test("compaction empties the meter and says so in the turn, or in the last one", () => {
+  const usage = { turn_id: "U", usage: { input_tokens: 5 }, context_window: { used_tokens: 9, total_tokens: 10 } };
+  const own = { metadata: { process: { automatic: false, summary: "We talked." } } };
+  let thread = play([...begin, ["usage.updated", usage], ["context.compacted", { turn_id: "U", ...own }]]);
+  assert.equal(thread.context, null);
+  assert.equal(itemOf(thread).text, "The model's memory of this thread was shortened.");
+  assert.equal(itemOf(thread).detail, "We talked.");
+  thread = play([["turn.ended", { turn_id: "U" }], ["context.compacted", {}]], thread);
+  assert.match(itemOf(thread).text, /was full/);
+});
+
+test("clearing forgets what is over, and keeps what runs or waits", () => {
+  const thread = play([
+    ...begin,
+    ["turn.ended", { turn_id: "U" }],
+    ["turn.start.accepted", { source_message_id: "N", turn_id: "V", content, sender_name: "ana" }],
+    ["turn.started", { source_message_id: "N", turn_id: "V", content }],
+    ["turn.start.accepted", { source_message_id: "O", turn_id: "W", content, sender_name: "ana" }],
+    ["thread.cleared", { source_message_id: "c" }],
+  ]);
+  assert.deepEqual(thread.turns.map((turn) => turn.id), ["V"]);
+  assert.deepEqual(thread.pending.map((entry) => entry.id), ["O"]);
+  assert.equal(thread.path, T);
+});
+
+test("secrets are asked once and forgotten with their turn", () => {
+  const asked = { turn_id: "U", request_id: "q", secret_name: "API_KEY", prompt: "Of the weather" };
+  let thread = play([...begin, ["secret.requested", asked], ["secret.requested", asked]]);
+  assert.equal(thread.secrets.length, 1);
+  assert.deepEqual(thread.secrets[0], {
+    id: "q",
+    turnId: "U",
+    name: "API_KEY",
+    prompt: "Of the weather",
+    login: null,
+    redirect: null,
+  });
+  thread = play([["turn.ended", { turn_id: "U" }]], thread);
+  assert.deepEqual(thread.secrets, []);
+});
+
+test("the cost of turns is added up where it is known", () => {
+  const used = (turn, cost) => [
+    "usage.updated",
+    { turn_id: turn, usage: { input_tokens: 5 }, context_window: {}, metadata: { process: { cost } } },
+  ];
+  const start = (turn) => ["turn.started", { source_message_id: `M${turn}`, turn_id: turn, content }];
+  const thread = play([start("U"), used("U", 0.25), start("V"), used("V"), start("W"), used("W", 0.5)]);
+  assert.equal(costOf(thread), 0.75);
+  assert.equal(costOf(newThread(T)), null);
 });

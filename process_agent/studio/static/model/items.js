@@ -42,17 +42,25 @@ export const ITEM_RULES = {
   },
   "file_content.delta": { kind: "media", change: (item, m) => ({ ...item, url: m.url ?? item.url }) },
   "file_content.ended": { kind: "media", change: (item) => ({ ...item, done: true }) },
-  "image_generation.completed": {
-    kind: "media",
-    change: (item, m) => ({ ...item, url: m.images?.[0]?.uri ?? item.url, done: true }),
+  "image_generation.started": { kind: "image", change: (item) => item },
+  "image_generation.partial": {
+    kind: "image",
+    change: (item, m) => (item.state === "running" ? { ...item, partial: m.image ?? item.partial } : item),
   },
-  "image_generation.failed": { kind: "notice", change: (item, m) => failedImage(item, m) },
+  "image_generation.completed": {
+    kind: "image",
+    change: (item, m) => ({ ...item, images: m.images ?? [], partial: null, state: "done" }),
+  },
+  "image_generation.failed": {
+    kind: "image",
+    change: (item, m) => ({ ...item, partial: null, state: "failed", error: m.error?.message ?? "" }),
+  },
   "tool_call.pending": { kind: "tool", change: started },
   "tool_call.in_progress": { kind: "tool", change: started },
   "tool_call.started": { kind: "tool", change: started },
   "tool_call.arguments_delta": {
     kind: "tool",
-    change: (item, m) => ({ ...item, argsText: item.argsText + (m.delta ?? "") }),
+    change: (item, m) => ({ ...named(item, m), argsText: (item.argsText + (m.delta ?? "")).slice(0, LOG_LIMIT) }),
   },
   "tool_call.log_delta": { kind: "tool", change: logged },
   "tool_call.ended": { kind: "tool", change: ended },
@@ -75,6 +83,8 @@ export function blankItem(kind, id, at) {
       return { kind, key, id, text: "", done: false, startedAt: at, endedAt: null };
     case "media":
       return { kind, key, id, url: "", done: false };
+    case "image":
+      return { kind, key, id, images: [], partial: null, state: "running", error: "" };
     case "user":
       return { kind, key, id, content: [], sender: null, steer: false, at };
     case "notice":
@@ -93,6 +103,7 @@ export function blankItem(kind, id, at) {
 export function settle(item, at) {
   if (item.kind === "text" && !item.done) return { ...item, done: true };
   if (item.kind === "reasoning" && !item.done) return { ...item, done: true, endedAt: at };
+  if (item.kind === "image" && item.state === "running") return { ...item, state: "stopped" };
   if (item.kind !== "tool") return item;
   const waits = item.approval?.state === "asked" || item.approval?.state === "answering";
   const approval =
@@ -146,7 +157,7 @@ function named(item, m) {
  * @type {Rule}
  */
 function started(item, m) {
-  const next = named(item, m);
+  const next = { ...named(item, m), argsText: "" };
   return answered({ ...next, state: item.endedAt === null ? "running" : item.state }, "approved", null);
 }
 
@@ -219,9 +230,4 @@ function failedResult(result) {
   if (result?.type === "error") return true;
   const code = result?.type === "json" ? result.json?.exit_code : undefined;
   return typeof code === "number" && code !== 0;
-}
-
-/** @param {any} item @param {Body} m @returns {Item} */
-function failedImage(item, m) {
-  return { ...item, level: "error", text: "The image could not be made.", detail: m.error?.message ?? "" };
 }

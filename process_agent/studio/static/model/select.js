@@ -38,6 +38,13 @@ export function agentToChoose(state) {
   return (here.find((m) => m.name === owner) ?? here[0])?.name ?? null;
 }
 
+/** The one thread of an agent that has no others. @param {State} state @returns {string | null} */
+export function onlyThread(state) {
+  const attributes = currentAgent(state)?.attributes ?? {};
+  const path = attributes["meshagent.chatbot.thread-path"];
+  return typeof path === "string" && path && !attributes["meshagent.chatbot.threading"] ? path : null;
+}
+
 /** What the page shows as the open thread: while a thread is read again, its former state. @param {State} state */
 export function shownThread(state) {
   const thread = state.thread;
@@ -52,6 +59,7 @@ export function shownThread(state) {
 export function nextInput(state) {
   if (state.connection.phase !== "online" || !currentAgent(state)) return { kind: "wait" };
   const thread = state.thread;
+  if (!thread && onlyThread(state)) return { kind: "wait" };
   if (!thread) return state.starting?.state === "sending" ? { kind: "wait" } : { kind: "start" };
   if (thread.loading) return { kind: "wait" };
   const turn = runningTurn(thread);

@@ -29,13 +29,16 @@ import { newThread, PREFIX, reduceThread, withoutPending, withPending } from "./
  *   | {type: "input.failed", id: string, error: string}
  *   | {type: "input.dropped", id: string}
  *   | {type: "approval.answered", turnId: string, itemId: string}
+ *   | {type: "secret.answered", id: string}
+ *   | {type: "thread.late", path: string}
  *   | {type: "choice", choice: Choice | null}
  *   | {type: "notice", notice: Notice}
  *   | {type: "notice.gone", id: string}} Action
  */
 
 const NOTICE_LIMIT = 4;
-const THREADS_LIMIT = 1000;
+/** Threads of the list that are kept. */
+const THREADS_LIMIT = 5000;
 
 /** @type {State} */
 export const INITIAL = {
@@ -46,7 +49,7 @@ export const INITIAL = {
   members: [],
   agent: null,
   wanted: null,
-  threads: { loaded: false, entries: [] },
+  threads: { loaded: false, entries: [], total: 0 },
   thread: null,
   starting: null,
   models: { loaded: false, providers: [] },
@@ -86,7 +89,7 @@ export function reduce(state, action) {
 
 /**
  * @param {State} state
- * @param {Extract<Action, {type: `thread.${string}` | `input.${string}` | `approval.${string}`}>} action
+ * @param {Extract<Action, {type: `thread.${string}` | `input.${string}` | `approval.${string}` | `secret.${string}`}>} action
  * @returns {State}
  */
 function threadAction(state, action) {
@@ -109,6 +112,10 @@ function threadAction(state, action) {
         : inThread(state, (t) => withoutPending(t, action.id));
     case "approval.answered":
       return inThread(state, (t) => answering(t, action.turnId, action.itemId));
+    case "secret.answered":
+      return inThread(state, (t) => ({ ...t, secrets: t.secrets.filter((asked) => asked.id !== action.id) }));
+    case "thread.late":
+      return inThread(state, (t) => (t.path === action.path && t.loading ? { ...t, late: true } : t));
   }
 }
 
@@ -126,6 +133,7 @@ function opening(known, path) {
     pending,
     model: known.model,
     context: known.context,
+    secrets: known.secrets,
     previous: { ...(known.previous ?? known), status: null, previous: null },
   });
 }
@@ -245,7 +253,7 @@ function agentChosen(state, name) {
     agent: name,
     thread: same ? state.thread : null,
     starting: same ? state.starting : null,
-    threads: same ? state.threads : { loaded: false, entries: [] },
+    threads: same ? state.threads : { loaded: false, entries: [], total: 0 },
     models: same ? state.models : { loaded: false, providers: [] },
     choice: same ? state.choice : null,
   };
@@ -255,14 +263,11 @@ function agentChosen(state, name) {
 function agentMessage(state, message, at) {
   switch (String(message.type).slice(PREFIX.length)) {
     case "thread.listed":
-      return { ...state, threads: { loaded: true, entries: listed(state, message) } };
+      return { ...state, threads: listed(state, message) };
     case "thread.created":
     case "thread.updated":
       if (!message.thread) return state;
-      return {
-        ...state,
-        threads: { ...state.threads, entries: withEntry(state.threads.entries, message.thread) },
-      };
+      return { ...state, threads: withEntry(state.threads, message.thread) };
     case "thread.deleted":
       return threadDeleted(state, message.path);
     case "thread.started":
@@ -285,32 +290,39 @@ function agentMessage(state, message, at) {
   }
   const thread = state.thread;
   if (!thread || message.thread_id !== thread.path) return state;
-  const next = reduceThread(thread, message, at);
+  const next = reduceThread(thread.late ? { ...thread, late: false } : thread, message, at);
   return next === thread ? state : { ...state, thread: next };
 }
 
 /** A page of the list; the first one replaces what was there. @param {State} state @param {Body} message */
 function listed(state, message) {
-  const entries = message.offset
-    ? [...state.threads.entries, ...(message.threads ?? [])]
-    : (message.threads ?? []);
-  return entries.slice(0, THREADS_LIMIT);
+  /** @type {State["threads"]["entries"]} */
+  const page = message.threads ?? [];
+  const known = new Set(page.map((entry) => entry.path));
+  // Threads may have moved from page to page since the one before was asked for.
+  const before = message.offset ? state.threads.entries.filter((entry) => !known.has(entry.path)) : [];
+  const entries = [...before, ...page].slice(0, THREADS_LIMIT);
+  // An empty page is the end, whatever the count says.
+  const total = page.length > 0 ? Math.max(message.total ?? 0, entries.length) : entries.length;
+  return { loaded: true, entries, total };
 }
 
-/** @param {State["threads"]["entries"]} entries @param {State["threads"]["entries"][number]} entry */
-function withEntry(entries, entry) {
-  const known = entries.find((old) => old.path === entry.path);
+/** @param {State["threads"]} threads @param {State["threads"]["entries"][number]} entry */
+function withEntry(threads, entry) {
+  const known = threads.entries.find((old) => old.path === entry.path);
   const merged = { ...known, ...entry };
-  return [merged, ...entries.filter((old) => old.path !== entry.path)].slice(0, THREADS_LIMIT);
+  const entries = [merged, ...threads.entries.filter((old) => old.path !== entry.path)];
+  return { ...threads, entries: entries.slice(0, THREADS_LIMIT), total: threads.total + (known ? 0 : 1) };
 }
 
 /** @param {State} state @param {string} path @returns {State} */
 function threadDeleted(state, path) {
   const entries = state.threads.entries.filter((entry) => entry.path !== path);
+  const total = state.threads.total - (state.threads.entries.length - entries.length);
   const open = state.thread?.path === path;
   return {
     ...state,
-    threads: { ...state.threads, entries },
+    threads: { ...state.threads, entries, total },
     thread: open ? null : state.thread,
     wanted: open || state.wanted === path ? null : state.wanted,
   };

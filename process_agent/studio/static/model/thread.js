@@ -1,7 +1,9 @@
 /** One thread: agent messages in, turns with their items out. Pure. */
 
-import { ITEM_RULES, blankItem, settle } from "./items.js";
-import { statusOf, tokens } from "./readings.js";
+import { EXTRA_RULES } from "./extras.js";
+import { ITEM_RULES, settle } from "./items.js";
+import { statusOf } from "./readings.js";
+import { changeTurn, lastTurnNotice, notice, withItem, withTurn } from "./turns.js";
 
 /**
  * @typedef {import("./types.js").Body} Body
@@ -35,6 +37,8 @@ export function newThread(path, rest = {}) {
     status: null,
     context: null,
     model: null,
+    secrets: [],
+    late: false,
     ...rest,
   };
 }
@@ -82,24 +86,13 @@ const THREAD_RULES = {
   "turn.ended": turnEnded,
   "thread.status": (t, m) => ({ ...t, status: statusOf(m) }),
   "thread.loaded": (t) => ({ ...t, loading: false, previous: null, pending: confirmed(t) }),
-  "thread.cleared": (t) => newThread(t.path, { model: t.model }),
-  "usage.updated": usageUpdated,
+  "thread.cleared": cleared,
   "model.changed": (t, m) => ({
     ...t,
     model: { backend: m.backend ?? null, provider: m.provider ?? null, model: m.model ?? null },
   }),
-  "context.compacted": (t, m, at) =>
-    lastTurnNotice(t, m, at, "Earlier messages were summarised to make room."),
   "thread.event": threadEvent,
-  "secret.requested": (t, m, at) =>
-    notice(
-      t,
-      m.turn_id,
-      m.request_id,
-      at,
-      "The agent asks for a secret. Answer it in the terminal.",
-      m.prompt ?? "",
-    ),
+  ...EXTRA_RULES,
 };
 
 /**
@@ -157,6 +150,19 @@ export function withoutPending(thread, id) {
 function isPlaced(thread, id) {
   const key = `user:${id}`;
   return thread.turns.slice(-RECENT).some((turn) => turn.items.some((item) => item.key === key));
+}
+
+/** What was said before is gone; what runs or waits is not over. @param {Thread} t @returns {Thread} */
+function cleared(t) {
+  const turns = t.turns.filter((turn) => turn.state === "running");
+  return newThread(t.path, {
+    loading: t.loading,
+    model: t.model,
+    turns,
+    pending: t.pending.filter((entry) => entry.state !== "failed"),
+    secrets: t.secrets,
+    status: turns.length > 0 ? t.status : null,
+  });
 }
 
 /** @param {Thread} t @param {Body} m @param {"turn" | "steer"} kind */
@@ -224,7 +230,8 @@ function turnEnded(thread, m, at) {
     .filter((entry) => entry.turnId !== m.turn_id || entry.kind === "steer")
     .map((entry) => (entry.turnId === m.turn_id && entry.state !== "failed" ? missed(entry) : entry));
   const status = next.status?.turnId && next.status.turnId !== m.turn_id ? next.status : null;
-  return { ...next, pending, status };
+  const secrets = next.secrets.filter((asked) => asked.turnId !== m.turn_id);
+  return { ...next, pending, status, secrets };
 }
 
 /** A steer that its turn did not take up. @param {Pending} entry @returns {Pending} */
@@ -239,17 +246,6 @@ function outcomeOf(m, error, turn) {
   if (turn.outcome === "interrupted") return "interrupted";
   if (!error) return "completed";
   return /cancel|interrupt|abort/i.test(`${error.code} ${error.message}`) ? "interrupted" : "failed";
-}
-
-/** @param {Thread} thread @param {Body} m @returns {Thread} */
-function usageUpdated(thread, m) {
-  const window = m.context_window;
-  const context = window?.used_tokens
-    ? { used: window.used_tokens, total: window.total_tokens ?? null }
-    : thread.context;
-  const usage = tokens(m.usage ?? {});
-  const next = { ...thread, context };
-  return m.turn_id && usage ? changeTurn(next, m.turn_id, (turn) => ({ ...turn, usage })) : next;
 }
 
 /** @param {Thread} thread @param {Body} m @param {number} at @returns {Thread} */
@@ -280,38 +276,6 @@ function eventNotice(thread, m, event, at) {
     : thread;
 }
 
-/**
- * @param {Thread} thread
- * @param {Body} m
- * @param {number} at
- * @param {string} text
- * @param {"info" | "error"} [level]
- */
-function lastTurnNotice(thread, m, at, text, level = "info") {
-  const turnId = thread.turns.at(-1)?.id;
-  return turnId ? notice(thread, turnId, m.message_id, at, text, "", level) : thread;
-}
-
-/**
- * @param {Thread} thread
- * @param {string} turnId
- * @param {string} id
- * @param {number} at
- * @param {string} text
- * @param {string} detail
- * @param {"info" | "error"} [level]
- */
-function notice(thread, turnId, id, at, text, detail, level = "info") {
-  return withItem(
-    thread,
-    turnId,
-    "notice",
-    id,
-    at,
-    (item) => /** @type {Item} */ ({ ...item, text, detail, level }),
-  );
-}
-
 /** After a replay: own inputs that it does not know were lost on the way. @param {Thread} thread */
 function confirmed(thread) {
   return thread.pending.map((entry) =>
@@ -323,63 +287,4 @@ function confirmed(thread) {
         }
       : entry,
   );
-}
-
-/**
- * @param {Thread} thread
- * @param {string} turnId
- * @param {Item["kind"]} kind
- * @param {string} id
- * @param {number} at
- * @param {(item: Item) => Item} change
- */
-export function withItem(thread, turnId, kind, id, at, change) {
-  const key = `${kind}:${id}`;
-  return withTurn(thread, turnId, at, (turn) => {
-    const index = turn.items.findLastIndex((item) => item.key === key);
-    if (index < 0) return { ...turn, items: [...turn.items, change(blankItem(kind, id, at))] };
-    const items = [...turn.items];
-    items[index] = change(items[index]);
-    return { ...turn, items };
-  });
-}
-
-/**
- * Changes a turn, and makes it when it is new: who joins in the middle hears no start.
- * @param {Thread} thread
- * @param {string} turnId
- * @param {number} at
- * @param {(turn: Turn) => Turn} change
- * @returns {Thread}
- */
-function withTurn(thread, turnId, at, change) {
-  if (thread.turns.findLastIndex((turn) => turn.id === turnId) >= 0)
-    return changeTurn(thread, turnId, change);
-  /** @type {Turn} */
-  const fresh = {
-    id: turnId,
-    items: [],
-    state: "running",
-    outcome: null,
-    stopping: false,
-    error: null,
-    startedAt: at,
-    endedAt: null,
-    usage: null,
-  };
-  return { ...thread, turns: [...thread.turns, change(fresh)] };
-}
-
-/**
- * @param {Thread} thread
- * @param {string} turnId
- * @param {(turn: Turn) => Turn} change
- * @returns {Thread}
- */
-function changeTurn(thread, turnId, change) {
-  const index = thread.turns.findLastIndex((turn) => turn.id === turnId);
-  if (index < 0) return thread;
-  const turns = [...thread.turns];
-  turns[index] = change(turns[index]);
-  return { ...thread, turns };
 }

@@ -20,6 +20,8 @@
  * @typedef {{kind: "text", key: string, id: string, text: string, phase: string | null, done: boolean, at: number}} TextItem
  * @typedef {{kind: "reasoning", key: string, id: string, text: string, done: boolean, startedAt: number, endedAt: number | null}} ReasoningItem
  * @typedef {{kind: "media", key: string, id: string, url: string, done: boolean}} MediaItem
+ * @typedef {{uri: string, mime_type?: string, width?: number, height?: number}} Picture
+ * @typedef {{kind: "image", key: string, id: string, images: Picture[], partial: Picture | null, state: "running" | "done" | "failed" | "stopped", error: string}} ImageItem
  * @typedef {{kind: "notice", key: string, id: string, level: "info" | "error", text: string, detail: string}} NoticeItem
  *
  * @typedef {object} Approval
@@ -47,7 +49,7 @@
  * @property {Approval | null} approval
  *
  * @typedef {{source: "stdout" | "stderr", text: string}} LogPiece
- * @typedef {UserItem | TextItem | ReasoningItem | ToolItem | MediaItem | NoticeItem} Item
+ * @typedef {UserItem | TextItem | ReasoningItem | ToolItem | MediaItem | ImageItem | NoticeItem} Item
  *
  * @typedef {object} Turn
  * @property {string} id
@@ -59,9 +61,13 @@
  * @property {number} startedAt milliseconds
  * @property {number | null} endedAt
  * @property {{input: number, output: number} | null} usage tokens
+ * @property {number | null} cost US dollars
  *
  * @typedef {{text: string, steerable: boolean, turnId: string | null, startedAt: number | null, itemId: string | null}} Status
  * @typedef {{backend: string | null, provider: string | null, model: string | null}} Choice
+ *
+ * A secret that a turn waits for; `login` is where its code comes from, null for a key or a password.
+ * @typedef {{id: string, turnId: string, name: string, prompt: string, login: string | null, redirect: string | null}} AskedSecret
  *
  * @typedef {object} Thread
  * @property {string} path
@@ -70,8 +76,10 @@
  * @property {Turn[]} turns
  * @property {Pending[]} pending
  * @property {Status | null} status
- * @property {{used: number, total: number | null} | null} context tokens
+ * @property {{used: number, total: number | null, compactsAt: number | null} | null} context tokens
  * @property {Choice | null} model
+ * @property {AskedSecret[]} secrets what the agent asks the user of this page for
+ * @property {boolean} late the agent gave no answer to the wish to open it
  *
  * @typedef {{path: string, name: string, created_at: string, modified_at: string}} ThreadEntry
  * @typedef {{id: string, role: string, name: string, online: boolean, attributes: Body}} Member
@@ -85,7 +93,7 @@
  * @property {Member[]} members
  * @property {string | null} agent name of the agent talked to
  * @property {string | null} wanted path of the thread the address asks for
- * @property {{loaded: boolean, entries: ThreadEntry[]}} threads
+ * @property {{loaded: boolean, entries: ThreadEntry[], total: number}} threads
  * @property {Thread | null} thread
  * @property {Pending | null} starting first message of a thread that does not exist yet
  * @property {{loaded: boolean, providers: Body[]}} models

@@ -52,8 +52,13 @@ export class AgentClient {
   /** Asks for the thread list, its changes, and the models. */
   async attach() {
     await this.#openList();
-    this.#say({ type: "thread.list", limit: PAGE, offset: 0 });
+    this.list(0);
     this.#say({ type: "models.request" });
+  }
+
+  /** Asks for the page of the thread list that begins there. @param {number} offset */
+  list(offset) {
+    this.#say({ type: "thread.list", limit: PAGE, offset });
   }
 
   /** The participant left, or another agent is chosen: no more messages come from here. */
@@ -139,6 +144,23 @@ export class AgentClient {
   /** @param {string} path */
   remove(path) {
     this.#say({ type: "thread.delete", thread_id: path });
+  }
+
+  /** @param {string} path */
+  clear(path) {
+    this.#say({ type: "thread.clear", thread_id: path });
+  }
+
+  /**
+   * Answers what a turn asks the user of this page for.
+   * @param {string} path
+   * @param {string} turnId
+   * @param {string} requestId
+   * @param {Body} answer `value`, or `authorization_code` and `redirect_uri`, or `error`
+   */
+  answerSecret(path, turnId, requestId, answer) {
+    const about = { thread_id: path, turn_id: turnId, request_id: requestId };
+    this.#say({ type: "secret.response", ...about, ...answer });
   }
 
   /** Returns the id that a refusal will name. @param {string} path @param {Choice} choice */

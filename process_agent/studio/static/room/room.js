@@ -105,6 +105,22 @@ export class Room {
     return { send: (next, body) => opened.send(envelope(next, body)), close: opened.close };
   }
 
+  /**
+   * An address of this very server under which a stored file can be read for a while; null when the room has
+   * no such file, or no storage. Whatever host the answer names, only its path counts.
+   * @param {string} path
+   * @returns {Promise<string | null>}
+   */
+  async fileAddress(path) {
+    try {
+      const answer = await this.#live().invoke("storage", "download_url", { path });
+      const url = new URL(String(answer.json?.url), location.origin);
+      return url.pathname + url.search;
+    } catch {
+      return null;
+    }
+  }
+
   #live() {
     if (!this.connection) throw new ConnectionLost("not connected to the room");
     return this.connection;

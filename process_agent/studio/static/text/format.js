@@ -18,6 +18,12 @@ export function tokens(count) {
   return `${trim(count / 1_000_000)}M`;
 }
 
+/** @param {number} dollars @returns {string} like `$0.0042`, `$0.42`, `$12.30` */
+export function money(dollars) {
+  if (dollars < 0.00005) return "$0";
+  return `$${dollars.toFixed(dollars >= 0.1 ? 2 : 4)}`;
+}
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;

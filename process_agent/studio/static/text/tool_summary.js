@@ -59,6 +59,7 @@ export function summarise(item) {
   const blank = { kind, code: false, exitCode: null, counts: null };
   switch (kind) {
     case "shell":
+      if (!commandText(item) && item.argsText) return { ...blank, title: "Writing a command" };
       return {
         ...blank,
         title: shorten(firstLine(commandText(item)), TITLE_LIMIT),

@@ -24,6 +24,7 @@ function news(state, before) {
   if (!now || !then || now === then || now.path !== then.path || now.loading || then.loading) return null;
   const agent = state.agent ?? "The agent";
   if (questions(now) > questions(then)) return `${agent} asks for your approval.`;
+  if (now.secrets.length > then.secrets.length) return `${agent} asks you for a secret.`;
   const ran = runningTurn(then);
   if (!ran) return runningTurn(now) ? `${agent} is working.` : null;
   const ended = now.turns.findLast((turn) => turn.id === ran.id);

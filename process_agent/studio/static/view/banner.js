@@ -12,7 +12,7 @@ export class Banner {
     this.text = h("span", {});
     this.button = h(
       "button",
-      { type: "button", class: "link-button", on: { click: () => actions.retryNow() } },
+      { type: "button", class: "link-button", on: { click: () => this.#again(actions) } },
       "Try now",
     );
     this.bar = h(
@@ -52,6 +52,12 @@ export class Banner {
     this.state = null;
   }
 
+  /** @param {import("../app.js").Actions} actions */
+  #again(actions) {
+    if (this.state?.connection.phase === "online") actions.openAgain();
+    else actions.retryNow();
+  }
+
   /** @param {State} state */
   update(state) {
     this.state = state;
@@ -82,6 +88,9 @@ function trouble(state, now) {
   if (phase === "connecting") return wasOnline ? { text: "Reconnecting to the room.", retry: false } : null;
   if (state.agent && !currentAgent(state) && agents(state).some((m) => m.name === state.agent)) {
     return { text: `${state.agent} left the room. The thread goes on when it comes back.`, retry: false };
+  }
+  if (state.thread?.late) {
+    return { text: `${state.agent} does not answer, so this thread cannot be shown.`, retry: true };
   }
   return null;
 }

@@ -1,7 +1,8 @@
-/** How full the model's context is. */
+/** How full the model's context is, and what the thread cost. */
 
 import { shownThread } from "../model/select.js";
-import { tokens } from "../text/format.js";
+import { costOf } from "../model/extras.js";
+import { money, tokens } from "../text/format.js";
 import { h, setAttribute, setText } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -16,21 +17,31 @@ export class ContextMeter {
     this.arc = circle("ring-used");
     svg.append(circle("ring-track"), this.arc);
     this.label = h("span", {});
-    this.el = h("span", { class: "meter", hidden: true, role: "img" }, svg, this.label);
+    this.fill = h("span", { class: "meter-fill", role: "img" }, svg, this.label);
+    this.cost = h("span", { class: "cost" });
+    this.el = h("span", { class: "meter", hidden: true }, this.fill, this.cost);
   }
 
   /** @param {import("../model/types.js").State} state */
   update(state) {
-    const context = shownThread(state)?.context ?? null;
-    setAttribute(this.el, "hidden", context === null);
+    const thread = shownThread(state);
+    const context = thread?.context ?? null;
+    const cost = costOf(thread);
+    setAttribute(this.el, "hidden", context === null && cost === null);
+    setAttribute(this.fill, "hidden", context === null);
+    setAttribute(this.cost, "hidden", cost === null);
+    if (cost !== null) {
+      setText(this.cost, money(cost));
+      setAttribute(this.cost, "title", `${money(cost)} for the turns shown here`);
+    }
     if (!context) return;
     const share = context.total ? Math.min(context.used / context.total, 1) : null;
-    const words = context.total
-      ? `${tokens(context.used)} of ${tokens(context.total)} tokens of context used`
-      : `${tokens(context.used)} tokens of context used`;
+    const of = context.total ? ` of ${tokens(context.total)}` : "";
+    const at = context.compactsAt ? `, summarised at ${tokens(context.compactsAt)}` : "";
+    const words = `${tokens(context.used)}${of} tokens of context used${at}`;
     setText(this.label, share === null ? tokens(context.used) : `${Math.max(1, Math.round(share * 100))}%`);
-    setAttribute(this.el, "title", words);
-    setAttribute(this.el, "aria-label", words);
+    setAttribute(this.fill, "title", words);
+    setAttribute(this.fill, "aria-label", words);
     setAttribute(this.el, "data-full", share !== null && share > 0.85);
     this.arc.setAttribute("stroke-dasharray", `${(share ?? 0) * LENGTH} ${LENGTH}`);
   }

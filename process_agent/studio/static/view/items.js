@@ -6,6 +6,7 @@ import { plural } from "../text/format.js";
 import { countsView, diffView } from "./diff_view.js";
 import { h, setAttribute } from "./dom.js";
 import { icon } from "./icons.js";
+import { pictureView } from "./picture.js";
 import { RichText } from "./rich_text.js";
 
 /**
@@ -13,11 +14,11 @@ import { RichText } from "./rich_text.js";
  * @typedef {import("../model/types.js").TextItem} TextItem
  * @typedef {import("../model/types.js").ToolItem} ToolItem
  * @typedef {import("../model/types.js").MediaItem} MediaItem
+ * @typedef {import("../model/types.js").ImageItem} ImageItem
  * @typedef {import("../model/types.js").NoticeItem} NoticeItem
+ * @typedef {import("./picture.js").FindFile} FindFile
  * @typedef {import("../model/types.js").ContentPart} ContentPart
  */
-
-const INLINE_IMAGE = /^data:image\/(png|jpe?g|gif|webp|avif);base64,/i;
 
 /** @param {string | null} self name of the user of this page */
 export function userView(self) {
@@ -65,16 +66,46 @@ export function textView() {
   };
 }
 
-export function mediaView() {
+/** @param {FindFile} find */
+export function mediaView(find) {
   const el = h("figure", { class: "media" });
+  let shown = "";
   return {
     el,
     /** @param {MediaItem} item */
     update(item) {
-      el.replaceChildren(
-        INLINE_IMAGE.test(item.url)
-          ? h("img", { src: item.url, alt: "Image from the agent" })
-          : h("code", {}, item.url || "…"),
+      if (item.url === shown && el.firstChild) return;
+      shown = item.url;
+      el.replaceChildren(pictureView({ uri: item.url }, find));
+    },
+  };
+}
+
+const UNMADE = { running: "An image is being made", stopped: "The image was not finished.", done: "", failed: "" };
+
+/** Images the agent makes: how far they are, then as they are. @param {FindFile} find */
+export function imageView(find) {
+  const pictures = h("div", { class: "pictures" });
+  const note = h("figcaption", {});
+  const el = h("figure", { class: "media generated" }, pictures, note);
+  /** @type {string[]} */
+  let shown = [];
+  return {
+    el,
+    /** @param {ImageItem} item */
+    update(item) {
+      const images = item.images.length > 0 ? item.images : item.partial ? [item.partial] : [];
+      setAttribute(el, "data-state", item.state);
+      setAttribute(el, "aria-busy", item.state === "running" ? "true" : null);
+      const uris = images.map((image) => image.uri);
+      if (uris.length !== shown.length || uris.some((uri, index) => uri !== shown[index])) {
+        shown = uris;
+        pictures.replaceChildren(...images.map((image) => pictureView(image, find)));
+      }
+      const words = item.state === "failed" ? `The image could not be made. ${item.error}`.trim() : UNMADE[item.state];
+      note.replaceChildren(
+        ...(item.state === "running" ? [h("span", { class: "spinner" })] : []),
+        ...(words ? [words] : []),
       );
     },
   };

@@ -1,6 +1,6 @@
 /** The room: its threads and who is in it. */
 
-import { agents, threadGroups } from "../model/select.js";
+import { agents, onlyThread, threadGroups } from "../model/select.js";
 import { h, Keyed, setAttribute, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { themeButton } from "./theme.js";
@@ -31,7 +31,13 @@ export class Sidebar {
       icon("plus"),
       "New thread",
     );
-    this.threads = h("nav", { class: "threads", "aria-label": "Threads" });
+    this.list = h("div", {});
+    this.threads = h("nav", { class: "threads", "aria-label": "Threads" }, this.list);
+    this.more = h(
+      "button",
+      { type: "button", class: "button more-threads", hidden: true, on: { click: () => actions.moreThreads() } },
+      "Show more",
+    );
     this.people = h("ul", { class: "people" });
     this.el = h(
       "aside",
@@ -47,9 +53,10 @@ export class Sidebar {
       ),
       h("div", { class: "sidebar-foot" }, h("span", { class: "brand" }, "process studio"), themeButton()),
     );
+    this.threads.append(this.more);
     /** @type {Keyed<ReturnType<typeof threadGroups>[number]>} */
     this.groups = new Keyed(
-      this.threads,
+      this.list,
       (group) => group.label,
       () => groupView(actions),
     );
@@ -65,9 +72,16 @@ export class Sidebar {
     setAttribute(this.dot, "data-phase", state.connection.phase);
     setAttribute(this.dot, "aria-label", PHASES[state.connection.phase]);
     setAttribute(this.dot, "title", PHASES[state.connection.phase]);
+    const only = onlyThread(state);
+    setAttribute(this.fresh, "hidden", only !== null);
     setAttribute(this.fresh, "aria-current", !state.thread && !state.wanted ? "page" : null);
-    if (!before || before.threads !== state.threads || before.wanted !== state.wanted)
-      this.#drawThreads(state);
+    if (
+      !before ||
+      before.threads !== state.threads ||
+      before.wanted !== state.wanted ||
+      onlyThread(before) !== only
+    )
+      this.#drawThreads(state, only);
     if (
       !before ||
       before.members !== state.members ||
@@ -77,9 +91,14 @@ export class Sidebar {
       this.#drawPeople(state);
   }
 
-  /** @param {State} state */
-  #drawThreads(state) {
-    const groups = threadGroups(state.threads.entries, Date.now());
+  /** @param {State} state @param {string | null} only the thread that is shown, when there is no other */
+  #drawThreads(state, only) {
+    const { entries, loaded, total } = state.threads;
+    const groups = threadGroups(
+      only === null ? entries : entries.filter((entry) => entry.path === only),
+      Date.now(),
+    );
+    setAttribute(this.more, "hidden", only !== null || !loaded || entries.length >= total);
     this.groups.update(groups);
     for (const row of this.threads.querySelectorAll(".thread-link")) {
       setAttribute(row, "aria-current", row.dataset.path === state.wanted ? "page" : null);

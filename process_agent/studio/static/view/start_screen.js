@@ -26,6 +26,7 @@ export function startScreen(el, state, actions) {
  * @returns {{key: string, draw: (actions: import("../app.js").Actions) => Node[]}}
  */
 function sceneOf(state) {
+  if (state.thread?.late) return { key: "late", draw: () => [] };
   if (state.thread?.loading) return { key: "loading", draw: () => [skeleton()] };
   if (state.connection.phase !== "online") return { key: "connecting", draw: () => [] };
   const agent = currentAgent(state);

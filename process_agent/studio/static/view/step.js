@@ -1,6 +1,6 @@
 /** One step of a turn as a line that unfolds: a tool call or a thought. */
 
-import { duration } from "../text/format.js";
+import { duration, visible } from "../text/format.js";
 import { diffFiles, diffText, output, summarise } from "../text/tool_summary.js";
 import { approvalCard, approvalOutcome } from "./approval.js";
 import { countsView, diffView } from "./diff_view.js";
@@ -110,6 +110,12 @@ export class ToolStep extends Step {
     return parts;
   }
 
+  /** The end of the arguments that the model still writes. @param {ToolItem} item */
+  #writing(item) {
+    const tail = item.argsText.slice(-600).split("\n").slice(-TAIL_LINES).join("\n");
+    return h("pre", { class: "step-tail writing", "aria-hidden": "true" }, visible(tail));
+  }
+
   /**
    * What shows although the step is folded: a question, or the last lines of a running command.
    * @param {ToolItem} item
@@ -121,6 +127,7 @@ export class ToolStep extends Step {
       const decide = (/** @type {boolean} */ accepted) => this.context.decide(item.id, accepted);
       return [approvalCard(item, this.context.agent, decide)];
     }
+    if (item.state === "running" && item.argsText) return [this.#writing(item)];
     if (item.state !== "running" || this.open || kind !== "shell") return [];
     const tail = output(item)
       .map((piece) => piece.text)

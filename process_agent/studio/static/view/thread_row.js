@@ -29,11 +29,16 @@ export function threadRow(actions) {
   );
   const entries = () => [
     { label: "Rename", icon: icon("pencil"), choose: rename },
+    { label: "Clear", icon: icon("eraser"), danger: true, choose: clear },
     { label: "Delete", icon: icon("trash"), danger: true, choose: remove },
   ];
   const rename = async () => {
     const name = await askName("Rename thread", shown.name);
     if (name && name !== shown.name) actions.rename(shown.path, name);
+  };
+  const clear = async () => {
+    const text = `What was said in “${shown.name}” will be forgotten, by everybody in this room and by the model. The thread stays.`;
+    if (await confirm("Clear thread?", text, "Clear")) actions.clear(shown.path);
   };
   const remove = async () => {
     const text = `“${shown.name}” and everything said in it will be gone for everybody in this room.`;

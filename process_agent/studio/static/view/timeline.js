@@ -5,6 +5,7 @@ import { currentAgent, shownThread } from "../model/select.js";
 import { h, Keyed, setAttribute } from "./dom.js";
 import { icon } from "./icons.js";
 import { pendingView } from "./pending.js";
+import { secretCard } from "./secret_card.js";
 import { StatusLine } from "./status_line.js";
 import { startScreen } from "./start_screen.js";
 import { turnView } from "./turn.js";
@@ -35,6 +36,7 @@ export class Timeline {
       "Show earlier turns",
     );
     this.turns = h("div", { class: "turns" });
+    this.secrets = h("div", { class: "secrets" });
     this.pending = h("div", { class: "pending" });
     this.status = new StatusLine();
     this.start = h("div", { class: "start" });
@@ -44,6 +46,7 @@ export class Timeline {
       this.earlier,
       this.start,
       this.turns,
+      this.secrets,
       this.pending,
       this.status.el,
     );
@@ -68,6 +71,13 @@ export class Timeline {
       (entry) => entry.id,
       () => pendingView(actions),
     );
+    /** @type {Keyed<import("../model/types.js").AskedSecret>} */
+    this.secretViews = new Keyed(
+      this.secrets,
+      (asked) => `${asked.turnId} ${asked.id}`,
+      (asked) =>
+        secretCard(this.state?.agent ?? "The agent", asked, (value) => actions.answerSecret(asked, value)),
+    );
     /** @type {State | null} */
     this.state = null;
   }
@@ -81,6 +91,7 @@ export class Timeline {
     setAttribute(this.earlier, "hidden", turns.length <= this.limit);
     this.turnViews?.update(turns.slice(-this.limit));
     this.pendingViews.update(state.starting ? [state.starting] : [...(state.thread?.pending ?? [])]);
+    this.secretViews.update(state.thread?.secrets ?? []);
     this.status.update(statusFor(state));
     this.#drawStart(state, turns.length === 0 && !state.starting && !state.thread?.pending.length);
     setAttribute(this.el, "aria-busy", state.thread?.loading ? "true" : null);
@@ -113,6 +124,7 @@ export class Timeline {
           self: state.self?.name ?? null,
           agent,
           decide: (itemId, accepted) => this.actions.decide(turn.id, itemId, accepted),
+          find: (path) => this.actions.findFile(path),
         }),
     );
   }

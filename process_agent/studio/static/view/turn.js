@@ -1,17 +1,17 @@
 /** One turn: what was asked, the steps, the answer, and how it ended. */
 
-import { duration, plural, tokens } from "../text/format.js";
+import { duration, money, plural, tokens } from "../text/format.js";
 import { toolKind } from "../text/tool_summary.js";
 import { copyButton } from "./code.js";
 import { h, Keyed, setAttribute } from "./dom.js";
 import { icon } from "./icons.js";
-import { changesView, mediaView, noticeView, planView, textView, userView } from "./items.js";
+import { changesView, imageView, mediaView, noticeView, planView, textView, userView } from "./items.js";
 import { ReasoningStep, ToolStep } from "./step.js";
 
 /**
  * @typedef {import("../model/types.js").Turn} Turn
  * @typedef {import("../model/types.js").Item} Item
- * @typedef {{self: string | null, agent: string, decide: (itemId: string, accepted: boolean) => void}} TurnContext
+ * @typedef {{self: string | null, agent: string, decide: (itemId: string, accepted: boolean) => void, find: import("./picture.js").FindFile}} TurnContext
  * @typedef {{key: string, steps: boolean, items: Item[], fold: boolean}} Segment
  */
 
@@ -85,7 +85,9 @@ function itemView(item, context) {
     case "text":
       return textView();
     case "media":
-      return mediaView();
+      return mediaView(context.find);
+    case "image":
+      return imageView(context.find);
     case "notice":
       return noticeView();
     default:
@@ -146,6 +148,7 @@ function footer(turn) {
   if (turn.outcome === "interrupted") facts.push("Stopped");
   if (turn.endedAt) facts.push(duration(turn.endedAt - turn.startedAt));
   if (turn.usage) facts.push(`${tokens(turn.usage.input)} in, ${tokens(turn.usage.output)} out`);
+  if (turn.cost !== null) facts.push(money(turn.cost));
   const answer = turn.items.findLast((item) => item.kind === "text");
   parts.push(
     h(

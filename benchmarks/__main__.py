@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from benchmarks import reference as references
 from benchmarks.figures import Section, as_json, markdown
 from benchmarks.programs import machine
 
-NAMES = ("help", "join", "turn", "stream", "viewers", "threads", "opening")
+NAMES = ("help", "join", "turn", "stream", "viewers", "threads", "opening", "inserts", "stop")
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -54,8 +55,17 @@ async def _measure(
     names: list[str], folder: Path, reference: references.Reference | None, quick: bool, load: list[float]
 ) -> list[Section]:
     """The sections asked for, each printed as soon as it is measured; adds load averages to `load`."""
-    from benchmarks import codex_turn, help_time, join_ready, many_threads, opening, viewers
-    from benchmarks.stage import set_stage
+    from benchmarks import (
+        codex_turn,
+        help_time,
+        inserts,
+        interrupts,
+        join_ready,
+        many_threads,
+        opening,
+        viewers,
+    )
+    from benchmarks.stage import Stage, set_stage
 
     sections: list[Section] = []
 
@@ -66,20 +76,22 @@ async def _measure(
 
     if "help" in names:
         done(help_time.measure(folder, reference, 2 if quick else help_time.RUNS))
-    if set(names) - {"help"}:
+    if "inserts" in names:
+        done(await inserts.measure(folder, 1 if quick else inserts.ROUNDS))
+    measures: dict[str, Callable[[Stage], Awaitable[Section]]] = {
+        "join": lambda stage: join_ready.measure(stage, 2 if quick else join_ready.RUNS),
+        "turn": lambda stage: codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS),
+        "stream": lambda stage: codex_turn.measure_streaming(stage, 1 if quick else codex_turn.STREAM_ROUNDS),
+        "viewers": lambda stage: viewers.measure(stage, 1 if quick else viewers.ROUNDS),
+        "threads": lambda stage: many_threads.measure(stage, 1 if quick else many_threads.ROUNDS),
+        "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
+        "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
+    }
+    wanted = [measure for name, measure in measures.items() if name in names]
+    if wanted:
         with set_stage(folder, reference) as stage:
-            if "join" in names:
-                done(await join_ready.measure(stage, 2 if quick else join_ready.RUNS))
-            if "turn" in names:
-                done(await codex_turn.measure(stage, 1 if quick else codex_turn.ROUNDS))
-            if "stream" in names:
-                done(await codex_turn.measure_streaming(stage, 1 if quick else codex_turn.STREAM_ROUNDS))
-            if "viewers" in names:
-                done(await viewers.measure(stage, 1 if quick else viewers.ROUNDS))
-            if "threads" in names:
-                done(await many_threads.measure(stage, 1 if quick else many_threads.ROUNDS))
-            if "opening" in names:
-                done(await opening.measure(stage, 1 if quick else opening.COPIES))
+            for measure in wanted:
+                done(await measure(stage))
     return sections
 
 

@@ -53,6 +53,14 @@ class Opened:
     events: int
 
 
+@dataclass(frozen=True, slots=True)
+class StopSeen:
+    """A turn that was stopped: when that was accepted and when it had ended, from the stop on."""
+
+    accepted_ms: float
+    ended_ms: float
+
+
 class Chat:
     """One room membership. Made by `joined`."""
 
@@ -176,16 +184,35 @@ class Chat:
                     if kind == "text_content.delta":
                         pieces.append(message["text"])
 
+    async def stop_a_turn(self, thread_id: str, after_seconds: float) -> StopSeen:
+        """Start a turn and stop it so long after its first delta."""
+        content = [{"type": "text", "text": "go"}]
+        await self._send(thread_id, _message("turn.start", thread_id=thread_id, content=content))
+        turn_id = (await self._next(thread_id, "turn.started"))["turn_id"]
+        await self._next(thread_id, "text_content.delta")
+        await asyncio.sleep(after_seconds)
+        began = time.perf_counter()
+        await self._send(thread_id, _message("turn.interrupt", thread_id=thread_id, turn_id=turn_id))
+        accepted, _ = await self._next_at(thread_id, "turn.interrupt.accepted")
+        ended, _ = await self._next_at(thread_id, "turn.ended")
+        return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
+
     async def close(self) -> None:
         """Stop reading."""
         await self._tasks.close()
 
+    async def _send(self, thread_id: str, body: Message) -> None:
+        await self._streams[thread_id].send_message(type=AGENT_MESSAGE, message=body)
+
     async def _next(self, thread_id: str, kind: str) -> Message:
+        return (await self._next_at(thread_id, kind))[1]
+
+    async def _next_at(self, thread_id: str, kind: str) -> tuple[float, Message]:
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                _, message = await self._arrived[thread_id].get()
+                at, message = await self._arrived[thread_id].get()
                 if message["type"] == PREFIX + kind:
-                    return message
+                    return at, message
 
     async def _read(self, stream: Any) -> None:
         async for event in stream:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import BARE, OURS, REFERENCE
 from benchmarks.programs import environment, running, script
@@ -31,9 +32,12 @@ class Agent:
 class Stage:
     """A room server and a scripted model that run while the stage is set. Made by `set_stage`."""
 
-    def __init__(self, folder: Path, url: str, model: dict[str, str], reference: Reference | None) -> None:
+    def __init__(
+        self, folder: Path, room: Mapping[str, Any], model: dict[str, str], reference: Reference | None
+    ) -> None:
         self.folder = folder
-        self.url = url
+        self.url: str = room["url"]
+        self.room_pid: int = room["pid"]
         self.model = model
         self.reference = reference
 
@@ -111,7 +115,7 @@ def set_stage(folder: Path, reference: Reference | None) -> Iterator[Stage]:
                 [sys.executable, "-m", "benchmarks.scripted_model"], env, Path(__file__).parent.parent, log
             )
         )
-        yield Stage(folder, json.loads(started.stdout)["url"], _first_line(child, log), reference)
+        yield Stage(folder, json.loads(started.stdout), _first_line(child, log), reference)
 
 
 def codex_binary() -> Path:

@@ -28,7 +28,13 @@ MAX_REFUSALS = 6
 """Times one insert may be refused before the log gives up; a lost connection is no refusal."""
 
 COMPACT_EVERY = 64
-"""Inserts between compactions of the table."""
+"""Inserts between compactions of the table, which are work for after the end of a turn: no row is stored
+meanwhile, and what streams would come too late."""
+
+COMPACT_ANYWAY = 1_024
+"""Inserts without a turn's end after which the table is compacted all the same: a quarter of an hour."""
+
+_TURN_ENDED = "turn.ended"
 
 _HOPELESS = {1001, 1003}
 """Room errors that will not go away: permission denied, no such table."""
@@ -90,8 +96,9 @@ class RowWriter:
                 self._written += len(batch)
                 self._size -= sum(len(row.data) for row in batch)
                 self._moved.set()
+                self._inserts += 1
                 if not self._rows:
-                    await self._compact()
+                    await self._compact(ended=any(row.kind == _TURN_ENDED for row in batch))
             self._writing = None
         except RoomError as error:
             self._fail(error)
@@ -145,9 +152,8 @@ class RowWriter:
                 continue
             return [row for row in batch if row.sequence not in landed]
 
-    async def _compact(self) -> None:
-        self._inserts += 1
-        if self._inserts < COMPACT_EVERY:
+    async def _compact(self, *, ended: bool) -> None:
+        if self._inserts < (COMPACT_EVERY if ended else COMPACT_ANYWAY):
             return
         self._inserts = 0
         try:

@@ -328,3 +328,26 @@ async def test_the_table_is_compacted_now_and_then(house: House, monkeypatch: py
         append(log, say.begin(turn=f"u{number}"), say.end(f"u{number}"))
         await log.flush()
     await house.datasets.until(lambda: [call for call, _ in house.datasets.calls].count("optimize") == 2)
+
+
+async def test_the_table_is_not_compacted_while_a_turn_runs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.threads.writer.COMPACT_EVERY", 3)
+    monkeypatch.setattr("process_agent.threads.writer.COMPACT_ANYWAY", 9)
+    _, log, say = await house.thread()
+    calls = house.datasets.calls
+
+    async def stored(*events: Any) -> int:
+        append(log, *events)
+        await log.flush()
+        await log._tasks.wait()
+        return [call for call, _ in calls].count("optimize")
+
+    assert await stored(say.begin(turn="u1")) == 0
+    for number in range(7):
+        assert await stored(*say.text("x", turn="u1", item=f"i{number}")) == 0
+    assert await stored(say.end("u1")) == 1
+    assert await stored(say.begin(turn="u2")) == 1
+    for number in range(8):
+        assert await stored(*say.text("x", turn="u2", item=f"j{number}")) == 1 + (number == 7)

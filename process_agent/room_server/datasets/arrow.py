@@ -78,6 +78,12 @@ def decode_table(data: bytes) -> pa.Table:
     return pa.Table.from_batches(batches, schema)
 
 
+def read_own(data: bytes) -> pa.Table:
+    """All rows of an IPC stream that we wrote ourselves."""
+    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        return reader.read_all()
+
+
 def _refuse_compression(data: bytes) -> None:
     """Raise `ToolError` for compressed buffers: a few bytes could unpack to any size, before we see it.
 
@@ -241,9 +247,14 @@ def relabel(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return relabelled
 
 
-def to_physical(table: pa.Table, logical: pa.Schema) -> pa.Table:
-    """Rows for Lance: cast to the table's types, missing columns filled with null. Raises `ToolError`."""
-    physical = physical_schema(logical)
+def to_physical(table: pa.Table, logical: pa.Schema, physical: pa.Schema | None = None) -> pa.Table:
+    """Rows for Lance: cast to the table's types, missing columns filled with null. Raises `ToolError`.
+
+    `physical`, when it is at hand, saves working it out.
+    """
+    physical = physical_schema(logical) if physical is None else physical
+    if table.schema.equals(logical):
+        return _relabelled(table, physical)
     unknown = [name for name in table.schema.names if logical.get_field_index(name) < 0]
     if unknown:
         raise ToolError(f"column {unknown[0]!r} does not exist in the table")
@@ -255,6 +266,16 @@ def to_physical(table: pa.Table, logical: pa.Schema) -> pa.Table:
         raise ToolError("too many rows with missing columns; write fewer at once")
     columns = [_column(stored, field) for field in physical]
     return pa.Table.from_arrays(columns, schema=physical)
+
+
+def _relabelled(table: pa.Table, physical: pa.Schema) -> pa.Table:
+    """Rows of the logical schema as they are stored: the buffers stay."""
+    batches: list[pa.RecordBatch] = []
+    for batch in table.to_batches():
+        for index, field in enumerate(physical):
+            _check_nulls(batch.column(index), field)
+        batches.append(pa.record_batch(_Relabelled(batch, physical)))
+    return pa.Table.from_batches(batches, physical)
 
 
 def row_width(kind: Any) -> int:
@@ -284,9 +305,13 @@ def _column(table: pa.Table, field: pa.Field[Any]) -> pa.ChunkedArray[Any]:
         column = table.column(index)
         if column.type != field.type:
             column = _cast(column, field)
+    _check_nulls(column, field)
+    return column
+
+
+def _check_nulls(column: Any, field: pa.Field[Any]) -> None:
     if not field.nullable and column.null_count:
         raise ToolError(f"column {field.name!r} must not be null")
-    return column
 
 
 def _cast(column: pa.ChunkedArray[Any], field: pa.Field[Any]) -> pa.ChunkedArray[Any]:

@@ -41,6 +41,14 @@ def sync_folder(folder: Path) -> None:
     _sync(folder)
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that is on disk on return."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    _sync(path)
+    sync_folder(path.parent)
+
+
 def boot_id() -> str:
     """What identifies this start of the machine; empty where the system does not say."""
     try:

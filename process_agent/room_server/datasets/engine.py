@@ -6,6 +6,7 @@ through must not be read through at the same time.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from process_agent.room_server.datasets.refusals import attempt, missing_table
 from process_agent.room_server.toolkit import CONFLICT, NOT_FOUND, OPERATION_FAILED, ToolError
 
 _ALL: Final = "true"
+
+_FOLDED: Final = "process.folded"
+"""Property of the transactions that append rows of the log: the last position of the log they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,31 @@ class Engine:
         sync_version(after, path, before)
         changes = (Change("inserted", to_logical(stored, logical)),) if watched else ()
         return Outcome(begin, after.version, stored.num_rows, changes)
+
+    def fold(self, path: Path, label: str, rows: Sequence[bytes], position: int) -> None:
+        """Append rows of the log, up to this position of it; the table's history remembers which.
+
+        Raises `ToolError`; whether the rows are in the table then, `folded_since` tells.
+        """
+        before = self.open(path, label)
+        parts = [arrow.read_own(data) for data in rows]
+        stored = attempt(lambda: pa.concat_tables(parts))
+        properties = {_FOLDED: str(position)}
+        after = attempt(
+            lambda: lance.write_dataset(stored, before, mode="append", transaction_properties=properties)
+        )
+        sync_version(after, path, before)
+
+    def folded_since(self, path: Path, label: str, version: int) -> int:
+        """The last position of the log that `fold` appended after a version, or 0."""
+        latest = self.open(path, label)
+        found = 0
+        for number in range(latest.version, version, -1):
+            done = attempt(functools.partial(latest.read_transaction, number))
+            found = max(found, int((done.transaction_properties or {}).get(_FOLDED, 0)))
+        if found:
+            sync_version(latest, path)
+        return found
 
     def merge(self, path: Path, label: str, on: str, rows: pa.Table, *, watched: bool) -> Outcome:
         """Replace the rows whose `on` column matches, insert the others; of equal keys the last row wins."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
-from process_agent.room_server.toolkit import NOT_FOUND, ToolError
+from process_agent.room_server.toolkit import INVALID_REQUEST, NOT_FOUND, ToolError
+
+PANIC: Final = "PanicException"
+"""The class of what native code raises when it fails; it cannot be imported."""
 
 
 def missing_table(label: str) -> ToolError:
@@ -21,6 +24,14 @@ def attempt(work: Callable[[], Any]) -> Any:
         return work()
     except (ValueError, OSError, RuntimeError, pa.ArrowException) as error:
         raise engine_error(error) from error
+
+
+def is_refusal(error: ToolError) -> bool:
+    """Whether the engine did not want these rows, as against a disk that is full or a table that is gone."""
+    cause = error.__cause__
+    if type(cause).__name__ == PANIC:
+        return True
+    return error.code == INVALID_REQUEST and isinstance(cause, ValueError | pa.ArrowException)
 
 
 def engine_error(error: Exception) -> ToolError:

@@ -15,6 +15,7 @@ from process_agent.room_server.datasets.engine import Outcome
 from process_agent.room_server.datasets.names import TableKey
 from process_agent.room_server.datasets.reading import Selection
 from process_agent.room_server.datasets.tables import Tables
+from process_agent.room_server.datasets.tails import Shape
 from process_agent.room_server.datasets.watch import Watch
 from process_agent.room_server.toolkit import (
     ALREADY_EXISTS,
@@ -95,7 +96,7 @@ async def insert(tables: Tables, caller: Caller, chunks: Chunks, send: SendChunk
     requests.require(caller, key, "write")
     rows = await _collect_for(tables, key, chunks, send)
     if rows is not None:
-        await tables.write(key, partial(_insert, tables.engine, rows))
+        await tables.insert(key, rows)
 
 
 async def merge(tables: Tables, caller: Caller, chunks: Chunks, send: SendChunk) -> None:
@@ -107,10 +108,6 @@ async def merge(tables: Tables, caller: Caller, chunks: Chunks, send: SendChunk)
     rows = await _collect_for(tables, key, chunks, send)
     if rows is not None:
         await tables.write(key, partial(_merge, tables.engine, on, rows))
-
-
-def _insert(lance_engine: engine.Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
-    return lance_engine.insert(path, label, rows, watched=watched)
 
 
 def _merge(
@@ -136,14 +133,15 @@ def checked_schema(schema: pa.Schema) -> pa.Schema:
 
 
 async def _collect_for(tables: Tables, key: TableKey, chunks: Chunks, send: SendChunk) -> pa.Table | None:
-    dataset = await tables.open(key)
-    return await _collect(chunks, send, arrow.logical_schema(dataset.schema), cast=True)
+    shape = await tables.shape(key)
+    return await _collect(chunks, send, shape.logical, shape)
 
 
 async def _collect(
-    chunks: Chunks, send: SendChunk, schema: pa.Schema | None, *, cast: bool = False
+    chunks: Chunks, send: SendChunk, schema: pa.Schema | None, shape: Shape | None = None
 ) -> pa.Table | None:
-    """Pull rows until the caller has no more. None: it sent none and there is no schema."""
+    """Pull rows until the caller has no more, cast for the table with a shape. None: it sent none and there
+    is no schema."""
     parts: list[pa.Table] = []
     rows: list[dict[str, values.Value]] = []
     size = 0
@@ -151,7 +149,7 @@ async def _collect(
     async for chunk in chunks:
         kind = chunk.headers.get("kind")
         if kind == "data":
-            part = await _decoded(chunk.data, schema if cast else None)
+            part = await _decoded(chunk.data, shape)
             parts.append(part)
             size += part.nbytes
         elif kind == "rows":
@@ -163,22 +161,22 @@ async def _collect(
             raise ToolError(f"one write takes at most {MAX_WRITE_BYTES} bytes; use several")
         await send(PULL)
     if rows:
-        parts.append(values.rows_to_table(rows, schema if cast else None))
+        parts.append(values.rows_to_table(rows, None if shape is None else shape.logical))
     if not parts:
         return arrow.no_rows(schema) if schema is not None else None
     return _joined(parts)
 
 
-async def _decoded(data: bytes, schema: pa.Schema | None) -> pa.Table:
+async def _decoded(data: bytes, shape: Shape | None) -> pa.Table:
     """Rows of a chunk, for the table with a schema. Small ones at once: a thread costs more than the work."""
     if len(data) <= SMALL_CHUNK:
-        return _decode(data, schema)
-    return await asyncio.to_thread(_decode, data, schema)
+        return _decode(data, shape)
+    return await asyncio.to_thread(_decode, data, shape)
 
 
-def _decode(data: bytes, schema: pa.Schema | None) -> pa.Table:
+def _decode(data: bytes, shape: Shape | None) -> pa.Table:
     rows = arrow.decode_table(data)
-    return rows if schema is None else arrow.to_physical(rows, schema)
+    return rows if shape is None else arrow.to_physical(rows, shape.logical, shape.physical)
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:

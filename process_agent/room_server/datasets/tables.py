@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,13 @@ import lance
 import pyarrow as pa
 
 from process_agent.io.tasks import Tasks
-from process_agent.room_server.datasets import upkeep
+from process_agent.room_server.datasets import arrow, upkeep
 from process_agent.room_server.datasets.catalog import Catalog
 from process_agent.room_server.datasets.engine import Engine, Outcome
+from process_agent.room_server.datasets.folding import Folding, TailFold
 from process_agent.room_server.datasets.names import Place, TableKey
-from process_agent.room_server.datasets.refusals import missing_table
+from process_agent.room_server.datasets.refusals import PANIC, missing_table
+from process_agent.room_server.datasets.tails import LARGE_BYTES, Shape, Tails
 from process_agent.room_server.datasets.watch import Feed, Watch
 from process_agent.room_server.toolkit import ALREADY_EXISTS, OPERATION_FAILED, ToolError
 
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 THREADS: Final = 4
 """Operations of one room that run at once; further ones wait."""
+
+MAX_SHAPES: Final = 10_000
+"""Tables whose schemas are remembered."""
 
 type Work = Callable[..., Outcome]
 """A method of `Engine` with everything but path, label and `watched` given."""
@@ -44,6 +49,10 @@ class Tables:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="datasets")
         self._tasks = Tasks("datasets", on_failure=_report)
         self._locks: WeakValueDictionary[TableKey, asyncio.Lock] = WeakValueDictionary()
+        self._tails = Tails(root)
+        self._tail_fold = TailFold(self._tails, self.engine, self.run, root)
+        self._folding = Folding(self._tails, self._settle)
+        self._shapes: dict[TableKey, Shape] = {}
         self._tending: WeakValueDictionary[TableKey, asyncio.Lock] = WeakValueDictionary()
         self._feeds: dict[TableKey, Feed] = {}
         self._readers: Counter[TableKey] = Counter()
@@ -54,14 +63,16 @@ class Tables:
 
     async def run[T](self, work: Callable[..., T], *arguments: Any) -> T:
         """Run blocking work in one of the room's threads."""
-        if not self._started:
-            await self._start()
+        await self._ready()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, functools.partial(_guarded, work, *arguments))
 
     async def close(self) -> None:
-        """Finish the writes under way, stop the rest."""
+        """Finish the writes under way, fold what waits, stop the rest."""
         await self._tasks.wait()
+        await self._folding.close()
+        await self._tasks.wait()
+        await self._tails.close()
         await self._tasks.close()
         await asyncio.to_thread(self._pool.shutdown)
 
@@ -72,7 +83,29 @@ class Tables:
     # Reading
 
     async def open(self, key: TableKey, version: int | None = None) -> lance.LanceDataset:
-        """A handle for reading. Raises `ToolError` 1003."""
+        """A handle for reading all rows there are. Raises `ToolError` 1003."""
+        await self._ready()
+        if self._tails.get(key) is not None:
+            await self._settle(key)
+        return await self._open(key, version)
+
+    async def shape(self, key: TableKey) -> Shape:
+        """The schemas of a table. Raises `ToolError` 1003."""
+        async with self._lock(key):
+            return await self._shape(key)
+
+    async def _shape(self, key: TableKey) -> Shape:
+        shape = self._shapes.get(key)
+        if shape is None:
+            shape = Shape.of((await self._open(key)).schema)
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            if shape.small:
+                self._shapes[key] = shape
+        return shape
+
+    async def _open(self, key: TableKey, version: int | None = None) -> lance.LanceDataset:
+        """A handle of what is in Lance."""
         return await self.run(self.engine.open, key.path(self._root), key.label, version)
 
     @contextlib.contextmanager
@@ -89,15 +122,33 @@ class Tables:
     @contextlib.asynccontextmanager
     async def watching(self, key: TableKey) -> AsyncIterator[tuple[lance.LanceDataset, Watch]]:
         """A snapshot and all that happens after it."""
-        async with self._lock(key):
-            dataset = await self.open(key)
-            feed = self._feeds.setdefault(key, Feed())
-            watch = feed.join()
+        joining = self._tasks.start(self._join(key), f"watch {key.label}")
+        try:
+            dataset, watch = await asyncio.shield(joining)
+        except asyncio.CancelledError:
+            joining.add_done_callback(functools.partial(self._leave_unseen, key))
+            raise
         try:
             yield dataset, watch
         finally:
+            self._leave(key, watch)
+
+    async def _join(self, key: TableKey) -> tuple[lance.LanceDataset, Watch]:
+        await self._ready()
+        async with self._lock(key):
+            await self._tail_fold.fold(key)
+            dataset = await self._open(key)
+            return dataset, self._feeds.setdefault(key, Feed()).join()
+
+    def _leave_unseen(self, key: TableKey, joined: asyncio.Task[tuple[lance.LanceDataset, Watch]]) -> None:
+        if not joined.cancelled() and joined.exception() is None:
+            self._leave(key, joined.result()[1])
+
+    def _leave(self, key: TableKey, watch: Watch) -> None:
+        feed = self._feeds.get(key)
+        if feed is not None:
             feed.leave(watch)
-            if not feed and self._feeds.get(key) is feed:
+            if not feed:
                 del self._feeds[key]
 
     # Writing
@@ -105,6 +156,10 @@ class Tables:
     async def write(self, key: TableKey, work: Work) -> Outcome:
         """Run one write; it is finished even when its caller goes away. Raises `ToolError`."""
         return await self._finish(self._write(key, work), f"write {key.label}")
+
+    async def insert(self, key: TableKey, rows: pa.Table) -> None:
+        """Append rows, logical, partial or as they are stored; durable on return. Raises `ToolError`."""
+        await self._finish(self._insert(key, rows), f"insert {key.label}")
 
     async def create(self, key: TableKey, rows: pa.Table, mode: str) -> None:
         """Make a table with its first rows. `mode`: create, overwrite or create_if_not_exists."""
@@ -138,7 +193,35 @@ class Tables:
         self._tend_sometimes(key)
         return outcome
 
+    async def _insert(self, key: TableKey, rows: pa.Table) -> None:
+        async with self._lock(key):
+            shape = await self._shape(key)
+            if not shape.logged or self._feeds.get(key) or self._tails.crowded or rows.nbytes > LARGE_BYTES:
+                await self._run_write(key, functools.partial(_append, self.engine, rows))
+                stored = None
+            else:
+                if not rows.schema.equals(shape.physical, check_metadata=True):
+                    rows = arrow.to_physical(rows, shape.logical, shape.physical)
+                stored = self._tails.add(key, rows) if rows.num_rows else None
+        if stored is None:
+            self._tend_sometimes(key)
+            return
+        tail = self._tails.get(key)
+        self._folding.wake(urgent=tail is not None and tail.full)
+        await stored
+
+    async def _settle(self, key: TableKey) -> None:
+        """Fold the tail of a table, if it has one; it is finished even when its caller goes away."""
+        await self._finish(self._settle_locked(key), f"fold {key.label}")
+
+    async def _settle_locked(self, key: TableKey) -> None:
+        async with self._lock(key):
+            await self._tail_fold.fold(key)
+        self._tend_sometimes(key)
+
     async def _run_write(self, key: TableKey, work: Work) -> Outcome:
+        await self._tail_fold.fold(key)
+        self._shapes.pop(key, None)
         feed = self._feeds.get(key)
         call = functools.partial(work, key.path(self._root), key.label, watched=bool(feed))
         outcome = await self.run(call)
@@ -175,6 +258,7 @@ class Tables:
                 raise missing_table(key.label)
             gone = await self.run(self.catalog.withdraw, key)
             self._went_away(key)
+            await self._tail_fold.discard(key)
         await self.run(self.catalog.discard, gone)
 
     async def _rename(self, key: TableKey, new: TableKey) -> None:
@@ -182,6 +266,7 @@ class Tables:
         async with self._tending_lock(key), self._lock(first), self._lock(second):
             if not await self.run(self.catalog.exists, key):
                 raise missing_table(key.label)
+            await self._tail_fold.fold(key)
             await self.run(self.catalog.rename, key, new)
             self._went_away(key)
 
@@ -196,6 +281,7 @@ class Tables:
     async def _link(self, key: TableKey, branch: str) -> None:
         async with self._tending_lock(key), self._lock(key):
             if await self.run(self.catalog.exists, key):
+                await self._tail_fold.fold(key)
                 await self.run(self.catalog.link_table, key, branch)
 
     async def _delete_branch(self, place: Place) -> None:
@@ -205,15 +291,19 @@ class Tables:
                 TableKey(each, name) for each in places for name in await self.run(self.catalog.tables, each)
             ]
             await self.run(self.catalog.delete_branch, place)
-            for key in keys:
-                self._went_away(key)
+            for key in {*keys, *(key for key in self._tails.waiting() if key.place in places)}:
+                async with self._lock(key):
+                    self._went_away(key)
+                    await self._tail_fold.discard(key)
 
     async def _alone[T](self, key: TableKey, work: Callable[[Path, str], T]) -> T:
         async with self._tending_lock(key), self._lock(key):
+            await self._tail_fold.fold(key)
             return await self.run(work, key.path(self._root), key.label)
 
     def _went_away(self, key: TableKey) -> None:
         self.engine.forget()
+        self._shapes.pop(key, None)
         self._writes.pop(key, None)
         feed = self._feeds.get(key)
         if feed is not None:
@@ -229,18 +319,18 @@ class Tables:
     async def _tend(self, key: TableKey, tending: asyncio.Lock) -> None:
         async with tending:
             try:
-                if await self.run(upkeep.is_quick, await self.open(key)):
+                if await self.run(upkeep.is_quick, await self._open(key)):
                     async with self._lock(key):
                         await self._fold(key)
                 else:
                     await self._fold(key)
                 if not self._readers[key]:
-                    await self.run(upkeep.forget_old_versions, await self.open(key))
+                    await self.run(upkeep.forget_old_versions, await self._open(key))
             except (ToolError, OSError, ValueError, RuntimeError) as error:
                 logger.debug("upkeep of table %s put off: %s", key.label, error)
 
     async def _fold(self, key: TableKey) -> None:
-        await self.run(upkeep.fold, await self.open(key), key.path(self._root))
+        await self.run(upkeep.fold, await self._open(key), key.path(self._root))
 
     # Small parts
 
@@ -252,15 +342,41 @@ class Tables:
     def _tending_lock(self, key: TableKey) -> asyncio.Lock:
         return self._tending.setdefault(key, asyncio.Lock())
 
-    async def _finish[T](self, work: Any, name: str) -> T:
-        task: Awaitable[T] = self._tasks.start(work, name)
+    async def _finish[T](self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Run a step to its end, whatever becomes of its caller. What waits in the log is known by then."""
+        task: Awaitable[T] = self._tasks.start(self._when_ready(work), name)
         return await asyncio.shield(task)
 
-    async def _start(self) -> None:
+    async def _when_ready[T](self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            await self._ready()
+        except BaseException:
+            work.close()
+            raise
+        return await work
+
+    async def _ready(self) -> None:
+        """The folders are mended and the log is read, or it is done now."""
+        if self._started:
+            return
         async with self._starting:
             if not self._started:
                 await asyncio.to_thread(self.catalog.start)
+                await self._tails.start(self._folded_since)
                 self._started = True
+                if self._tails:
+                    self._folding.wake(urgent=False)
+
+    def _folded_since(self, key: TableKey, version: int | None) -> int | None:
+        """See `tails.FoldedSince`."""
+        path = key.path(self._root)
+        if not path.is_dir():
+            return None
+        return 0 if version is None else self.engine.folded_since(path, key.label, version)
+
+
+def _append(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
+    return engine.insert(path, label, rows, watched=watched)
 
 
 def _overwrite(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
@@ -272,7 +388,7 @@ def _guarded[T](work: Callable[..., T], *arguments: Any) -> T:
     try:
         return work(*arguments)
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error).__name__ != PANIC:
             raise
         raise ToolError("the table engine failed on this", code=OPERATION_FAILED) from error
 

@@ -1,0 +1,226 @@
+"""A log on disk that many share: whatever waits is written together and flushed once.
+
+It is a row of files, named by their first position; only the last one is written to. A record is durable
+when `add`'s future is done. Files go, oldest first, when nobody needs their records any more.
+
+One log serves all tables of a room: 200 tables that each flush a file of their own cost 200 flushes, and as
+many open files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from process_agent.io.tasks import Tasks
+from process_agent.room_server.datasets import log_records
+from process_agent.room_server.datasets.durable import sync_folder
+from process_agent.room_server.datasets.log_records import Record
+from process_agent.room_server.datasets.names import TableKey
+from process_agent.room_server.toolkit import OPERATION_FAILED, ToolError
+
+logger = logging.getLogger(__name__)
+
+FILE_BYTES: Final = 16 * 1024 * 1024
+"""Size at which the next file is begun."""
+
+IDLE_BYTES: Final = 256 * 1024
+"""A file of this size or more goes as soon as nothing in it is needed; smaller ones are kept on."""
+
+MAX_WAITING: Final = 32 * 1024 * 1024
+"""Bytes that wait to be written; above that `add` refuses. Callers wait for their answers long before."""
+
+_SUFFIX: Final = ".rows"
+_DAMAGED: Final = ".damaged"
+
+
+@dataclass(slots=True)
+class _File:
+    """One file of the log. `size` counts what is durable."""
+
+    first: int
+    path: Path
+    size: int
+
+
+class AppendLog:
+    """The log in one folder. Used from the event loop; a thread of its own writes and flushes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: deque[_File] = deque()
+        self._descriptor: int | None = None
+        self._next = 1
+        self._waiting: list[tuple[int, bytes, asyncio.Future[None]]] = []
+        self._waiting_bytes = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rows log")
+        self._tasks = Tasks("rows log")
+        self._committing = False
+        self._broken: OSError | None = None
+
+    @property
+    def next_position(self) -> int:
+        """The position the next record gets."""
+        return self._next
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of its files."""
+        return sum(file.size for file in self._files)
+
+    def read(self) -> Iterator[Record]:
+        """All records, in order; a torn end is cut off. Blocking; to be exhausted before the first `add`."""
+        self._release()
+        self._files.clear()
+        self._next = 1
+        paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
+        for path in paths:
+            data, end = path.read_bytes(), 0
+            for end, record in log_records.decode(data, self._next - 1):  # noqa: B007 - the last one counts
+                self._next = record.position + 1
+                yield record
+            if end < len(data):
+                self._cut(path, end, len(data), last=path is paths[-1])
+            if end:
+                self._files.append(_File(int(path.stem), path, end))
+            else:
+                path.unlink()
+
+    def add(self, kind: bytes, key: TableKey, payload: bytes) -> tuple[int, asyncio.Future[None]]:
+        """Queue a record; its position, and a future that is done when it is on disk.
+
+        The future raises `ToolError` when it cannot be stored, and then it is not in the log.
+        """
+        record = log_records.encode(Record(kind, self._next, key, payload))
+        if self._waiting_bytes + len(record) > MAX_WAITING:
+            raise ToolError("the room's disk does not keep up", code=OPERATION_FAILED)
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        position, self._next = self._next, self._next + 1
+        self._waiting.append((position, record, stored))
+        self._waiting_bytes += len(record)
+        if not self._committing:
+            self._committing = True
+            self._tasks.start(self._commit(), "commit")
+        return position, stored
+
+    async def trim(self, needed: int) -> None:
+        """Remove files whose records all lie before position `needed`."""
+        last = self._files[-1] if self._files else None
+        idle = last is not None and needed >= self._next and last.size >= IDLE_BYTES and not self._committing
+        if idle or (len(self._files) > 1 and self._files[1].first <= needed):
+            try:
+                await self._run(self._remove, needed, idle)
+            except OSError as error:
+                logger.warning("a file of the log of rows could not be removed: %s", error)
+
+    async def close(self, needed: int) -> None:
+        """Write what waits, remove what nobody needs, and let go of the files."""
+        await self._tasks.wait()
+        await self._tasks.close()
+        await self._run(self._remove, needed, needed >= self._next)
+        await self._run(self._release)
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _run(self, work: object, *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)  # type: ignore[arg-type]
+
+    async def _commit(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                try:
+                    await self._run(self._write, batch[0][0], [data for _, data, _ in batch])
+                except OSError as error:
+                    logger.error("rows could not be stored: %s", error)
+                    _settle(
+                        batch, ToolError(f"the room's disk refuses: {error.strerror}", code=OPERATION_FAILED)
+                    )
+                else:
+                    _settle(batch, None)
+        finally:
+            self._committing = False
+
+    # In the thread
+
+    def _write(self, first: int, records: list[bytes]) -> None:
+        if self._broken is not None:
+            raise self._broken
+        descriptor = self._descriptor
+        if descriptor is None or self._files[-1].size >= FILE_BYTES:
+            descriptor = self._begin(first)
+        file, data = self._files[-1], b"".join(records)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fdatasync(descriptor)
+        except OSError:
+            self._take_back(file)
+            raise
+        file.size += len(data)
+
+    def _begin(self, first: int) -> int:
+        self._release()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{first:020d}{_SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = self._descriptor = os.open(path, flags, 0o600)
+        self._files.append(_File(first, path, 0))
+        sync_folder(self._folder)
+        return descriptor
+
+    def _take_back(self, file: _File) -> None:
+        """After a failed write nobody knows what is on disk: end the file where it was known."""
+        try:
+            self._release()
+            with file.path.open("r+b") as written:
+                written.truncate(file.size)
+                os.fsync(written.fileno())
+        except OSError as error:
+            self._broken = error
+            logger.error("the log of rows is unusable until the room starts again: %s", error)
+
+    def _remove(self, needed: int, idle: bool) -> None:
+        while len(self._files) > 1 and self._files[1].first <= needed:
+            self._unlink()
+        if idle and len(self._files) == 1:
+            self._release()
+            self._unlink()
+
+    def _unlink(self) -> None:
+        """Each name goes for good before the next: a later file may say that the rows of an earlier one are
+        in their tables."""
+        self._files.popleft().path.unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def _release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _cut(self, path: Path, end: int, size: int, *, last: bool) -> None:
+        if not last:
+            logger.error("the log of rows is damaged at byte %d of %s; what follows in it is lost", end, path)
+            path.with_suffix(_DAMAGED).write_bytes(path.read_bytes())
+        else:
+            logger.warning("%d bytes of an unfinished write were cut off the log of rows", size - end)
+        with path.open("r+b") as written:
+            written.truncate(end)
+            os.fsync(written.fileno())
+
+
+def _settle(batch: list[tuple[int, bytes, asyncio.Future[None]]], error: ToolError | None) -> None:
+    for _, _, stored in batch:
+        if stored.done():
+            continue  # cancelled: its caller has gone
+        if error is None:
+            stored.set_result(None)
+        else:
+            stored.set_exception(error)

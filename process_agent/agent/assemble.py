@@ -17,7 +17,7 @@ from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfi
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
 from process_agent.channels.specs import ChannelSpec, ChatSpec
-from process_agent.core.backend import Backend, BackendConfig, BackendSummary
+from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
 from process_agent.core.channel import Channel, Observing
 from process_agent.core.commands import Viewer
 from process_agent.core.ids import Clock, IdSource, ThreadId
@@ -183,9 +183,13 @@ class Agent:
             new_id=self._new_id,
             clock=self._clock,
             approvals=config.backend.approvals,
+            toolkits=self._toolkits,
             limits=Limits(approval=config.approval_seconds),
             observers=tuple(Viewer(c.name, c.observer) for c in channels if isinstance(c, Observing)),
         )
+
+    def _toolkits(self, name: str) -> Sequence[ToolkitInfo]:
+        return next((backend.toolkits() for backend in self._backends if backend.name == name), ())
 
     def _profile(self) -> ChannelProfile:
         config = self._config

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from process_agent.core.backend import ApprovalMode
+from process_agent.core.backend import ApprovalMode, ToolkitInfo
 from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
 from process_agent.core.events import EventBody, ThreadEvent
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
@@ -53,6 +53,9 @@ class Setting:
     approvals: ApprovalMode = "ask"
     limits: Limits = Limits()
     observers: tuple[Viewer, ...] = ()
+
+    toolkits: Callable[[str], Sequence[ToolkitInfo]] = lambda _backend: ()
+    """What turns of a backend can use, as far as it is known now."""
 
     def may_decide(self, participant: Participant) -> bool:
         """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from process_agent.core import events as e
-from process_agent.core.backend import AgentMessage, UserMessage
+from process_agent.core.backend import AgentMessage, ToolkitInfo, UserMessage
 from process_agent.core.content import Json, TextPart, TextResult
 from process_agent.core.ids import AskId, ThreadId
 from process_agent.core.requests import Secret
@@ -107,3 +107,16 @@ async def test_a_secret_reaches_the_backend_and_no_log(room: Room, caplog: pytes
         await ana.wait("turn.ended")
         rows = room.store.rows[ThreadId(thread)]
     assert "hunter2" not in caplog.text + repr(rows)
+
+
+async def test_capabilities_are_those_of_the_threads_backend(room: Room) -> None:
+    async with room.agent():
+        ana = room.messaging.join("ana")
+        thread = await start(ana)
+        room.backend.offers = [ToolkitInfo("codex", "Codex", (("shell", "runs commands"),))]
+        asked = ana.send("capabilities_request", thread_id=thread)
+        (toolkit,) = (await ana.wait("capabilities_response", source_message_id=asked))["toolkits"]
+        assert (toolkit["name"], toolkit["title"]) == ("codex", "Codex")
+        assert toolkit["tools"] == [{"name": "shell", "title": "shell", "description": "runs commands"}]
+        (await room.backend.turn(0)).end()
+        await ana.wait("turn.ended")

@@ -75,8 +75,11 @@ def test_records_of_images_and_compactions() -> None:
 def test_compaction_empties_the_context_until_it_is_known_again() -> None:
     made = transcript(e.UsageUpdated(Usage(1), ContextWindow(90, 100)))
     assert made.context == ContextWindow(90, 100)
+    shortened = transcript(
+        e.UsageUpdated(Usage(1), ContextWindow(90, 100)), e.ContextCompacted("c1", automatic=True)
+    )
+    assert shortened.context is None
     made.apply(event(e.ContextCompacted("c1", automatic=True)))
-    assert made.context is None
     made.apply(event(e.UsageUpdated(Usage(2), ContextWindow(10, 100))))
     assert made.context == ContextWindow(10, 100)
     assert "memory of this thread was full, and was shortened" in printed(made)

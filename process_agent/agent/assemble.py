@@ -18,7 +18,7 @@ from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
-from process_agent.core.channel import Channel, Observing
+from process_agent.core.channel import Ask, Channel, Observing
 from process_agent.core.commands import Viewer
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
@@ -155,8 +155,7 @@ class Agent:
             for channel in channels:
                 leaving.push_async_callback(channel.close)
             leaving.push_async_callback(_drain, runner)
-            for channel in channels:
-                await channel.start(runner.ask)
+            await _start(channels, runner.ask)
             self._leaving = leaving.pop_all()
         self.ready = Ready(
             agent_name=self._config.agent_name,
@@ -205,6 +204,16 @@ class Agent:
 
 def _selection(config: AgentConfig) -> Selection:
     return select(config.backends, config.models, registry.installed())
+
+
+async def _start(channels: Sequence[Channel], ask: Ask) -> None:
+    """Start channels side by side: a program may take seconds. Raises what the first that failed raised."""
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for channel in channels:
+                starting.create_task(channel.start(ask), name=f"start {channel.name}")
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 async def _drain(runner: Runner) -> None:

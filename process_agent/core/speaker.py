@@ -35,6 +35,8 @@ class Limits:
     """A thread without viewers and turns is released."""
     queued: int = 100
     """Turns that wait in one thread."""
+    threads_a_minute: int = 600
+    """Threads one participant may start within a minute."""
     pending: int = 200
     """Requests that wait until their thread is open."""
 

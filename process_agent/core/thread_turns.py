@@ -33,6 +33,8 @@ REMEMBERED = 256
 
 STOPPED = ErrorInfo("The agent stopped before this turn could start. Send it again.", "agent_stopped")
 
+_ANSWERED = (e.EndReason.COMPLETED, e.EndReason.INTERRUPTED)
+
 
 class ThreadTurns:
     """The turns of one thread. Every method acts through the speaker and returns nothing."""
@@ -239,11 +241,13 @@ class ThreadTurns:
         if turn is not None:
             self.output.item_decided(turn, item_id, known)
 
-    def turn_stored(self, turn_id: TurnId, error: ErrorInfo | None) -> None:
-        """The end of a turn is durable, or cannot be made so; now it is shown."""
+    def turn_stored(self, turn_id: TurnId, error: ErrorInfo | None) -> ModelChoice | None:
+        """The end of a turn is durable, or cannot be made so; now it is shown. Returns the model that
+        answered in it, if one did.
+        """
         ended = self._unpublished.pop(turn_id, None)
         if ended is None:
-            return
+            return None
         if error is not None and isinstance(ended.body, e.TurnEnded):
             ended = replace(ended, body=e.TurnEnded(ended.body.reason, ended.body.error or error))
         self._speaker.show(ended)
@@ -257,6 +261,10 @@ class ThreadTurns:
         elif turn is not None:
             # Clients clear their status at any turn's end.
             self._speaker.show(self.status)
+            return None
+        if turn is None or turn.compact or not isinstance(ended.body, e.TurnEnded):
+            return None
+        return turn.model if ended.body.reason in _ANSWERED else None
 
     def timer_fired(self, timer: c.Timer) -> None:
         """A time limit ran out."""

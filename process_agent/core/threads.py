@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from process_agent.core.commands import Viewer
-from process_agent.core.models import ModelChoice
 from process_agent.core.requests import (
     ChangeModel,
     ClearThread,
     Envelope,
     OpenThread,
-    StartThread,
     StartTurn,
 )
 from process_agent.core.speaker import Speaker
@@ -33,6 +31,11 @@ class Thread:
     """Its log is being opened by a request that makes the thread if there is none."""
 
     @property
+    def maker(self) -> StartTurn | None:
+        """The waiting request that makes the thread if there is none."""
+        return next((x for x in self.pending if isinstance(x, StartTurn) and x.create), None)
+
+    @property
     def idle(self) -> bool:
         """Whether no turn runs or is about to."""
         return not self.pending and (self.turns is None or self.turns.idle)
@@ -41,15 +44,6 @@ class Thread:
     def unused(self) -> bool:
         """Whether nobody would miss it."""
         return self.turns is not None and self.idle and not len(self.speaker.viewers)
-
-
-@dataclass(slots=True)
-class Creation:
-    """A thread that is being made. `present` is False once the one who asked left."""
-
-    request: StartThread
-    model: ModelChoice
-    present: bool = True
 
 
 def viewer_of(envelope: Envelope) -> Viewer:

@@ -68,6 +68,7 @@ class World:
         self.strays: list[tuple[ParticipantId, ThreadEvent]] = []
         self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
         self.answered: dict[tuple[TurnId, AskId], c.AnswerAsk] = {}
+        self.titles: dict[str, str] = {}
         self._readers: dict[str, Iterator[ThreadEvent]] = {}
 
     def new_id(self) -> str:
@@ -224,6 +225,8 @@ class World:
                 self.carry_out(s.thread_updated(self.entry(thread_id, "touched")))
             case c.NameThread(thread_id, name):
                 self.carry_out(s.thread_updated(self.entry(thread_id, name)))
+            case c.MakeTitle(thread_id, _, text):
+                self.carry_out(s.title_made(thread_id, self.titles.get(text)))
             case c.ReadList(request):
                 entries = tuple(self.entry(t, "x") for t in self.logs)
                 self.carry_out(s.list_read(request, entries, len(entries)))

@@ -143,6 +143,7 @@ class Agent:
     async def __aenter__(self) -> Agent:
         async with AsyncExitStack() as leaving:
             leaving.push_async_callback(self._room.store.close)
+            self._look_for_others()
             await self._room.store.start()
             if (only := self._only_thread()) is not None:
                 await (await self._room.store.open(only, create=self._config.agent_name)).close()
@@ -189,6 +190,16 @@ class Agent:
 
     def _toolkits(self, name: str) -> Sequence[ToolkitInfo]:
         return next((backend.toolkits() for backend in self._backends if backend.name == name), ())
+
+    def _look_for_others(self) -> None:
+        name = self._config.agent_name
+        others = [p for p in self._room.messaging.participants() if p.name == name and p.role == "agent"]
+        if others:
+            logger.warning(
+                "another agent called %r is in this room, and clients talk to either of them. One that was "
+                "just stopped will be gone soon; stop any other, or choose another --agent-name",
+                name,
+            )
 
     def _profile(self) -> ChannelProfile:
         config = self._config

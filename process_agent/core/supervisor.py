@@ -110,7 +110,7 @@ class Supervisor(OpenThreads):
                 return
         if thread.turns is not None:
             self._serve(thread, thread.turns, request, fresh)
-        elif len(thread.pending) >= self._setting.limits.pending:
+        elif thread.crowded(self._setting.limits, request):
             self._refusals.refuse(
                 request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests")
             )

@@ -27,6 +27,7 @@ from process_agent.core.speaker import Speaker
 from process_agent.core.steering import Steering
 from process_agent.core.turn import Turn
 from process_agent.core.turn_output import TurnOutput
+from process_agent.core.turn_queue import TurnQueue
 
 REMEMBERED = 256
 """Ended turns a thread remembers, to tell requests that come late."""
@@ -42,7 +43,7 @@ class ThreadTurns:
     def __init__(self, speaker: Speaker, model: ModelChoice) -> None:
         self.model = model
         self.running: Turn | None = None
-        self.queue: deque[Turn] = deque()
+        self.queue = TurnQueue(speaker.setting.waiting)
         self.output = TurnOutput(speaker)
         self._speaker = speaker
         self._out = speaker.out
@@ -91,7 +92,7 @@ class ThreadTurns:
         """Queue a turn; `model` is the resolved wish, None for the thread's own. The content of one that only
         compacts is a command, and no model hears of it.
         """
-        if self._admission.allows(request, viewer, len(self.queue)):
+        if self._admission.allows(request, viewer, len(self.queue), self.queue.size):
             turn = self._admission.admit(request, viewer, model)
             turn.compact = compact
             self.queue.append(turn)

@@ -12,8 +12,9 @@ from process_agent.core.requests import (
     OpenThread,
     StartTurn,
 )
-from process_agent.core.speaker import Speaker
+from process_agent.core.speaker import Limits, Speaker
 from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.turn_queue import size_of
 
 type LogRequest = StartTurn | OpenThread | ChangeModel | ClearThread
 """What needs the log of its thread to be open."""
@@ -34,6 +35,12 @@ class Thread:
     def maker(self) -> StartTurn | None:
         """The waiting request that makes the thread if there is none."""
         return next((x for x in self.pending if isinstance(x, StartTurn) and x.create), None)
+
+    def crowded(self, limits: Limits, request: LogRequest) -> bool:
+        """Whether too much waits already for the log to be opened."""
+        said = [x.content for x in (*self.pending, request) if isinstance(x, StartTurn)]
+        too_large = sum(map(size_of, said)) > limits.queued_size
+        return too_large or len(self.pending) >= limits.pending
 
     @property
     def idle(self) -> bool:

@@ -20,7 +20,7 @@ from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
 from process_agent.core.selection import Catalogue
-from process_agent.core.speaker import Setting
+from process_agent.core.speaker import Limits, Setting
 from process_agent.core.store import ThreadEntry
 from process_agent.core.supervisor import Supervisor
 
@@ -51,12 +51,17 @@ class Sent:
 class World:
     """Carries out commands: at once what needs no waiting, the rest when the test says so."""
 
-    def __init__(self, approvals: ApprovalMode = "ask", catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self,
+        approvals: ApprovalMode = "ask",
+        catalogue: Catalogue | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._ids = 0
         self.now = START
         offer = catalogue or two_models()
-        setting = Setting("bot", offer, self.new_id, self.clock, approvals=approvals)
-        self.supervisor = Supervisor(setting)
+        self.setting = Setting("bot", offer, self.new_id, self.clock, approvals, limits or Limits())
+        self.supervisor = Supervisor(self.setting)
         self.outstanding: list[c.Command] = []
         self.timers: dict[c.Timer, float] = {}
         self.logs: dict[ThreadId, list[ThreadEvent]] = {}

@@ -270,6 +270,7 @@ class Machine(People):
         assert not self.world.running()
         assert not any(timer.kind is c.TimerKind.ASK for timer in self.world.timers)
         assert self.world.supervisor.idle
+        assert self.world.setting.waiting.size == 0
         for log in self.world.logs.values():
             accepted = [x.turn_id for x in log if isinstance(x.body, e.TurnAccepted)]
             ended = [x.turn_id for x in log if isinstance(x.body, e.TurnEnded)]

@@ -17,8 +17,8 @@ from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfi
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
 from process_agent.channels.specs import ChannelSpec, ChatSpec
-from process_agent.core.backend import Backend, BackendConfig, BackendSummary
-from process_agent.core.channel import Channel, Observing
+from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
+from process_agent.core.channel import Ask, Channel, Observing
 from process_agent.core.commands import Viewer
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
@@ -143,6 +143,7 @@ class Agent:
     async def __aenter__(self) -> Agent:
         async with AsyncExitStack() as leaving:
             leaving.push_async_callback(self._room.store.close)
+            self._look_for_others()
             await self._room.store.start()
             if (only := self._only_thread()) is not None:
                 await (await self._room.store.open(only, create=self._config.agent_name)).close()
@@ -155,8 +156,7 @@ class Agent:
             for channel in channels:
                 leaving.push_async_callback(channel.close)
             leaving.push_async_callback(_drain, runner)
-            for channel in channels:
-                await channel.start(runner.ask)
+            await _start(channels, runner.ask)
             self._leaving = leaving.pop_all()
         self.ready = Ready(
             agent_name=self._config.agent_name,
@@ -183,9 +183,23 @@ class Agent:
             new_id=self._new_id,
             clock=self._clock,
             approvals=config.backend.approvals,
+            toolkits=self._toolkits,
             limits=Limits(approval=config.approval_seconds),
             observers=tuple(Viewer(c.name, c.observer) for c in channels if isinstance(c, Observing)),
         )
+
+    def _toolkits(self, name: str) -> Sequence[ToolkitInfo]:
+        return next((backend.toolkits() for backend in self._backends if backend.name == name), ())
+
+    def _look_for_others(self) -> None:
+        name = self._config.agent_name
+        others = [p for p in self._room.messaging.participants() if p.name == name and p.role == "agent"]
+        if others:
+            logger.warning(
+                "another agent called %r is in this room, and clients talk to either of them. One that was "
+                "just stopped will be gone soon; stop any other, or choose another --agent-name",
+                name,
+            )
 
     def _profile(self) -> ChannelProfile:
         config = self._config
@@ -201,6 +215,16 @@ class Agent:
 
 def _selection(config: AgentConfig) -> Selection:
     return select(config.backends, config.models, registry.installed())
+
+
+async def _start(channels: Sequence[Channel], ask: Ask) -> None:
+    """Start channels side by side: a program may take seconds. Raises what the first that failed raised."""
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for channel in channels:
+                starting.create_task(channel.start(ask), name=f"start {channel.name}")
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 async def _drain(runner: Runner) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.titling import Titling
 from process_agent.agent.turn_work import TurnWork
 from process_agent.core import commands as c
 from process_agent.core.backend import Backend
@@ -49,6 +50,7 @@ class Runner:
         self._attachments = attachments
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
+        self._titling = Titling(backends, self._titled)
         self._work: dict[ThreadId, TurnWork] = {}
         self._timers: dict[c.Timer, asyncio.TimerHandle] = {}
         self._closing: dict[ThreadId, asyncio.Task[None]] = {}
@@ -93,26 +95,31 @@ class Runner:
 
     def _do(self, command: c.Command) -> None:
         match command:
-            case c.Emit(event, to, store):
-                if store:
-                    self._work[event.thread_id].log.append(event)
-                for channel, participants in to.items():
-                    self._channels[channel].show(event, participants)
+            case c.Emit():
+                self._emit(command)
             case c.Answer(to, reply, thread_id):
                 self._channels[to.channel].answer(to.participant, reply, thread_id)
             case c.OpenView(viewer, thread_id):
                 self._channels[viewer.channel].open_view(viewer.participant, thread_id)
             case c.CloseView(viewer, thread_id):
                 self._channels[viewer.channel].close_view(viewer.participant, thread_id)
+            case c.MakeTitle():
+                self._tasks.start(self._titling.make(command), "name a thread")
             case c.Warn(text):
                 logger.warning("%s", text)
-            case c.StartTimer() | c.StopTimer():
-                self._stop_timer(command.timer)
-                if isinstance(command, c.StartTimer):
-                    handle = self._loop.call_later(command.seconds, self._timer_fired, command.timer)
-                    self._timers[command.timer] = handle
+            case c.StartTimer(timer, seconds):
+                self._stop_timer(timer)
+                self._timers[timer] = self._loop.call_later(seconds, self._timer_fired, timer)
+            case c.StopTimer(timer):
+                self._stop_timer(timer)
             case _:
                 self._start(command)
+
+    def _emit(self, command: c.Emit) -> None:
+        if command.store:
+            self._work[command.event.thread_id].log.append(command.event)
+        for channel, participants in command.to.items():
+            self._channels[channel].show(command.event, participants)
 
     def _start(
         self,
@@ -307,8 +314,9 @@ class Runner:
             match command:
                 case c.TouchThread(thread_id):
                     self._carry_out(supervisor.thread_updated(await store.touch(thread_id)))
-                case c.NameThread(thread_id, name):
-                    self._carry_out(supervisor.thread_updated(await store.rename(thread_id, name)))
+                case c.NameThread(thread_id, name, before):
+                    entry = await store.rename(thread_id, name, instead_of=before)
+                    self._carry_out(supervisor.thread_updated(entry))
                 case c.ReadList(asked):
                     page, total = await store.list(asked.limit, asked.offset)
                     self._carry_out(supervisor.list_read(asked, tuple(page), total))
@@ -333,6 +341,9 @@ class Runner:
                 self._carry_out(self._supervisor.request_failed(request, failed))
             case _:
                 logger.warning("the thread list is not up to date: %s", error)
+
+    def _titled(self, thread_id: ThreadId, title: str | None) -> None:
+        self._carry_out(self._supervisor.title_made(thread_id, title))
 
     # --- Threads and timers ----------------------------------------------------------------------
 

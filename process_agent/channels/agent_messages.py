@@ -14,6 +14,7 @@ from typing import Protocol
 
 from process_agent.channels.merging import Merging, Pace
 from process_agent.channels.outbox import Outbox
+from process_agent.channels.pieces import Gone, Pieces
 from process_agent.channels.refusing import Recordings, refusals, text_of
 from process_agent.channels.repeats import Repeats
 from process_agent.core.channel import Ask
@@ -91,6 +92,8 @@ class AgentMessages:
         self._ask: Ask = _refuse_early
         self._views: dict[tuple[ParticipantId, ThreadId], Outbox] = {}
         self._direct: dict[ParticipantId, Outbox] = {}
+        self._names: dict[ParticipantId, str] = {}
+        self._gone = Gone()
         self._pace = Pace()
         self._repeats = Repeats()
         self._recordings = Recordings()
@@ -113,7 +116,8 @@ class AgentMessages:
         """See `Channel`."""
         key = (participant, thread_id)
         if key not in self._views:
-            self._views[key] = self._new_outbox(participant, thread_id)
+            before = self._gone.take(self._names.get(participant, participant), thread_id)
+            self._views[key] = self._new_outbox(participant, thread_id, before)
 
     def close_view(self, participant: ParticipantId, thread_id: ThreadId) -> None:
         """See `Channel`."""
@@ -163,20 +167,22 @@ class AgentMessages:
             direct = self._direct[participant] = self._new_outbox(participant, None)
         return direct
 
-    def _new_outbox(self, participant: ParticipantId, thread_id: ThreadId | None) -> Outbox:
+    def _new_outbox(
+        self, participant: ParticipantId, thread_id: ThreadId | None, before: Pieces | None = None
+    ) -> Outbox:
         return Outbox(
             str(participant) if thread_id is None else f"{participant} in {thread_id}",
             partial(self._transport.send, participant, thread_id),
             lambda _: self._failed(participant, thread_id),
             self._tasks,
-            Merging(self._origin.new_id, self._pace),
+            Merging(self._origin.new_id, self._pace, before),
         )
 
     def _failed(self, participant: ParticipantId, thread_id: ThreadId | None) -> None:
         if thread_id is None:
             self._direct.pop(participant, None)
-        else:
-            self._views.pop((participant, thread_id), None)
+        elif (view := self._views.pop((participant, thread_id), None)) is not None:
+            self._remember(participant, thread_id, view)
         self._transport.lost(participant, thread_id)
         if thread_id is not None:
             self.ask(CloseThread(self.envelope(Participant(participant)), thread_id))
@@ -198,11 +204,18 @@ class AgentMessages:
 
     def left(self, participant: Participant) -> None:
         """The participant is gone; nothing is sent to it any more."""
+        for (viewer, thread_id), view in self._views.items():
+            if viewer == participant.id:
+                self._remember(viewer, thread_id, view)
+        self._names.pop(participant.id, None)
         self.ask(Left(participant, self._origin.channel))
         self._recordings.forget(participant.id)
         direct = self._direct.pop(participant.id, None)
         if direct is not None:
             direct.close()
+
+    def _remember(self, participant: ParticipantId, thread_id: ThreadId, view: Outbox) -> None:
+        self._gone.keep(self._names.get(participant, participant), thread_id, view.sent)
 
     def envelope(self, sender: Participant) -> Envelope:
         """The envelope of a request that no message made."""
@@ -236,6 +249,8 @@ class AgentMessages:
 
     def _decode(self, body: Mapping[str, Json], sender: Participant) -> Request | None:
         origin = self._origin
+        if sender.name is not None:
+            self._names[sender.id] = sender.name
         return decode_request(body, channel=origin.channel, sender=sender, new_id=origin.new_id)
 
     def _reject(self, body: Mapping[str, Json], sender: Participant, error: WireError) -> None:

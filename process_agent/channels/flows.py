@@ -6,6 +6,7 @@ of the first one in, so that a replay that repeats it is recognised.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -23,6 +24,9 @@ from process_agent.core.recut import Recut
 
 type FlowKey = tuple[TurnId | None, ItemId, str]
 """The turn and item a flow belongs to, and what it carries."""
+
+type Piece = tuple[MessageId, int]
+"""The id of a delta that was sent, and how many characters it had."""
 
 
 class Flow(Protocol):
@@ -66,11 +70,11 @@ def image_of(turn_id: TurnId | None, item_id: ItemId) -> FlowKey:
     return (turn_id, item_id, "image")
 
 
-def new_flow(key: FlowKey, new_id: IdSource) -> Flow:
-    """An empty flow."""
+def new_flow(key: FlowKey, new_id: IdSource, known: Sequence[Piece] = ()) -> Flow:
+    """An empty flow. A text that the viewer was sent before is cut at the same places again."""
     match key[2]:
         case "text":
-            return _Text(new_id)
+            return _Text(new_id, known)
         case "log":
             return _Log()
         case "arguments":
@@ -82,13 +86,14 @@ def new_flow(key: FlowKey, new_id: IdSource) -> Flow:
 class _Text:
     """Text of one item, cut by `core.recut`."""
 
-    __slots__ = ("_chunks", "_id", "_last", "_new_id", "_recut", "next_at", "second", "size")
+    __slots__ = ("_chunks", "_id", "_known", "_last", "_new_id", "_recut", "next_at", "second", "size")
 
-    def __init__(self, new_id: IdSource) -> None:
+    def __init__(self, new_id: IdSource, known: Sequence[Piece] = ()) -> None:
         self.next_at = 0.0
         self.second = -1
         self.size = 0
         self._new_id = new_id
+        self._known = tuple(known)
         self._recut = Recut()
         self._chunks: list[str] = []
         self._id: MessageId | None = None
@@ -102,13 +107,30 @@ class _Text:
             self.size += len(event.body.text)
 
     def take(self, *, final: bool = False) -> list[ThreadEvent]:
-        pieces = self._recut.take("".join(self._chunks), final=final)
+        text = "".join(self._chunks)
         self._chunks.clear()
         self.size = 0
-        return [self._piece(text) for text in pieces]
+        again = self._again(text) if self._known and text else []
+        text = text[sum(len(piece) for _, piece in again) :]
+        sent = [self._piece(piece, message_id) for message_id, piece in again]
+        return sent + [self._piece(piece) for piece in self._recut.take(text, final=final)]
 
-    def _piece(self, text: str) -> ThreadEvent:
-        event, message_id = self._last, self._id or MessageId(self._new_id())
+    def _again(self, text: str) -> list[tuple[MessageId, str]]:
+        """The beginning of the text as it was sent before, when this is that text."""
+        known, self._known = self._known, ()
+        length = sum(size for _, size in known)
+        if self._id != known[0][0] or len(text) < length:
+            return []
+        start, again = 0, []
+        for message_id, size in known:
+            again.append((message_id, text[start : start + size]))
+            start += size
+        self._recut.go_on(text[:length])
+        self._id = None
+        return again
+
+    def _piece(self, text: str, known: MessageId | None = None) -> ThreadEvent:
+        event, message_id = self._last, known or self._id or MessageId(self._new_id())
         self._id = None
         if event is None or not isinstance(event.body, TextDelta | ReasoningDelta):
             raise ValueError("text without a delta")

@@ -8,6 +8,7 @@ it. The window grows with the number of items that stream at the same time. Pure
 from __future__ import annotations
 
 from process_agent.channels.flows import Flow, FlowKey, flow_of, image_of, new_flow, text_of
+from process_agent.channels.pieces import Pieces
 from process_agent.core.events import (
     ImageCompleted,
     ImageFailed,
@@ -59,11 +60,15 @@ class Pace:
 
 
 class Merging:
-    """The events of one thread on their way to one viewer."""
+    """The events of one thread on their way to one viewer. `before` is what it was sent when it was here
+    last, `sent` what it is sent now.
+    """
 
-    def __init__(self, new_id: IdSource, pace: Pace | None = None) -> None:
+    def __init__(self, new_id: IdSource, pace: Pace | None = None, before: Pieces | None = None) -> None:
         self._new_id = new_id
         self._pace = pace or Pace()
+        self._before = before or Pieces()
+        self.sent = Pieces()
         self._flows: dict[FlowKey, Flow] = {}
         self._waiting: dict[FlowKey, Flow] = {}
 
@@ -84,7 +89,8 @@ class Merging:
             return self._in_order(event, now)
         flow = self._flows.get(key)
         if flow is None:
-            flow = self._flows[key] = new_flow(key, self._new_id)
+            flow = self._flows[key] = new_flow(key, self._new_id, self._before.of(key))
+            self._before.forget(key)
         flow.add(event)
         if busy or now < flow.next_at:
             self._waiting[key] = flow
@@ -102,6 +108,7 @@ class Merging:
         if events:
             flow.second = self._pace.note(now, flow.second)
             flow.next_at = now + self._pace.window
+            self.sent.note(events)
         return events
 
     def _in_order(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
@@ -114,9 +121,11 @@ class Merging:
                 if text := self._flows.pop(key, None):
                     self._waiting.pop(key, None)
                     ending = text.take(final=True)
+                    self.sent.note(ending)
             case TextStarted(item_id) | ReasoningStarted(item_id):
                 # What was held back of the text before does not matter any more.
                 self._flows.pop(text_of(event.turn_id, item_id), None)
+                self.sent.forget(text_of(event.turn_id, item_id))
             case ImageCompleted(item_id) | ImageFailed(item_id):
                 key = image_of(event.turn_id, item_id)
                 self._flows.pop(key, None)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from process_agent.channels.flows import flow_of
 from process_agent.channels.merging import Merging
+from process_agent.channels.pieces import Pieces
 from process_agent.core.content import Json
 from process_agent.core.events import ThreadEvent
 from process_agent.errors import RoomError
@@ -52,6 +53,11 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._task = tasks.start(self._pump(), name)
+
+    @property
+    def sent(self) -> Pieces:
+        """Which pieces of texts went to the participant."""
+        return self._merging.sent
 
     def put(self, body: Body) -> None:
         """Send a message after everything shown before."""

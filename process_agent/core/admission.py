@@ -12,6 +12,7 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.requests import StartThread, StartTurn
 from process_agent.core.speaker import Speaker
 from process_agent.core.turn import Turn
+from process_agent.core.turn_queue import size_of
 
 REMEMBERED = 256
 """Answered requests a thread remembers, to tell those that come again."""
@@ -36,16 +37,33 @@ class Admission:
         """This request was taken up."""
         self._sources.append(source)
 
-    def allows(self, request: StartTurn | StartThread, viewer: c.Viewer, ahead: int) -> bool:
-        """Whether a turn can be made: not when it came before, or too many are ahead of it."""
-        source, limit = request.envelope.message_id, self._speaker.setting.limits.queued
+    def allows(
+        self, request: StartTurn | StartThread, viewer: c.Viewer, ahead: int, waiting: int = 0
+    ) -> bool:
+        """Whether a turn can be made: not when it came before, or too much is ahead of it: turns, and
+        characters of those that wait.
+        """
+        source = request.envelope.message_id
         if self.repeated(source, "turn request"):
             return False
-        if ahead >= limit:
-            text = f"{limit} turns wait in this thread already. Try again when some are done."
-            self._speaker.tell(e.TurnRejected(source, ErrorInfo(text, "too_many_turns")), viewer)
-            return False
-        return True
+        refusal = self._refusal(size_of(request.content), ahead, waiting)
+        if refusal is not None:
+            self._speaker.tell(e.TurnRejected(source, refusal), viewer)
+        return refusal is None
+
+    def _refusal(self, size: int, ahead: int, waiting: int) -> ErrorInfo | None:
+        setting = self._speaker.setting
+        limits = setting.limits
+        if size > limits.queued_size:
+            return ErrorInfo(f"A message may have {limits.queued_size:,} characters.", "too_large")
+        if ahead >= limits.queued:
+            text = f"{limits.queued} turns wait in this thread already. Try again when some are done."
+            return ErrorInfo(text, "too_many_turns")
+        if size + waiting > limits.queued_size or size + setting.waiting.size > limits.waiting_size:
+            return ErrorInfo(
+                "Too much text waits already. Try again when some turns are done.", "too_many_turns"
+            )
+        return None
 
     def admit(self, request: StartTurn | StartThread, viewer: c.Viewer, model: ModelChoice | None) -> Turn:
         """A new turn, announced. Its sender is there if it views the thread: asking for a turn made it."""

@@ -130,10 +130,22 @@ class TouchThread:
 
 @dataclass(frozen=True, slots=True)
 class NameThread:
-    """Give a thread its title; report `thread_updated`."""
+    """Give a thread its title, if its name is still `instead_of` (None: whatever it is); report
+    `thread_updated`.
+    """
 
     thread_id: ThreadId
     name: str
+    instead_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTitle:
+    """Let a backend make a title for a thread that begins with `text`; report `title_made`."""
+
+    thread_id: ThreadId
+    backend: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +295,7 @@ type Command = (
     | StoreTurnEnd
     | TouchThread
     | NameThread
+    | MakeTitle
     | ReadList
     | Rename
     | Delete

@@ -16,6 +16,9 @@ from process_agent.core.ids import ItemId, TurnId
 MAX_LOG = 500
 """Pieces of a running tool's output kept for late viewers; the whole output is in the store."""
 
+MAX_ARGUMENTS = 1 << 20
+"""Characters of the arguments a model is writing that are kept for late viewers; longer ones come whole."""
+
 MAX_FINISHED = 512
 """Events of finished items kept for viewers that open the thread without loading it."""
 
@@ -33,11 +36,20 @@ def item_of(body: e.EventBody) -> ItemId | None:
             | e.ReasoningDelta(item_id)
             | e.ReasoningEnded(item_id)
             | e.FileShown(item_id)
+            | e.ImageStarted(item_id)
+            | e.ImagePartial(item_id)
+            | e.ImageCompleted(item_id)
+            | e.ImageFailed(item_id)
         ):
             return item_id
         case (
-            e.ToolStarted(ref) | e.ToolLog(ref) | e.ToolEnded(ref) | e.ApprovalRequested(ref)
-        ) | e.ApprovalDecided(ref):
+            e.ToolArguments(ref)
+            | e.ToolStarted(ref)
+            | e.ToolLog(ref)
+            | e.ToolEnded(ref)
+            | e.ApprovalRequested(ref)
+            | e.ApprovalDecided(ref)
+        ):
             return ref.item_id
         case _:
             return None
@@ -97,11 +109,50 @@ class _Tool:
         return (notice, *self.lines[-MAX_LOG:])
 
 
+@dataclass(slots=True)
+class _Call:
+    """A tool call whose arguments the model is writing; `chunks` is None once they are too long to keep."""
+
+    first: e.ThreadEvent
+    ref: e.ToolRef
+    chunks: list[str] | None = field(default_factory=list)
+    size: int = 0
+
+    def add(self, text: str) -> None:
+        self.size += len(text)
+        if self.size > MAX_ARGUMENTS:
+            self.chunks = None
+        elif self.chunks is not None:
+            self.chunks.append(text)
+
+    def events(self) -> Iterator[e.ThreadEvent]:
+        if self.chunks is not None:
+            text = "".join(self.chunks)
+            self.chunks = [text]
+            yield replace(self.first, body=e.ToolArguments(self.ref, text))
+
+
+@dataclass(slots=True)
+class _Image:
+    """An image that is being made, and the last picture of it."""
+
+    started: e.ThreadEvent
+    partial: e.ThreadEvent | None = None
+
+    def events(self) -> Iterator[e.ThreadEvent]:
+        yield self.started
+        if self.partial is not None:
+            yield self.partial
+
+
+type _Open = _Text | _Tool | _Call | _Image
+
+
 class LiveTurn:
     """The items of one running turn. Feed it every event of the turn that viewers see."""
 
     def __init__(self) -> None:
-        self._open: dict[ItemId, _Text | _Tool] = {}
+        self._open: dict[ItemId, _Open] = {}
         self._finished: list[e.ThreadEvent] = []
 
     def is_open(self, item_id: ItemId) -> bool:
@@ -125,6 +176,24 @@ class LiveTurn:
                 self._note_other(event)
 
     def _note_other(self, event: e.ThreadEvent) -> None:
+        match event.body:
+            case e.ToolArguments(ref, text):
+                call = self._open.setdefault(ref.item_id, _Call(event, ref))
+                if isinstance(call, _Call):  # of a call that has begun, the whole arguments are known
+                    call.add(text)
+            case e.ImageStarted(item_id):
+                self._open[item_id] = _Image(event)
+            case e.ImagePartial(item_id):
+                image = self._open.get(item_id)
+                if isinstance(image, _Image):
+                    image.partial = event
+            case e.ImageCompleted(item_id) | e.ImageFailed(item_id):
+                self._open.pop(item_id, None)
+                self._keep(event)
+            case _:
+                self._note_tool(event)
+
+    def _note_tool(self, event: e.ThreadEvent) -> None:
         match event.body:
             case e.ToolStarted(ref):
                 tool = self._open.get(ref.item_id)
@@ -164,8 +233,10 @@ class LiveTurn:
         unfinished = ErrorInfo("The turn ended before this was done.", "incomplete")
         bodies: list[e.BackendEvent] = []
         for item_id, item in self._open.items():
-            if isinstance(item, _Tool):
+            if isinstance(item, _Tool | _Call):
                 bodies.append(e.ToolEnded(item.ref, error=unfinished))
+            elif isinstance(item, _Image):
+                bodies.append(e.ImageFailed(item_id, unfinished))
             elif _is_reasoning(item):
                 bodies.append(e.ReasoningEnded(item_id))
             else:
@@ -182,7 +253,7 @@ class LiveTurn:
         item = self._open.pop(item_id, None)
         if item is not None:
             for past in item.events():
-                if not isinstance(past.body, e.ToolLog):  # the end of a tool call has all its output
+                if not isinstance(past.body, e.ToolLog | e.ToolArguments):  # the end of a call has all of it
                     self._keep(past)
         self._keep(event)
 

@@ -42,6 +42,10 @@ class Recut:
         self._held = pending[len(pending) - keep :]
         return self._cut(pending[: len(pending) - keep])
 
+    def go_on(self, sent: str) -> None:
+        """Go on after `sent`, which is all that was taken from another one of the same text."""
+        self._sent, self._length, self._held = [sent] if sent else [], len(sent), ""
+
     @property
     def sent_length(self) -> int:
         """Characters sent so far."""

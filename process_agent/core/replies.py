@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import MessageId, ThreadId
 from process_agent.core.models import ProviderModels
@@ -82,12 +83,12 @@ class ModelsListed:
 
 @dataclass(frozen=True, slots=True)
 class CapabilitiesListed:
-    """What the agent can do in a thread: names of its toolkits with their tools."""
+    """What the agent can do in a thread: the toolkits of the backend that the thread uses."""
 
     source: MessageId
     thread_id: ThreadId
     version: str
-    toolkits: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    toolkits: tuple[ToolkitInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from process_agent.core.backend import ApprovalMode
+from process_agent.core.backend import ApprovalMode, ToolkitInfo
 from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
 from process_agent.core.events import EventBody, ThreadEvent
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.selection import Catalogue
 from process_agent.core.turn import Turn
+from process_agent.core.turn_queue import Waiting
 from process_agent.core.viewers import ThreadViewers
 
 type Out = Callable[[Command], None]
@@ -35,6 +36,14 @@ class Limits:
     """A thread without viewers and turns is released."""
     queued: int = 100
     """Turns that wait in one thread."""
+    queued_size: int = 64 << 20
+    """Characters of what waits in one thread, attached data included; a single message may not have more."""
+    waiting_size: int = 256 << 20
+    """Characters of what waits in all threads."""
+    steers: int = 100
+    """Steers of one turn that the backend has not confirmed."""
+    threads_a_minute: int = 600
+    """Threads one participant may start within a minute."""
     pending: int = 200
     """Requests that wait until their thread is open."""
 
@@ -53,6 +62,12 @@ class Setting:
     approvals: ApprovalMode = "ask"
     limits: Limits = Limits()
     observers: tuple[Viewer, ...] = ()
+
+    toolkits: Callable[[str], Sequence[ToolkitInfo]] = lambda _backend: ()
+    """What turns of a backend can use, as far as it is known now."""
+
+    waiting: Waiting = field(default_factory=Waiting)
+    """What waits in all threads; the one thing here that changes."""
 
     def may_decide(self, participant: Participant) -> bool:
         """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""

@@ -16,6 +16,7 @@ _ENDING = ErrorInfo("The turn is ending; send the message as a new turn.", "turn
 _OVER = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
 _NOT_RUNNING = ErrorInfo("This turn is not running; send the message as a new turn.", "turn_not_in_progress")
 _NO_INPUT = ErrorInfo("This turn takes no input; send the message as a new turn.", "turn_not_in_progress")
+_TOO_MANY = ErrorInfo("This turn has not taken up what was said to it yet; wait.", "too_many_requests")
 
 
 class Steering:
@@ -30,7 +31,7 @@ class Steering:
         that it did.
         """
         source, name = request.envelope.message_id, request.envelope.sender.name
-        refusal = _ENDED if ended else _refusal(turn, viewer)
+        refusal = _ENDED if ended else self._refusal(turn, viewer)
         if turn is None or refusal is not None:
             rejected = e.SteerRejected(source, refusal or _NOT_RUNNING)
             self._speaker.tell(rejected, viewer, request.turn_id)
@@ -43,6 +44,20 @@ class Steering:
         self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
         turn.steers[source] = Steer(request.content, name)
         self._speaker.out(c.SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
+
+    def _refusal(self, turn: Turn | None, viewer: c.Viewer) -> ErrorInfo | None:
+        if turn is None:
+            return _NOT_RUNNING
+        if turn.compact:
+            return _NO_INPUT
+        if turn.interrupt is not None or turn.ending is not None:
+            return _ENDING
+        if turn.options.client_tools and turn.sender != viewer:
+            text = f"This turn uses the client of {turn.sender_name}; send the message as a new turn."
+            return ErrorInfo(text, "turn_owned_by_participant")
+        if len(turn.steers) >= self._speaker.setting.limits.steers:
+            return _TOO_MANY
+        return None
 
     def decided(self, turn: Turn, source: MessageId, error: ErrorInfo | None) -> bool:
         """Whether the backend took a steer; returns whether anybody still waited to hear it."""
@@ -61,16 +76,3 @@ class Steering:
         """The turn ends; steers it did not take up are refused."""
         for source in turn.steers:
             self._speaker.say(e.SteerRejected(source, _OVER), turn)
-
-
-def _refusal(turn: Turn | None, viewer: c.Viewer) -> ErrorInfo | None:
-    if turn is None:
-        return _NOT_RUNNING
-    if turn.compact:
-        return _NO_INPUT
-    if turn.interrupt is not None or turn.ending is not None:
-        return _ENDING
-    if turn.options.client_tools and turn.sender != viewer:
-        text = f"This turn uses the client of {turn.sender_name}; send the message as a new turn."
-        return ErrorInfo(text, "turn_owned_by_participant")
-    return None

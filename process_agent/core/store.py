@@ -89,8 +89,10 @@ class ThreadStore(Protocol):
         """A page of the list, newest first, and the number of all threads."""
         ...
 
-    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
-        """Rename; `created_at` stays."""
+    async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
+        """Rename; `created_at` stays. With `instead_of` nothing changes unless that is its name now; a thread
+        that is not listed is not listed by it, but raises `RoomRequestError`.
+        """
         ...
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:

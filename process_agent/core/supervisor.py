@@ -12,32 +12,31 @@ from process_agent.core import replies as a
 from process_agent.core import requests as r
 from process_agent.core import slash, slash_turns
 from process_agent.core.content import ContentPart, ErrorInfo
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.creations import Creations
+from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.open_threads import OpenThreads
 from process_agent.core.refusals import Refusals
-from process_agent.core.speaker import Setting, Speaker
+from process_agent.core.speaker import Setting
 from process_agent.core.store import ThreadEntry
 from process_agent.core.thread_list import ThreadList
 from process_agent.core.thread_turns import ThreadTurns
-from process_agent.core.threads import Creation, LogRequest, Thread, viewer_of
-from process_agent.core.titles import UNTITLED, title_of
-from process_agent.core.views import Views
+from process_agent.core.threads import LogRequest, Thread, viewer_of
+from process_agent.core.titles import UNTITLED, Titles, title_of
 
 STOPPING = ErrorInfo("The agent is stopping and takes nothing new.", "agent_stopping")
 BUSY = ErrorInfo("A turn runs or waits in this thread. Stop it first.", "turn_in_progress")
 
 
-class Supervisor:
+class Supervisor(OpenThreads):
     """See the module. Not re-entrant: carry the commands out, then report."""
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._commands: list[c.Command] = []
-        self._views = Views(setting, self._do)
+        super().__init__(setting)
         self._refusals = Refusals(setting, self._do)
         self._list = ThreadList(setting, self._views, self._do)
-        self._threads: dict[ThreadId, Thread] = {}
-        self._creations: dict[str, Creation] = {}
+        self._titles = Titles()
+        self._creations = Creations(setting)
         self._stopping = False
 
     @property
@@ -74,6 +73,9 @@ class Supervisor:
                 self._left(c.Viewer(request.channel, request.participant.id))
             case r.DeleteThread():
                 self._delete(request)
+            case r.RenameThread(_, thread_id):
+                self._titles.forget(thread_id)
+                self._list.handle(request, self._setting.catalogue.default)
             case r.ListCapabilities(_, thread_id) if (turns := self._turns(thread_id)) is not None:
                 self._list.handle(request, turns.model)
             case _:
@@ -86,9 +88,9 @@ class Supervisor:
             self._refusals.thread(request, choice)
         elif self._stopping:
             self._refusals.thread(request, STOPPING)
+        elif isinstance(key := self._creations.begin(request, choice), ErrorInfo):
+            self._refusals.thread(request, key)
         else:
-            key = self._setting.new_id()
-            self._creations[key] = Creation(request, choice)
             self._do(c.CreateThread(key, title_of(_named(request.content), request.name)))
 
     def _with_log(self, request: LogRequest) -> None:
@@ -108,7 +110,7 @@ class Supervisor:
                 return
         if thread.turns is not None:
             self._serve(thread, thread.turns, request, fresh)
-        elif len(thread.pending) >= self._setting.limits.pending:
+        elif thread.crowded(self._setting.limits, request):
             self._refusals.refuse(
                 request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests")
             )
@@ -153,6 +155,7 @@ class Supervisor:
         if thread.untitled and (title := title_of(request.content)) != UNTITLED:
             thread.untitled = False
             self._do(c.NameThread(request.thread_id, title))
+            self._titles.named(request.thread_id, title, request.content)
 
     def _to_turns(
         self, request: r.SteerTurn | r.InterruptTurn | r.Decide | r.AnswerClientTool | r.AnswerSecret
@@ -173,9 +176,7 @@ class Supervisor:
                 turns.answer_ask(request)
 
     def _left(self, viewer: c.Viewer) -> None:
-        for creation in self._creations.values():
-            if viewer_of(creation.request.envelope) == viewer:
-                creation.present = False
+        self._creations.left(viewer)
         left = self._views.leave(viewer)
         for thread in self._threads.values():
             if thread.turns is not None:
@@ -194,6 +195,7 @@ class Supervisor:
             self._refusals.refuse(request, BUSY)
             return
         self._threads.pop(request.thread_id, None)
+        self._titles.forget(request.thread_id)
         self._views.close_all(request.thread_id)
         self._do(c.Delete(request))
 
@@ -207,6 +209,8 @@ class Supervisor:
         speaker = self._speaker(entry.path)
         turns = ThreadTurns(speaker, self._setting.catalogue.default)
         thread = Thread(speaker, turns, untitled=entry.name == UNTITLED)
+        if not thread.untitled and title_of((), request.name) == UNTITLED:
+            self._titles.named(entry.path, entry.name, request.content)
         self._threads[entry.path] = thread
         self._views.tell_watchers(a.ThreadCreated(entry))
         if creation.present and self._views.open(request.envelope, entry.path):
@@ -240,6 +244,8 @@ class Supervisor:
         thread = self._threads[thread_id]
         if created is not None:
             thread.untitled = created.name == UNTITLED
+            if not thread.untitled and thread.maker is not None:
+                self._titles.named(thread_id, created.name, thread.maker.content)
             self._views.tell_watchers(a.ThreadCreated(created))
         catalogue = self._setting.catalogue
         known = None if model is None else catalogue.known(model)
@@ -255,9 +261,8 @@ class Supervisor:
     def log_not_opened(self, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
         """A thread's log cannot be opened; everything that waited for it is refused."""
         thread = self._threads[thread_id]
-        maker = next((x for x in thread.pending if isinstance(x, r.StartTurn) and x.create), None)
-        if maker is not None and not thread.creating:  # it came while others asked in vain
-            self._open_log(thread, maker)
+        if thread.maker is not None and not thread.creating:  # it came while others asked in vain
+            self._open_log(thread, thread.maker)
             return self._take()
         del self._threads[thread_id]
         for request in thread.pending:
@@ -270,6 +275,11 @@ class Supervisor:
         if asked is not None and (thread := self._threads.get(entry.path)) is not None:
             thread.untitled = False
         self._list.updated(entry, asked)
+        return self._take()
+
+    def title_made(self, thread_id: ThreadId, title: str | None) -> list[c.Command]:
+        """What a backend would call a thread."""
+        self._do_if(self._titles.made(thread_id, title))
         return self._take()
 
     def thread_deleted(self, request: r.DeleteThread) -> list[c.Command]:
@@ -291,95 +301,16 @@ class Supervisor:
         self._refusals.refuse(request, error)
         return self._take()
 
-    # --- What came of commands: replays ----------------------------------------------------------
-
-    def replaying(self, replay_id: str) -> bool:
-        """Whether somebody still waits for this replay."""
-        return self._views.replaying(replay_id)
-
-    def replayed(self, replay_id: str, event: e.ThreadEvent) -> list[c.Command]:
-        """One stored event."""
-        self._views.replayed(replay_id, event)
-        return self._take()
-
-    def replay_ended(self, replay_id: str, error: ErrorInfo | None = None) -> list[c.Command]:
-        """All stored events were reported, or reading them failed."""
-        self._views.replay_ended(replay_id, error)
-        return self._take()
-
     # --- What came of commands: turns ------------------------------------------------------------
-
-    def backend_event(self, thread_id: ThreadId, turn_id: TurnId, event: e.BackendEvent) -> list[c.Command]:
-        """What the backend says about a running turn."""
-        if (turns := self._turns(thread_id)) is not None:
-            turns.backend_event(turn_id, event)
-        return self._take()
-
-    def backend_lost(self, thread_id: ThreadId, turn_id: TurnId, error: ErrorInfo) -> list[c.Command]:
-        """The backend stopped without ending the turn."""
-        if (turns := self._turns(thread_id)) is not None:
-            turns.backend_lost(turn_id, error)
-        return self._take()
-
-    def steer_decided(
-        self, thread_id: ThreadId, turn_id: TurnId, source: MessageId, error: ErrorInfo | None
-    ) -> list[c.Command]:
-        """Whether the backend took a steer."""
-        if (turns := self._turns(thread_id)) is not None:
-            turns.steer_decided(turn_id, source, error)
-        return self._take()
-
-    def item_decided(
-        self, thread_id: ThreadId, turn_id: TurnId, item_id: ItemId, known: bool
-    ) -> list[c.Command]:
-        """Whether the backend still waited for a decision."""
-        if (turns := self._turns(thread_id)) is not None:
-            turns.item_decided(turn_id, item_id, known)
-        return self._take()
 
     def turn_stored(self, thread_id: ThreadId, turn_id: TurnId, error: ErrorInfo | None) -> list[c.Command]:
         """The end of a turn is durable, or cannot be made so."""
         if (turns := self._turns(thread_id)) is not None:
-            turns.turn_stored(turn_id, error)
+            model = turns.turn_stored(turn_id, error)
+            if model is not None and not self._stopping:
+                self._do_if(self._titles.answered(thread_id, model.backend))
             self._watch_idle(thread_id)
         return self._take()
-
-    def timer_fired(self, timer: c.Timer) -> list[c.Command]:
-        """A time limit ran out."""
-        if timer.kind is c.TimerKind.IDLE:
-            self._release(timer.thread_id)
-        elif (turns := self._turns(timer.thread_id)) is not None:
-            turns.timer_fired(timer)
-        return self._take()
-
-    # --- Inside ----------------------------------------------------------------------------------
-
-    def _do(self, command: c.Command) -> None:
-        self._commands.append(command)
-
-    def _take(self) -> list[c.Command]:
-        taken, self._commands = self._commands, []
-        return taken
-
-    def _turns(self, thread_id: ThreadId) -> ThreadTurns | None:
-        thread = self._threads.get(thread_id)
-        return None if thread is None else thread.turns
-
-    def _speaker(self, thread_id: ThreadId) -> Speaker:
-        return Speaker(thread_id, self._setting, self._views.of(thread_id), self._do, self._views.close)
-
-    def _watch_idle(self, thread_id: ThreadId) -> None:
-        thread = self._threads.get(thread_id)
-        if thread is not None and thread.unused:
-            idle = c.Timer(c.TimerKind.IDLE, thread_id)
-            self._do(c.StartTimer(idle, self._setting.limits.idle))
-
-    def _release(self, thread_id: ThreadId) -> None:
-        thread = self._threads.get(thread_id)
-        if thread is not None and thread.unused:
-            del self._threads[thread_id]
-            self._views.forget(thread_id)
-            self._do(c.ReleaseThread(thread_id))
 
 
 def _named(content: tuple[ContentPart, ...]) -> tuple[ContentPart, ...]:

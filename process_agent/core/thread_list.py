@@ -42,7 +42,8 @@ class ThreadList:
                 providers = self._setting.catalogue.providers
                 self._out(c.Answer(viewer, a.ModelsListed(source, providers)))
             case r.ListCapabilities(_, thread_id):
-                listed = a.CapabilitiesListed(source, thread_id, "process")
+                toolkits = tuple(self._setting.toolkits(model.backend))
+                listed = a.CapabilitiesListed(source, thread_id, "process", toolkits)
                 self._out(c.Answer(viewer, listed, thread_id))
             case _:
                 assert_never(request)

@@ -27,11 +27,14 @@ from process_agent.core.speaker import Speaker
 from process_agent.core.steering import Steering
 from process_agent.core.turn import Turn
 from process_agent.core.turn_output import TurnOutput
+from process_agent.core.turn_queue import TurnQueue
 
 REMEMBERED = 256
 """Ended turns a thread remembers, to tell requests that come late."""
 
 STOPPED = ErrorInfo("The agent stopped before this turn could start. Send it again.", "agent_stopped")
+
+_ANSWERED = (e.EndReason.COMPLETED, e.EndReason.INTERRUPTED)
 
 
 class ThreadTurns:
@@ -40,7 +43,7 @@ class ThreadTurns:
     def __init__(self, speaker: Speaker, model: ModelChoice) -> None:
         self.model = model
         self.running: Turn | None = None
-        self.queue: deque[Turn] = deque()
+        self.queue = TurnQueue(speaker.setting.waiting)
         self.output = TurnOutput(speaker)
         self._speaker = speaker
         self._out = speaker.out
@@ -89,7 +92,7 @@ class ThreadTurns:
         """Queue a turn; `model` is the resolved wish, None for the thread's own. The content of one that only
         compacts is a command, and no model hears of it.
         """
-        if self._admission.allows(request, viewer, len(self.queue)):
+        if self._admission.allows(request, viewer, len(self.queue), self.queue.size):
             turn = self._admission.admit(request, viewer, model)
             turn.compact = compact
             self.queue.append(turn)
@@ -239,11 +242,13 @@ class ThreadTurns:
         if turn is not None:
             self.output.item_decided(turn, item_id, known)
 
-    def turn_stored(self, turn_id: TurnId, error: ErrorInfo | None) -> None:
-        """The end of a turn is durable, or cannot be made so; now it is shown."""
+    def turn_stored(self, turn_id: TurnId, error: ErrorInfo | None) -> ModelChoice | None:
+        """The end of a turn is durable, or cannot be made so; now it is shown. Returns the model that
+        answered in it, if one did.
+        """
         ended = self._unpublished.pop(turn_id, None)
         if ended is None:
-            return
+            return None
         if error is not None and isinstance(ended.body, e.TurnEnded):
             ended = replace(ended, body=e.TurnEnded(ended.body.reason, ended.body.error or error))
         self._speaker.show(ended)
@@ -257,6 +262,10 @@ class ThreadTurns:
         elif turn is not None:
             # Clients clear their status at any turn's end.
             self._speaker.show(self.status)
+            return None
+        if turn is None or turn.compact or not isinstance(ended.body, e.TurnEnded):
+            return None
+        return turn.model if ended.body.reason in _ANSWERED else None
 
     def timer_fired(self, timer: c.Timer) -> None:
         """A time limit ran out."""

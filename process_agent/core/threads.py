@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from process_agent.core.commands import Viewer
-from process_agent.core.models import ModelChoice
 from process_agent.core.requests import (
     ChangeModel,
     ClearThread,
     Envelope,
     OpenThread,
-    StartThread,
     StartTurn,
 )
-from process_agent.core.speaker import Speaker
+from process_agent.core.speaker import Limits, Speaker
 from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.turn_queue import size_of
 
 type LogRequest = StartTurn | OpenThread | ChangeModel | ClearThread
 """What needs the log of its thread to be open."""
@@ -33,6 +32,17 @@ class Thread:
     """Its log is being opened by a request that makes the thread if there is none."""
 
     @property
+    def maker(self) -> StartTurn | None:
+        """The waiting request that makes the thread if there is none."""
+        return next((x for x in self.pending if isinstance(x, StartTurn) and x.create), None)
+
+    def crowded(self, limits: Limits, request: LogRequest) -> bool:
+        """Whether too much waits already for the log to be opened."""
+        said = [x.content for x in (*self.pending, request) if isinstance(x, StartTurn)]
+        too_large = sum(map(size_of, said)) > limits.queued_size
+        return too_large or len(self.pending) >= limits.pending
+
+    @property
     def idle(self) -> bool:
         """Whether no turn runs or is about to."""
         return not self.pending and (self.turns is None or self.turns.idle)
@@ -41,15 +51,6 @@ class Thread:
     def unused(self) -> bool:
         """Whether nobody would miss it."""
         return self.turns is not None and self.idle and not len(self.speaker.viewers)
-
-
-@dataclass(slots=True)
-class Creation:
-    """A thread that is being made. `present` is False once the one who asked left."""
-
-    request: StartThread
-    model: ModelChoice
-    present: bool = True
 
 
 def viewer_of(envelope: Envelope) -> Viewer:

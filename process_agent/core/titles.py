@@ -4,13 +4,61 @@ from __future__ import annotations
 
 import unicodedata
 
+from process_agent.core.commands import MakeTitle, NameThread
 from process_agent.core.content import ContentPart, FilePart, plain_text
+from process_agent.core.ids import ThreadId
 
 MAX_TITLE = 64
 """Most characters of a thread's name."""
 
 UNTITLED = "New Chat"
 """The name of a thread that has nothing to be named after; clients know it as "no name yet"."""
+
+MAX_TEXT = 8_000
+"""Characters of a first message that a backend gets to make a title of."""
+
+MAX_UNNAMED = 1_000
+"""Threads remembered that a backend may still name; the oldest keep the name they have."""
+
+
+class Titles:
+    """Names made by a model, for threads that nobody named: asked for when the first turn has ended, taken
+    unless somebody renamed the thread in the meantime. Kept in memory only: a restart asks for nothing.
+    """
+
+    def __init__(self) -> None:
+        self._named: dict[ThreadId, tuple[str, str]] = {}
+        self._asked: dict[ThreadId, str] = {}
+
+    def named(self, thread_id: ThreadId, name: str, content: tuple[ContentPart, ...]) -> None:
+        """The thread got this name from what was said first."""
+        text = plain_text(content).strip()
+        if not text:
+            return
+        self._named[thread_id] = (name, text[:MAX_TEXT])
+        if len(self._named) > MAX_UNNAMED:
+            del self._named[next(iter(self._named))]
+
+    def forget(self, thread_id: ThreadId) -> None:
+        """Somebody named the thread, or it is gone."""
+        self._named.pop(thread_id, None)
+        self._asked.pop(thread_id, None)
+
+    def answered(self, thread_id: ThreadId, backend: str) -> MakeTitle | None:
+        """A model has answered in the thread; what to ask, the first time."""
+        found = self._named.pop(thread_id, None)
+        if found is None:
+            return None
+        name, text = found
+        self._asked[thread_id] = name
+        return MakeTitle(thread_id, backend, text)
+
+    def made(self, thread_id: ThreadId, title: str | None) -> NameThread | None:
+        """What the backend made; None where there is nothing to change."""
+        before, better = self._asked.pop(thread_id, None), title_of((), title)
+        if before is None or better in (UNTITLED, before):
+            return None
+        return NameThread(thread_id, better, before)
 
 
 def title_of(content: tuple[ContentPart, ...], name: str | None = None) -> str:

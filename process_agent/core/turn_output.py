@@ -59,6 +59,10 @@ class TurnOutput:
                 self._text(event, turn)
             case e.ApprovalRequested() | e.ToolEnded():
                 self._tool(event, turn)
+            case e.ImagePartial(item_id) | e.ImageCompleted(item_id) | e.ImageFailed(item_id):
+                if not self.live.is_open(item_id):  # as with texts
+                    self._note(e.ImageStarted(item_id), turn)
+                self._note(event, turn)
             case e.ClientToolRequested() | e.SecretRequested():
                 self.asks.ask(turn, event)
                 self.refresh(turn)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from process_agent.core import events as e
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, TurnId
-from process_agent.threads.items import DeltaKind, OpenText, OpenTool
+from process_agent.threads.items import DeltaKind, OpenText, OpenTool, failed_image
 from process_agent.threads.rows import Stored
 
 type ItemKey = tuple[TurnId | None, ItemId]
@@ -23,6 +23,7 @@ class Fold:
         self._texts: dict[ItemKey, OpenText] = {}
         self._tools: dict[ItemKey, OpenTool] = {}
         self._usage: dict[TurnId | None, ThreadEvent] = {}
+        self._unfinished: dict[ItemKey, ThreadEvent] = {}
 
     @property
     def unsaved(self) -> bool:
@@ -83,6 +84,8 @@ class Fold:
                 return []
             case e.ToolEnded(ref):
                 tool = self._tools.pop((event.turn_id, ref.item_id), None)
+                if tool is None and self._never_started(event, ref, event.body):
+                    return []
                 return [*(tool or OpenTool.unannounced(event, ref)).rest(), event]
             case e.ApprovalRequested(ref) | e.ApprovalDecided(ref):
                 # What is asked or decided about a call comes after its start, also in the rows.
@@ -94,7 +97,30 @@ class Fold:
             case e.TurnEnded(reason):
                 return [*self._close(event, reason), event]
             case _:
+                return self._add_rest(event)
+
+    def _add_rest(self, event: ThreadEvent) -> list[Stored]:
+        """Calls whose arguments are being written, and images, become rows when they are done; the rest
+        at once.
+        """
+        match event.body:
+            case e.ToolArguments(ref) if (event.turn_id, ref.item_id) not in self._tools:
+                self._unfinished[event.turn_id, ref.item_id] = event
+            case e.ImageStarted(item) | e.ImagePartial(item):
+                self._unfinished.setdefault((event.turn_id, item), event)
+            case e.ImageCompleted(item) | e.ImageFailed(item):
+                self._unfinished.pop((event.turn_id, item), None)
                 return [event]
+            case e.ToolArguments():
+                pass
+            case _:
+                return [event]
+        return []
+
+    def _never_started(self, event: ThreadEvent, ref: e.ToolRef, ended: e.ToolEnded) -> bool:
+        """Whether a call was given up while the model was writing its arguments: readers need not know."""
+        begun = self._unfinished.pop((event.turn_id, ref.item_id), None)
+        return begun is not None and ended.error is not None
 
     def _start(self, event: ThreadEvent, item: ItemId, kind: DeltaKind, phase: e.Phase) -> list[Stored]:
         key = (event.turn_id, item)
@@ -112,6 +138,7 @@ class Fold:
     def _start_tool(self, event: ThreadEvent, ref: e.ToolRef) -> list[Stored]:
         key = (event.turn_id, ref.item_id)
         tool = self._tools.get(key)
+        self._unfinished.pop(key, None)
         if tool is None:
             self._tools[key] = OpenTool(ref, event, event)
         else:
@@ -127,5 +154,9 @@ class Fold:
         for key in [key for key in self._tools if key[0] == ended.turn_id]:
             tool = self._tools.pop(key)
             rows += [*tool.rest(), tool.ended(ended, reason)]
+        for key in [key for key in self._unfinished if key[0] == ended.turn_id]:
+            image = self._unfinished.pop(key)
+            if not isinstance(image.body, e.ToolArguments):
+                rows.append(failed_image(key[1], ended, reason))
         usage = self._usage.pop(ended.turn_id, None)
         return rows if usage is None else [*rows, usage]

@@ -160,8 +160,7 @@ class OpenTool:
 
     def ended(self, at: ThreadEvent, reason: e.EndReason) -> ThreadEvent:
         """An end for a call that nobody ended, in the frame of `at`, with a code of the published agent."""
-        code = {e.EndReason.INTERRUPTED: "cancelled", e.EndReason.FAILED: "failed"}.get(reason, "incomplete")
-        body = e.ToolEnded(self.ref, error=ErrorInfo("The turn ended before this did.", code))
+        body = e.ToolEnded(self.ref, error=_unfinished(reason))
         message_id = stable_id(at.thread_id, at.turn_id, self.ref.item_id, "ended")
         return replace(at, message_id=message_id, body=body)
 
@@ -169,3 +168,14 @@ class OpenTool:
         at, first = self.latest, None if start else self._first_log_id
         message_id = first or stable_id(at.thread_id, at.turn_id, self.ref.item_id, "log", start)
         return replace(at, message_id=message_id, body=e.ToolLog(self.ref, tuple(self._lines[start:])))
+
+
+def failed_image(item: ItemId, at: ThreadEvent, reason: e.EndReason) -> ThreadEvent:
+    """An end for an image that nobody ended, in the frame of `at`."""
+    message_id = stable_id(at.thread_id, at.turn_id, item, "ended")
+    return replace(at, message_id=message_id, body=e.ImageFailed(item, _unfinished(reason)))
+
+
+def _unfinished(reason: e.EndReason) -> ErrorInfo:
+    code = {e.EndReason.INTERRUPTED: "cancelled", e.EndReason.FAILED: "failed"}.get(reason, "incomplete")
+    return ErrorInfo("The turn ended before this did.", code)

@@ -146,8 +146,11 @@ class MemoryThreadStore:
         entries = sorted(self._entries.values(), key=lambda entry: entry.modified_at, reverse=True)
         return entries[offset : offset + limit], len(entries)
 
-    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
-        """Rename; `created_at` stays."""
+    async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
+        """Rename; see the port."""
+        entry = self._entries.get(thread_id)
+        if entry is not None and instead_of not in (None, entry.name):
+            return entry
         return self._change(thread_id, name)
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:

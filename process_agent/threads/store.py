@@ -141,9 +141,15 @@ class DatasetThreadStore:
         entries = await self._index.all()
         return entries[offset : offset + limit], len(entries)
 
-    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
-        """Rename; `created_at` stays."""
+    async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
+        """Rename; see the port."""
         table_of(thread_id, self._namespace)
+        if instead_of is not None:
+            entry = await self._index.get(thread_id)
+            if entry is None:
+                raise unknown_thread(thread_id)
+            if entry.name != instead_of:
+                return entry
         return await self._index.rename(thread_id, name)
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:

@@ -22,6 +22,7 @@ from process_agent.core.content import (
 )
 from process_agent.core.events import EndReason, Phase, SecretRequested, ToolRef
 from process_agent.core.ids import AskId, ItemId, MessageId, TurnId
+from process_agent.core.turn_output import NOTICE
 from process_agent.core.usage import ContextWindow, Usage
 
 
@@ -213,6 +214,19 @@ class Turn:
     backend: str | None = None
     provider: str | None = None
     model: str | None = None
+
+    def said(self, compaction: CompactionItem) -> bool | None:
+        """Whether the agent says itself, right after it, that there was this compaction, as ours does for
+        clients that know no other way; None while that is open.
+        """
+        items = iter(self.items.values())
+        for item in items:
+            if item is compaction:
+                after = next(items, None)
+                if after is None and self.state not in (TurnState.ENDED, TurnState.REFUSED):
+                    return None
+                return isinstance(after, MessageItem) and after.id.startswith(NOTICE)
+        return False
 
     def tool(self, item_id: ItemId) -> ToolItem | None:
         """The tool call of this id."""

@@ -168,14 +168,12 @@ async def test_the_room_server_restarts_while_a_turn_runs(
         assert (await session.shown())[-2:] == [("me", "third"), ("agent", "three")]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a client that saw the beginning of an open item drops what the replay adds"
-)
+@both_transports
 async def test_the_room_server_restarts_in_the_middle_of_a_text(
-    program: Program, server: LocalRoom, tmp_path: Path
+    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana", streams=streams) as ana:
         session = await ana.start("hello")
         turn = await backend.turn(0)
         turn.say(e.TextStarted(ITEM), e.TextDelta(ITEM, "before, "))

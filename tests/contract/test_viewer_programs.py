@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -15,7 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+
+from process_agent.core.room import TableRef
+from process_agent.rooms.join import JoinTarget, join_room
 
 ROOM = "chatting"
 START_SECONDS = 50.0
@@ -58,6 +63,12 @@ class House:
         done = self.run("threads", *arguments, "--room", ROOM, "--json")
         assert (done.returncode, done.stderr) == (0, "")
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def rows(self) -> dict[str, list[Any]]:
+        """What the room's dataset holds of all threads."""
+        url = json.loads(self.run("room", "status", "--json").stdout)["url"]
+        token = self.run("token", "--room", ROOM, "--identity", "reader", "--role", "agent").stdout.strip()
+        return asyncio.run(rows_of(url, token))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +119,7 @@ def test_a_thread_goes_on_and_reading_it_writes_nothing(house: House) -> None:
     first = json.loads(house.chat("say one", "--json").stdout.splitlines()[0])
     thread = first["thread_id"]
     assert house.chat("say two", "--thread", thread.rsplit("/", 1)[-1]).stdout == "two\n"
-    before = snapshot(house.data / "rooms" / ROOM / "datasets")
+    before = house.rows()
     listed = house.threads()
     assert (listed[0]["path"], listed[0]["name"]) == (thread, "say one")
     texts = [r["text"] for r in house.threads("show", "1") if r["type"] == "message"]
@@ -116,15 +127,21 @@ def test_a_thread_goes_on_and_reading_it_writes_nothing(house: House) -> None:
     paper = house.run("threads", "show", thread, "--room", ROOM)
     assert "› say two" in paper.stdout
     assert "\x1b" not in paper.stdout
-    assert snapshot(house.data / "rooms" / ROOM / "datasets") == before
+    assert house.rows() == before
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    return {
-        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+async def rows_of(url: str, token: str) -> dict[str, list[Any]]:
+    """Every row of the agent's threads. How and when the room keeps them in files is its own."""
+    place = ("agents", "codex-agent", "threads")
+    async with join_room(JoinTarget(ROOM, url, token)) as room:
+        return {
+            name: [
+                row
+                async for batch in room.datasets.search(TableRef(name, place))
+                for row in pa.table(batch).to_pylist()
+            ]
+            for name in sorted(await room.datasets.list_tables(place))
+        }
 
 
 @pytest.mark.parametrize(("approve", "decided"), [("always", True), ("never", False)])

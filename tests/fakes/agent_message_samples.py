@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from process_agent.core import events as e
 from process_agent.core import replies as rp
 from process_agent.core import requests as rq
+from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import (
     EmptyResult,
     ErrorInfo,
@@ -186,7 +187,10 @@ all_replies = st.one_of(
         sources,
         threads,
         names,
-        st.lists(st.tuples(names, st.lists(names, max_size=2).map(tuple)), max_size=2).map(tuple),
+        st.lists(
+            st.builds(ToolkitInfo, names, names, st.lists(st.tuples(names, names), max_size=2).map(tuple)),
+            max_size=2,
+        ).map(tuple),
     ),
     st.builds(rp.RequestRejected, sources, threads, errors),
 )

@@ -123,8 +123,10 @@ class MemoryThreadStore:
         newest = sorted(self.entries.values(), key=lambda x: x.modified_at, reverse=True)
         return newest[offset : offset + limit], len(newest)
 
-    async def rename(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+    async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
         old = self.entries[thread_id]
+        if instead_of not in (None, old.name):
+            return old
         return self._put(ThreadEntry(thread_id, name, old.created_at, self._tick()))
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from process_agent.agent import assemble
 from process_agent.agent.assemble import Agent, AgentConfig, started
-from process_agent.agent.channels import AgentRoom, ChannelOptions
+from process_agent.agent.channels import AgentRoom, ChannelOptions, create_channels
 from process_agent.channels.specs import ChannelSpec, ChatSpec, WebsocketSpec
 from process_agent.channels.websocket.channel import WebsocketChannel
 from process_agent.channels.websocket.door import WebsocketOptions
@@ -67,13 +66,12 @@ class SocketRoom:
             channel_options=ChannelOptions(room=ROOM, websocket=websocket),
             **more,
         )
-        create = assemble.create_channels
 
         def create_and_keep(*arguments: Any) -> list[Channel]:
-            self.channels = create(*arguments)
+            self.channels = create_channels(*arguments)
             return self.channels
 
-        with patch.object(assemble, "create_channels", create_and_keep):
+        with patch("process_agent.agent.assemble.create_channels", create_and_keep):
             async with (
                 started([self.backend]) as backends,
                 Agent(config, AgentRoom(self.messaging, self.store), backends),

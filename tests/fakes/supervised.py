@@ -20,7 +20,7 @@ from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
 from process_agent.core.selection import Catalogue
-from process_agent.core.speaker import Setting
+from process_agent.core.speaker import Limits, Setting
 from process_agent.core.store import ThreadEntry
 from process_agent.core.supervisor import Supervisor
 
@@ -51,12 +51,17 @@ class Sent:
 class World:
     """Carries out commands: at once what needs no waiting, the rest when the test says so."""
 
-    def __init__(self, approvals: ApprovalMode = "ask", catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self,
+        approvals: ApprovalMode = "ask",
+        catalogue: Catalogue | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._ids = 0
         self.now = START
         offer = catalogue or two_models()
-        setting = Setting("bot", offer, self.new_id, self.clock, approvals=approvals)
-        self.supervisor = Supervisor(setting)
+        self.setting = Setting("bot", offer, self.new_id, self.clock, approvals, limits or Limits())
+        self.supervisor = Supervisor(self.setting)
         self.outstanding: list[c.Command] = []
         self.timers: dict[c.Timer, float] = {}
         self.logs: dict[ThreadId, list[ThreadEvent]] = {}
@@ -68,6 +73,7 @@ class World:
         self.strays: list[tuple[ParticipantId, ThreadEvent]] = []
         self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
         self.answered: dict[tuple[TurnId, AskId], c.AnswerAsk] = {}
+        self.titles: dict[str, str] = {}
         self._readers: dict[str, Iterator[ThreadEvent]] = {}
 
     def new_id(self) -> str:
@@ -224,6 +230,8 @@ class World:
                 self.carry_out(s.thread_updated(self.entry(thread_id, "touched")))
             case c.NameThread(thread_id, name):
                 self.carry_out(s.thread_updated(self.entry(thread_id, name)))
+            case c.MakeTitle(thread_id, _, text):
+                self.carry_out(s.title_made(thread_id, self.titles.get(text)))
             case c.ReadList(request):
                 entries = tuple(self.entry(t, "x") for t in self.logs)
                 self.carry_out(s.list_read(request, entries, len(entries)))

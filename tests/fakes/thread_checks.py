@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from process_agent.core import events as e
 from process_agent.core import requests as r
 from process_agent.core.ids import ItemId, TurnId
@@ -54,23 +56,36 @@ def plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:
 
 
 def texts(events: list[e.ThreadEvent]) -> dict[tuple[TurnId | None, ItemId], str]:
+    """What each message says, and the arguments of each call that has not begun."""
     texts: dict[tuple[TurnId | None, ItemId], str] = {}
     for event in events:
-        if isinstance(event.body, e.TextDelta):
-            key = event.turn_id, event.body.item_id
-            texts[key] = texts.get(key, "") + event.body.text
+        match event.body:
+            case e.TextDelta(item_id, text) | e.ToolArguments(e.ToolRef(item_id), text):
+                key = event.turn_id, item_id
+                texts[key] = texts.get(key, "") + text
+            case e.ToolStarted(ref) | e.ToolEnded(ref):
+                texts.pop((event.turn_id, ref.item_id), None)
+            case _:
+                pass
     return texts
+
+
+def images(events: list[e.ThreadEvent]) -> Counter[tuple[TurnId | None, e.EventBody]]:
+    """The images that were made, and those that were not."""
+    return Counter(
+        (x.turn_id, x.body) for x in events if isinstance(x.body, e.ImageCompleted | e.ImageFailed)
+    )
 
 
 def items_are_closed(log: list[e.ThreadEvent]) -> None:
     open_items: set[tuple[TurnId | None, ItemId]] = set()
     for event in log:
         match event.body:
-            case e.TextStarted(item_id):
+            case e.TextStarted(item_id) | e.ImageStarted(item_id):
                 open_items.add((event.turn_id, item_id))
-            case e.ToolStarted(ref):
+            case e.ToolStarted(ref) | e.ToolArguments(ref):
                 open_items.add((event.turn_id, ref.item_id))
-            case e.TextEnded(item_id):
+            case e.TextEnded(item_id) | e.ImageCompleted(item_id) | e.ImageFailed(item_id):
                 open_items.discard((event.turn_id, item_id))
             case e.ToolEnded(ref):
                 open_items.discard((event.turn_id, ref.item_id))

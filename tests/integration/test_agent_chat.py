@@ -83,6 +83,15 @@ async def test_discovery(room: Room) -> None:
     assert room.backend.closed
 
 
+async def test_another_agent_of_our_name(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    room.messaging.join("bot")  # a person of that name is no agent
+    async with room.agent():
+        assert "another agent" not in caplog.text
+    room.messaging.join("bot", role="agent")
+    async with room.agent():
+        assert "another agent called 'bot' is in this room" in caplog.text
+
+
 async def test_turns_queue_in_order(room: Room, ana: Client) -> None:
     thread = await start(ana, "one")
     first = await room.backend.turn(0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from process_agent.core import events as e
-from process_agent.core.backend import AgentMessage, UserMessage
+from process_agent.core.backend import AgentMessage, ToolkitInfo, UserMessage
 from process_agent.core.content import Json, TextPart, TextResult
 from process_agent.core.ids import AskId, ThreadId
 from process_agent.core.requests import Secret
+from process_agent.errors import BackendError
 from tests.fakes.agent_house import Room, said, start
 
 
@@ -107,3 +109,79 @@ async def test_a_secret_reaches_the_backend_and_no_log(room: Room, caplog: pytes
         await ana.wait("turn.ended")
         rows = room.store.rows[ThreadId(thread)]
     assert "hunter2" not in caplog.text + repr(rows)
+
+
+async def test_capabilities_are_those_of_the_threads_backend(room: Room) -> None:
+    async with room.agent():
+        ana = room.messaging.join("ana")
+        thread = await start(ana)
+        room.backend.offers = [ToolkitInfo("codex", "Codex", (("shell", "runs commands"),))]
+        asked = ana.send("capabilities_request", thread_id=thread)
+        (toolkit,) = (await ana.wait("capabilities_response", source_message_id=asked))["toolkits"]
+        assert (toolkit["name"], toolkit["title"]) == ("codex", "Codex")
+        assert toolkit["tools"] == [{"name": "shell", "title": "shell", "description": "runs commands"}]
+        (await room.backend.turn(0)).end()
+        await ana.wait("turn.ended")
+
+
+async def test_a_model_names_the_thread_after_its_first_turn(room: Room) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def title(_text: str) -> str:
+        asked.set()
+        await answer.wait()
+        return "Kumquats"
+
+    room.backend.titles = title
+    async with room.agent():
+        ana = room.messaging.join("ana")
+        ana.send("thread.watch")
+        thread = await start(ana, "tell me all about kumquats")
+        turn = await room.backend.turn(0)
+        assert room.backend.titled == []
+        turn.end()
+        await ana.wait("turn.ended")
+        await asyncio.wait_for(asked.wait(), 5)
+        other = await start(ana, "and limes")
+        (await room.backend.turn(1)).end()
+        await ana.wait("turn.ended", thread_id=other)
+        assert room.backend.titled == ["tell me all about kumquats"]  # one at a time
+        answer.set()
+        while (await ana.wait("thread.updated"))["thread"]["name"] != "Kumquats":
+            pass
+        assert room.store.entries[ThreadId(thread)].name == "Kumquats"
+
+
+@pytest.mark.parametrize("failure", [BackendError("no model"), RuntimeError("defect")])
+async def test_a_thread_keeps_its_name_when_none_can_be_made(
+    room: Room, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def title(_text: str) -> str:
+        raise failure
+
+    room.backend.titles = title
+    async with room.agent():
+        ana = room.messaging.join("ana")
+        thread = await start(ana, "limes")
+        (await room.backend.turn(0)).end()
+        await ana.wait("turn.ended")
+        await start(ana, "again")
+        assert room.store.entries[ThreadId(thread)].name == "limes"
+    assert ("defect" in caplog.text) == isinstance(failure, RuntimeError)
+
+
+async def test_a_name_given_by_another_client_stays(room: Room) -> None:
+    async def title(_text: str) -> str:
+        entry = room.store.entries[ThreadId(thread)]
+        room.store.entries[ThreadId(thread)] = replace(entry, name="Ours")  # written into the table itself
+        return "Kumquats"
+
+    room.backend.titles = title
+    async with room.agent():
+        ana = room.messaging.join("ana")
+        ana.send("thread.watch")
+        thread = await start(ana, "kumquats")
+        (await room.backend.turn(0)).end()
+        while (await ana.wait("thread.updated"))["thread"]["name"] != "Ours":
+            pass
+        assert room.store.entries[ThreadId(thread)].name == "Ours"

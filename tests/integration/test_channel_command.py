@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ async def test_what_a_program_is_given(room: ProgramRoom, monkeypatch: pytest.Mo
 async def test_a_short_path_for_the_socket(room: ProgramRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     long = room.folder / ("x" * 90)
     long.mkdir()
-    monkeypatch.setattr(program_module.tempfile, "gettempdir", lambda: str(long))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(long))
     async with room.agent():
         program = await room.programs.get()
         assert program.environment["MESHAGENT_CHANNEL_URL"].startswith("unix:///tmp/process-")

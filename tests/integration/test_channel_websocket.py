@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import random
 import socket
 import time
@@ -153,20 +154,25 @@ async def test_the_token_says_who_may_approve(room: SocketRoom) -> None:
         await ana.wait("turn.ended")
 
 
-async def test_tokens_come_in_any_of_the_published_ways(room: SocketRoom) -> None:
+@pytest.mark.parametrize(
+    ("way", "answered"),
+    [
+        ({"query": "?token={}"}, "meshagent-msgpack"),
+        ({"protocols": ["meshagent-msgpack", "meshagent-agent.{}"]}, "meshagent-msgpack"),
+        ({"protocols": ["meshagent-token.{}", "meshagent-msgpack"]}, "meshagent-token.{}"),
+        ({"protocols": ["bearer.{}"]}, "bearer.{}"),
+        ({"headers": {"Authorization": "bearer {}"}, "protocols": []}, None),
+    ],
+)
+async def test_tokens_come_in_any_of_the_published_ways(
+    room: SocketRoom, way: dict[str, Any], answered: str | None
+) -> None:
     good = token()
-    async with room.agent() as port:
-        for way in (
-            {"query": f"?token={good}"},
-            {"protocols": ["meshagent-msgpack", f"meshagent-agent.{good}"]},
-            {"protocols": [f"meshagent-token.{good}", "meshagent-msgpack"]},
-            {"protocols": [f"bearer.{good}"]},
-            {"headers": {"Authorization": f"bearer {good}"}, "protocols": ()},
-        ):
-            async with socket_client(port, **way) as client:  # type: ignore[arg-type]
-                expected = (list(way.get("protocols", ["meshagent-msgpack"])) or [None])[0]
-                assert client.connection.subprotocol == expected
-                assert len(client.id) == 32
+    filled: dict[str, Any] = json.loads(json.dumps(way).replace("{}", good))
+    async with room.agent() as port, socket_client(port, **filled) as client:
+        assert client.connection.subprotocol == (None if answered is None else answered.replace("{}", good))
+        await client.send("models.request")
+        await client.wait("models.response")
 
 
 async def test_who_does_not_come_in(room: SocketRoom) -> None:

@@ -16,7 +16,8 @@ from process_agent.core.content import ErrorInfo, GeneratedImage, Json
 from process_agent.core.ids import AskId, ItemId, MessageId
 from process_agent.core.replies import ThreadStartRejected
 from process_agent.wire.agent_messages import limits
-from tests.integration.test_channels_chat import PREFIX, Chat, T, chat
+from tests.fakes.memory_messaging import PREFIX
+from tests.integration.test_channels_chat import Chat, T, chat
 
 __all__ = ["chat"]
 
@@ -78,7 +79,7 @@ NEEDS: dict[str, Callable[[str], bool]] = {
 }
 """Where a fault is one."""
 
-CASES = [(kind, fault) for kind in GOOD for fault in FAULTS if NEEDS.get(fault, lambda _: True)(kind)]
+CASES = [(kind, fault) for kind in GOOD for fault in FAULTS if fault not in NEEDS or NEEDS[fault](kind)]
 
 
 @pytest.mark.parametrize(("kind", "fault"), CASES, ids=lambda value: str(value))

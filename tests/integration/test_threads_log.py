@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from process_agent.core import events as e
-from process_agent.core.content import JsonResult, LogLine, TextPart
+from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, LogLine, TextPart
 from process_agent.core.ids import ItemId
 from process_agent.core.room import TableRef
 from process_agent.core.usage import Usage
@@ -131,6 +131,37 @@ async def test_changed_arguments_are_stored_once_more_at_the_end(house: House) -
     append(log, say.say(e.ToolEnded(REF)), say.end())
     starts = [event.body for event in await replayed(log) if isinstance(event.body, e.ToolStarted)]
     assert [body.arguments["diff"] for body in starts] == ["++", "++++"]
+
+
+async def test_arguments_are_stored_once_the_call_begins(house: House) -> None:
+    _, log, say = await house.thread()
+    other = e.ToolRef(ItemId("tool2"), "search", "find")
+    append(log, say.begin(), say.say(e.ToolArguments(REF, '{"a":')), say.say(e.ToolArguments(REF, "1}")))
+    await log.flush()
+    assert house.kinds(say.thread_id) == ["turn.start", "turn.start.accepted", "turn.started"]
+    append(log, say.say(e.ToolStarted(REF, {"a": 1})), say.say(e.ToolEnded(REF, JsonResult({}))))
+    given_up = e.ToolEnded(other, error=ErrorInfo("over", "incomplete"))
+    append(log, say.say(e.ToolArguments(other, "{")), say.say(given_up), say.end())
+    await log.flush()
+    assert house.kinds(say.thread_id)[3:] == ["tool_call.started", "tool_call.ended", "turn.ended"]
+    assert json.loads(house.datasets.thread(say.thread_id)[3]["data"])["arguments"] == {"a": 1}
+
+
+async def test_images_are_stored_when_they_are_made_or_failed(house: House) -> None:
+    _, log, say = await house.thread()
+    made, lost = ItemId("image1"), ItemId("image2")
+    append(log, say.begin(), say.say(e.ImageStarted(made)))
+    append(log, say.say(e.ImagePartial(made, GeneratedImage("data:,x"), 0)))
+    append(log, say.say(e.ImageCompleted(made, (GeneratedImage("dataset://images?id=1", "image/png"),))))
+    append(log, say.say(e.ImageStarted(lost)), say.end())
+    await log.flush()
+    kinds = ["image_generation.completed", "image_generation.failed", "turn.ended"]
+    assert house.kinds(say.thread_id)[3:] == kinds
+    shown = [x.body for x in await replayed(log) if isinstance(x.body, e.ImageCompleted | e.ImageFailed)]
+    assert isinstance(shown[0], e.ImageCompleted)
+    assert shown[0].images[0].uri == "dataset://images?id=1"
+    assert isinstance(shown[1], e.ImageFailed)
+    assert (shown[1].item_id, shown[1].error.code) == (lost, "incomplete")
 
 
 async def test_half_surrogates_from_a_client_do_not_stop_the_log(house: House) -> None:

@@ -232,6 +232,18 @@ async def test_renaming_and_touching_keep_the_rest(house: House) -> None:
     assert row["created_at"].endswith("Z")
 
 
+async def test_a_rename_that_expects_a_name_changes_no_other(house: House) -> None:
+    store = house.agent()
+    await store.start()
+    made = await store.create("first words")
+    assert (await store.rename(made.path, "A title", instead_of="first words")).name == "A title"
+    assert (await store.rename(made.path, "Late", instead_of="first words")).name == "A title"
+    await store.delete(made.path)
+    with pytest.raises(RoomRequestError, match="There is no thread"):
+        await store.rename(made.path, "Late", instead_of="A title")
+    assert (await store.list(10, 0))[1] == 0
+
+
 async def test_deleting_removes_rows_and_entry_and_closes_the_log(house: House) -> None:
     store, log, say = await house.thread()
     append(log, say.begin())

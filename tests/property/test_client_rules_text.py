@@ -73,7 +73,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[list[s
 async def one_text(house: House, pieces: list[str], joins_at: int) -> None:
     """A turn that says the pieces; somebody opens the thread before the piece of that number."""
     number, text = len(house.backend.turns), "".join(pieces)
-    ana, late = house.messaging.join("ana"), house.messaging.join("late")
+    ana, late = house.messaging.join(f"ana {number}"), house.messaging.join("late")
     thread = await start(ana)
     turn = await house.backend.turn(number)
     item = ItemId(f"item {number}")

@@ -19,7 +19,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from process_agent.core import commands as c
 from process_agent.core import events as e
-from process_agent.core.content import ErrorInfo
+from process_agent.core.content import ErrorInfo, GeneratedImage
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
@@ -33,10 +33,13 @@ from tests.fakes.thread_checks import (
     FOR_ONE,
     WHOLE_TURN,
     commands,
+    images,
     items_are_closed,
     plain,
     texts,
 )
+
+IMAGE = ItemId("image")
 
 
 class Machine(People):
@@ -59,11 +62,25 @@ class Machine(People):
         thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
         ref = e.ToolRef(item, "codex", "shell")
         kind = self.open.get((turn_id, item))
-        if kind is None:
+        if kind is None and data.draw(st.booleans()):
+            self.world.backend(thread_id, turn_id, e.ToolArguments(ref, data.draw(TEXTS)))
+        elif kind is None:
             self.open[turn_id, item] = "tool"
             self.world.backend(thread_id, turn_id, e.ToolStarted(ref, {}))
         elif kind == "tool":
             self.world.backend(thread_id, turn_id, e.ApprovalRequested(ref, {}))
+
+    @precondition(lambda self: self.world.running())
+    @rule(data=st.data(), step=st.sampled_from(["start", "partial", "done", "failed"]))
+    def draw(self, data: st.DataObject, step: str) -> None:
+        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+        events: dict[str, e.BackendEvent] = {
+            "start": e.ImageStarted(IMAGE),
+            "partial": e.ImagePartial(IMAGE, GeneratedImage("data:,"), 0),
+            "done": e.ImageCompleted(IMAGE, (GeneratedImage("data:,"),)),
+            "failed": e.ImageFailed(IMAGE, ErrorInfo("no", "failed")),
+        }
+        self.world.backend(thread_id, turn_id, events[step])
 
     @precondition(lambda self: self.world.running())
     @rule(data=st.data(), item=st.sampled_from(ITEMS))
@@ -253,6 +270,7 @@ class Machine(People):
         assert not self.world.running()
         assert not any(timer.kind is c.TimerKind.ASK for timer in self.world.timers)
         assert self.world.supervisor.idle
+        assert self.world.setting.waiting.size == 0
         for log in self.world.logs.values():
             accepted = [x.turn_id for x in log if isinstance(x.body, e.TurnAccepted)]
             ended = [x.turn_id for x in log if isinstance(x.body, e.TurnEnded)]
@@ -275,6 +293,7 @@ class Machine(People):
         log = self.world.logs[thread_id]
         seen, log = seen[cleared_at(seen) :], log[cleared_at(log) :]
         assert texts(seen) == texts(log)
+        assert images(seen) == images(log)
         assert not {x.message_id for x in plain(log)} - {x.message_id for x in plain(seen)} - self._own(who)
         counts = Counter(x.message_id for x in plain(seen))
         assert all(count == 1 for count in counts.values()), counts

@@ -47,7 +47,7 @@ def _item(turn: Turn, item: Item, width: int) -> Iterator[RenderableType]:
             yield render.file(item)
         case ImageItem():
             yield render.image(item)
-        case CompactionItem():
+        case CompactionItem() if item.summary or not turn.said(item):
             yield render.compaction(item, full=True)
 
 

@@ -140,7 +140,8 @@ class Scroll:
             case ImageItem(state=state):
                 return None if state is ToolState.RUNNING and not over else [render.image(item)]
             case CompactionItem():
-                return [render.compaction(item)]
+                said = turn.said(item)
+                return None if said is None else [] if said else [render.compaction(item)]
             case ToolItem(state=state):
                 if not over and (tools.is_turn_diff(item) or state not in (ToolState.DONE, ToolState.FAILED)):
                     return None

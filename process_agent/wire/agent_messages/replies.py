@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from process_agent.core import replies as r
+from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.ids import MessageId, ThreadId
 from process_agent.core.models import ModelInfo, Pricing, ProviderModels
@@ -144,12 +145,12 @@ def _encode_pricing(pricing: Pricing | None) -> Json:
 
 def _encode_capabilities(reply: r.CapabilitiesListed) -> dict[str, Json]:
     toolkits: list[Json] = []
-    for name, tools in reply.toolkits:
-        listed: list[Json] = [{"name": t, "title": t, "description": ""} for t in tools]
+    for toolkit in reply.toolkits:
+        listed: list[Json] = [{"name": t, "title": t, "description": about} for t, about in toolkit.tools]
         toolkits.append(
             {
-                "name": name,
-                "title": name,
+                "name": toolkit.name,
+                "title": toolkit.title,
                 "description": "",
                 "rules": [],
                 "client_options": {},
@@ -248,7 +249,11 @@ def _pricing(f: Fields) -> Pricing | None:
 
 def _capabilities(f: Fields) -> r.Reply:
     toolkits = tuple(
-        (toolkit.text("name"), tuple(tool.text("name") for tool in toolkit.objects("tools")))
+        ToolkitInfo(
+            toolkit.text("name"),
+            toolkit.text("title"),
+            tuple((tool.text("name"), tool.text("description")) for tool in toolkit.objects("tools")),
+        )
         for toolkit in f.objects("toolkits")
     )
     return r.CapabilitiesListed(_source(f), _thread(f), f.text("version"), toolkits)

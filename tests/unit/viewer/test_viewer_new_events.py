@@ -5,12 +5,14 @@ from __future__ import annotations
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, GeneratedImage
 from process_agent.core.ids import AskId, ItemId, MessageId, TurnId
+from process_agent.core.turn_output import NOTICE
 from process_agent.core.usage import ContextWindow, Usage
-from process_agent.viewer.items import ImageItem, ToolItem, ToolState
+from process_agent.viewer.items import CompactionItem, ImageItem, ToolItem, ToolState
 from process_agent.viewer.records import records
 from process_agent.viewer.terminal import listings, render
 from process_agent.viewer.terminal.document import document
 from process_agent.viewer.terminal.plain import money
+from process_agent.viewer.terminal.scroll import Scroll
 from process_agent.viewer.transcript import Transcript
 from tests.fakes.viewer_room import event
 
@@ -73,11 +75,32 @@ def test_records_of_images_and_compactions() -> None:
 def test_compaction_empties_the_context_until_it_is_known_again() -> None:
     made = transcript(e.UsageUpdated(Usage(1), ContextWindow(90, 100)))
     assert made.context == ContextWindow(90, 100)
+    shortened = transcript(
+        e.UsageUpdated(Usage(1), ContextWindow(90, 100)), e.ContextCompacted("c1", automatic=True)
+    )
+    assert shortened.context is None
     made.apply(event(e.ContextCompacted("c1", automatic=True)))
-    assert made.context is None
     made.apply(event(e.UsageUpdated(Usage(2), ContextWindow(10, 100))))
     assert made.context == ContextWindow(10, 100)
     assert "memory of this thread was full, and was shortened" in printed(made)
+
+
+def test_a_compaction_that_the_agent_tells_in_words_is_shown_once() -> None:
+    made = transcript(e.ContextCompacted("c1", automatic=True))
+    compaction = made.turns[0].items[ItemId("c1")]
+    assert isinstance(compaction, CompactionItem)
+    assert made.turns[0].said(compaction) is None
+    words = ItemId(f"{NOTICE}n1")
+    for body in (e.TextDelta(words, "Summarised.", "commentary"), e.TurnEnded(e.EndReason.COMPLETED)):
+        made.apply(event(body))
+    assert made.turns[0].said(compaction) is True
+    assert "Summarised." in printed(made)
+    assert "memory of this thread" not in printed(made)
+    alone = transcript(e.ContextCompacted("c1", automatic=True), e.TurnEnded(e.EndReason.COMPLETED))
+    assert "memory of this thread" in printed(alone)
+    scroll = Scroll("ana")
+    assert "memory of this thread" in render.to_ansi(scroll.take(alone, 80), 80, None)
+    assert "memory of this thread" not in render.to_ansi(Scroll("ana").take(made, 80), 80, None)
 
 
 def test_compaction_between_turns_belongs_to_the_last_one() -> None:

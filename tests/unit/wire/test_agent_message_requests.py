@@ -138,7 +138,8 @@ def test_a_client_tool_fails_with_its_number_or_with_ours() -> None:
         request = decode("client_tool_call.response", **ASK, response=answer)
         assert isinstance(request, r.AnswerClientTool)
         assert request.response == ErrorInfo("no such file", expected)
-    for wrong in ({}, {"type": "video"}, None, "text", {"type": "error", "text": 7}):
+    wrongs: list[Json] = [{}, {"type": "video"}, None, "text", {"type": "error", "text": 7}]
+    for wrong in wrongs:
         with pytest.raises(WireError):
             decode("client_tool_call.response", **ASK, response=wrong)
 
@@ -152,6 +153,9 @@ def test_a_secret_is_printed_nowhere() -> None:
     with pytest.raises(WireError) as caught:
         decode("secret.response", **ASK, value="s3cret" * limits.MAX_SECRET)
     assert "s3cret" not in str(caught.value)
+
+
+MANY: list[Json] = [{"type": PREFIX + "turn.interrupt", "thread_id": "t"}] * (limits.MAX_INJECTED + 1)
 
 
 def inject(*messages: Json, thread_id: str = "t") -> dict[str, Json]:
@@ -174,9 +178,7 @@ def test_injected_messages_come_in_order() -> None:
         inject(inject({"type": PREFIX + "turn.start", "thread_id": "t"})),
         inject("turn.start"),
         inject({"thread_id": "t"}),
-        inject(
-            *({"type": PREFIX + "turn.interrupt", "thread_id": "t"} for _ in range(limits.MAX_INJECTED + 1))
-        ),
+        inject(*MANY),
         {"type": PREFIX + "messages.inject", "messages": []},
         {"type": PREFIX + "messages.inject", "thread_id": "t", "messages": {}},
     ],

@@ -1,7 +1,7 @@
 /** Agent messages beside the talk itself: tokens and cost, compaction, secrets. Pure. */
 
 import { tokens } from "./readings.js";
-import { changeTurn, lastTurnNotice, notice } from "./turns.js";
+import { changeTurn, withItem } from "./turns.js";
 
 /**
  * @typedef {import("./types.js").Body} Body
@@ -42,9 +42,17 @@ function compacted(thread, m, at) {
     own.automatic === false
       ? "The model's memory of this thread was shortened."
       : "The model's memory was full: earlier messages were summarised to make room.";
+  const turnId = m.turn_id ?? thread.turns.at(-1)?.id;
   const next = { ...thread, context: null };
-  if (m.turn_id) return notice(next, m.turn_id, m.message_id, at, text, own.summary ?? "");
-  return lastTurnNotice(next, m, at, text, "info", own.summary ?? "");
+  if (!turnId) return next;
+  return withItem(
+    next,
+    turnId,
+    "notice",
+    m.message_id,
+    at,
+    (item) => /** @type {any} */ ({ ...item, text, detail: own.summary ?? "", compaction: true }),
+  );
 }
 
 /** @param {Thread} thread @param {Body} m @returns {Thread} */

@@ -88,7 +88,7 @@ export function blankItem(kind, id, at) {
     case "user":
       return { kind, key, id, content: [], sender: null, steer: false, at };
     case "notice":
-      return { kind, key, id, level: "info", text: "", detail: "" };
+      return { kind, key, id, level: "info", text: "", detail: "", compaction: false };
     default:
       return blankTool(key, id, at);
   }

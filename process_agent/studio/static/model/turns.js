@@ -15,11 +15,10 @@ import { blankItem } from "./items.js";
  * @param {number} at
  * @param {string} text
  * @param {"info" | "error"} [level]
- * @param {string} [detail]
  */
-export function lastTurnNotice(thread, m, at, text, level = "info", detail = "") {
+export function lastTurnNotice(thread, m, at, text, level = "info") {
   const turnId = thread.turns.at(-1)?.id;
-  return turnId ? notice(thread, turnId, m.message_id, at, text, detail, level) : thread;
+  return turnId ? notice(thread, turnId, m.message_id, at, text, "", level) : thread;
 }
 
 /**

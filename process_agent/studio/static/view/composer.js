@@ -129,6 +129,7 @@ export class Composer {
 function placeholder(state, kind) {
   if (state.connection.phase !== "online") return "Connecting to the room…";
   if (!currentAgent(state)) return "Waiting for an agent…";
+  if (state.thread?.late) return "Waiting for the thread…";
   if (state.thread?.loading) return "Loading the thread…";
   return kind === "steer" ? `Tell ${state.agent} more…` : `Message ${state.agent}`;
 }

@@ -47,7 +47,8 @@ function cut(turn) {
   const segments = [];
   /** @type {Segment[]} */
   const changes = [];
-  for (const item of turn.items) {
+  for (const [index, item] of turn.items.entries()) {
+    if (isSaidAgain(item, turn.items[index + 1])) continue;
     const kind = item.kind === "tool" ? toolKind(item) : item.kind;
     if (kind === "diff") changes.push({ key: item.key, steps: false, items: [item], fold: false });
     else if (item.kind === "reasoning" || (item.kind === "tool" && kind !== "plan")) {
@@ -58,6 +59,16 @@ function cut(turn) {
     } else segments.push({ key: item.key, steps: false, items: [item], fold: false });
   }
   return [...segments, ...changes];
+}
+
+/**
+ * A compaction that the agent tells in words too, for clients that know no other way.
+ * @param {Item} item
+ * @param {Item | undefined} next
+ */
+function isSaidAgain(item, next) {
+  if (item.kind !== "notice" || !item.compaction || item.detail) return false;
+  return next?.kind === "text" && next.id.startsWith("notice:");
 }
 
 /** @param {Segment} segment @param {TurnContext} context */

@@ -1,0 +1,109 @@
+"""The threads an agent has open: what is reported of their turns and replays goes straight to them."""
+
+from __future__ import annotations
+
+from process_agent.core import commands as c
+from process_agent.core import events as e
+from process_agent.core.content import ErrorInfo
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.speaker import Setting, Speaker
+from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.threads import Thread
+from process_agent.core.views import Views
+
+
+class OpenThreads:
+    """The half of the supervisor that needs no decision across threads. Each method returns what to do."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._commands: list[c.Command] = []
+        self._views = Views(setting, self._do)
+        self._threads: dict[ThreadId, Thread] = {}
+
+    # --- What came of commands: replays ----------------------------------------------------------
+
+    def replaying(self, replay_id: str) -> bool:
+        """Whether somebody still waits for this replay."""
+        return self._views.replaying(replay_id)
+
+    def replayed(self, replay_id: str, event: e.ThreadEvent) -> list[c.Command]:
+        """One stored event."""
+        self._views.replayed(replay_id, event)
+        return self._take()
+
+    def replay_ended(self, replay_id: str, error: ErrorInfo | None = None) -> list[c.Command]:
+        """All stored events were reported, or reading them failed."""
+        self._views.replay_ended(replay_id, error)
+        return self._take()
+
+    # --- What came of commands: turns ------------------------------------------------------------
+
+    def backend_event(self, thread_id: ThreadId, turn_id: TurnId, event: e.BackendEvent) -> list[c.Command]:
+        """What the backend says about a running turn."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.backend_event(turn_id, event)
+        return self._take()
+
+    def backend_lost(self, thread_id: ThreadId, turn_id: TurnId, error: ErrorInfo) -> list[c.Command]:
+        """The backend stopped without ending the turn."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.backend_lost(turn_id, error)
+        return self._take()
+
+    def steer_decided(
+        self, thread_id: ThreadId, turn_id: TurnId, source: MessageId, error: ErrorInfo | None
+    ) -> list[c.Command]:
+        """Whether the backend took a steer."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.steer_decided(turn_id, source, error)
+        return self._take()
+
+    def item_decided(
+        self, thread_id: ThreadId, turn_id: TurnId, item_id: ItemId, known: bool
+    ) -> list[c.Command]:
+        """Whether the backend still waited for a decision."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.item_decided(turn_id, item_id, known)
+        return self._take()
+
+    def timer_fired(self, timer: c.Timer) -> list[c.Command]:
+        """A time limit ran out."""
+        if timer.kind is c.TimerKind.IDLE:
+            self._release(timer.thread_id)
+        elif (turns := self._turns(timer.thread_id)) is not None:
+            turns.timer_fired(timer)
+        return self._take()
+
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _do(self, command: c.Command) -> None:
+        self._commands.append(command)
+
+    def _do_if(self, command: c.Command | None) -> None:
+        if command is not None:
+            self._do(command)
+
+    def _take(self) -> list[c.Command]:
+        taken, self._commands = self._commands, []
+        return taken
+
+    def _turns(self, thread_id: ThreadId) -> ThreadTurns | None:
+        thread = self._threads.get(thread_id)
+        return None if thread is None else thread.turns
+
+    def _speaker(self, thread_id: ThreadId) -> Speaker:
+        return Speaker(thread_id, self._setting, self._views.of(thread_id), self._do, self._views.close)
+
+    def _watch_idle(self, thread_id: ThreadId) -> None:
+        thread = self._threads.get(thread_id)
+        if thread is not None and thread.unused:
+            idle = c.Timer(c.TimerKind.IDLE, thread_id)
+            self._do(c.StartTimer(idle, self._setting.limits.idle))
+
+    def _release(self, thread_id: ThreadId) -> None:
+        thread = self._threads.get(thread_id)
+        if thread is not None and thread.unused:
+            del self._threads[thread_id]
+            self._views.forget(thread_id)
+            self._do(c.ReleaseThread(thread_id))

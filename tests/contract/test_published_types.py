@@ -15,9 +15,11 @@ from process_agent.core import replies as rp
 from process_agent.core import requests as rq
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.wire.agent_messages import compact, encode_event, encode_reply, encode_request
+from tests.contract.agent_room import PREFIX
 from tests.contract.published.install import for_published
 from tests.contract.published.program import NOT_MODELLED, Program, python_client
 from tests.fakes.agent_message_samples import NOW, all_replies, all_requests, bodies
+from tests.unit.house.test_ledger import TYPES
 
 pytestmark = for_published
 
@@ -26,6 +28,15 @@ pytestmark = for_published
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with python_client(tmp_path_factory.mktemp("published")) as started:
         yield started
+
+
+def test_the_ledger_lists_every_type_of_theirs(program: Program) -> None:
+    refused = program.call("parse", messages=[{"type": PREFIX + kind} for kind in TYPES]).result(30)
+    unknown = {
+        PREFIX + kind for kind, why in zip(TYPES, refused, strict=True) if "unsupported" in (why or "")
+    }
+    assert unknown == NOT_MODELLED
+    assert set(program.call("types").result(30)) <= {PREFIX + kind for kind in TYPES}
 
 
 def check(program: Program, messages: Sequence[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ import os
 import sys
 from typing import Any
 
+from meshagent.agents import messages
 from meshagent.agents.chat_client import LegacyMessagingChatClient, MessagingChatClient
 from meshagent.agents.messages import parse_agent_message
 from meshagent.api import RoomClient, WebSocketClientProtocol
@@ -224,6 +225,14 @@ class Commands:
     async def parse(self, messages: list[dict[str, Any]]) -> list[str | None]:
         """Why the published models refuse each of these, or None."""
         return [problem_of(message) for message in messages]
+
+    async def types(self) -> list[str]:
+        """Every type the published models have."""
+        return [
+            value
+            for name, value in vars(messages).items()
+            if name.startswith(("AGENT_EVENT_", "AGENT_MESSAGE_"))
+        ]
 
     def _session(self, client: str, session: str) -> Any:
         return self.clients[client].sessions[session]

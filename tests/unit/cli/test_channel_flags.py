@@ -123,6 +123,12 @@ def test_what_is_wrong_is_told_before_anything_is_joined(tmp_path: Path) -> None
             channel_options(options(tmp_path, channel, flags=flags), settings(tmp_path), "bot")
 
 
+def test_a_web_server_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("process_agent.agent.channels.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"process-agent\[local\]"):
+        channel_options(options(tmp_path, "websocket:8765"), settings(tmp_path), "bot")
+
+
 def flagged(**more: Any) -> ChannelFlags:
     made: dict[str, Any] = {
         "auth": "jwt", "origins": None, "websocket_open": False, "env": None, "users": False

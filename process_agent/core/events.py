@@ -19,19 +19,19 @@ from typing import Literal
 from process_agent.core.content import ErrorInfo, GeneratedImage, Json, LogLine, ToolResult
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.lifecycle import (
-    InterruptAccepted as InterruptAccepted,
-    Interrupted as Interrupted,
-    ModelChanged as ModelChanged,
-    Status as Status,
-    SteerAccepted as SteerAccepted,
-    Steered as Steered,
-    SteerRejected as SteerRejected,
-    SteerRequested as SteerRequested,
-    ThreadCleared as ThreadCleared,
-    TurnAccepted as TurnAccepted,
-    TurnRejected as TurnRejected,
-    TurnRequested as TurnRequested,
-    TurnStarted as TurnStarted,
+    InterruptAccepted,
+    Interrupted,
+    ModelChanged,
+    Status,
+    SteerAccepted,
+    Steered,
+    SteerRejected,
+    SteerRequested,
+    ThreadCleared,
+    TurnAccepted,
+    TurnRejected,
+    TurnRequested,
+    TurnStarted,
 )
 from process_agent.core.usage import ContextWindow, Usage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,9 @@ def script(*actions: dict[str, Any]) -> str:
 
 
 def task(client: Any, **arguments: Any) -> asyncio.Future[Any]:
-    call = client.agents.invoke_tool(toolkit="helper", tool="run_helper_task", input=arguments)
+    call: Coroutine[Any, Any, Any] = client.agents.invoke_tool(
+        toolkit="helper", tool="run_helper_task", input=arguments
+    )
     return asyncio.ensure_future(call)
 
 

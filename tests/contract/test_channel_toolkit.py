@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
 
 def task(client: Any, **arguments: Any) -> asyncio.Future[Any]:
     """A call of the agent's tool."""
-    return asyncio.ensure_future(
-        client.agents.invoke_tool(toolkit="helper", tool="run_helper_task", input=arguments)
+    call: Coroutine[Any, Any, Any] = client.agents.invoke_tool(
+        toolkit="helper", tool="run_helper_task", input=arguments
     )
+    return asyncio.ensure_future(call)
 
 
 async def refusal(calling: asyncio.Future[Any]) -> str:

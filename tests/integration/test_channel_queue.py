@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,7 +26,7 @@ async def room(tmp_path: Path) -> ChannelRoom:
 
 
 async def failed(room: ChannelRoom) -> dict[str, Any]:
-    report: Any = await room.queues.receive("work.failed")
+    report: dict[str, Any] = cast("dict[str, Any]", await room.queues.receive("work.failed"))
     return report
 
 
@@ -52,8 +52,9 @@ async def test_a_name_gives_no_rights(room: ChannelRoom) -> None:
             "work", {"prompt": "x", "sender_name": "ana", "role": "user", "id": ana.participant.id}
         )
         turn = await room.backend.turn(0)
-        said = next(x for x in room.store.rows[turn.thread_id] if isinstance(x.body, TurnRequested))
-        assert said.body.sender_name == "ana"
+        bodies = [event.body for event in room.store.rows[turn.thread_id]]
+        said = next(body for body in bodies if isinstance(body, TurnRequested))
+        assert said.sender_name == "ana"
         assert ana.all("turn.start.accepted") == []
         turn.answer("done")
 
@@ -187,7 +188,8 @@ async def test_a_model_is_chosen_for_the_turn(room: ChannelRoom) -> None:
 async def test_no_item_is_taken_that_cannot_start(room: ChannelRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TURNS", 3)
     async with room.agent():
-        room.queues.put("work", *({"prompt": str(n)} for n in range(5)))
+        items: list[Json] = [{"prompt": str(n)} for n in range(5)]
+        room.queues.put("work", *items)
         turns = [await room.backend.turn(n) for n in range(3)]
         assert sorted(turn.text for turn in turns) == ["0", "1", "2"]
         assert (room.queues.size("work"), room.queues.waiting) == (2, 0)

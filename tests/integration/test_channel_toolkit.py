@@ -71,9 +71,12 @@ async def test_a_path_goes_on_with_its_thread(room: ChannelRoom) -> None:
     thread = ThreadId(f"{DIRECTORY}/t")
     room.store.rows[thread] = []
     async with room.agent(), asyncio.TaskGroup() as group:
-        for number, names in enumerate(
-            ({"path": "t"}, {"thread_id": thread}, {"path": "t", "thread_id": "t"})
-        ):
+        ways: list[dict[str, Json]] = [
+            {"path": "t"},
+            {"thread_id": thread},
+            {"path": "t", "thread_id": "t"},
+        ]
+        for number, names in enumerate(ways):
             call = group.create_task(room.toolkits.call("helper", {"prompt": "x", **names}))
             turn = await room.backend.turn(number)
             assert turn.thread_id == thread
@@ -85,7 +88,8 @@ async def test_who_is_called_for_is_named(room: ChannelRoom) -> None:
     async with room.agent(), asyncio.TaskGroup() as group:
         handler = room.toolkits.hosted["helper"].tools[0].handler
         agent = Participant(ParticipantId("p3"), "agent", {"name": "other-agent"})
-        group.create_task(handler(ToolCaller(agent.id, agent, BO), {"prompt": "x"}))
+        call = handler(ToolCaller(agent.id, agent, BO), {"prompt": "x"})
+        group.create_task(asyncio.wait_for(call, None))
         turn = await room.backend.turn(0)
         assert turn.input.sender_name == "Bo"
         turn.answer("done")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from process_agent.core.ids import Clock, IdSource, ThreadId
-from process_agent.core.room import Datasets
+from process_agent.core.room import Datasets, TableRef
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
@@ -143,14 +143,22 @@ class DatasetThreadStore:
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
         """Rename; see the port."""
-        table_of(thread_id, self._namespace)
-        if instead_of is not None:
-            entry = await self._index.get(thread_id)
-            if entry is None:
-                raise unknown_thread(thread_id)
-            if entry.name != instead_of:
-                return entry
+        table = table_of(thread_id, self._namespace)
+        entry = await self._index.get(thread_id)
+        if entry is None and instead_of is not None:
+            raise unknown_thread(thread_id)
+        if entry is None:
+            await self._require(table, thread_id)
+        elif instead_of not in (None, entry.name):
+            return entry
         return await self._index.rename(thread_id, name)
+
+    async def _require(self, table: TableRef, thread_id: ThreadId) -> None:
+        """Raise `RoomRequestError` for a thread that is not there: whoever can chat must not list any path."""
+        try:
+            await self._datasets.schema(table)
+        except RoomRequestError as error:
+            raise unknown_thread(thread_id) from error
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""

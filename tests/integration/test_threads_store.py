@@ -272,8 +272,18 @@ async def test_only_threads_of_the_folder_can_be_reached(house: House, path: str
     if not path.endswith("nope"):
         with pytest.raises(RoomRequestError):
             await store.delete(ThreadId(path))
-        with pytest.raises(RoomRequestError):
-            await store.rename(ThreadId(path), "x")
+    with pytest.raises(RoomRequestError):
+        await store.rename(ThreadId(path), "x")
+    assert await store.list(10, 0) == ([], 0)
+
+
+async def test_a_thread_that_nobody_listed_is_listed_when_it_is_renamed(house: House) -> None:
+    store = house.agent()
+    await store.start()
+    made = await store.create("one")
+    await house.datasets.delete(TableRef("index", ("agents", "bot", "threads")), f"path = '{made.path}'")
+    assert (await store.rename(made.path, "two")).name == "two"
+    assert [entry.name for entry in (await store.list(10, 0))[0]] == ["two"]
 
 
 async def test_a_thread_is_made_under_the_id_somebody_gave_it(house: House) -> None:

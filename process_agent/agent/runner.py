@@ -18,7 +18,7 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.events import BackendEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.requests import Request
-from process_agent.core.store import ThreadEntry, ThreadLog, ThreadStore
+from process_agent.core.store import Page, ThreadEntry, ThreadLog, ThreadStore
 from process_agent.core.supervisor import Supervisor
 from process_agent.errors import ProcessError, RoomRequestError
 from process_agent.io.tasks import Tasks
@@ -297,14 +297,20 @@ class Runner:
         work, error = self._work.get(thread_id), None
         if work is None:
             return
+
+        def older(cursor: str) -> None:
+            self._carry_out(self._supervisor.replay_older(command.replay_id, cursor))
+
         try:
-            async for event in work.log.replay(command.since):
+            async for event in work.log.replay(command.since, Page(command.before, command.limit, older)):
                 if not self._supervisor.replaying(command.replay_id):
                     return
                 self._carry_out(self._supervisor.replayed(command.replay_id, event))
                 await channel.ready(viewer, thread_id)
         except Exception as reason:
-            logger.exception("reading %s failed", thread_id)
+            logger.warning(
+                "%s cannot be read: %s", thread_id, reason, exc_info=not isinstance(reason, ProcessError)
+            )
             error = _error("The thread cannot be read to its end", reason)
         self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
 

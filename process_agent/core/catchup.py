@@ -44,6 +44,8 @@ class CatchUp:
         self.waiting: list[OpenThread] = []
         self.model_seen = False
         self.usage_seen = False
+        self.older: str | None = None
+        self.notice_due = False
         self._partials = list(open_events)
         self._items = {key for event in self._partials if (key := _key(event)) is not None}
         self._ids = set(unpublished)

@@ -70,12 +70,16 @@ class CloseView:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Read the log from `since` on. Report each event with `replayed`, the end with `replay_ended`."""
+    """Read the log from `since` on, or a page of it. Report older turns with `replay_older` before the first
+    event, each event with `replayed`, the end with `replay_ended`.
+    """
 
     replay_id: str
     viewer: Viewer
     thread_id: ThreadId
     since: str | None
+    before: str | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

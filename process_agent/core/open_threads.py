@@ -27,6 +27,11 @@ class OpenThreads:
         """Whether somebody still waits for this replay."""
         return self._views.replaying(replay_id)
 
+    def replay_older(self, replay_id: str, cursor: str) -> list[c.Command]:
+        """There are turns before those that will be reported."""
+        self._views.replay_older(replay_id, cursor)
+        return self._take()
+
     def replayed(self, replay_id: str, event: e.ThreadEvent) -> list[c.Command]:
         """One stored event."""
         self._views.replayed(replay_id, event)

@@ -35,10 +35,10 @@ class Refusals:
         match request:
             case r.StartTurn(envelope, thread_id):
                 self.aside(thread_id).tell(TurnRejected(envelope.message_id, error), viewer_of(envelope))
-            case r.OpenThread(envelope, thread_id, load, since):
+            case r.OpenThread(envelope, thread_id, load, since, before):
                 rejected = a.RequestRejected(envelope.message_id, thread_id, error)
                 self._out(Answer(viewer_of(envelope), rejected, thread_id))
-                if load:  # clients refuse to send until they hear that loading is over
+                if load or before is not None:  # clients refuse to send until they hear that loading is over
                     loaded = a.ThreadLoaded(envelope.message_id, thread_id, since)
                     self._out(Answer(viewer_of(envelope), loaded, thread_id))
             case r.ListThreads(envelope):

@@ -34,11 +34,14 @@ class ThreadStartRejected:
 
 @dataclass(frozen=True, slots=True)
 class ThreadLoaded:
-    """The replay asked for is complete; everything after it is live."""
+    """The replay asked for is complete; everything after it is live. `older` is the cursor of the turns
+    before it, if there are any.
+    """
 
     source: MessageId
     thread_id: ThreadId
     since_turn: str | None = None
+    older: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

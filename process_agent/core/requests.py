@@ -102,12 +102,18 @@ class InterruptTurn:
 
 @dataclass(frozen=True, slots=True)
 class OpenThread:
-    """Become a viewer; with `load`, get what is stored, from `since_turn` (a turn or message id) on."""
+    """Become a viewer; with `load`, get what is stored, from `since_turn` (a turn or message id) on.
+
+    Who pages backwards asks for the last `limit` turns, then for those before the cursor that `ThreadLoaded`
+    told; with `before` nothing but that page comes.
+    """
 
     envelope: Envelope
     thread_id: ThreadId
     load: bool = False
     since_turn: str | None = None
+    before: str | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

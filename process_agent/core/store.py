@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +23,22 @@ class ThreadEntry:
     modified_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which turns of a thread to replay: the last `limit` ones, or the last before a cursor. Where there are
+    older ones, their cursor is told to `on_older` before the first event. Cursors mean something to the log
+    that told them, until the thread is cleared.
+    """
+
+    before: str | None = None
+    limit: int | None = None
+    on_older: Callable[[str], None] = lambda _cursor: None
+
+
+LAST = Page()
+"""The last turns, as many as a replay may have."""
+
+
 class ThreadLog(Protocol):
     """The durable history of one thread, written by one agent.
 
@@ -38,10 +54,12 @@ class ThreadLog(Protocol):
         """Return when everything appended so far is durable. Raises `RoomError` when it cannot be."""
         ...
 
-    def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+    def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is stored, in order, after an implicit flush. `since` is a turn or message id, itself
-        included; one that is not there replays nothing. Unfinished items follow last, each as one delta
-        with all text so far.
+        included; one that is not there replays nothing, unless the thread was cleared after it. Unfinished
+        items follow last, each as one delta with all text so far, but not where an older page is asked for.
+
+        Raises `RoomRequestError` for a cursor that is not known (any more).
         """
         ...
 

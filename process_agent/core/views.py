@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from process_agent.core import commands as c
 from process_agent.core.catchup import MAX_WAITING, CatchUp
 from process_agent.core.content import ErrorInfo
 from process_agent.core.events import ModelChanged, ThreadEvent, UsageUpdated
 from process_agent.core.ids import ThreadId
+from process_agent.core.older import notice
 from process_agent.core.replies import Reply, RequestRejected, ThreadLoaded
 from process_agent.core.requests import Envelope, OpenThread
 from process_agent.core.speaker import Out, Setting, only
@@ -16,6 +19,22 @@ from process_agent.core.viewers import ThreadViewers
 
 MAX_VIEWS = 1_000
 """Threads one participant can view at a time."""
+
+TOO_MANY = ErrorInfo(
+    "You asked to load this thread too often at once. Wait for what comes.", "too_many_requests"
+)
+
+
+@dataclass(slots=True)
+class _OlderPage:
+    """Turns that happened before those a viewer got; everything else of it goes on."""
+
+    viewer: c.Viewer
+    request: OpenThread
+    older: str | None = None
+
+    def is_for(self, viewer: c.Viewer, thread_id: ThreadId) -> bool:
+        return self.viewer == viewer and self.request.thread_id == thread_id
 
 
 class Views:
@@ -28,6 +47,7 @@ class Views:
         self._threads: dict[ThreadId, ThreadViewers] = {}
         self._seen: dict[c.Viewer, set[ThreadId]] = {}
         self._replays: dict[str, tuple[ThreadTurns, CatchUp]] = {}
+        self._pages: dict[str, _OlderPage] = {}
 
     def of(self, thread_id: ThreadId) -> ThreadViewers:
         """The viewers of a thread."""
@@ -64,6 +84,8 @@ class Views:
         catch_up = viewers.catching_up.get(viewer)
         if catch_up is not None:
             self._replays.pop(catch_up.replay_id, None)
+        for page_id in [key for key, page in self._pages.items() if page.is_for(viewer, thread_id)]:
+            del self._pages[page_id]
         if viewers.remove(viewer):
             self._out(c.CloseView(viewer, thread_id))
 
@@ -105,11 +127,15 @@ class Views:
         if viewer not in viewers:  # it left while the log was being opened
             return
         catch_up = viewers.catching_up.get(viewer)
-        if request.load and catch_up is None:
+        if request.before is not None:
+            self._show_older(request, viewer)
+        elif request.load and catch_up is None:
             self._replay(turns, request, [])
         elif request.load and catch_up is not None:
             if len(catch_up.waiting) < MAX_WAITING:
                 catch_up.waiting.append(request)
+            else:
+                self._loaded(viewer, request, None, TOO_MANY)
         elif catch_up is None:
             events = turns.so_far() if fresh else []
             for event in events:
@@ -118,10 +144,22 @@ class Views:
 
     def replaying(self, replay_id: str) -> bool:
         """Whether somebody still waits for this replay."""
-        return replay_id in self._replays
+        return replay_id in self._replays or replay_id in self._pages
+
+    def replay_older(self, replay_id: str, cursor: str) -> None:
+        """There are turns before those that follow. Who does not page is told so."""
+        if (page := self._pages.get(replay_id)) is not None:
+            page.older = cursor
+        elif (found := self._replays.get(replay_id)) is not None:
+            catch_up = found[1]
+            catch_up.older = cursor
+            catch_up.notice_due = catch_up.request.limit is None and catch_up.request.since_turn is None
 
     def replayed(self, replay_id: str, event: ThreadEvent) -> None:
         """One stored event, for the one who asked."""
+        if (page := self._pages.get(replay_id)) is not None:
+            self._out(c.Emit(event, only(page.viewer), store=False))
+            return
         found = self._replays.get(replay_id)
         if found is None:
             return
@@ -131,6 +169,9 @@ class Views:
 
     def replay_ended(self, replay_id: str, error: ErrorInfo | None) -> None:
         """Everything stored was shown; go over to what happens now."""
+        if (page := self._pages.pop(replay_id, None)) is not None:
+            self._loaded(page.viewer, page.request, page.older, error)
+            return
         found = self._replays.pop(replay_id, None)
         if found is None:
             return
@@ -140,14 +181,38 @@ class Views:
             self._catch_up(catch_up, event)
         self.of(request.thread_id).add(viewer)
         self._show_state(turns, viewer, catch_up.model_seen, catch_up.usage_seen)
-        source, thread_id = request.envelope.message_id, request.thread_id
-        if error is not None:
-            self._out(c.Answer(viewer, RequestRejected(source, thread_id, error), thread_id))
-        self._out(c.Answer(viewer, ThreadLoaded(source, thread_id, request.since_turn), thread_id))
+        self._loaded(viewer, request, catch_up.older, error)
         if catch_up.waiting:
             self._replay(turns, catch_up.waiting[0], catch_up.waiting[1:])
 
+    def _loaded(
+        self, viewer: c.Viewer, request: OpenThread, older: str | None, error: ErrorInfo | None
+    ) -> None:
+        source, thread_id = request.envelope.message_id, request.thread_id
+        if error is not None:
+            self._out(c.Answer(viewer, RequestRejected(source, thread_id, error), thread_id))
+        loaded = ThreadLoaded(source, thread_id, request.since_turn, older)
+        self._out(c.Answer(viewer, loaded, thread_id))
+
+    def _show_older(self, request: OpenThread, viewer: c.Viewer) -> None:
+        asked = sum(page.is_for(viewer, request.thread_id) for page in self._pages.values())
+        if asked >= MAX_WAITING:
+            self._loaded(viewer, request, None, TOO_MANY)
+            return
+        replay_id = self._setting.new_id()
+        self._pages[replay_id] = _OlderPage(viewer, request)
+        self._read(replay_id, viewer, request)
+
+    def _read(self, replay_id: str, viewer: c.Viewer, request: OpenThread) -> None:
+        limit = None if request.limit is None else max(request.limit, 1)
+        since = None if request.before is not None else request.since_turn
+        self._out(c.Replay(replay_id, viewer, request.thread_id, since, request.before, limit))
+
     def _catch_up(self, catch_up: CatchUp, event: ThreadEvent) -> None:
+        if catch_up.notice_due and event.turn_id is not None:
+            catch_up.notice_due = False
+            for told in notice(event, self._setting.agent_name):
+                self._out(c.Emit(told, only(catch_up.viewer), store=False))
         catch_up.model_seen = catch_up.model_seen or isinstance(event.body, ModelChanged)
         catch_up.usage_seen = catch_up.usage_seen or isinstance(event.body, UsageUpdated)
         self._out(c.Emit(event, only(catch_up.viewer), store=False))
@@ -158,7 +223,7 @@ class Views:
         catch_up.waiting = waiting
         self.of(request.thread_id).load(catch_up)
         self._replays[replay_id] = (turns, catch_up)
-        self._out(c.Replay(replay_id, viewer, request.thread_id, request.since_turn))
+        self._read(replay_id, viewer, request)
 
     def _show_state(self, turns: ThreadTurns, viewer: c.Viewer, model_seen: bool, usage_seen: bool) -> None:
         if turns.running is not None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
 from process_agent.core import events as e
 from process_agent.core.backend import HistoryItem
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.store import LAST, Page
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
+from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold, ItemKey
 from process_agent.threads.history import History
 from process_agent.threads.reading import Reading
@@ -29,6 +32,17 @@ CLOSE_SECONDS = 5.0
 """How long closing waits for rows that are not stored yet."""
 
 _ACTIVE = (e.TurnRequested, e.TurnAccepted, e.TurnStarted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a log knows beside its rows when a replay begins; `later` tells the rows that come after it."""
+
+    cursors: Cursors
+    later: Callable[[int], bool]
+    lost: list[ThreadEvent]
+    open_items: set[ItemKey]
+    partials: list[ThreadEvent]
 
 
 class DatasetThreadLog:
@@ -54,6 +68,7 @@ class DatasetThreadLog:
         self._model = tail.model
         self._model_known = tail.model is not None or tail.complete
         self._usage = tail.usage
+        self._cursors = Cursors()
         self._running: dict[TurnId, None] = {}
         self._sequence = tail.sequence
         self._time = tail.latest
@@ -126,6 +141,7 @@ class DatasetThreadLog:
                 self._usage = event
             case e.ThreadCleared():
                 self._usage = None
+                self._cursors = Cursors()
             case e.TurnEnded() if turn is not None:
                 self._running.pop(turn, None)
             case _ if turn is not None and isinstance(event.body, _ACTIVE):
@@ -153,33 +169,44 @@ class DatasetThreadLog:
 
     # --- Reading ---------------------------------------------------------------------------------
 
-    def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+    def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is stored, in order: everything appended before this call, and nothing after it.
 
         `since` is a turn or message id, itself included; one that is not there replays nothing. At most the
         last `table.MAX_TURNS` turns. Unfinished items follow last, each as one delta with all text so far.
         """
+        if page.before is not None:
+            return self._replay_older(page, self._cursors, self._cursors.row(page.before))
         open_items, partials = self._fold.open_items(), self._fold.open_events()
-        return self._replay(since, self._sequence.later(), list(self._lost), open_items, partials)
+        known = _Known(self._cursors, self._sequence.later(), list(self._lost), open_items, partials)
+        return self._replay(since, page, known)
 
-    async def _replay(
-        self,
-        since: str | None,
-        later: Callable[[int], bool],
-        lost: list[ThreadEvent],
-        open_items: set[ItemKey],
-        partials: list[ThreadEvent],
-    ) -> AsyncIterator[ThreadEvent]:
+    async def _replay(self, since: str | None, page: Page, known: _Known) -> AsyncIterator[ThreadEvent]:
         await self._writer.flush()
         reading, found = Reading(self._thread_id), since is None
-        async for row in self._table.rows(since, later):
+        window = await self._table.window(since, limit=page.limit)
+        if window.older:
+            page.on_older(known.cursors.of(window.start))
+        async for row in self._table.rows(window, known.later):
             found = True
             for event in reading.feed(row):
                 yield event
         if found:
-            ends = [event for event in lost if not isinstance(event.body, e.TextDelta | e.ReasoningDelta)]
-            for event in (*reading.finish(without=open_items), *ends, *partials):
+            deltas = e.TextDelta | e.ReasoningDelta
+            ends = [event for event in known.lost if not isinstance(event.body, deltas)]
+            for event in (*reading.finish(without=known.open_items), *ends, *known.partials):
                 yield event
+
+    async def _replay_older(self, page: Page, cursors: Cursors, before: int) -> AsyncIterator[ThreadEvent]:
+        reading = Reading(self._thread_id)
+        window = await self._table.window(None, before, page.limit)
+        if window.older:
+            page.on_older(cursors.of(window.start))
+        async for row in self._table.rows(window, lambda _number: False):
+            for event in reading.feed(row):
+                yield event
+        for event in reading.finish():
+            yield event
 
     async def history(self) -> Sequence[HistoryItem]:
         """What a backend that opens this thread must know, oldest first; turns under way are not in it."""

@@ -18,17 +18,22 @@ from process_agent.core.backend import HistoryItem
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
-from process_agent.core.store import ThreadEntry
+from process_agent.core.store import LAST, Page, ThreadEntry
+from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
 from process_agent.threads.paths import unknown_thread
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Row, Stored, to_row
+from process_agent.threads.window import Window
 
 logger = logging.getLogger(__name__)
 
 MAX_THREADS = 1_000
 """Threads kept; the one unused for longest goes first."""
+
+MAX_TURNS = 1_000
+"""Turns that a replay goes back at most."""
 
 MAX_ROWS = 100_000
 """Rows kept of one thread; the oldest go first."""
@@ -46,6 +51,7 @@ class MemoryThreadLog:
         self._usage: ThreadEvent | None = None
         self._running: dict[TurnId, None] = {}
         self._cleared: list[ThreadEvent] = []
+        self._cursors = Cursors()
 
     @property
     def busy(self) -> bool:
@@ -65,6 +71,7 @@ class MemoryThreadLog:
                 self._rows.clear()
                 self._usage = None
                 self._cleared = [event]
+                self._cursors = Cursors()
                 return
             case e.UsageUpdated():
                 self._usage = event
@@ -76,10 +83,17 @@ class MemoryThreadLog:
     async def flush(self) -> None:
         """There is nowhere to write to."""
 
-    async def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+    async def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is kept, in order; see `ThreadLog`."""
         rows, partials = list(self._rows), self._fold.open_events()
-        open_items = self._fold.open_items()
+        if page.before is not None:
+            end = self._cursors.row(page.before)
+            rows, partials = [row for row in rows if row.sequence < end], []
+        window = Window(len(rows), len(rows), min(page.limit or MAX_TURNS, MAX_TURNS))
+        window.go_back(rows, 0)
+        if window.older:
+            page.on_older(self._cursors.of(rows[window.start].sequence))
+        rows, open_items = rows[window.start :], self._fold.open_items()
         reading, found = Reading(self._thread_id), since is None
         events = [event for row in rows for event in reading.feed(row)]
         events += [*reading.finish(without=open_items), *partials]

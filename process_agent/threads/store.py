@@ -154,7 +154,7 @@ class DatasetThreadStore:
         return await self._index.rename(thread_id, name)
 
     async def _require(self, table: TableRef, thread_id: ThreadId) -> None:
-        """Raise `RoomRequestError` for a thread that is not there: whoever can chat must not list any path."""
+        """Raise `RoomRequestError` for a thread that is not there: who can chat must not list any path."""
         try:
             await self._datasets.schema(table)
         except RoomRequestError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Row, from_table, to_stored, to_table
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.sequence import choose_writer, writer_of
+from process_agent.threads.window import CLEARED, Window
 from process_agent.wire.agent_messages import PREFIX
 
 MAX_TURNS = 1000
@@ -35,7 +36,6 @@ PAGE_ROWS = 2048
 _LIGHT = ("sequence", "turn_id", "item_id", "type")
 _MODEL_CHANGED = PREFIX + "model.changed"
 _USAGE = PREFIX + "usage.updated"
-_CLEARED = PREFIX + "thread.cleared"
 
 
 _FULL = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
@@ -56,19 +56,6 @@ class Tail:
     model: ModelChoice | None = None
     usage: ThreadEvent | None = None
     complete: bool = True
-
-
-@dataclass(slots=True)
-class _Window:
-    """The rows a replay reads: `[start, total)` in table order, which is the order of numbers if `sorted`."""
-
-    total: int
-    start: int
-    turns: set[str] = field(default_factory=set)
-    first_match: int | None = None
-    lowest: int | None = None
-    sorted: bool = True
-    cleared: bool = False
 
 
 class ThreadTable:
@@ -134,15 +121,33 @@ class ThreadTable:
 
     # --- Reading the last turns ------------------------------------------------------------------
 
-    async def rows(self, since: str | None, later: Callable[[int], bool]) -> AsyncIterator[Row]:
-        """The rows of the last turns, in order, from the first of `since` on, without those that `later`
-        tells by their number.
+    async def window(self, since: str | None, before: int | None = None, limit: int | None = None) -> Window:
+        """Where the rows of the last turns are, or of the last before a row; at most `limit` turns and never
+        more than `MAX_TURNS`.
+        """
+        total = await self._datasets.count(self._ref)
+        if before is not None:
+            total = min(total, before)
+        window = Window(total, total, min(limit or MAX_TURNS, MAX_TURNS), since)
+        while window.start > 0 and not window.enough:
+            start = max(0, window.start - PAGE_ROWS, total - MAX_ROWS)
+            if start == window.start:
+                break
+            page = [row async for row in self._page(start, window.start - start, _LIGHT)]
+            window.go_back(page, start)
+        if window.first_match is not None and window.sorted:
+            window.start = max(window.start, window.first_match)
+        return window
+
+    async def rows(self, window: Window, later: Callable[[int], bool]) -> AsyncIterator[Row]:
+        """The rows of a window, in order, from the first of its `since` on, without those that `later` tells
+        by their number.
 
         None at all when `since` is not among them, unless the thread was cleared after it: then everything
         since then, with the clearing itself.
         """
-        window, found = await self._window(since), since is None
-        async for row in self._rows(window, since, later):
+        found = window.since is None
+        async for row in self._rows(window, window.since, later):
             found = True
             yield row
         if not found and window.cleared:
@@ -151,7 +156,7 @@ class ThreadTable:
                 yield row
 
     async def _rows(
-        self, window: _Window, since: str | None, later: Callable[[int], bool]
+        self, window: Window, since: str | None, later: Callable[[int], bool]
     ) -> AsyncIterator[Row]:
         if window.sorted:
             found = self._stream(window)
@@ -166,28 +171,7 @@ class ThreadTable:
                 last = row.sequence
                 yield row
 
-    async def _window(self, since: str | None) -> _Window:
-        """Go back from the end, looking at few columns, until the limits or `since` are reached."""
-        total = await self._datasets.count(self._ref)
-        window = _Window(total, total)
-        while window.start > 0 and not self._enough(window, since):
-            start = max(0, window.start - PAGE_ROWS, total - MAX_ROWS)
-            if start == window.start:
-                break
-            page = [row async for row in self._page(start, window.start - start, _LIGHT)]
-            _go_back(window, page, start, since)
-        if window.first_match is not None and window.sorted:
-            window.start = max(window.start, window.first_match)
-        return window
-
-    @staticmethod
-    def _enough(window: _Window, since: str | None) -> bool:
-        if window.cleared or len(window.turns) > MAX_TURNS:
-            return True
-        # A turn's rows lie close together: a page before its first row without another ends the search.
-        return since is not None and window.first_match is not None and window.first_match > window.start
-
-    async def _stream(self, window: _Window) -> AsyncIterator[Row]:
+    async def _stream(self, window: Window) -> AsyncIterator[Row]:
         position = window.start
         while position < window.total:
             count = min(PAGE_ROWS, window.total - position)
@@ -211,26 +195,6 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _go_back(window: _Window, page: list[Row], start: int, since: str | None) -> None:
-    """Extend the window by the page before it."""
-    first = start
-    for position in range(len(page) - 1, -1, -1):
-        row = page[position]
-        if row.type == _CLEARED:
-            window.cleared, first = True, start + position + 1
-            break
-        window.sorted = window.sorted and (window.lowest is None or row.sequence < window.lowest)
-        window.lowest = row.sequence if window.lowest is None else min(window.lowest, row.sequence)
-        if row.turn_id is not None:
-            window.turns.add(row.turn_id)
-            if len(window.turns) > MAX_TURNS:
-                first = start + position + 1
-                break
-        if since is not None and since in (row.turn_id, row.item_id):
-            window.first_match = start + position
-    window.start = first
-
-
 def _read(thread_id: ThreadId, rows: Collection[Row]) -> Reading:
     reading = Reading(thread_id)
     for row in rows:
@@ -249,7 +213,7 @@ def _model(row: Row) -> ModelChoice | None:
 def _usage(rows: Sequence[Row]) -> ThreadEvent | None:
     """The usage told last, unless the thread was cleared after it."""
     for row in reversed(rows):
-        if row.type == _CLEARED:
+        if row.type == CLEARED:
             return None
         if row.type == _USAGE:
             stored = to_stored(row)

@@ -12,11 +12,25 @@ from process_agent.core.backend import HistoryItem
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice
-from process_agent.core.store import ThreadEntry, ThreadLog
+from process_agent.core.store import LAST, Page, ThreadEntry, ThreadLog
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.threads.history import History
 
 DIRECTORY = "dataset://agents/bot/threads"
+
+
+def page_of(events: list[ThreadEvent], page: Page) -> list[ThreadEvent]:
+    """The last turns of these events, or the last before a cursor, which is a number here."""
+    if page.before is not None and not page.before.isdigit():
+        raise RoomRequestError("no such page", code=1003)
+    events = events if page.before is None else events[: int(page.before)]
+    turns = list(dict.fromkeys(event.turn_id for event in events if event.turn_id is not None))
+    shown = set(turns[-(page.limit or 1_000) :])
+    first = next((i for i, event in enumerate(events) if event.turn_id in shown), 0)
+    if first and len(turns) > len(shown):
+        page.on_older(str(first))
+        events = events[first:]
+    return events
 
 
 class MemoryLog:
@@ -37,7 +51,7 @@ class MemoryLog:
         if self._store.fails:
             raise RoomError("the room is full")
 
-    async def replay(self, since: str | None = None) -> AsyncIterator[ThreadEvent]:
+    async def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         cleared = max(
             (i + 1 for i, x in enumerate(self.events) if isinstance(x.body, e.ThreadCleared)), default=0
         )
@@ -46,7 +60,7 @@ class MemoryLog:
             first = (i for i, x in enumerate(stored) if since in (x.turn_id, x.message_id))
             nothing = self.events[cleared - 1 :] if cleared else []
             stored = stored[i:] if (i := next(first, None)) is not None else nothing
-        for event in stored:
+        for event in page_of(stored, page):
             await self._store.reading.wait()
             await asyncio.sleep(0)
             yield event

@@ -21,8 +21,9 @@ from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import Limits, Setting
-from process_agent.core.store import ThreadEntry
+from process_agent.core.store import Page, ThreadEntry
 from process_agent.core.supervisor import Supervisor
+from tests.fakes.memory_store import page_of
 
 DEFAULT = ModelChoice("codex", "openai", "gpt-5.5")
 OTHER = ModelChoice("codex", "openai", "gpt-5.5-mini")
@@ -253,15 +254,25 @@ class World:
     def _replay_step(self, command: c.Replay) -> None:
         reader = self._readers.get(command.replay_id)
         if reader is None:
-            reader = self._readers[command.replay_id] = islice(
-                iter(self.logs[command.thread_id]), cleared_at(self.logs[command.thread_id]), None
-            )
+            reader = self._readers[command.replay_id] = self._reader(command)
         event = next(reader, None)
         if event is None:
             self.outstanding.remove(command)
             self.carry_out(self.supervisor.replay_ended(command.replay_id))
         else:
             self.carry_out(self.supervisor.replayed(command.replay_id, event))
+
+    def _reader(self, command: c.Replay) -> Iterator[ThreadEvent]:
+        """What the store reads; what is appended meanwhile too, which the real one leaves out."""
+        log = self.logs[command.thread_id]
+        start = cleared_at(log)
+        if command.before is None and command.limit is None:
+            return islice(iter(log), start, None)
+        told: list[str] = []
+        events = page_of(log[start:], Page(command.before, command.limit, told.append))
+        for cursor in told:
+            self.carry_out(self.supervisor.replay_older(command.replay_id, cursor))
+        return iter(events)
 
     def entry(self, thread_id: ThreadId, name: str) -> ThreadEntry:
         return ThreadEntry(thread_id, name, START, self.now)

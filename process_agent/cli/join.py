@@ -120,7 +120,9 @@ def run(options: JoinOptions, settings: Settings) -> None:
 
     from process_agent.cli import INTERRUPTED
     from process_agent.cli.joining import stay
+    from process_agent.cli.logs import log_of_an_agent
 
+    log_of_an_agent()
     try:
         asyncio.run(stay(options, settings))
     except asyncio.CancelledError:

@@ -45,12 +45,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def serve(data_dir: DataDir = None, port: Port = None, host: Host = "127.0.0.1") -> None:
     """Run the server in the foreground until Ctrl-C or SIGTERM."""
-    import logging
-
+    from process_agent.cli.logs import log_to_stderr
     from process_agent.room_server import lifecycle
     from process_agent.studio import page
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     lifecycle.serve(
         _paths(data_dir),
         host=host,

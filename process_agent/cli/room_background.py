@@ -22,14 +22,13 @@ def main() -> None:
 
 
 def _serve(data_dir: Path, host: str, port: int | None, descriptor: int) -> None:
-    import logging
-
+    from process_agent.cli.logs import log_to_stderr
     from process_agent.config import DataPaths
     from process_agent.errors import ProcessError
     from process_agent.room_server import lifecycle
     from process_agent.studio import page
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(layout="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         lifecycle.serve(
             DataPaths(data_dir),

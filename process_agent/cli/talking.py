@@ -160,10 +160,12 @@ def quiet_logs(interactive: bool) -> None:
     """Keep log lines of libraries off the screen; what matters is shown by ourselves."""
     import logging
 
+    from process_agent.cli.logs import log_to_stderr
+
     if interactive:
         logging.basicConfig(handlers=[logging.NullHandler()])
     else:
-        logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+        log_to_stderr(logging.ERROR)
 
 
 def _reader_is_gone() -> None:

@@ -114,7 +114,9 @@ def _run(options: _Options, thread: str | None) -> None:
     import asyncio
     import logging
 
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    from process_agent.cli.logs import log_to_stderr
+
+    log_to_stderr(logging.ERROR)
     for line in asyncio.run(_read(options, thread)):
         typer.echo(line)
 

@@ -48,6 +48,9 @@ _HELP = {
     "/help": "this list",
 }
 
+MAX_COMMAND = 1_000
+"""Characters of a command; whatever is longer was not meant as one."""
+
 NEW = (
     "A new thread is started by your client, not by a message in this one: use its button or command for a "
     "new chat. This thread stays as it is."
@@ -64,7 +67,7 @@ def parse(content: Iterable[ContentPart]) -> SlashCommand | None:
     if len(parts) != 1 or not isinstance(parts[0], TextPart):
         return None
     text = parts[0].text.strip()
-    if not text.startswith("/") or len(text.splitlines()) > 1:
+    if not text.startswith("/") or len(text) > MAX_COMMAND or len(text.splitlines()) > 1:
         return None
     word, *rest = text.split(maxsplit=1)
     name = _NAMES.get(word.lower())

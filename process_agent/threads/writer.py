@@ -18,8 +18,10 @@ logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.02
 """How long rows that are not urgent wait for others; a short turn goes out in one insert."""
 
-MAX_WAITING = 64 << 20
-"""Characters of rows that wait to be stored; above that the room has been away too long."""
+MAX_WAITING = 256 << 20
+"""Characters of rows that wait to be stored; above that the room has been away too long. What may wait in a
+thread has to fit: a turn's content is in three rows, two of them as soon as it is accepted.
+"""
 
 MAX_BATCH = 4 << 20
 """Characters of rows in one insert."""
@@ -91,7 +93,8 @@ class RowWriter:
         try:
             while self._rows and self._failure is None:
                 await self._gather()
-                batch = self._take()
+                if not (batch := self._take()):  # given up meanwhile
+                    break
                 await self._insert(batch)
                 self._written += len(batch)
                 self._size -= sum(len(row.data) for row in batch)
@@ -117,10 +120,12 @@ class RowWriter:
             self._hurry.clear()
 
     def _take(self) -> list[Row]:
-        batch, size = [self._rows.popleft()], 0
-        while self._rows and size + len(self._rows[0].data) <= MAX_BATCH:
-            size += len(self._rows[0].data)
+        """The next rows for one insert; the first one is taken whatever its size."""
+        batch: list[Row] = []
+        size = 0
+        while self._rows and (not batch or size + len(self._rows[0].data) <= MAX_BATCH):
             batch.append(self._rows.popleft())
+            size += len(batch[-1].data)
         return batch
 
     async def _insert(self, batch: list[Row]) -> None:

@@ -14,8 +14,11 @@ from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, LogLine, TextPart
 from process_agent.core.ids import ItemId
 from process_agent.core.room import TableRef
+from process_agent.core.speaker import Limits
 from process_agent.core.usage import Usage
 from process_agent.errors import RoomError, RoomRequestError
+from process_agent.threads import writer
+from process_agent.wire.agent_messages.limits import MAX_MESSAGE
 from tests.fakes.thread_events import texts
 from tests.fakes.thread_house import House, append, crash, replayed
 
@@ -311,6 +314,28 @@ async def test_a_room_away_too_long_is_an_error_and_not_endless_memory(
     with pytest.raises(RoomError, match="away too long"):
         await log.flush()
     house.datasets.gate.set()
+
+
+async def test_a_log_that_gives_up_while_rows_gather_says_only_why(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "MAX_WAITING", 1_000)
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 0)
+    _, log, say = await house.thread()
+    append(log, say.text("x", item="small"))
+    await asyncio.sleep(0)  # the writer gathers
+    append(log, say.text("x" * 2_000, item="large"))
+    for _ in range(10):
+        await asyncio.sleep(0)  # it wakes up, and there is nothing to write
+    with pytest.raises(RoomError, match="away too long"):
+        await log.flush()
+    assert [record.exc_info for record in caplog.records] == [None] * len(caplog.records)
+
+
+def test_what_may_wait_for_a_turn_fits_into_what_may_wait_to_be_stored() -> None:
+    requested_accepted_started = 3
+    limits = Limits()
+    assert requested_accepted_started * MAX_MESSAGE + 2 * limits.queued_size <= writer.MAX_WAITING
 
 
 async def test_closing_gives_up_when_the_room_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,7 @@ def answer(world: World, thread_id: ThreadId) -> str:
         ("/etc/hosts", None),
         ("/help\nme with these lines", None),
         ("say /help", None),
+        ("/model " + "x" * slash.MAX_COMMAND, None),
         ("", None),
     ],
 )

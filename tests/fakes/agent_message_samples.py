@@ -137,7 +137,15 @@ all_requests = st.one_of(
     st.builds(rq.AnswerSecret, envelopes, threads, turns, asks, secrets),
     st.builds(rq.SteerTurn, envelopes, threads, turns, content),
     st.builds(rq.InterruptTurn, envelopes, threads, turns),
-    st.builds(rq.OpenThread, envelopes, threads, st.booleans(), st.none() | names),
+    st.builds(
+        rq.OpenThread,
+        envelopes,
+        threads,
+        st.booleans(),
+        st.none() | names,
+        st.none() | names,
+        st.none() | st.integers(1, 1_000),
+    ),
     st.builds(rq.CloseThread, envelopes, threads),
     st.builds(rq.ListThreads, envelopes, st.integers(1, 200), st.integers(0, 1000)),
     st.builds(rq.WatchThreads, envelopes),
@@ -169,7 +177,7 @@ all_providers = st.builds(
 all_replies = st.one_of(
     st.builds(rp.ThreadStarted, sources, threads),
     st.builds(rp.ThreadStartRejected, sources, errors),
-    st.builds(rp.ThreadLoaded, sources, threads, st.none() | names),
+    st.builds(rp.ThreadLoaded, sources, threads, st.none() | names, st.none() | names),
     st.builds(
         rp.ThreadsListed,
         sources,

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from process_agent.core import requests as r
 from process_agent.core.content import Json
-from process_agent.wire.agent_messages.parts import PREFIX, encode_content, encode_tool_answer
+from process_agent.wire.agent_messages.parts import OWN, PREFIX, encode_content, encode_tool_answer
 
 
 def encode_request(request: r.Request) -> dict[str, Json]:
@@ -68,8 +68,11 @@ type _AboutList = r.ListThreads | r.WatchThreads | r.UnwatchThreads | r.ListMode
 
 def _encode_thread(request: r.OpenThread | r.RenameThread | _AboutThread | _AboutList) -> _Encoded:
     match request:
-        case r.OpenThread(_, thread_id, load, since):
-            return "thread.open", {"thread_id": thread_id, "load": load, "since_turn": since}
+        case r.OpenThread(_, thread_id, load, since, before, limit):
+            opening: dict[str, Json] = {"thread_id": thread_id, "load": load, "since_turn": since}
+            page: dict[str, Json] = {"before": before, "limit": limit}
+            paged = before is not None or limit is not None
+            return "thread.open", opening | ({"metadata": {OWN: page}} if paged else {})
         case r.RenameThread(_, thread_id, name):
             return "thread.rename", {"thread_id": thread_id, "name": name}
         case r.CloseThread() | r.DeleteThread() | r.ClearThread() | r.ListCapabilities():

@@ -13,6 +13,7 @@ from process_agent.core.ids import MessageId, ThreadId
 from process_agent.core.models import ModelInfo, Pricing, ProviderModels
 from process_agent.core.store import ThreadEntry
 from process_agent.wire.agent_messages.parts import (
+    OWN,
     PREFIX,
     Body,
     Fields,
@@ -70,8 +71,15 @@ def _encode_thread(
             return "thread.started", {"source_message_id": source, "thread_id": thread_id}
         case r.ThreadStartRejected(source, error):
             return "thread.start.rejected", {"source_message_id": source, "error": encode_error(error)}
-        case r.ThreadLoaded(source, thread_id, since):
-            return "thread.loaded", {"source_message_id": source, "thread_id": thread_id, "since_turn": since}
+        case r.ThreadLoaded(source, thread_id, since, older):
+            loaded: dict[str, Json] = {
+                "source_message_id": source,
+                "thread_id": thread_id,
+                "since_turn": since,
+            }
+            return "thread.loaded", loaded if older is None else loaded | {
+                "metadata": {OWN: {"older": older}}
+            }
         case _:
             assert_never(reply)
 
@@ -201,6 +209,13 @@ def _single(f: Fields) -> ThreadEntry:
     return _entry(Fields({"type": f"{f.type} thread", **f.object("thread")}))
 
 
+def _loaded(f: Fields) -> r.Reply:
+    own = f.object("metadata").get(OWN)
+    older = own.get("older") if isinstance(own, dict) else None
+    since = f.maybe_text("since_turn")
+    return r.ThreadLoaded(_source(f), _thread(f), since, older if isinstance(older, str) else None)
+
+
 def _listed(f: Fields) -> r.Reply:
     threads = tuple(_entry(t) for t in f.objects("threads"))
     total = f.number("total", len(threads))
@@ -269,7 +284,7 @@ def _thread_event(f: Fields) -> r.Reply | None:
 _DECODERS: dict[str, Callable[[Fields], r.Reply | None]] = {
     "thread.started": lambda f: r.ThreadStarted(_source(f), _thread(f)),
     "thread.start.rejected": lambda f: r.ThreadStartRejected(_source(f), _error(f)),
-    "thread.loaded": lambda f: r.ThreadLoaded(_source(f), _thread(f), f.maybe_text("since_turn")),
+    "thread.loaded": _loaded,
     "thread.listed": _listed,
     "thread.created": lambda f: r.ThreadCreated(_single(f)),
     "thread.updated": lambda f: r.ThreadUpdated(_single(f)),

@@ -12,6 +12,7 @@ from process_agent.core.participants import Participant
 from process_agent.errors import WireError
 from process_agent.wire.agent_messages import limits
 from process_agent.wire.agent_messages.parts import (
+    OWN,
     PREFIX,
     Body,
     Fields,
@@ -23,6 +24,9 @@ from process_agent.wire.agent_messages.turn_options import (
     decode_options,
     refuse_voice,
 )
+
+MAX_TURNS = 1_000
+"""Most turns of one page of a thread."""
 
 MAX_PAGE = 200
 """Most threads one `thread.list` returns; the published agent clamps to the same."""
@@ -106,6 +110,21 @@ def _change_model(f: Fields, envelope: r.Envelope) -> r.Request:
     return r.ChangeModel(envelope, _thread(f), _wish(f))
 
 
+def _open(f: Fields, envelope: r.Envelope) -> r.Request:
+    """Paging backwards is ours alone: clients that know nothing of it open without."""
+    own = f.object("metadata").get(OWN)
+    page = Fields({**(own if isinstance(own, dict) else {}), "type": f.type})
+    limit = page.body.get("limit")
+    return r.OpenThread(
+        envelope,
+        _thread(f),
+        f.flag("load"),
+        _maybe_id(f, "since_turn"),
+        _maybe_id(page, "before"),
+        None if limit is None else min(max(page.number("limit", MAX_TURNS), 1), MAX_TURNS),
+    )
+
+
 def _list(f: Fields, envelope: r.Envelope) -> r.Request:
     limit = min(max(f.number("limit", MAX_PAGE), 1), MAX_PAGE)
     return r.ListThreads(envelope, limit, max(f.number("offset", 0), 0))
@@ -142,7 +161,7 @@ _DECODERS: dict[str, Callable[[Fields, r.Envelope], r.Request]] = {
     "turn.start": _start_turn,
     "turn.steer": lambda f, v: r.SteerTurn(v, _thread(f), _turn(f), _content(f)),
     "turn.interrupt": lambda f, v: r.InterruptTurn(v, _thread(f), _turn(f)),
-    "thread.open": lambda f, v: r.OpenThread(v, _thread(f), f.flag("load"), _maybe_id(f, "since_turn")),
+    "thread.open": _open,
     "thread.close": lambda f, v: r.CloseThread(v, _thread(f)),
     "thread.list": _list,
     "thread.watch": lambda f, v: r.WatchThreads(v),

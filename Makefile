@@ -16,6 +16,7 @@ setup: ## Make .venv and install the package with all extras
 test: ## Run all tests, real programs and browser included
 	@sh scripts/setup all,test
 	@sh scripts/system-packages
+	@$(BIN)/python -m tests.contract.published.install
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: ## Format and lint checks

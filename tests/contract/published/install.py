@@ -102,3 +102,17 @@ def _run(command: Sequence[str]) -> None:
 def _said(error: Exception) -> str:
     said = getattr(error, "stderr", None)
     return said.strip()[-500:] if isinstance(said, str) and said.strip() else str(error)
+
+
+def main() -> None:
+    """Install all of it before the tests, which then need no time for it."""
+    print("Installing the published MeshAgent programs for the tests, if they are missing")
+    for bring in (python_programs, node_modules):
+        try:
+            bring()
+        except pytest.skip.Exception as reason:
+            print(reason, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

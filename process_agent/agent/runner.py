@@ -345,6 +345,8 @@ class Runner:
             case c.ReadList(request) | c.Rename(request) | c.Delete(request):
                 failed = _error("The room refused", error)
                 self._carry_out(self._supervisor.request_failed(request, failed))
+            case c.TouchThread() if isinstance(error, RoomRequestError) and error.code == _NOT_FOUND:
+                logger.debug("a thread was deleted before its last use was listed")
             case _:
                 logger.warning("the thread list is not up to date: %s", error)
 

@@ -22,11 +22,13 @@ import logging
 import socket
 from typing import Any
 
-from aiohttp import ClientResponseError, WSMsgType
+from aiohttp import ClientError, ClientResponseError, WSMsgType
+from meshagent.api.chan import ChanClosed
 from meshagent.api.protocol import ProtocolCloseKind
 from meshagent.api.websocket_protocol import WebSocketClientProtocol
 
 from process_agent.errors import AuthError, ProcessError, RoomClosedError, RoomError
+from process_agent.rooms.outgoing import Outgoing
 from process_agent.rooms.tokens import why_refused
 
 logger = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class RoomConnection:
     async def writable(self) -> None:
         """Return when what waits to be sent is below `WRITABLE_BELOW`, or the connection is lost."""
         if self._current is not None:
-            await self._current.drained.wait()
+            await self._current.outgoing.drained.wait()
 
     async def abandon(self) -> None:
         """Release the connection when joining was cut short."""
@@ -108,13 +110,9 @@ class RoomProtocol(WebSocketClientProtocol):
 
     def __init__(self, connection: RoomConnection, *, url: str, token: str) -> None:
         super().__init__(url=url, token=token)
-        self.drained = asyncio.Event()
-        self.drained.set()
-        self._sent = asyncio.Event()
-        self._sent.set()
+        self.outgoing = Outgoing(WRITABLE_BELOW)
         self._handled = asyncio.Event()
         self._connection = connection
-        self._unsent = 0
         self._incoming = 0
         self._socket: Any = None
 
@@ -142,12 +140,12 @@ class RoomProtocol(WebSocketClientProtocol):
         published: Any = super()
         if self._ws is not None and not self._ws.closed:
             if self.is_open:
-                await self._within(self._sent.wait())
+                await self._within(self.outgoing.empty.wait())
             self._set_close_state(kind=ProtocolCloseKind.CLIENT)
             await self._within(self._ws.close())
         self._cut()
+        self.outgoing.end()
         await published.__aexit__(None, None, None)
-        self.drained.set()
 
     @staticmethod
     async def _within(awaitable: Any) -> None:
@@ -220,8 +218,8 @@ class RoomProtocol(WebSocketClientProtocol):
         published: Any = super()
         published._shutdown()
         self._cut()
-        for waiting in (self.drained, self._sent, self._handled):
-            waiting.set()
+        self.outgoing.end()
+        self._handled.set()
 
     def _cut(self) -> None:
         """Shut the socket down, so that a write to a peer that stopped reading ends too."""
@@ -233,38 +231,33 @@ class RoomProtocol(WebSocketClientProtocol):
     # --- sending ------------------------------------------------------------------------------
 
     def send_nowait(self, type: str, data: bytes | str, message_id: int | None = None) -> int:
-        """Queue a message. Raises `RoomError` when too much is queued already."""
+        """Queue a message; its id. Raises `RoomError` when too much is queued already, and `ChanClosed`, as
+        the published one does, when the connection is over.
+        """
         data = data.encode() if isinstance(data, str) else data
-        size = len(data)
-        if self._unsent + size > MAX_UNSENT:
-            raise RoomError(f"The room does not read: {self._unsent >> 20} MiB wait to be sent.")
-        sent: int = super().send_nowait(type, data, message_id)
-        self._unsent += size
-        self._sent.clear()
-        if self._unsent >= WRITABLE_BELOW:
-            self.drained.clear()
-        return sent
+        if self.outgoing.size + len(data) > MAX_UNSENT:
+            raise RoomError(f"The room does not read: {self.outgoing.size >> 20} MiB wait to be sent.")
+        if self._send_ch.closed:
+            raise ChanClosed
+        if message_id is None:
+            published: Any = self
+            message_id = int(published.next_message_id())
+        self.outgoing.put(message_id, type, data)
+        return message_id
 
-    async def _send_message(self, message_id: int, type: str, data: bytes) -> None:
+    def _shutdown(self) -> None:
+        published: Any = super()
+        published._shutdown()
+        self.outgoing.end()
+
+    async def _send_task(self) -> None:
+        """Started by the published class; a failure leaves the verdict to the reader, which sees the close
+        frame if there is one.
+        """
         try:
-            await super()._send_message(message_id, type, data)
-        finally:
-            self._unsent -= len(data)
-            if self._unsent < WRITABLE_BELOW:
-                self.drained.set()
-            if self._unsent == 0:
-                self._sent.set()
-
-    async def send_packet(self, data: bytes) -> None:
-        """Send one packet; a failure leaves the verdict to the reader, which sees the close frame if any."""
-        if not self.is_open:
+            await self.outgoing.write_all(self._ws._writer)
             return
-        try:
-            if not self._ws.closed:
-                await self._ws.send_bytes(data)
-                return
-            failure = "the connection was closed"
-        except (OSError, RuntimeError) as error:
+        except (ClientError, OSError, RuntimeError) as error:
             failure = str(error) or type(error).__name__
         await asyncio.wait([self._ws_recv_task], timeout=CLOSE_SECONDS)
         if self.is_open:

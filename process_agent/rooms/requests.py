@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from meshagent.api.room_server_client import RoomClient, RoomException
 
+from process_agent.core.content import Json
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.rooms.connection import RoomConnection
+from process_agent.wire.room_frames import write_json
+
+MAX_TEXTS = 64
+"""Messages whose text is remembered: each goes to all viewers of a thread within a moment."""
+
+MAX_TEXT_BYTES = 1 << 18
+"""Longer texts are not remembered."""
+
+
+class BodyTexts:
+    """The JSON text of messages sent lately, which is made once for all who get the same message."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[Mapping[str, Json], bytes]] = {}
+
+    def text(self, body: Mapping[str, Json]) -> bytes:
+        """The text of a message that is never changed."""
+        known = self._texts.get(id(body))
+        if known is not None and known[0] is body:
+            return known[1]
+        text = write_json(body)
+        if len(text) <= MAX_TEXT_BYTES:
+            if len(self._texts) >= MAX_TEXTS:
+                del self._texts[next(iter(self._texts))]
+            self._texts[id(body)] = (body, text)
+        return text
 
 
 class Room:
@@ -17,6 +44,7 @@ class Room:
     def __init__(self, client: RoomClient, connection: RoomConnection) -> None:
         self.client = client
         self.connection = connection
+        self.texts = BodyTexts()
 
     @property
     def connected(self) -> bool:

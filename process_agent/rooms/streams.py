@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
+from meshagent.api.chan import ChanClosed
 from meshagent.api.room_server_client import (
     IncomingMessagingStreamRequest,
     MessagingStream,
@@ -19,6 +21,9 @@ from process_agent.core.content import Json
 from process_agent.core.participants import Participant
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.rooms.requests import Room
+from process_agent.wire.room_frames import pack_payload, write_json
+
+_TAIL = b',"attachment_base64":null}},"__meshagent__":{"v":1,"otel":{}}}'
 
 ACCEPT_SECONDS = 30.0
 """How long the other side may take to accept a stream; the time limit of the published chat clients."""
@@ -34,10 +39,27 @@ class OpenedStream:
     async def send(self, message_type: str, body: Mapping[str, Json]) -> None:
         """Send one message down the stream. Raises `RoomError` when the stream is over."""
         await self._room.connection.writable()
+        call = self._stream._response_call
         try:
-            self._stream.send_message_nowait(type=message_type, message=dict(body))
-        except RoomException as error:
+            if call is None or self._stream.closed:
+                self._stream.send_message_nowait(type=message_type, message=dict(body))
+            else:
+                self._send_chunk(call, message_type, self._room.texts.text(body))
+        except (RoomException, ChanClosed) as error:
             raise RoomError("Cannot send: the stream is over.") from error
+
+    def _send_chunk(self, call: Any, message_type: str, body: bytes) -> None:
+        """Send down a stream that the other side opened. The published client would write the message as
+        JSON, read it again and write it once more, in a task of its own.
+        """
+        head = b'{"tool_call_id":%b,"chunk":{"type":"json","json":{"kind":"message","type":%b,"message":' % (
+            write_json(call.tool_call_id),
+            write_json(message_type),
+        )
+        header = head + body + _TAIL
+        self._room.client.protocol.send_nowait(
+            type="room.tool_call_response_chunk", data=pack_payload(header), message_id=call.message_id
+        )
 
     async def messages(self) -> AsyncIterator[tuple[str, Mapping[str, Json]]]:
         """What the other side sends, as (type, body), in order, until either side closes or the connection

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from process_agent.core.room import Datasets, TableRef
 from process_agent.core.store import ThreadEntry
 from process_agent.threads.schema import INDEX, INDEX_TABLE
 from process_agent.threads.table import quoted
+from process_agent.threads.touches import Touches
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 UNNAMED = "New Chat"
@@ -25,6 +28,7 @@ class ThreadIndex:
         self._datasets = datasets
         self._table = TableRef(INDEX_TABLE, namespace)
         self._clock = clock
+        self._touches = Touches(self._touch)
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
@@ -55,11 +59,16 @@ class ThreadIndex:
         return await self._change(path, {"name": name})
 
     async def touch(self, path: ThreadId) -> ThreadEntry:
-        """Set `modified_at` to now and nothing else."""
-        return await self._change(path, {})
+        """Set `modified_at` to the present and nothing else; see `Touches` for when."""
+        return await self._touches.touch(path)
+
+    async def close(self) -> None:
+        """Touch what is to be touched."""
+        await self._touches.close()
 
     async def remove(self, path: ThreadId) -> None:
         """Remove an entry."""
+        self._touches.forget(path)
         await self._datasets.delete(self._table, _same(path))
 
     async def _change(self, path: ThreadId, values: dict[str, str]) -> ThreadEntry:
@@ -71,6 +80,18 @@ class ThreadIndex:
             return entry
         await self._datasets.update(self._table, _same(path), {**values, "modified_at": _iso(now)})
         return ThreadEntry(path, values.get("name", before.name), before.created_at, now)
+
+    async def _touch(self, paths: Sequence[ThreadId]) -> dict[ThreadId, ThreadEntry]:
+        now = self._clock()
+        condition = _same(paths[0]) if len(paths) == 1 else f"path IN ({', '.join(map(quoted, paths))})"
+        found = {entry.path: replace(entry, modified_at=now) for entry in await self._read(condition)}
+        if found:
+            await self._datasets.update(self._table, condition, {"modified_at": _iso(now)})
+        for path in paths:
+            if path not in found:
+                found[path] = ThreadEntry(path, UNNAMED, now, now)
+                await self.put(found[path])
+        return found
 
     async def _read(self, where: str | None) -> list[ThreadEntry]:
         entries: list[ThreadEntry] = []

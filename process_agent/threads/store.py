@@ -177,6 +177,7 @@ class DatasetThreadStore:
     async def close(self) -> None:
         """Flush and release every open log."""
         await self._tasks.close()
+        await self._index.close()
         await asyncio.gather(*(log.close() for log in list(self._logs.values())))
 
     def _closed(self, log: DatasetThreadLog) -> None:

@@ -102,9 +102,10 @@ def channel_options(options: JoinOptions, settings: Settings, agent_name: str) -
     from process_agent.config import environment_for_child
     from process_agent.rooms.credentials import LocalRoom
 
+    flags = options.channel_flags
+    _check_used(options)
     if not _of_kinds(options, WebsocketSpec, CommandSpec, MailSpec):
         return ChannelOptions()
-    flags = options.channel_flags
     place, _ = place_of(options, settings)
     environment = environment_for_child((*PROGRAM_ENVIRONMENT, *flags.env))
     keys = _keys(place, options, settings) if _of_kinds(options, WebsocketSpec) else ()
@@ -118,6 +119,32 @@ def channel_options(options: JoinOptions, settings: Settings, agent_name: str) -
     )
     check_channels(options.channels, agent_name, found)
     return found
+
+
+def _check_used(options: JoinOptions) -> None:
+    """Raise `UsageError` for flags of channels that are not there, and for doors that the agent's own
+    commands could use to approve what they want to do.
+    """
+    from process_agent.channels.specs import CommandSpec, WebsocketSpec
+
+    flags = options.channel_flags
+    has_websocket, has_program = (_of_kinds(options, kind) for kind in (WebsocketSpec, CommandSpec))
+    for flag, given, used, channel in (
+        ("--websocket-auth", flags.websocket_auth != "jwt", has_websocket, "websocket:PORT"),
+        ("--websocket-origin", flags.websocket_origins, has_websocket, "websocket:PORT"),
+        ("--websocket-open", flags.websocket_open, has_websocket, "websocket:PORT"),
+        ("--channel-env", flags.env, has_program, "command:PROGRAM"),
+        ("--channel-users", flags.users, has_program, "command:PROGRAM"),
+    ):
+        if given and not used:
+            raise UsageError(f"{flag} has no effect without --channel {channel}.")
+    guarded = options.approvals == "ask" and options.sandbox != "full-access"
+    if has_websocket and flags.websocket_auth != "jwt" and options.network and guarded:
+        raise UsageError(
+            f"With --network and --websocket-auth {flags.websocket_auth}, sandboxed commands could open the "
+            "agent's websocket as a person and approve themselves.",
+            fix="Use tokens (--websocket-auth jwt), leave --network out, or add --approvals deny.",
+        )
 
 
 def websocket_lines(options: JoinOptions) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from process_agent import config
+from process_agent.agent.channels import ChannelOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.cli.channel_flags import ChannelFlags, channel_flags, channel_options, websocket_lines
 from process_agent.cli.checked import JoinOptions, checked
@@ -22,34 +23,35 @@ SECRET = "s" * 64
 
 
 def options(
-    folder: Path, *channels: str, flags: ChannelFlags | None = None, local: bool = True
+    folder: Path, *channels: str, flags: ChannelFlags | None = None, local: bool = True, **more: Any
 ) -> JoinOptions:
-    return checked(
-        room="demo",
-        agent_name="bot",
-        channels=parse_channels(channels),
-        backends=None,
-        models=None,
-        provider="default",
-        working_dir=folder,
-        sandbox="read-only",
-        approvals="ask",
-        approval_seconds=1,
-        network=False,
-        rule=None,
-        rules_file=None,
-        local=local,
-        data_dir=folder / "data",
-        port=None,
-        project_id=None,
-        join_seconds=1,
-        threading_mode="default-new",
-        thread_dir=None,
-        thread_storage="dataset",
-        json=False,
-        started=0,
-        channel_flags=flags or ChannelFlags(),
-    )
+    made: dict[str, Any] = {
+        "room": "demo",
+        "agent_name": "bot",
+        "channels": parse_channels(channels),
+        "backends": None,
+        "models": None,
+        "provider": "default",
+        "working_dir": folder,
+        "sandbox": "read-only",
+        "approvals": "ask",
+        "approval_seconds": 1,
+        "network": False,
+        "rule": None,
+        "rules_file": None,
+        "local": local,
+        "data_dir": folder / "data",
+        "port": None,
+        "project_id": None,
+        "join_seconds": 1,
+        "threading_mode": "default-new",
+        "thread_dir": None,
+        "thread_storage": "dataset",
+        "json": False,
+        "started": 0,
+        "channel_flags": flags or ChannelFlags(),
+    }
+    return checked(**made | more)
 
 
 def settings(folder: Path, **environ: str) -> config.Settings:
@@ -121,6 +123,31 @@ def test_what_is_wrong_is_told_before_anything_is_joined(tmp_path: Path) -> None
     ):
         with pytest.raises(UsageError, match=said):
             channel_options(options(tmp_path, channel, flags=flags), settings(tmp_path), "bot")
+
+
+@pytest.mark.parametrize("auth", ["none", "iap"])
+def test_commands_with_the_network_cannot_come_in_and_approve_themselves(tmp_path: Path, auth: Any) -> None:
+    def found(**more: Any) -> ChannelOptions:
+        made = options(tmp_path, "websocket:8765", flags=ChannelFlags(auth), **{"network": True, **more})
+        return channel_options(made, settings(tmp_path), "bot")
+
+    with pytest.raises(UsageError, match="approve themselves"):
+        found()
+    assert found(network=False).websocket.auth == auth
+    assert found(approvals="deny").websocket.auth == auth
+    assert found(sandbox="full-access").websocket.auth == auth
+
+
+def test_flags_of_channels_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    for flags, said in (
+        (ChannelFlags("none"), "--websocket-auth"),
+        (ChannelFlags(websocket_origins=("https://a.example",)), "--websocket-origin"),
+        (ChannelFlags(websocket_open=True), "--websocket-open"),
+        (ChannelFlags(env=("A",)), "--channel-env"),
+        (ChannelFlags(users=True), "--channel-users"),
+    ):
+        with pytest.raises(UsageError, match=f"{said} has no effect without"):
+            channel_options(options(tmp_path, "chat", flags=flags), settings(tmp_path), "bot")
 
 
 def test_a_web_server_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,9 @@ class Supervisor(OpenThreads):
                 else:
                     turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
             case r.ClearThread():
-                if not turns.clear(request.envelope.message_id, viewer_of(request.envelope)):
+                if turns.clear(request.envelope.message_id, viewer_of(request.envelope)):
+                    self._titles.forget(request.thread_id)
+                else:
                     self._refusals.refuse(request, BUSY)
         self._watch_idle(request.thread_id)
 
@@ -144,6 +146,8 @@ class Supervisor(OpenThreads):
             self._refusals.refuse(request, STOPPING)
             return
         if (command := slash.parse(request.content)) is not None:
+            if command.name is slash.CommandName.CLEAR and turns.at_rest:
+                self._titles.forget(request.thread_id)  # no model is told what was cleared
             slash_turns.answer(turns, self._setting.catalogue, request, command)
             return
         choice = self._setting.catalogue.resolve(request.wish, turns.model)

@@ -59,6 +59,11 @@ class ThreadTurns:
         return self.running is None and not self.queue and not self._unpublished
 
     @property
+    def at_rest(self) -> bool:
+        """Whether no turn for the backend runs or waits."""
+        return self.running is None and not self.queue
+
+    @property
     def unpublished(self) -> tuple[MessageId, ...]:
         """Ids of events that are in the log and were not shown yet."""
         return tuple(event.message_id for event in self._unpublished.values())
@@ -126,7 +131,7 @@ class ThreadTurns:
 
     def clear(self, source: MessageId, viewer: c.Viewer) -> bool:
         """Forget everything said so far; False when a turn runs or waits."""
-        if self.running is not None or self.queue:
+        if not self.at_rest:
             return False
         if self._admission.repeated(source, "request"):
             return True

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -14,7 +14,16 @@ from process_agent.core import commands as c
 from process_agent.core import requests as r
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.content import ErrorInfo, TextPart
-from process_agent.core.events import ModelChanged, Status, ThreadCleared, ThreadEvent, UsageUpdated, Working
+from process_agent.core.events import (
+    EndReason,
+    ModelChanged,
+    Status,
+    ThreadCleared,
+    ThreadEvent,
+    TurnEnded,
+    UsageUpdated,
+    Working,
+)
 from process_agent.core.ids import AskId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
@@ -23,11 +32,14 @@ from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import Limits, Setting
 from process_agent.core.store import Page, ThreadEntry
 from process_agent.core.supervisor import Supervisor
+from process_agent.core.turn_queue import Waiting
 from tests.fakes.memory_store import page_of
+from tests.fakes.thread_checks import open_items, open_turns
 
 DEFAULT = ModelChoice("codex", "openai", "gpt-5.5")
 OTHER = ModelChoice("codex", "openai", "gpt-5.5-mini")
 START = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
+LOST = ErrorInfo("The agent stopped while this turn was under way.", "lost")
 _NO_THREAD = ErrorInfo("There is no such thread.", "thread_not_available")
 
 
@@ -84,6 +96,21 @@ class World:
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=1)
         return self.now
+
+    def restart(self) -> None:
+        """The agent is killed and started again: only logs stay, in which the store closes what was lost."""
+        self.setting = replace(self.setting, waiting=Waiting())
+        self.supervisor = Supervisor(self.setting)
+        self.outstanding.clear()
+        self.timers.clear()
+        self.open_logs.clear()
+        self.views.clear()
+        self._readers.clear()
+        for thread_id, log in self.logs.items():
+            for turn_id in open_turns(log):
+                for body in (*open_items(log, turn_id), TurnEnded(EndReason.LOST, LOST)):
+                    lost = MessageId(self.new_id())
+                    log.append(ThreadEvent(lost, thread_id, turn_id, self.clock(), body))
 
     # --- Requests, in short ----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from process_agent.core import requests as r
 from process_agent.core.content import TextPart, TextResult
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
+from process_agent.core.replies import ThreadLoaded
 from tests.fakes.supervised import World, person
 from tests.fakes.thread_checks import (
     clears,
@@ -44,6 +45,7 @@ class People(RuleBasedStateMachine):
         self.open: dict[tuple[TurnId, ItemId], str] = {}
         self.deleted: set[ThreadId] = set()
         self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
+        self.paging: list[tuple[Participant, ThreadId]] = []
         self.interrupted: set[TurnId] = set()
         self.asked: set[tuple[TurnId, AskId]] = set()
 
@@ -69,11 +71,24 @@ class People(RuleBasedStateMachine):
     def open_thread(self, who: Participant, data: st.DataObject, load: bool) -> None:
         thread_id = self._thread(data)
         request = r.OpenThread(self.world.envelope(who), thread_id, load)
-        if load:
+        if load and (who, thread_id) not in self.paging:
             self.loads[request.envelope.message_id] = (who, thread_id)
         before = len(self.world.logs[thread_id])
         self.world.ask(request)
         assert len(self.world.logs[thread_id]) == before  # opening writes nothing
+
+    @precondition(lambda self: self.world.logs)
+    @rule(who=st.sampled_from(PEOPLE), data=st.data(), limit=st.integers(1, 3))
+    def page(self, who: Participant, data: st.DataObject, limit: int) -> None:
+        thread_id = self._thread(data)
+        known = [x.older for x in self.world.got(who).replies if isinstance(x, ThreadLoaded) and x.older]
+        before = data.draw(st.sampled_from(known)) if known else None
+        request = r.OpenThread(
+            self.world.envelope(who), thread_id, before is None, before=before, limit=limit
+        )
+        self.world.ask(request)
+        self.paging.append((who, thread_id))  # it sees a part, or a part again
+        self.loads = {k: v for k, v in self.loads.items() if v != (who, thread_id)}
 
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
@@ -81,11 +96,13 @@ class People(RuleBasedStateMachine):
         thread_id = self._thread(data)
         self.world.ask(r.CloseThread(self.world.envelope(who), thread_id))
         self.loads = {k: v for k, v in self.loads.items() if v != (who, thread_id)}
+        self.paging = [x for x in self.paging if x != (who, thread_id)]
 
     @rule(who=st.sampled_from(PEOPLE))
     def leave(self, who: Participant) -> None:
         self.world.ask(r.Left(who, "chat"))
         self.loads = {k: v for k, v in self.loads.items() if v[0] != who}
+        self.paging = [x for x in self.paging if x[0] != who]
 
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data())

@@ -6,6 +6,7 @@ from collections import Counter
 
 from process_agent.core import events as e
 from process_agent.core import requests as r
+from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.slash import parse
@@ -77,16 +78,37 @@ def images(events: list[e.ThreadEvent]) -> Counter[tuple[TurnId | None, e.EventB
     )
 
 
-def items_are_closed(log: list[e.ThreadEvent]) -> None:
-    open_items: set[tuple[TurnId | None, ItemId]] = set()
+def open_turns(log: list[e.ThreadEvent]) -> list[TurnId]:
+    """Turns that were accepted and have not ended."""
+    accepted = [x.turn_id for x in log if isinstance(x.body, e.TurnAccepted)]
+    ended = {x.turn_id for x in log if isinstance(x.body, e.TurnEnded)}
+    return [turn for turn in accepted if turn is not None and turn not in ended]
+
+
+def open_items(log: list[e.ThreadEvent], turn_id: TurnId | None) -> list[e.EventBody]:
+    """What ends the items that a turn left open."""
+    open_now: dict[ItemId, e.EventBody] = {}
+    over = ErrorInfo("The turn ended before this did.", "incomplete")
     for event in log:
+        if event.turn_id != turn_id:
+            continue
         match event.body:
-            case e.TextStarted(item_id) | e.ImageStarted(item_id):
-                open_items.add((event.turn_id, item_id))
+            case e.TextStarted(item_id):
+                open_now[item_id] = e.TextEnded(item_id)
+            case e.ImageStarted(item_id):
+                open_now[item_id] = e.ImageFailed(item_id, over)
             case e.ToolStarted(ref) | e.ToolArguments(ref):
-                open_items.add((event.turn_id, ref.item_id))
+                open_now[ref.item_id] = e.ToolEnded(ref, error=over)
             case e.TextEnded(item_id) | e.ImageCompleted(item_id) | e.ImageFailed(item_id):
-                open_items.discard((event.turn_id, item_id))
+                open_now.pop(item_id, None)
             case e.ToolEnded(ref):
-                open_items.discard((event.turn_id, ref.item_id))
-    assert not open_items
+                open_now.pop(ref.item_id, None)
+            case _:
+                pass
+    return list(open_now.values())
+
+
+def items_are_closed(log: list[e.ThreadEvent]) -> None:
+    """Whatever began is over."""
+    for turn_id in {event.turn_id for event in log}:
+        assert open_items(log, turn_id) == []

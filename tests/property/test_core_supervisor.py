@@ -80,7 +80,10 @@ class Machine(People):
             "done": e.ImageCompleted(IMAGE, (GeneratedImage("data:,"),)),
             "failed": e.ImageFailed(IMAGE, ErrorInfo("no", "failed")),
         }
-        self.world.backend(thread_id, turn_id, events[step])
+        if (turn_id, IMAGE) not in self.open:
+            self.world.backend(thread_id, turn_id, events[step])
+        if step in ("done", "failed"):
+            self.open[turn_id, IMAGE] = "done"
 
     @precondition(lambda self: self.world.running())
     @rule(data=st.data(), item=st.sampled_from(ITEMS))
@@ -168,6 +171,13 @@ class Machine(People):
         timer = data.draw(st.sampled_from(list(self.world.timers)))
         del self.world.timers[timer]
         self.world.carry_out(self.world.supervisor.timer_fired(timer))
+
+    @rule(often=st.integers(0, 5))
+    def the_agent_is_killed(self, often: int) -> None:
+        if often == 0:
+            self.world.restart()
+            self.loads.clear()
+            self.paging.clear()
 
     def _waiting(self) -> list[c.Command]:
         return [o for o in self.world.outstanding if not isinstance(o, c.RunTurn)]

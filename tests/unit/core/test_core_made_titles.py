@@ -92,6 +92,20 @@ def test_a_deleted_thread_gets_no_name(world: World) -> None:
     assert named(world) == []
 
 
+@pytest.mark.parametrize("how", ["request", "command"])
+def test_no_model_is_told_what_was_cleared(world: World, how: str) -> None:
+    thread_id = begin(world)
+    world.ask(r.ClearThread(world.envelope(ANA), thread_id))  # refused: a turn runs
+    end(world, e.EndReason.FAILED)
+    world.settle()
+    if how == "request":
+        world.ask(r.ClearThread(world.envelope(ANA), thread_id))
+    else:
+        world.start_turn(ANA, thread_id, "/clear")
+    turn(world, thread_id, "something else")
+    assert asked(world) == []
+
+
 def test_a_turn_that_fails_does_not_count(world: World) -> None:
     thread_id = begin(world)
     end(world, e.EndReason.FAILED)

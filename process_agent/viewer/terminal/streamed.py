@@ -80,7 +80,7 @@ class TextSink:
     def ended(self, turn: Turn) -> None:
         """Write what was held back, and a last line end."""
         if not self._written:
-            for text in final_texts(turn):
+            for text in final_texts(turn) or _notices(turn):
                 self._write(text, text)
         if not self._at_line_start:
             self._put("\n")
@@ -127,6 +127,12 @@ class TextSink:
                 return
         self._noted.add(item.id)  # every item that is shown has one
         self.notice(shown)
+
+
+def _notices(turn: Turn) -> list[str]:
+    """What a turn without text said beside it."""
+    items = [item for item in turn.items.values() if isinstance(item, ToolItem)]
+    return [tools.output_of(item) for item in items if tools.is_notice(item)]
 
 
 def _note(notes: TextIO | None, text: str) -> None:

@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 
-from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, TextPart
+from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, TextPart, TextResult
 from process_agent.core.events import (
     ApprovalRequested,
     ContextCompacted,
@@ -82,6 +82,13 @@ async def test_several_messages_are_apart_and_a_line_end_is_not_doubled() -> Non
 async def test_a_turn_without_a_final_message_prints_its_last_one() -> None:
     fake = FakeAgent(*text("c", "first", phase="commentary"), *text("d", "last", phase="commentary"), DONE)
     assert await answer(fake) == "last\n"
+
+
+async def test_a_turn_without_text_prints_its_notices() -> None:
+    said = ToolRef(ItemId("n"), "codex", "notice", "codex")
+    nothing = "There is nothing to compact."
+    fake = FakeAgent(ToolStarted(said, {"message": nothing}), ToolEnded(said, TextResult(nothing)), DONE)
+    assert await answer(fake) == f"{nothing}\n"
 
 
 async def test_notes_go_to_the_other_output() -> None:

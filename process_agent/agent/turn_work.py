@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 OPEN_SECONDS = 120.0
 """How long a backend may take to open a thread."""
 
+ROUNDS_TO_TELL = 3
+"""Rounds of the event loop in which what is said about a turn gets from the runner to the socket. The backend
+hears of the turn after them: it would take the processor, and people would wait for the news.
+"""
+
 type Report = Callable[[TurnId, BackendEvent], None]
 type ReportLoss = Callable[[TurnId, ErrorInfo], None]
 
@@ -54,6 +59,8 @@ class TurnWork:
         """Run a turn to its end, reporting every event. Raises nothing."""
         running = self._runs[turn.turn_id] = _Run(asyncio.current_task())
         try:
+            for _ in range(ROUNDS_TO_TELL):
+                await asyncio.sleep(0)
             async with self._free:  # an abandoned turn may still be on its way out
                 await self._run(turn, running, report, lost)
         except asyncio.CancelledError:

@@ -71,6 +71,29 @@ async def test_the_backend_gets_attached_room_files_as_they_are(bench: Bench) ->
         played.end()
 
 
+async def test_people_hear_of_a_turn_before_the_backend_does(bench: Bench) -> None:
+    # An outbox and a connection lie between the runner and the socket: a round of the event loop each.
+    loop, order = asyncio.get_running_loop(), list[str]()
+
+    def connection() -> None:
+        order.append("told")
+
+    def outbox() -> None:
+        loop.call_soon(connection)
+
+    async def begins() -> None:
+        await bench.codex.turn(0)
+        order.append("begun")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(begins())
+        running = group.create_task(bench.run("a"))
+        loop.call_soon(outbox)
+        (await bench.codex.turn(0)).end()
+    await running
+    assert order == ["told", "begun"]
+
+
 async def test_another_backend_takes_over_and_back(bench: Bench) -> None:
     for name, backend, number in (("a", bench.codex, 0), ("b", bench.other, 0), ("c", bench.codex, 1)):
         async with asyncio.TaskGroup() as group:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final
 
@@ -110,7 +110,7 @@ class RunningTurn:
         self._heard.append(message)
         self._more.set()
 
-    async def events(self) -> AsyncIterator[BackendEvent]:
+    async def events(self) -> AsyncGenerator[BackendEvent]:
         """Everything up to and with `TurnEnded`."""
         for event in self.mapper.thinking():
             yield event

@@ -75,9 +75,10 @@ class CodexThread:
             running.mark_end()
             for event in begun:
                 yield event
-            async for event in running.events():
-                self._memory.observe(event)
-                yield event
+            async with contextlib.aclosing(running.events()) as events:
+                async for event in events:
+                    self._memory.observe(event)
+                    yield event
         finally:
             running.begun.set()
             if not running.over.is_set():

@@ -343,6 +343,8 @@ class ThreadTurns:
             self._finish(turn, ended)
             return
         turn.ending = ended
+        self.output.asks.abandon(turn, asks.ENDED)
+        self.output.refresh(turn)
         timer = c.Timer(c.TimerKind.STEER, self._speaker.thread_id, turn.id)
         self._out(c.StartTimer(timer, self._limits.steer))
 

@@ -120,8 +120,11 @@ class World:
     def ask(self, request: r.Request) -> None:
         self.carry_out(self.supervisor.handle(request))
 
-    def start_thread(self, who: Participant, text: str = "hello") -> r.StartThread:
-        request = r.StartThread(self.envelope(who), (TextPart(text),) if text else ())
+    def start_thread(
+        self, who: Participant, text: str = "hello", options: r.TurnOptions | None = None
+    ) -> r.StartThread:
+        content = (TextPart(text),) if text else ()
+        request = r.StartThread(self.envelope(who), content, options=options or r.TurnOptions())
         self.ask(request)
         return request
 

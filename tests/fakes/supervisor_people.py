@@ -18,6 +18,7 @@ from tests.fakes.thread_checks import (
 )
 
 PEOPLE = [person("ana"), person("ben"), person("rob", role="agent")]
+LOOK = r.ClientTool("look", {})
 ASKS = [AskId("a1"), AskId("a2")]
 ITEMS = [ItemId("i1"), ItemId("i2"), ItemId("i3")]
 WORDS = st.sampled_from(
@@ -47,20 +48,20 @@ class People(RuleBasedStateMachine):
         self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
         self.paging: list[tuple[Participant, ThreadId]] = []
         self.interrupted: set[TurnId] = set()
-        self.asked: set[tuple[TurnId, AskId]] = set()
+        self.asked: dict[tuple[TurnId, AskId], str] = {}
 
     # --- People ----------------------------------------------------------------------------------
 
-    @rule(who=st.sampled_from(PEOPLE), text=st.just("") | WORDS)
-    def start_thread(self, who: Participant, text: str) -> None:
+    @rule(who=st.sampled_from(PEOPLE), text=st.just("") | WORDS, tools=st.sampled_from([(), (LOOK,)]))
+    def start_thread(self, who: Participant, text: str, tools: tuple[r.ClientTool, ...]) -> None:
         if len(self.world.logs) < 3:
-            self.world.start_thread(who, text)
+            self.world.start_thread(who, text, r.TurnOptions(None, tools))
 
     @precondition(lambda self: self.world.logs)
     @rule(who=st.sampled_from(PEOPLE), data=st.data())
     def start_turn(self, who: Participant, data: st.DataObject) -> None:
         thread_id = self._thread(data)
-        tools = (r.ClientTool("look", {}),) if data.draw(st.booleans()) else ()
+        tools = (LOOK,) if data.draw(st.booleans()) else ()
         options = r.TurnOptions(None, tools, attended=data.draw(st.booleans()))
         self.world.start_turn(who, thread_id, data.draw(WORDS), options)
         if data.draw(st.booleans()):
@@ -157,19 +158,28 @@ class People(RuleBasedStateMachine):
             self.world.settle()
             self.deleted.add(thread_id)
 
-    @precondition(lambda self: self.world.running())
-    @rule(who=st.sampled_from(PEOPLE), data=st.data(), ask=st.sampled_from(ASKS), secret=st.booleans())
-    def answer(self, who: Participant, data: st.DataObject, ask: AskId, secret: bool) -> None:
-        thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
+    @precondition(lambda self: self._questions())
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        self._answer(data, *data.draw(st.sampled_from(self._questions())))
+
+    def _answer(self, data: st.DataObject, thread_id: ThreadId, turn_id: TurnId, ask: AskId) -> None:
+        """Somebody answers, in the right kind or in another."""
+        who, odd = data.draw(st.sampled_from(PEOPLE)), data.draw(st.sampled_from([False, False, True]))
         envelope = self.world.envelope(who)
         answered = self.world.answered.get((turn_id, ask))
-        if secret:
-            self.world.ask(r.AnswerSecret(envelope, thread_id, turn_id, ask, r.Secret("s3cret")))
+        if (self.asked[turn_id, ask] == "secret") != odd:
+            self.world.ask(r.AnswerSecret(envelope, thread_id, turn_id, ask, r.Secret(who.id)))
         else:
             self.world.ask(r.AnswerClientTool(envelope, thread_id, turn_id, ask, TextResult(who.id)))
-        given = self.world.answered.get((turn_id, ask))
-        if given is not answered and given is not None and isinstance(given.answer, TextResult):
-            assert given.answer.text == self._sender(thread_id, turn_id) == who.id
+        if self.world.answered.get((turn_id, ask)) is not answered:
+            assert self._sender(thread_id, turn_id) == who.id
+            assert not odd
+
+    def _questions(self) -> list[tuple[ThreadId, TurnId, AskId]]:
+        """What running turns asked, answered or not."""
+        running = self.world.running()
+        return [(thread, turn, ask) for thread, turn in running for of, ask in self.asked if of == turn]
 
     def _thread(self, data: st.DataObject) -> ThreadId:
         return data.draw(st.sampled_from(sorted(self.world.logs)))

@@ -108,11 +108,13 @@ class Machine(People):
         if what == "never mind":
             self.world.backend(thread_id, turn_id, e.ClientToolCancelled(ask, "look", what))
         elif (turn_id, ask) not in self.asked:
-            self.asked.add((turn_id, ask))
+            self.asked[turn_id, ask] = what
             event = (
                 e.SecretRequested(ask, "key") if what == "secret" else e.ClientToolRequested(ask, what, {})
             )
             self.world.backend(thread_id, turn_id, event)
+            for _ in range(data.draw(st.integers(0, 3))):
+                self._answer(data, thread_id, turn_id, ask)
 
     @precondition(lambda self: self.world.running())
     @rule(data=st.data(), tokens=st.integers(0, 9))

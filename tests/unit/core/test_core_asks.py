@@ -141,6 +141,18 @@ def test_the_turn_ends_or_waits_no_more(world: World) -> None:
     assert answers(world) == []
 
 
+def test_a_turn_that_only_waits_for_its_last_steer_asks_nothing_more(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    look(world, thread_id, turn_id)
+    world.ask(r.SteerTurn(world.envelope(ANA), thread_id, turn_id, (TextPart("also"),)))
+    world.backend_done(turn_id)
+    world.backend(thread_id, turn_id, e.TurnEnded(e.EndReason.COMPLETED))
+    assert isinstance(tools(world, ANA)[-1], e.ClientToolCancelled)
+    reply(world, ANA, thread_id, turn_id)
+    world.ask(r.Left(ANA, "chat"))
+    assert answers(world) == []
+
+
 def test_tools_nobody_offers_and_too_many_questions(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.backend(thread_id, turn_id, e.ClientToolRequested(AskId("x"), "format_disk", {}))

@@ -22,7 +22,7 @@ from process_agent.core.store import LAST, Page, ThreadEntry
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
-from process_agent.threads.paths import unknown_thread
+from process_agent.threads.paths import can_name, unknown_thread
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Row, Stored, to_row
 from process_agent.threads.window import Window
@@ -149,8 +149,9 @@ class MemoryThreadStore:
     async def open(self, thread_id: ThreadId, *, create: str | None = None) -> MemoryThreadLog:
         """Open a thread; see `ThreadStore`."""
         if thread_id not in self._logs:
-            folder, _, name = thread_id.rpartition("/")
-            if create is None or folder != self._directory or not name:
+            folder = f"{self._directory}/"
+            parts = thread_id.removeprefix(folder).split("/")
+            if create is None or not thread_id.startswith(folder) or not can_name(parts):
                 raise unknown_thread(thread_id)
             self._create(thread_id, create)
         return self._logs[thread_id]

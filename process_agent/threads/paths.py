@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from process_agent.core.ids import ThreadId
 from process_agent.core.room import TableRef
@@ -48,10 +49,15 @@ def table_of(thread_id: ThreadId, namespace: tuple[str, ...]) -> TableRef:
     doubled = ("dataset:", "", *namespace)
     folder = doubled if tuple(parents[: len(doubled)]) == doubled else namespace
     inside = parents[len(folder) :]
-    fit = all(_TABLE.fullmatch(part) and part not in RESERVED for part in (*inside, name))
-    if tuple(parents[: len(folder)]) != folder or not fit or len(inside) > MAX_FOLDERS:
+    if tuple(parents[: len(folder)]) != folder or not can_name((*inside, name)):
         raise _unknown(thread_id)
     return TableRef(name, tuple(part for part in parents if part))
+
+
+def can_name(parts: Sequence[str]) -> bool:
+    """Whether these folders, and the name at their end, can name a thread below a thread folder."""
+    fit = all(_TABLE.fullmatch(part) and part not in RESERVED for part in parts)
+    return fit and len(parts) <= MAX_FOLDERS + 1
 
 
 def check_new(thread_id: ThreadId, namespace: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
 from process_agent.core.channel import Ask, Channel, Observing
 from process_agent.core.commands import Viewer
+from process_agent.core.discovery import only_thread
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
@@ -27,9 +28,6 @@ from process_agent.core.speaker import Limits, Setting
 from process_agent.core.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
-
-ONLY_THREAD = "main"
-"""The thread of an agent that has one for everybody (agent protocol section 6.1)."""
 
 DRAIN_SECONDS = 10.0
 """How long a stopping agent waits for its turns to end."""
@@ -210,7 +208,7 @@ class Agent:
     def _only_thread(self) -> ThreadId | None:
         if not self._config.single_thread:
             return None
-        return ThreadId(f"{self._room.store.directory}/{ONLY_THREAD}")
+        return only_thread(self._room.store.directory)
 
 
 def _selection(config: AgentConfig) -> Selection:

@@ -121,7 +121,8 @@ def _create(spec: ChannelSpec, profile: ChannelProfile, room: AgentRoom) -> Chan
 
 
 def _chat(profile: ChannelProfile, room: AgentRoom, messaging: Messaging, name: str) -> Channel:
-    from process_agent.channels.chat import ChatChannel, ChatProfile
+    from process_agent.channels.chat import ChatChannel
+    from process_agent.core.discovery import ChatProfile
 
     described = ChatProfile(profile.agent_name, room.store.directory, profile.single_thread)
     return ChatChannel(messaging, described, name, new_id=profile.new_id, clock=profile.clock)

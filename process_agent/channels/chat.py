@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from process_agent.channels.agent_messages import DRAIN_SECONDS, AgentMessages, Origin
 from process_agent.channels.streams import LIST, Streams
 from process_agent.core.channel import Ask
 from process_agent.core.content import Json
+from process_agent.core.discovery import ChatProfile
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ParticipantId, ThreadId
 from process_agent.core.replies import Reply
@@ -24,31 +24,6 @@ logger = logging.getLogger(__name__)
 NAME = "chat"
 
 _LIST_TYPES = frozenset(PREFIX + kind for kind in ("thread.created", "thread.updated", "thread.deleted"))
-
-
-@dataclass(frozen=True, slots=True)
-class ChatProfile:
-    """What clients learn about the agent before they talk to it. `thread_dir` has its scheme once; an agent
-    with a `thread_path` has that one thread for everybody.
-    """
-
-    agent_name: str
-    thread_dir: str
-    thread_path: str | None = None
-    empty_state_title: str = "How can I help you?"
-
-    def attributes(self) -> dict[str, Json]:
-        """Participant attributes (section 2.1)."""
-        mode: dict[str, Json] = {"meshagent.chatbot.threading": "default-new"}
-        if self.thread_path is not None:
-            mode = {"meshagent.chatbot.thread-path": self.thread_path}
-        return mode | {
-            "supports_agent_messages": True,
-            "supports_messaging_streams": True,
-            "empty_state_title": self.empty_state_title,
-            "meshagent.chatbot.thread-dir": self.thread_dir,
-            "meshagent.chatbot.thread-list": f"{self.thread_dir}/index",
-        }
 
 
 class ChatChannel:

@@ -103,7 +103,7 @@ def channel_options(options: JoinOptions, settings: Settings, agent_name: str) -
     from process_agent.rooms.credentials import LocalRoom
 
     flags = options.channel_flags
-    _check_used(options)
+    check_used(options)
     if not _of_kinds(options, WebsocketSpec, CommandSpec, MailSpec):
         return ChannelOptions()
     place, _ = place_of(options, settings)
@@ -121,7 +121,7 @@ def channel_options(options: JoinOptions, settings: Settings, agent_name: str) -
     return found
 
 
-def _check_used(options: JoinOptions) -> None:
+def check_used(options: JoinOptions) -> None:
     """Raise `UsageError` for flags of channels that are not there, and for doors that the agent's own
     commands could use to approve what they want to do.
     """

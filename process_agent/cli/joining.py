@@ -154,9 +154,12 @@ def agent_name(options: JoinOptions, settings: Settings) -> str:
     name = claims.name if claims is not None else options.agent_name
     if not name or not name.strip():
         raise UsageError("Under which name?", fix="Give one with --agent-name.")
-    if claims is not None:
-        return name
-    if len(name) > MAX_NAME or "/" in name or not name.isprintable():
+    return name if claims is not None else usable_name(name)
+
+
+def usable_name(name: str) -> str:
+    """A name that somebody chose for an agent. Raises `UsageError`."""
+    if not name.strip() or len(name) > MAX_NAME or "/" in name or not name.isprintable():
         raise UsageError(
             f"{name[:MAX_NAME]!r} cannot be an agent's name.",
             fix=f"It has 1 to {MAX_NAME} characters that can be printed, and no slash.",

@@ -22,7 +22,7 @@ from process_agent.core.store import LAST, Page, ThreadEntry
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
-from process_agent.threads.paths import can_name, unknown_thread
+from process_agent.threads.paths import can_name, temporary_directory_of, unknown_thread
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Row, Stored, to_row
 from process_agent.threads.window import Window
@@ -128,7 +128,7 @@ class MemoryThreadStore:
     """See `core.store.ThreadStore`."""
 
     def __init__(self, agent_name: str, *, clock: Clock, new_id: IdSource) -> None:
-        self._directory = f"tmp://agents/{agent_name}/threads"
+        self._directory = temporary_directory_of(agent_name)
         self._clock = clock
         self._new_id = new_id
         self._entries: dict[ThreadId, ThreadEntry] = {}

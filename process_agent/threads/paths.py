@@ -28,6 +28,16 @@ def directory_of(agent_name: str) -> str:
     return f"{SCHEME}agents/{agent_name}/threads"
 
 
+def temporary_directory_of(agent_name: str) -> str:
+    """The folder of threads that end with the agent."""
+    return f"tmp://agents/{agent_name}/threads"
+
+
+def directory_at(namespace: tuple[str, ...]) -> str:
+    """How a folder is written; the opposite of `namespace_of`."""
+    return SCHEME + "/".join(namespace)
+
+
 def namespace_of(directory: str) -> tuple[str, ...]:
     """The namespace of a thread folder. Raises `UsageError` for a folder that cannot be one."""
     parts = tuple(directory.removeprefix(SCHEME).strip("/").split("/"))

@@ -16,6 +16,7 @@ from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.paths import (
     NOT_FOUND,
     check_new,
+    directory_at,
     directory_of,
     namespace_of,
     table_of,
@@ -59,7 +60,7 @@ class DatasetThreadStore:
         self._clock = clock
         self._new_id = new_id
         self._namespace = namespace_of(directory or directory_of(agent_name))
-        self._directory = "dataset://" + "/".join(self._namespace)
+        self._directory = directory_at(self._namespace)
         self._others_here = others_here
         self._index = ThreadIndex(datasets, self._namespace, clock)
         self._logs: dict[ThreadId, DatasetThreadLog] = {}

@@ -10,10 +10,11 @@ from itertools import count
 import pytest
 
 from process_agent.channels import outbox as outbox_module
-from process_agent.channels.chat import ChatChannel, ChatProfile
+from process_agent.channels.chat import ChatChannel
 from process_agent.core import events as e
 from process_agent.core import requests as r
 from process_agent.core.content import Json
+from process_agent.core.discovery import ChatProfile
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.replies import ThreadCreated, ThreadDeleted, ThreadStarted
 from process_agent.core.store import ThreadEntry

@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 
 from process_agent.cli.agent_options import (
-    AgentName,
     Approvals,
     ApprovalTimeout,
     Backends,
-    Channels,
     JoinTimeout,
     Models,
     Network,
@@ -48,8 +46,18 @@ def run(
     no_room: Annotated[
         bool, typer.Option("--no-room", help="No room, whatever $MESHAGENT_ROOM says: nothing is kept.")
     ] = False,
-    agent_name: AgentName = DEFAULT_NAME,
-    channel: Channels = None,
+    agent_name: Annotated[
+        str, typer.Option("--agent-name", metavar="NAME", help="The agent's name.")
+    ] = DEFAULT_NAME,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--channel",
+            metavar="CHANNEL",
+            help="With --room, where others come in: chat, queue:NAME, toolkit:NAME, mail:ADDRESS, "
+            "websocket:PORT or command:PROGRAM. Repeatable.",
+        ),
+    ] = None,
     backend: Backends = None,
     model: Models = None,
     provider: Provider = "default",

@@ -47,9 +47,7 @@ def test_the_documented_command(seen: list[JoinOptions], monkeypatch: pytest.Mon
     assert options.working_dir == Path.cwd()
 
 
-def test_flags_repeat_and_keep_their_order(
-    seen: list[JoinOptions], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flags_repeat_and_keep_their_order(seen: list[JoinOptions], monkeypatch: pytest.MonkeyPatch) -> None:
     typed = "join --room r --agent-name a --channel chat --model codex/a --model codex/b --rule one -r two"
     assert process(monkeypatch, *typed.split()) == 0
     [options] = seen

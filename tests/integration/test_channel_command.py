@@ -230,7 +230,7 @@ async def test_a_program_that_does_not_prove_itself_is_not_heard(
     room: ProgramRoom, first: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(program_module, "CONNECT_SECONDS", 5.0)
-    with pytest.raises(ProcessError, match="did not connect"):
+    with pytest.raises(UsageError, match="did not connect"):
         async with room.agent(play=lambda program: program.raw(first)):
             pass
     program = room.programs.get_nowait()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from process_agent.channels.command.envelopes import is_capability
-from process_agent.errors import ProcessError, RoomError, TimeLimitError, UsageError, WireError
+from process_agent.errors import RoomError, TimeLimitError, UsageError, WireError
 from process_agent.io.child import Child, Command
 from process_agent.io.tasks import Tasks
 from process_agent.wire.msgpack_frames import Values, decode_map, encode
@@ -151,7 +151,10 @@ class Program:
         done, _ = await asyncio.wait(awaited, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         name, said = self._launch.program, self._last_words()
         if self._over in done:
-            raise ProcessError(f"The channel program {name} did not connect: {self._over.result()}{said}.")
+            raise UsageError(
+                f"The channel program {name} did not connect: {self._over.result()}{said}.",
+                fix="Run it by hand to see why; docs/external-channels.md says what it has to do.",
+            )
         if not done:
             raise TimeLimitError(
                 f"The channel program {name} did not connect in {CONNECT_SECONDS:.0f} s{said}.",

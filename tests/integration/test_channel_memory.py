@@ -188,9 +188,9 @@ async def test_threads_are_listed_renamed_deleted_and_made_under_a_given_path() 
     for path in (first.path, ThreadId("tmp://agents/other/threads/x"), ThreadId("x")):
         with pytest.raises(RoomRequestError, match="no thread"):
             await store.open(path, create=None if path == first.path else "made")
-    for path in ("", "/", "a//b", "../a", ".hidden", "index", "/".join("abcdefghij")):
+    for odd in ("", "/", "a//b", "../a", ".hidden", "index", "/".join("abcdefghij")):
         with pytest.raises(RoomRequestError, match="no thread"):
-            await store.open(ThreadId(f"{store.directory}/{path}"), create="made")
+            await store.open(ThreadId(f"{store.directory}/{odd}"), create="made")
     made = ThreadId(f"{store.directory}/daily")
     nested = ThreadId(f"{store.directory}/reports/2026-11-21")
     assert await store.open(nested, create="Report") is await store.open(nested)

@@ -17,7 +17,7 @@ async def test_a_reader_that_leaves_with_the_last_event_leaves_a_turn_that_is_ov
     """Otherwise it would count as abandoned, and its Codex thread would be thrown away after each turn."""
     turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
     turn.hear(GivenUp())
-    async with aclosing(turn.events()) as events:  # type: ignore[type-var]
+    async with aclosing(turn.events()) as events:
         async for event in events:
             if isinstance(event, TurnEnded):
                 assert turn.over.is_set()

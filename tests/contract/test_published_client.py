@@ -137,6 +137,8 @@ async def test_the_list_page_by_page_watched_renamed_and_deleted(
             await ana.wait("turn.ended", turn_id=backend.turns[number].input.turn_id)
             created = await ben.wait("thread.created")
             assert created["thread"]["path"] == await session.path()
+            # The list hears of a turn after its end, of several together: a page read meanwhile may shift.
+            await ben.wait("thread.updated", thread=_Renamed(created["thread"]["path"], name))
         pages = [await session.do("threads", limit=2, offset=offset) for offset in (0, 2, 4, 6)]
         assert [page["total"] for page in pages] == [5, 5, 5, 5]
         assert [len(page["threads"]) for page in pages] == [2, 2, 1, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 
 from process_agent.core.backend import Backend, BackendConfig
@@ -13,6 +14,14 @@ GROUP = "process_agent.backends"
 def installed() -> tuple[str, ...]:
     """Names of the backends that are there."""
     return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+def check(names: Iterable[str]) -> None:
+    """Raise `UsageError` for the first name that has no backend."""
+    here = installed()
+    for name in names:
+        if name not in here:
+            raise _missing(name)
 
 
 def create(name: str, config: BackendConfig) -> Backend:

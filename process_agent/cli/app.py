@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, join, room, run, threads, token
+from process_agent.cli import chat, join, room, run, spec, threads, token
 
 app = typer.Typer(
     name="process",
@@ -24,6 +24,7 @@ app.command(name="chat")(chat.chat)
 app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
 app.add_typer(room.app, name="room")
+app.command(name="spec")(spec.spec)
 app.command(name="token")(token.token)
 
 

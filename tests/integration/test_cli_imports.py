@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = (
     "meshagent", "pyarrow", "httpx", "lance", "starlette", "uvicorn", "aiohttp", "duckdb", "pycrdt",
-    "asyncio", "prompt_toolkit", "rich", "jwt", "pydantic", "backends",
+    "asyncio", "prompt_toolkit", "rich", "jwt", "pydantic", "yaml", "backends",
 )  # fmt: skip
 
 PROGRAM = """
@@ -34,6 +34,7 @@ print("LOADED " + " ".join(sorted({name.split(".")[0] for name in sys.modules}))
         "room start --help",
         "threads --help",
         "token --help",
+        "spec --help",
     ],
 )
 def test_help_imports_no_heavy_library(arguments: str) -> None:

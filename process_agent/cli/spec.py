@@ -1,0 +1,268 @@
+"""`process spec`: the document that makes the agent of these flags a service of MeshAgent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from process_agent.cli.agent_options import (
+    Approvals,
+    ApprovalTimeout,
+    Backends,
+    Channels,
+    JoinTimeout,
+    Models,
+    Network,
+    Provider,
+    Rules,
+    RulesFiles,
+    Sandbox,
+    ThreadDir,
+    ThreadingMode,
+    ThreadStorage,
+)
+from process_agent.cli.channel_flags import (
+    ChannelEnv,
+    ChannelUsers,
+    WebsocketAuthFlag,
+    WebsocketOpen,
+    WebsocketOrigins,
+    channel_flags,
+)
+from process_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from process_agent.cli.checked import JoinOptions
+    from process_agent.config import Settings
+    from process_agent.core.content import Json
+    from process_agent.core.discovery import ChatProfile
+    from process_agent.services.document import ShippedFile
+
+FILES_FOLDER = "/etc/process"
+"""Where the container finds the files of this machine that flags name."""
+
+OF_THE_SERVICE = frozenset(
+    ("service_name", "service_description", "image", "secret", "run_as", "json", "rules_file")
+)
+"""Options that `process join` does not have, and those that are written anew for the container."""
+
+AgentName = Annotated[
+    str | None, typer.Option("--agent-name", metavar="NAME", help="The agent's name. Required.")
+]
+ServiceName = Annotated[
+    str | None,
+    typer.Option("--service-name", metavar="NAME", help="The service's name. [default: the agent's]"),
+]
+Description = Annotated[
+    str | None, typer.Option("--service-description", metavar="TEXT", help="What the service is for.")
+]
+Image = Annotated[
+    str | None,
+    typer.Option("--image", metavar="IMAGE", help="Container image with this program. Required."),
+]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME=ID",
+        help="Set this variable to the MeshAgent secret with this id. Needs --run-as. Repeatable.",
+    ),
+]
+RunAs = Annotated[
+    str | None,
+    typer.Option("--run-as", metavar="EMAIL", help="Service account that may read the secrets."),
+]
+ContainerFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--working-dir",
+        metavar="FOLDER",
+        help="Folder of the container the agent works in, like /data, the room's storage.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON in place of YAML.")]
+
+
+def spec(
+    context: typer.Context,
+    agent_name: AgentName = None,
+    channel: Channels = None,
+    backend: Backends = None,
+    model: Models = None,
+    provider: Provider = "default",
+    working_dir: ContainerFolder = None,
+    sandbox: Sandbox = "workspace-write",
+    approvals: Approvals = "ask",
+    approval_timeout: ApprovalTimeout = 300,
+    network: Network = False,
+    rule: Rules = None,
+    rules_file: RulesFiles = None,
+    join_timeout: JoinTimeout = 15,
+    threading_mode: ThreadingMode = "default-new",
+    thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = "dataset",
+    websocket_auth: WebsocketAuthFlag = "jwt",
+    websocket_origin: WebsocketOrigins = None,
+    websocket_open: WebsocketOpen = False,
+    channel_env: ChannelEnv = None,
+    channel_users: ChannelUsers = False,
+    service_name: ServiceName = None,
+    service_description: Description = None,
+    image: Image = None,
+    secret: Secrets = None,
+    run_as: RunAs = None,
+    json: AsJson = False,
+) -> None:
+    """Print the service document of an agent with these flags of `process join`.
+
+    MeshAgent runs it in a container of a room. The document holds no key: the container gets its token, and
+    the secrets that you name, from MeshAgent. Nothing is sent anywhere.
+    """
+    from process_agent import config
+    from process_agent.channels.specs import parse_channels
+    from process_agent.cli.checked import checked
+    from process_agent.services.document import Service, secret_variable, service_document
+    from process_agent.services.written import as_json, as_yaml
+
+    options = checked(
+        room=None,
+        agent_name=agent_name,
+        channels=parse_channels(channel or ()),
+        backends=backend,
+        models=model,
+        provider=provider,
+        working_dir=None,
+        sandbox=sandbox,
+        approvals=approvals,
+        approval_seconds=approval_timeout,
+        network=network,
+        rule=rule,
+        rules_file=rules_file,
+        local=False,
+        data_dir=None,
+        port=None,
+        project_id=None,
+        join_seconds=join_timeout,
+        threading_mode=threading_mode,
+        thread_dir=thread_dir,
+        thread_storage=thread_storage,
+        json=json,
+        started=0.0,
+        channel_flags=channel_flags(
+            websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
+        ),
+    )
+    name = _check(options, working_dir)
+    files = _shipped(rules_file or ())
+    flags = (*_given(context), *(word for file in files for word in ("--rules-file", file.path)))
+    document = service_document(
+        Service(
+            name=service_name if service_name is not None else name,
+            agent_name=name,
+            image=_image(image),
+            flags=flags,
+            chat=_chat(options, name),
+            description=service_description,
+            files=files,
+            secrets=tuple(secret_variable(text) for text in secret or ()),
+            run_as=run_as,
+        )
+    )
+    # The words too: quotes of the command line could part a key.
+    _refuse_credentials({**document, "flags": list(flags)}, config.load())
+    # Bytes, because a document is UTF-8 whatever the terminal is.
+    typer.echo((as_json if json else as_yaml)(document).encode(), nl=False)
+
+
+def _check(options: JoinOptions, working_dir: str | None) -> str:
+    """The agent's name. Raises `UsageError` for what would end `process join` in the container."""
+    from process_agent.agent import registry
+    from process_agent.agent.models import select
+    from process_agent.cli.channel_flags import check_used
+    from process_agent.cli.joining import usable_name
+
+    if options.agent_name is None:
+        raise UsageError("Under which name?", fix="Give one with --agent-name.")
+    check_used(options)
+    chosen = select(options.backends, options.models, registry.installed())
+    registry.check(name for name, _ in chosen.backends)
+    if working_dir is not None and not PurePosixPath(working_dir).is_absolute():
+        raise UsageError(
+            f"--working-dir {working_dir!r} is no folder of a container.",
+            fix="Name it from its root, like /data, where the room's storage is.",
+        )
+    return usable_name(options.agent_name)
+
+
+def _chat(options: JoinOptions, name: str) -> ChatProfile | None:
+    """What the agent's chat channel will say of itself, if it has one."""
+    from process_agent.channels.specs import ChatSpec
+    from process_agent.core.discovery import ChatProfile, only_thread
+    from process_agent.threads.paths import directory_at, directory_of, namespace_of, temporary_directory_of
+
+    if options.keep_threads:
+        directory = directory_at(namespace_of(options.thread_dir or directory_of(name)))
+    else:
+        directory = temporary_directory_of(name)
+    if not any(isinstance(channel, ChatSpec) for channel in options.channels):
+        return None
+    return ChatProfile(name, directory, only_thread(directory) if options.single_thread else None)
+
+
+def _image(image: str | None) -> str:
+    if image is None:
+        raise UsageError(
+            "A service needs a container image, and none of ours is published yet.",
+            fix="Build one with this package and Codex in it, push it where MeshAgent can pull it, "
+            "and name it with --image.",
+        )
+    return image
+
+
+def _shipped(paths: Sequence[Path]) -> tuple[ShippedFile, ...]:
+    """The rules files, which `checked` has read once: they are text, and not too large."""
+    from process_agent.services.document import ShippedFile
+
+    return tuple(
+        ShippedFile(f"{FILES_FOLDER}/rules-{number}.txt", path.read_text("utf-8"))
+        for number, path in enumerate(paths, 1)
+    )
+
+
+def _given(context: typer.Context) -> Iterator[str]:
+    """The flags that were given and that `process join` has too, in the order of its help, with the values
+    they were understood as: no text of the command line is taken for anything else.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in OF_THE_SERVICE or source is None or source.name != "COMMANDLINE":
+            continue
+        flag = max(parameter.opts, key=len)
+        value = context.params[name]
+        for one in value if isinstance(value, list | tuple) else (value,):
+            yield from _words(flag, one)
+
+
+def _words(flag: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (flag,) if value else ()
+    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return (f"{flag}={text}",) if text.startswith("-") else (flag, text)
+
+
+def _refuse_credentials(document: dict[str, Json], settings: Settings) -> None:
+    from process_agent.services.credentials import refuse_credentials
+
+    known = (
+        settings.token,
+        settings.api_key,
+        settings.secret,
+        settings.openai_api_key,
+        settings.anthropic_api_key,
+        settings.smtp.password,
+    )
+    refuse_credentials(document, known)

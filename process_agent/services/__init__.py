@@ -1,0 +1,1 @@
+"""Agents as services: the document that describes one to MeshAgent."""

@@ -1,0 +1,43 @@
+"""Keeps credentials out of service documents, which are stored, shown and committed in clear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from process_agent.core.content import Json
+from process_agent.errors import UsageError
+
+SHORTEST = 8
+"""Characters below which a value of the environment is no credential but a placeholder like `none`."""
+
+_FORMS = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{16,}"  # model providers
+    r"|\bma-[A-Za-z0-9_.]+-[A-Za-z0-9_.]+-[A-Za-z0-9_.]{8,}"  # MeshAgent API keys
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"  # JWTs
+)
+
+
+def refuse_credentials(document: Json, known: Iterable[str | None]) -> None:
+    """Raise `UsageError` when a text of the document holds one of the `known` credentials, or what has the
+    form of one. The error does not quote it.
+    """
+    values = [value for value in known if value is not None and len(value) >= SHORTEST]
+    for place, text in _texts(document, ""):
+        if _FORMS.search(text) or any(value in text for value in values):
+            raise UsageError(
+                f"There is a key or a token in {place} of the service document, where many can read it.",
+                fix="Leave it out; name a secret of the project with --secret NAME=ID and --run-as EMAIL.",
+            )
+
+
+def _texts(value: Json, place: str) -> Iterator[tuple[str, str]]:
+    """Every text below a value, and where it is, like `container.command`."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _texts(part, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _texts(part, f"{place}[{number}]")

@@ -41,6 +41,8 @@ async def measure(stage: Stage, rounds: int = ROUNDS, counts: tuple[int, ...] = 
                     done = [turn for turn in seen if not isinstance(turn, BaseException)]
                     if len(done) < count:
                         failed.append(f"{count - len(done)} of {count} turns of {LABELS[program]} failed")
+                        if not done:
+                            break
                     if number:
                         for figure, values in zip(
                             times[count],

@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC
 
 from process_agent.channels.errands import Assignment, Errands, Outcome, RunningErrand
+from process_agent.channels.own_queue import OwnQueue
 from process_agent.channels.paths import thread_id_of
 from process_agent.channels.queue_items import content_of, read_item
 from process_agent.core.channel import Ask
@@ -24,7 +25,7 @@ from process_agent.core.ids import Clock, IdSource, ParticipantId, ThreadId
 from process_agent.core.replies import Reply
 from process_agent.core.requests import ModelWish, Request, TurnOptions
 from process_agent.core.room_ports import Queues, RoomFiles
-from process_agent.errors import ProcessError, RoomClosedError, RoomError, RoomRequestError, WireError
+from process_agent.errors import ProcessError, WireError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
 
@@ -35,9 +36,6 @@ MAX_TURNS = 8
 
 CLOSE_SECONDS = 5.0
 """How long `close` waits for items that go back to a queue."""
-
-FAILED = ".failed"
-"""Added to a queue's name: where items go that cannot become a turn."""
 
 ROOM_TRIES = 6
 """How often an item is tried whose thread the room does not give, waits of up to 16 s between them."""
@@ -65,7 +63,7 @@ class QueueChannel:
     def __init__(
         self, queues: Queues, files: RoomFiles, profile: QueueProfile, *, new_id: IdSource, clock: Clock
     ) -> None:
-        self._queues = queues
+        self._own = OwnQueue(queues, profile.queue, clock)
         self._files = files
         self._profile = profile
         self._queue = profile.queue
@@ -120,32 +118,23 @@ class QueueChannel:
     # --- Taking items ----------------------------------------------------------------------------
 
     async def _take_all(self) -> None:
-        delays = _RETRY.delays()
-        while not self._stopping.is_set():
-            await self._places.acquire()
-            try:
-                item = await self._queues.receive(self._queue)
-            except RoomClosedError:
-                return
-            except RoomRequestError as error:
-                self._places.release()
-                logger.warning("%s", error)
-                await asyncio.sleep(next(delays))
-                continue
-            delays = _RETRY.delays()
-            await self._begin(item)
+        async with aclosing(self._own.items(self._places)) as items:
+            async for item in items:
+                await self._begin(item)
+                if self._stopping.is_set():
+                    return
 
     async def _begin(self, item: Json) -> None:
         """Start the turn of an item; items start in the order in which they came."""
         try:
             assignment = await self._assignment(item)
         except asyncio.CancelledError:
-            self._tasks.start(self._send(self._queue, item), "return an item")
+            self._tasks.start(self._own.put_back(item), "return an item")
             raise
         except ProcessError as error:
             self._places.release()
             code = error.refusal if isinstance(error, WireError) else "invalid_item"
-            self._tasks.start(self._fail(item, ErrorInfo(str(error), code)), "report an item")
+            self._tasks.start(self._own.fail(item, ErrorInfo(str(error), code)), "report an item")
             return
         running = self._errands.start(assignment)
         if _unstarted(running.errand.outcome):
@@ -180,9 +169,9 @@ class QueueChannel:
         error = outcome.error or ErrorInfo("no reason was given", "failed")
         if _unstarted(outcome):
             self._stop_taking()
-            await self._send(self._queue, item)
+            await self._own.put_back(item)
         elif outcome.ended is None:
-            await self._fail(item, error)
+            await self._own.fail(item, error)
         elif outcome.ended is EndReason.INTERRUPTED:
             logger.info("a turn of %s in %s was interrupted", self.name, outcome.thread_id)
         elif outcome.ended is not EndReason.COMPLETED:
@@ -199,29 +188,6 @@ class QueueChannel:
                 await asyncio.wait_for(self._stopping.wait(), delay)
             running = self._errands.start(assignment)
         raise AssertionError("waiting times never run out")
-
-    async def _fail(self, item: Json, error: ErrorInfo) -> None:
-        logger.warning("an item of the queue %s became no turn: %s", self._queue, error.message)
-        report: dict[str, Json] = {
-            "queue": self._queue,
-            "item": item,
-            "error": {"message": error.message, "code": error.code},
-            "failed_at": self._clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        }
-        await self._send(self._queue + FAILED, report)
-
-    async def _send(self, queue: str, message: Json) -> None:
-        """Send, again after a lost connection: then a message may be there twice."""
-        for delay in _RETRY.delays():
-            try:
-                await self._queues.send(queue, message)
-            except (RoomRequestError, RoomClosedError) as error:
-                logger.error("an item is lost: %s: %.500s", error, message)
-            except RoomError as error:
-                logger.info("sending to %s again: %s", queue, error)
-                await asyncio.sleep(delay)
-                continue
-            return
 
 
 def _unstarted(outcome: Outcome | None) -> bool:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from process_agent.channels.errands import Assignment, Errands, Outcome, RunningErrand
@@ -35,9 +36,7 @@ from process_agent.core.replies import Reply
 from process_agent.core.requests import Request, TurnOptions
 from process_agent.errors import (
     ProcessError,
-    RoomClosedError,
     RoomError,
-    RoomRequestError,
     WireError,
 )
 from process_agent.io.backoff import Backoff
@@ -170,20 +169,11 @@ class MailChannel:
     # --- Taking mail -----------------------------------------------------------------------------
 
     async def _take_all(self) -> None:
-        delays = _RETRY.delays()
-        while not self._stopping.is_set():
-            await self._places.acquire()
-            try:
-                item = await self._room.queues.receive(self._queue)
-            except RoomClosedError:
-                return
-            except RoomRequestError as error:
-                self._places.release()
-                logger.warning("%s", error)
-                await asyncio.sleep(next(delays))
-                continue
-            delays = _RETRY.delays()
-            await self._begin(item)
+        async with aclosing(self._items.items(self._places)) as items:
+            async for item in items:
+                await self._begin(item)
+                if self._stopping.is_set():
+                    return
 
     async def _begin(self, item: Json) -> None:
         """Start the turn of a mail. Mails are begun one after the other, so that one that refers to the one

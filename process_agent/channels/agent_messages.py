@@ -6,6 +6,7 @@ replies encoded into one ordered outbox per viewer of a thread, and one per part
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from typing import Protocol
 
 from process_agent.channels.merging import Merging, Pace
 from process_agent.channels.outbox import Outbox
-from process_agent.channels.pieces import Gone, Pieces
 from process_agent.channels.refusing import Recordings, refusals, text_of
 from process_agent.channels.repeats import Repeats
+from process_agent.channels.sent_pieces import SentPieces
 from process_agent.core.channel import Ask
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.events import (
@@ -53,8 +54,8 @@ DRAIN_SECONDS = 2.0
 class Transport(Protocol):
     """How one channel reaches its participants."""
 
-    def reaches(self, participant: ParticipantId) -> bool:
-        """Whether the participant is there."""
+    def who(self, participant: ParticipantId) -> Participant | None:
+        """The participant, as it was authenticated, when it is there."""
         ...
 
     async def send(
@@ -92,9 +93,8 @@ class AgentMessages:
         self._ask: Ask = _refuse_early
         self._views: dict[tuple[ParticipantId, ThreadId], Outbox] = {}
         self._direct: dict[ParticipantId, Outbox] = {}
-        self._names: dict[ParticipantId, str] = {}
-        self._gone = Gone()
         self._pace = Pace()
+        self._sent = SentPieces()
         self._repeats = Repeats()
         self._recordings = Recordings()
 
@@ -116,8 +116,7 @@ class AgentMessages:
         """See `Channel`."""
         key = (participant, thread_id)
         if key not in self._views:
-            before = self._gone.take(self._names.get(participant, participant), thread_id)
-            self._views[key] = self._new_outbox(participant, thread_id, before)
+            self._views[key] = self._new_outbox(participant, thread_id)
 
     def close_view(self, participant: ParticipantId, thread_id: ThreadId) -> None:
         """See `Channel`."""
@@ -163,26 +162,28 @@ class AgentMessages:
         if thread_id is not None and (view := self._views.get((participant, thread_id))) is not None:
             return view
         direct = self._direct.get(participant)
-        if direct is None and self._transport.reaches(participant):
+        if direct is None and self._transport.who(participant) is not None:
             direct = self._direct[participant] = self._new_outbox(participant, None)
         return direct
 
-    def _new_outbox(
-        self, participant: ParticipantId, thread_id: ThreadId | None, before: Pieces | None = None
-    ) -> Outbox:
+    def _new_outbox(self, participant: ParticipantId, thread_id: ThreadId | None) -> Outbox:
+        connection = None
+        if thread_id is not None:
+            now = asyncio.get_running_loop().time()
+            connection = self._sent.arrive(self._transport.who(participant), thread_id, now)
         return Outbox(
             str(participant) if thread_id is None else f"{participant} in {thread_id}",
             partial(self._transport.send, participant, thread_id),
             lambda _: self._failed(participant, thread_id),
             self._tasks,
-            Merging(self._origin.new_id, self._pace, before),
+            Merging(self._pace, connection),
         )
 
     def _failed(self, participant: ParticipantId, thread_id: ThreadId | None) -> None:
         if thread_id is None:
             self._direct.pop(participant, None)
-        elif (view := self._views.pop((participant, thread_id), None)) is not None:
-            self._remember(participant, thread_id, view)
+        else:
+            self._views.pop((participant, thread_id), None)
         self._transport.lost(participant, thread_id)
         if thread_id is not None:
             self.ask(CloseThread(self.envelope(Participant(participant)), thread_id))
@@ -204,18 +205,11 @@ class AgentMessages:
 
     def left(self, participant: Participant) -> None:
         """The participant is gone; nothing is sent to it any more."""
-        for (viewer, thread_id), view in self._views.items():
-            if viewer == participant.id:
-                self._remember(viewer, thread_id, view)
-        self._names.pop(participant.id, None)
         self.ask(Left(participant, self._origin.channel))
         self._recordings.forget(participant.id)
         direct = self._direct.pop(participant.id, None)
         if direct is not None:
             direct.close()
-
-    def _remember(self, participant: ParticipantId, thread_id: ThreadId, view: Outbox) -> None:
-        self._gone.keep(self._names.get(participant, participant), thread_id, view.sent)
 
     def envelope(self, sender: Participant) -> Envelope:
         """The envelope of a request that no message made."""
@@ -249,8 +243,6 @@ class AgentMessages:
 
     def _decode(self, body: Mapping[str, Json], sender: Participant) -> Request | None:
         origin = self._origin
-        if sender.name is not None:
-            self._names[sender.id] = sender.name
         return decode_request(body, channel=origin.channel, sender=sender, new_id=origin.new_id)
 
     def _reject(self, body: Mapping[str, Json], sender: Participant, error: WireError) -> None:

@@ -13,6 +13,7 @@ from process_agent.core.content import Json
 from process_agent.core.discovery import ChatProfile
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ParticipantId, ThreadId
+from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
 from process_agent.core.requests import OpenThread
 from process_agent.core.room import AGENT_MESSAGE, IncomingStream, Messaging, RoomMessage
@@ -103,9 +104,9 @@ class ChatChannel:
 
     # --- The transport ---------------------------------------------------------------------------
 
-    def reaches(self, participant: ParticipantId) -> bool:
+    def who(self, participant: ParticipantId) -> Participant | None:
         """See `Transport`."""
-        return self._messaging.participant(participant) is not None
+        return self._messaging.participant(participant)
 
     async def send(
         self, participant: ParticipantId, thread_id: ThreadId | None, body: Mapping[str, Json]

@@ -7,8 +7,21 @@ it. The window grows with the number of items that stream at the same time. Pure
 
 from __future__ import annotations
 
-from process_agent.channels.flows import Flow, FlowKey, flow_of, image_of, new_flow, text_of
-from process_agent.channels.pieces import Pieces
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from process_agent.channels.flows import (
+    Flow,
+    FlowKey,
+    arguments_of,
+    flow_of,
+    image_of,
+    is_whole,
+    log_of,
+    new_flow,
+    text_of,
+)
+from process_agent.channels.sent_pieces import Connection
 from process_agent.core.events import (
     ImageCompleted,
     ImageFailed,
@@ -17,9 +30,10 @@ from process_agent.core.events import (
     TextEnded,
     TextStarted,
     ThreadEvent,
+    ToolEnded,
+    ToolStarted,
     TurnEnded,
 )
-from process_agent.core.ids import IdSource
 
 WINDOW = 0.025
 """Least seconds between two messages about the text of one item to one viewer."""
@@ -31,6 +45,8 @@ MESSAGES_A_SECOND = 500
 """How many of those messages one channel aims at; a unary one costs the room and both ends half a
 millisecond together.
 """
+
+_TICK, _NEAR = timedelta(microseconds=1), timedelta(seconds=1)
 
 
 class Pace:
@@ -60,17 +76,14 @@ class Pace:
 
 
 class Merging:
-    """The events of one thread on their way to one viewer. `before` is what it was sent when it was here
-    last, `sent` what it is sent now.
-    """
+    """The events of one thread on their way to one viewer, over one `connection`."""
 
-    def __init__(self, new_id: IdSource, pace: Pace | None = None, before: Pieces | None = None) -> None:
-        self._new_id = new_id
+    def __init__(self, pace: Pace | None = None, connection: Connection | None = None) -> None:
         self._pace = pace or Pace()
-        self._before = before or Pieces()
-        self.sent = Pieces()
+        self._connection = connection or Connection.alone()
         self._flows: dict[FlowKey, Flow] = {}
         self._waiting: dict[FlowKey, Flow] = {}
+        self._told: datetime | None = None
 
     @property
     def due(self) -> float | None:
@@ -86,53 +99,72 @@ class Merging:
         """What goes now. While `busy` with earlier messages, deltas wait in any case."""
         key = flow_of(event)
         if key is None:
-            return self._in_order(event, now)
+            return self._in_time(self._in_order(event, now))
         flow = self._flows.get(key)
-        if flow is None:
-            flow = self._flows[key] = new_flow(key, self._new_id, self._before.of(key))
-            self._before.forget(key)
-        flow.add(event)
+        if flow is None or flow.first == event.message_id:  # it comes again, from its beginning
+            self._waiting.pop(key, None)
+            flow = self._flows[key] = new_flow(key, self._connection)
+        flow.add(event, now)
+        if is_whole(event):  # one piece, if nobody saw it live: who has all of it knows its first id
+            return self._in_time(self._end(key, now))
         if busy or now < flow.next_at:
             self._waiting[key] = flow
             return []
-        return self._release(key, flow, now)
+        return self._in_time(self._release(key, flow, now))
 
     def take_due(self, now: float) -> list[ThreadEvent]:
         """What waited long enough."""
         due = [(key, flow) for key, flow in self._waiting.items() if flow.next_at <= now]
-        return [event for key, flow in due for event in self._release(key, flow, now)]
+        return self._in_time([event for key, flow in due for event in self._release(key, flow, now)])
 
     def _release(self, key: FlowKey, flow: Flow, now: float) -> list[ThreadEvent]:
         self._waiting.pop(key, None)
-        events = flow.take()
+        events = flow.take(now)
         if events:
             flow.second = self._pace.note(now, flow.second)
             flow.next_at = now + self._pace.window
-            self.sent.note(events)
         return events
+
+    def _in_time(self, events: list[ThreadEvent]) -> list[ThreadEvent]:
+        """Times grow, also where one event became several: Flutter sorts what it loads by time, and may swap
+        what is equal. A clock that was set back, or an old turn, begins anew.
+        """
+        for place, event in enumerate(events):
+            at, told = event.created_at, self._told
+            if told is not None and told - _NEAR < at <= told:
+                at = told + _TICK
+                events[place] = replace(event, created_at=at)
+            self._told = at
+        return events
+
+    def leave(self, now: float) -> None:
+        """The viewer is gone. Idempotent."""
+        self._connection.leave(now)
 
     def _in_order(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
         ending: list[ThreadEvent] = []
         match event.body:
             case TurnEnded():
-                self._forget_turn(event)
+                keys = [key for key in self._flows if key[0] == event.turn_id]
+                ending = [past for key in keys for past in self._end(key, now)]
             case TextEnded(item_id) | ReasoningEnded(item_id):
-                key = text_of(event.turn_id, item_id)
-                if text := self._flows.pop(key, None):
-                    self._waiting.pop(key, None)
-                    ending = text.take(final=True)
-                    self.sent.note(ending)
+                ending = self._end(text_of(event.turn_id, item_id), now)
+            case ToolEnded(ref):
+                ending = self._end(log_of(event.turn_id, ref.item_id), now)
+            case ToolStarted(ref):
+                ending = self._end(arguments_of(event.turn_id, ref.item_id), now)
             case TextStarted(item_id) | ReasoningStarted(item_id):
                 # What was held back of the text before does not matter any more.
-                self._flows.pop(text_of(event.turn_id, item_id), None)
-                self.sent.forget(text_of(event.turn_id, item_id))
+                self._drop(text_of(event.turn_id, item_id))
             case ImageCompleted(item_id) | ImageFailed(item_id):
-                key = image_of(event.turn_id, item_id)
-                self._flows.pop(key, None)
-                self._waiting.pop(key, None)
+                self._drop(image_of(event.turn_id, item_id))
         before = [past for key, flow in list(self._waiting.items()) for past in self._release(key, flow, now)]
         return [*before, *ending, event]
 
-    def _forget_turn(self, event: ThreadEvent) -> None:
-        for key in [key for key in self._flows if key[0] == event.turn_id]:
-            del self._flows[key]
+    def _end(self, key: FlowKey, now: float) -> list[ThreadEvent]:
+        flow = self._drop(key)
+        return [] if flow is None else flow.take(now, final=True)
+
+    def _drop(self, key: FlowKey) -> Flow | None:
+        self._waiting.pop(key, None)
+        return self._flows.pop(key, None)

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from process_agent.channels.flows import flow_of
 from process_agent.channels.merging import Merging
-from process_agent.channels.pieces import Pieces
 from process_agent.core.content import Json
 from process_agent.core.events import ThreadEvent
 from process_agent.errors import RoomError
@@ -19,13 +18,18 @@ from process_agent.wire.agent_messages import compact, encode_event
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGES = 2_000
-"""Messages that wait for one participant and thread; above that the participant is too slow."""
+"""Messages that wait for one participant and thread; above that the participant is too slow. What one event
+is cut into counts as one.
+"""
 
 MAX_CHARACTERS = 8_000_000
 """Text that waits to be merged."""
 
 _READY = 200
 """A replay goes on when no more messages than this wait."""
+
+_FEW = 16
+"""An event that is cut into more pieces came before, in as many."""
 
 type Body = Mapping[str, Json]
 type Send = Callable[[Body], Awaitable[None]]
@@ -43,7 +47,7 @@ class Outbox:
         self._send = send
         self._failed = failed
         self._merging = merging
-        self._queue: deque[Body] = deque()
+        self._queue: deque[Body | deque[ThreadEvent]] = deque()
         self._sending = False
         self._ended = False
         self._closing = False
@@ -53,11 +57,6 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._task = tasks.start(self._pump(), name)
-
-    @property
-    def sent(self) -> Pieces:
-        """Which pieces of texts went to the participant."""
-        return self._merging.sent
 
     def put(self, body: Body) -> None:
         """Send a message after everything shown before."""
@@ -70,8 +69,7 @@ class Outbox:
         if self._ended or self._closing:
             return
         busy = self._sending or bool(self._queue)
-        for ready in self._merging.add(event, self._loop.time(), busy=busy):
-            self._enqueue(body() if ready is event else _encode(ready))
+        self._enqueue_all(self._merging.add(event, self._loop.time(), busy=busy), event, body)
         if flow_of(event) is not None:
             self._mind_the_rest()
 
@@ -82,6 +80,7 @@ class Outbox:
     def close(self) -> None:
         """Send what is there and stop."""
         self._closing = True
+        self._merging.leave(self._loop.time())
         self._wake.set()
 
     async def closed(self) -> None:
@@ -90,7 +89,22 @@ class Outbox:
 
     # --- Inside ----------------------------------------------------------------------------------
 
-    def _enqueue(self, body: Body) -> None:
+    def _enqueue_all(
+        self,
+        events: list[ThreadEvent],
+        shown: ThreadEvent | None = None,
+        body: Callable[[], Body] | None = None,
+    ) -> None:
+        """Queue what the merging gave. Many pieces are encoded one by one, when they are sent."""
+        if len(events) > _FEW:
+            pieces = deque(events)
+            whole = pieces.pop() if pieces[-1] is shown else None
+            self._enqueue(pieces)
+            events = [] if whole is None else [whole]
+        for event in events:
+            self._enqueue(body() if event is shown and body is not None else _encode(event))
+
+    def _enqueue(self, body: Body | deque[ThreadEvent]) -> None:
         self._queue.append(body)
         if len(self._queue) > _READY:
             self._room.clear()
@@ -130,11 +144,10 @@ class Outbox:
     async def _send_all(self) -> None:
         while not self._ended:
             if not self._queue:
-                for event in self._merging.take_due(self._loop.time()):
-                    self._enqueue(_encode(event))
+                self._enqueue_all(self._merging.take_due(self._loop.time()))
                 if not self._queue:
                     return
-            body = self._queue.popleft()
+            body = self._next()
             if len(self._queue) <= _READY:
                 self._room.set()
             self._sending = True
@@ -142,6 +155,16 @@ class Outbox:
                 await self._send(body)
             finally:
                 self._sending = False
+
+    def _next(self) -> Body:
+        first = self._queue[0]
+        if not isinstance(first, deque):
+            self._queue.popleft()
+            return first
+        piece = first.popleft()
+        if not first:
+            self._queue.popleft()
+        return _encode(piece)
 
     def _fail(self, reason: str, level: int = logging.WARNING) -> None:
         if not self._ended:
@@ -153,6 +176,7 @@ class Outbox:
 
     def _end(self) -> None:
         self._ended = True
+        self._merging.leave(self._loop.time())
         self._queue.clear()
         self._room.set()
         self._wake.set()

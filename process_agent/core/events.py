@@ -63,11 +63,14 @@ class TextStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More text of a message, exactly as the model wrote it."""
+    """More text of a message, exactly as the model wrote it. `whole` when it is told again and this is all of
+    it, to the end; it is in no message and no row.
+    """
 
     item_id: ItemId
     text: str
     phase: Phase = None
+    whole: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class ReasoningDelta:
 
     item_id: ItemId
     text: str
+    whole: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,13 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolLog:
-    """Output of a running tool."""
+    """Output of a running tool. `skipped` counts the lines left out where it is told again; it is in no
+    message and no row.
+    """
 
     ref: ToolRef
     lines: tuple[LogLine, ...]
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,16 +97,16 @@ class _Tool:
     def events(self) -> Iterator[e.ThreadEvent]:
         yield self.started
         if self.first_log is not None:
-            yield replace(self.first_log, body=e.ToolLog(self.ref, self._shown()))
+            yield replace(self.first_log, body=self._shown())
         if self.approval is not None:
             yield self.approval
 
-    def _shown(self) -> tuple[LogLine, ...]:
+    def _shown(self) -> e.ToolLog:
         left_out = self.left_out + max(len(self.lines) - MAX_LOG, 0)
         if not left_out:
-            return tuple(self.lines)
+            return e.ToolLog(self.ref, tuple(self.lines))
         notice = LogLine(f"… {left_out} earlier pieces of output are shown when the tool has ended\n")
-        return (notice, *self.lines[-MAX_LOG:])
+        return e.ToolLog(self.ref, (notice, *self.lines[-MAX_LOG:]), skipped=left_out - 1)
 
 
 @dataclass(slots=True)
@@ -253,7 +253,11 @@ class LiveTurn:
         item = self._open.pop(item_id, None)
         if item is not None:
             for past in item.events():
-                if not isinstance(past.body, e.ToolLog | e.ToolArguments):  # the end of a call has all of it
+                if isinstance(past.body, e.TextDelta | e.ReasoningDelta):
+                    self._keep(replace(past, body=replace(past.body, whole=True)))
+                elif not isinstance(
+                    past.body, e.ToolLog | e.ToolArguments
+                ):  # the end of a call has all of it
                     self._keep(past)
         self._keep(event)
 

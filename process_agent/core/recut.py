@@ -13,9 +13,14 @@ even none, can be cut into at most three legal pieces:
   a suffix of `S`, which ends otherwise.
 - Held text that starts with all of `S` is cut after its first run: that run is shorter than `S`, and what
   follows begins otherwise than `S` does.
+
+Whether a piece is legal depends on the text and on where it begins and ends, not on how what precedes it was
+cut. So what is held back may as well be cut at any place where the same text was cut before.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def is_legal(sent: str, piece: str) -> bool:
@@ -42,14 +47,27 @@ class Recut:
         self._held = pending[len(pending) - keep :]
         return self._cut(pending[: len(pending) - keep])
 
-    def go_on(self, sent: str) -> None:
-        """Go on after `sent`, which is all that was taken from another one of the same text."""
-        self._sent, self._length, self._held = [sent] if sent else [], len(sent), ""
+    def follow(self, text: str, places: Sequence[int]) -> list[str]:
+        """The pieces up to these places of the whole text, where it was cut before; the rest is held back."""
+        self._held += text
+        pieces, start = [], 0
+        for place in places:
+            end = start + place - self._length
+            pieces.append(self._held[start:end])
+            start, self._length = end, place
+        self._sent += pieces
+        self._held = self._held[start:]
+        return pieces
+
+    def may_jump(self, text: str, place: int) -> bool:
+        """Whether all up to this place is one legal piece."""
+        piece = (self._held + text)[: place - self._length]
+        return self._legal_prefix(piece) == len(piece)
 
     @property
-    def sent_length(self) -> int:
-        """Characters sent so far."""
-        return self._length
+    def length(self) -> int:
+        """Characters sent or held back so far."""
+        return self._length + len(self._held)
 
     def _cut(self, text: str) -> list[str]:
         pieces = []

@@ -56,8 +56,9 @@ class ThreadLog(Protocol):
 
     def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is stored, in order, after an implicit flush. `since` is a turn or message id, itself
-        included; one that is not there replays nothing, unless the thread was cleared after it. Unfinished
-        items follow last, each as one delta with all text so far, but not where an older page is asked for.
+        included; one that is not there replays nothing, unless the thread was cleared after it. A text that
+        is over is one delta that says it is `whole`. Unfinished items follow last, each as one delta with
+        all text so far, but not where an older page is asked for.
 
         Raises `RoomRequestError` for a cursor that is not known (any more).
         """

@@ -66,7 +66,12 @@ class Reading:
 
     def finish(self, without: Collection[ItemKey] = ()) -> list[ThreadEvent]:
         """The texts and logs nobody ended, each as one delta, but for those in `without`."""
-        left = [event for key, text in self._texts.items() if key not in without for event in _whole(text)]
+        left = [
+            event
+            for key, text in self._texts.items()
+            if key not in without
+            for event in _whole(text, over=False)
+        ]
         left += [log for key, log in self._logs.items() if key not in without]
         return [self._in_time(event) for event in left]
 
@@ -179,8 +184,12 @@ class Reading:
         return event if event.created_at == self._time else replace(event, created_at=self._time)
 
 
-def _whole(text: _Text) -> list[ThreadEvent]:
-    return _delta(text, text.first, text.text + text.tail)
+def _whole(text: _Text, *, over: bool = True) -> list[ThreadEvent]:
+    return [
+        replace(delta, body=replace(delta.body, whole=over))
+        for delta in _delta(text, text.first, text.text + text.tail)
+        if isinstance(delta.body, e.TextDelta | e.ReasoningDelta)
+    ]
 
 
 def _tail(text: _Text) -> list[ThreadEvent]:

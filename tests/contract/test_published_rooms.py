@@ -20,6 +20,11 @@ from tests.fakes.room import LocalRoom, local_room
 
 pytestmark = for_published
 ITEM = ItemId("answer")
+DELTAS = {
+    e.TextDelta: "text_content.delta",
+    e.ReasoningDelta: "reasoning_content.delta",
+    e.ToolLog: "tool_call.log_delta",
+}
 both_transports = pytest.mark.parametrize("streams", [True, False], ids=["streams", "unary"])
 
 
@@ -169,22 +174,48 @@ async def test_the_room_server_restarts_while_a_turn_runs(
 
 
 @both_transports
+@pytest.mark.parametrize("over", [False, True], ids=["open", "over"])
 async def test_the_room_server_restarts_in_the_middle_of_a_text(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    program: Program, server: LocalRoom, tmp_path: Path, streams: bool, over: bool
 ) -> None:
+    """The text goes on when the client is back, or is over by then; so are the thoughts and the output."""
     backend = FakeBackend()
     async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana", streams=streams) as ana:
         session = await ana.start("hello")
         turn = await backend.turn(0)
-        turn.say(e.TextStarted(ITEM), e.TextDelta(ITEM, "before, "))
-        await ana.wait("text_content.delta")
+        ref, thought = e.ToolRef(ItemId("shell"), "codex", "shell", "codex"), ItemId("thought")
+        turn.say(e.ReasoningStarted(thought), e.ToolStarted(ref, {}), e.TextStarted(ITEM))
+        for number in range(3):  # in pieces of their own
+            for body in (
+                e.ReasoningDelta(thought, f"hm {number}, "),
+                e.ToolLog(ref, (LogLine(f"{number}\n"),)),
+                e.TextDelta(ITEM, f"before {number}, "),
+            ):
+                turn.say(body)
+                await ana.wait(DELTAS[type(body)])
         await server.restart()
-        turn.say(e.TextDelta(ITEM, "meanwhile, "))
+        turn.say(e.TextDelta(ITEM, "meanwhile, "), e.ReasoningDelta(thought, "aha"))
+        turn.say(e.ToolLog(ref, (LogLine("meanwhile\n"),)))
+        ends = (
+            e.TextDelta(ITEM, "and after"),
+            e.TextEnded(ITEM),
+            e.ReasoningEnded(thought),
+            e.ToolEnded(ref),
+        )
+        if over:
+            turn.say(*ends)
         await ana.wait("thread.loaded")
-        turn.say(e.TextDelta(ITEM, "and after"), e.TextEnded(ITEM))
+        if not over:
+            turn.say(*ends)
         turn.end()
         await ana.wait("turn.ended")
-        assert await session.shown() == [("me", "hello"), ("agent", "before, meanwhile, and after")]
+        text = "before 0, before 1, before 2, meanwhile, and after"
+        assert await session.shown() == [("me", "hello"), ("agent", text)]
+        messages = (await session.state())["messages"]
+        thoughts = [m["text"] for m in messages if m["type"].endswith("reasoning_content.delta")]
+        assert thoughts == ["hm 0, hm 1, hm 2, aha"]
+        logs = [m["lines"] for m in messages if m["type"].endswith("tool_call.log_delta")]
+        assert [[line["text"] for line in lines] for lines in logs] == [["0\n", "1\n", "2\n", "meanwhile\n"]]
 
 
 @both_transports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -11,6 +12,7 @@ from process_agent.core import events as e
 from process_agent.core.backend import HistoryItem
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
+from process_agent.core.live import item_of
 from process_agent.core.models import ModelChoice
 from process_agent.core.store import LAST, Page, ThreadEntry, ThreadLog
 from process_agent.errors import RoomError, RoomRequestError
@@ -63,7 +65,17 @@ class MemoryLog:
         for event in page_of(stored, page):
             await self._store.reading.wait()
             await asyncio.sleep(0)
-            yield event
+            yield self._told_again(event)
+
+    def _told_again(self, event: ThreadEvent) -> ThreadEvent:
+        """Texts are not put together here; one that was said in one delta is known to be whole."""
+        body = event.body
+        if not isinstance(body, e.TextDelta | e.ReasoningDelta):
+            return event
+        same = [x.body for x in self.events if item_of(x.body) == body.item_id and x.turn_id == event.turn_id]
+        deltas = [x for x in same if isinstance(x, e.TextDelta | e.ReasoningDelta)]
+        over = any(isinstance(x, e.TextEnded | e.ReasoningEnded) for x in same)
+        return replace(event, body=replace(body, whole=over and len(deltas) == 1))
 
     async def history(self) -> Sequence[HistoryItem]:
         running = {x.turn_id for x in self.events} - {

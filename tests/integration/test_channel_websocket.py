@@ -125,7 +125,7 @@ async def test_who_hangs_up_has_left(room: SocketRoom) -> None:
         (await room.backend.turn(0)).answer("nobody of the web is here")
         await ben.wait("turn.ended")
         assert ben.text() == "nobody of the web is here"
-        assert not room.websocket.reaches(ana.id)  # type: ignore[arg-type]
+        assert room.websocket.who(ana.id) is None  # type: ignore[arg-type]
 
 
 async def test_the_token_says_who_may_approve(room: SocketRoom) -> None:

@@ -227,6 +227,41 @@ async def test_what_waits_goes_out_without_another_event(chat: Chat) -> None:
     assert ana.text("i") == "first second"
 
 
+async def test_a_text_that_comes_again_in_many_pieces_is_one_message_of_the_limit(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 20)
+    ana = chat.messaging.join("ana")
+    chat.view(ana)
+    chat.show(e.TextDelta(ITEM, "0"), ana)
+    first = MessageId("e0")
+    for number in range(1, 200):
+        chat.show(e.TextDelta(ITEM, f"{number},"), ana)
+        chat.show(e.Interrupted(MessageId("m")), ana)  # so that nothing waits for more
+        await ana.wait("turn.interrupted")
+    ana.leave()
+    chat.channel.close_view(ana.participant.id, T)
+    text = "0" + "".join(f"{number}," for number in range(1, 200))
+    again = chat.messaging.join("ana")
+    chat.view(again)
+    whole = e.ThreadEvent(first, T, TurnId("U"), NOW, e.TextDelta(ITEM, text))
+    chat.channel.show(whole, [again.participant.id])
+    chat.show(e.TextEnded(ITEM), again)
+    await again.wait("text_content.ended")
+    pieces = again.all("text_content.delta")
+    assert "".join(piece["text"] for piece in pieces) == text
+    assert [x["message_id"] for x in pieces][:190] == [
+        x["message_id"] for x in ana.all("text_content.delta")
+    ][:190]
+    assert len(pieces) > 190
+    other = chat.messaging.join("ben")
+    chat.view(other)
+    chat.channel.show(whole, [other.participant.id])
+    chat.show(e.TextEnded(ITEM), other)
+    await other.wait("text_content.ended")
+    assert len(other.all("text_content.delta")) <= 2
+
+
 async def test_the_way_of_old_clients_to_open_a_thread(chat: Chat) -> None:
     ana = chat.messaging.join("ana")
     ana.send_raw({"path": T}, message_type="opened")

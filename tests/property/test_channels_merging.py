@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from hypothesis import given, settings
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from process_agent.channels.flows import flow_of
 from process_agent.channels.merging import WINDOW, Merging, Pace
+from process_agent.channels.sent_pieces import piece_id
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, GeneratedImage, LogLine
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
@@ -32,7 +33,9 @@ steps = st.lists(
 
 
 def made(body: e.EventBody, ids: count[int]) -> e.ThreadEvent:
-    return e.ThreadEvent(MessageId(f"e{next(ids)}"), ThreadId("T"), TurnId("U"), NOW, body)
+    number = next(ids)
+    at = NOW + number * timedelta(milliseconds=1)
+    return e.ThreadEvent(MessageId(f"e{number}"), ThreadId("T"), TurnId("U"), at, body)
 
 
 def body_of(kind: str, item: str, text: str) -> e.EventBody:
@@ -56,7 +59,7 @@ def body_of(kind: str, item: str, text: str) -> e.EventBody:
 @given(steps)
 def test_any_timing(script: list[tuple[str, str, str, float, bool]]) -> None:
     ids, now = count(), 0.0
-    merging = Merging(lambda: f"new{next(ids)}")
+    merging = Merging()
     given_events: list[e.ThreadEvent] = []
     out: list[e.ThreadEvent] = []
     for kind, item, text, pause, busy in script:
@@ -77,6 +80,9 @@ def test_any_timing(script: list[tuple[str, str, str, float, bool]]) -> None:
     assert merging.due is None
     assert [x for x in out if not _delta(x)] == [x for x in given_events if not _delta(x)]
     assert len({x.message_id for x in out}) == len(out)
+    for of in {_item(x) for x in given_events}:
+        times = [x.created_at for x in _of(of, out) if not isinstance(x.body, e.ImagePartial)]
+        assert times == sorted(set(times)), "the mobile client sorts by time what it loads"
     for of in {_item(x) for x in given_events}:
         _check_item(_of(of, out), _of(of, given_events))
 
@@ -127,14 +133,14 @@ def _delta(event: e.ThreadEvent) -> bool:
 
 def _check_images(out: list[e.ThreadEvent], given_events: list[e.ThreadEvent]) -> None:
     """Partial images come as they were given, in order, some left out, and none after its image is done."""
-    remaining = iter(given_events)
+    remaining = ((event.message_id, event.body) for event in given_events)
     for event in out:
         if isinstance(event.body, e.ImagePartial | e.ImageCompleted | e.ImageFailed):
-            assert event in remaining  # `in` moves the iterator on
+            assert (event.message_id, event.body) in remaining  # `in` moves the iterator on
 
 
 def test_only_the_newest_partial_image_waits() -> None:
-    merging, ids = Merging(lambda: "new"), count()
+    merging, ids = Merging(), count()
 
     def partial(n: int) -> e.ThreadEvent:
         return made(e.ImagePartial(ItemId("i"), GeneratedImage(f"data:,{n}"), n), ids)
@@ -152,20 +158,20 @@ def test_only_the_newest_partial_image_waits() -> None:
 
 
 def test_arguments_are_merged_and_come_before_the_call() -> None:
-    merging, ids = Merging(lambda: "new"), count()
+    merging, ids = Merging(), count()
     ref = e.ToolRef(ItemId("i"), "codex", "shell")
     (first,) = merging.add(made(e.ToolArguments(ref, '{"a'), ids), 0.0)
     assert first.body == e.ToolArguments(ref, '{"a')
     assert merging.add(made(e.ToolArguments(ref, '":'), ids), 0.001) == []
     assert merging.add(made(e.ToolArguments(ref, "1}"), ids), 0.002) == []
     rest, started = merging.add(made(e.ToolStarted(ref, {"a": 1}), ids), 0.003)
-    assert (rest.message_id, rest.body) == ("e1", e.ToolArguments(ref, '":1}'))
+    assert (rest.message_id, rest.body) == (piece_id(first.message_id, 7), e.ToolArguments(ref, '":1}'))
     assert isinstance(started.body, e.ToolStarted)
 
 
 def test_the_first_at_once_and_then_one_a_window() -> None:
     ids = count()
-    merging = Merging(lambda: f"new{next(ids)}")
+    merging = Merging()
     first = merging.add(made(e.TextDelta(ItemId("i"), "Hello"), ids), 1.0)
     assert [x.body for x in first] == [e.TextDelta(ItemId("i"), "Hell")]
     messages = 0
@@ -178,7 +184,7 @@ def test_the_first_at_once_and_then_one_a_window() -> None:
 
 def test_the_window_grows_with_the_number_of_items_that_stream() -> None:
     ids, pace = count(), Pace(messages_a_second=500)
-    viewers = [Merging(lambda: f"new{next(ids)}", pace) for _ in range(200)]
+    viewers = [Merging(pace) for _ in range(200)]
     messages = 0
     for step in range(500):
         now = 10 + step / 100
@@ -194,7 +200,7 @@ def test_the_window_grows_with_the_number_of_items_that_stream() -> None:
 
 def test_the_first_piece_keeps_the_id_of_the_first_delta() -> None:
     """So that a replay of the item is known to those who have it."""
-    merging = Merging(lambda: "new")
+    merging = Merging()
     delta = e.ThreadEvent(MessageId("d1"), ThreadId("T"), TurnId("U"), NOW, e.TextDelta(ItemId("i"), "a"))
     assert merging.add(delta, 0.0) == []  # one character may be held back
     second = e.ThreadEvent(MessageId("d2"), ThreadId("T"), TurnId("U"), NOW, e.TextDelta(ItemId("i"), "b"))

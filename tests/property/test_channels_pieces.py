@@ -5,23 +5,21 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_agent.channels import pieces as module
-from process_agent.channels.flows import text_of
 from process_agent.channels.merging import Merging
-from process_agent.channels.pieces import Gone, Pieces
+from process_agent.channels.sent_pieces import SentPieces
 from process_agent.core import events as e
-from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.ids import ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.live import LiveTurn
+from process_agent.core.participants import Participant
 from tests.fakes.flutter_rules import FlutterThread
 from tests.fakes.react_rules import ReactThread
 
 THREAD, TURN, ITEM = ThreadId("dataset://a/b"), TurnId("u"), ItemId("i")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-KEY = text_of(TURN, ITEM)
+ANA = Participant(ParticipantId("p"), "user", {"name": "ana"})
 deltas = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=5), max_size=15)
 
 
@@ -32,10 +30,11 @@ class House:
         self._ids = (MessageId(f"m{n}") for n in itertools.count())
         self._live = LiveTurn()
         self._now = 0.0
-        self.way = self._made(None)
+        self._memory = SentPieces()
+        self.way = self._made()
 
-    def _made(self, before: Pieces | None) -> Merging:
-        return Merging(lambda: next(self._ids), before=before)
+    def _made(self) -> Merging:
+        return Merging(connection=self._memory.arrive(ANA, THREAD, self._now))
 
     def say(self, body: e.EventBody, *, listening: bool = True) -> list[e.ThreadEvent]:
         event = e.ThreadEvent(next(self._ids), THREAD, TURN, NOW, body)
@@ -45,7 +44,8 @@ class House:
 
     def again(self) -> list[e.ThreadEvent]:
         """The viewer comes back and gets what is under way."""
-        self.way = self._made(self.way.sent)
+        self.way.leave(self._now)
+        self.way = self._made()
         return [sent for event in self._live.open_events() for sent in self.way.add(event, self._now)]
 
 
@@ -77,38 +77,3 @@ def test_any_break(before: list[str], away: list[str], after: list[str], lost: i
             react.take(wire(event))
         assert [bubble.text for bubble in flutter.bubbles] == [text]
         assert [line.text for line in react.lines] == [text]
-
-
-def delta(message_id: str, text: str, item: str = ITEM) -> e.ThreadEvent:
-    return e.ThreadEvent(MessageId(message_id), THREAD, TURN, NOW, e.TextDelta(ItemId(item), text))
-
-
-def test_early_pieces_count_as_one_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_PIECES", 2)
-    pieces = Pieces()
-    pieces.note([delta(f"m{n}", "ab") for n in range(5)])
-    assert pieces.of(KEY) == (("m0", 6), ("m3", 2), ("m4", 2))
-
-
-def test_old_texts_and_old_viewers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TEXTS", 2)
-    monkeypatch.setattr(module, "MAX_GONE", 2)
-    pieces, gone = Pieces(), Gone()
-    pieces.note([delta("m", "a", item) for item in ("one", "two", "three")])
-    assert pieces.of(text_of(TURN, ItemId("one"))) == ()
-    assert pieces.of(text_of(TURN, ItemId("three"))) == (("m", 1),)
-    for name in ("ana", "ben", "cleo"):
-        gone.keep(name, THREAD, pieces)
-    assert gone.take("ana", THREAD) is None
-    assert gone.take("cleo", THREAD) is pieces
-    assert gone.take("cleo", THREAD) is None, "it is for one connection"
-
-
-def test_another_text_of_the_item_is_cut_as_it_comes() -> None:
-    """What begins with another delta, or is shorter than what was sent, is not the same text."""
-    before = Pieces()
-    before.note([delta("m1", "one "), delta("m2", "two")])
-    for event in (delta("other", "one two three"), delta("m1", "one")):
-        way = Merging(lambda: "new", before=before)
-        (sent,) = way.add(event, 0.0)
-        assert sent.message_id == event.message_id

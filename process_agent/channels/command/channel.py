@@ -159,10 +159,11 @@ class CommandChannel:
 
     # --- The transport ---------------------------------------------------------------------------
 
-    def reaches(self, participant: ParticipantId) -> bool:
+    def who(self, participant: ParticipantId) -> Participant | None:
         """See `Transport`."""
-        here = self._program is not None and self._program.connected
-        return here and (participant in self._participants or participant == self.observer)
+        if self._program is None or not self._program.connected:
+            return None
+        return self._observer if participant == self.observer else self._participants.get(participant)
 
     async def send(
         self, participant: ParticipantId, _thread_id: ThreadId | None, body: Mapping[str, Json]

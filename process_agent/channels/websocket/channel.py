@@ -125,9 +125,10 @@ class WebsocketChannel:
 
     # --- The transport ---------------------------------------------------------------------------
 
-    def reaches(self, participant: ParticipantId) -> bool:
+    def who(self, participant: ParticipantId) -> Participant | None:
         """See `Transport`."""
-        return participant in self._connections
+        connection = self._connections.get(participant)
+        return None if connection is None else connection.participant
 
     async def send(
         self, participant: ParticipantId, _thread_id: ThreadId | None, body: Mapping[str, Json]

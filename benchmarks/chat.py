@@ -157,7 +157,7 @@ class Chat:
                 elif kind == "turn.ended":
                     break
         if accepted is None or first is None or message.get("error"):
-            raise RuntimeError(f"the turn {text[:60]!r} failed: {message}")
+            raise RuntimeError(f"a turn failed: {message.get('error') or message}")
         return TurnSeen(
             accepted_ms=(accepted - began) * 1000,
             first_delta_ms=(first - began) * 1000,

@@ -52,17 +52,16 @@ async def connected(
 ) -> AsyncIterator[Participant]:
     """A published client. Fails when the agent sent what the published models refuse."""
     client = Participant(program, name)
-    program.listen(name, client.take)
     sent = {"Authorization": f"Bearer {token(name)}"} if headers is None else headers
     url = f"ws://127.0.0.1:{port}/messages"
-    await client.do("join", url=url, headers=sent, protocols=list(protocols))
-    try:
-        yield client
-    finally:
-        with suppress(PublishedError):  # one that has lost its connection cannot say goodbye
-            async with asyncio.timeout(STOP_SECONDS):
-                await client.do("leave")
-        program.listen(name, None)
+    with program.listening(name, client.take):
+        await client.do("join", url=url, headers=sent, protocols=list(protocols))
+        try:
+            yield client
+        finally:
+            with suppress(PublishedError):  # one that has lost its connection cannot say goodbye
+                async with asyncio.timeout(STOP_SECONDS):
+                    await client.do("leave")
     assert client.problems == []
 
 

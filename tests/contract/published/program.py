@@ -48,6 +48,7 @@ class Program:
         self._takers: dict[str, Take] = {}
         self._last = 0
         self._lock = threading.Lock()
+        self._taking = threading.Lock()
         self._thread = threading.Thread(target=self._read, name="published client", daemon=True)
         self._thread.start()
         self._answers[0].result(60)
@@ -64,11 +65,16 @@ class Program:
             self._child.stdin.flush()
         return answer
 
-    def listen(self, client: str, take: Take | None) -> None:
-        if take is None:
-            self._takers.pop(client, None)
-        else:
+    @contextmanager
+    def listening(self, client: str, take: Take) -> Iterator[None]:
+        """Events of a client go to `take`, and never after the block: its event loop may be closed then."""
+        with self._taking:
             self._takers[client] = take
+        try:
+            yield
+        finally:
+            with self._taking:
+                self._takers.pop(client, None)
 
     def stop(self) -> None:
         assert self._child.stdin is not None
@@ -88,8 +94,9 @@ class Program:
         for line in self._child.stdout:
             said = json.loads(line)
             if "client" in said:
-                if (take := self._takers.get(said["client"])) is not None:
-                    take(said)
+                with self._taking:
+                    if (take := self._takers.get(said["client"])) is not None:
+                        take(said)
             elif "ready" in said:
                 self._answers.pop(0).set_result(None)
             elif "error" in said:
@@ -248,13 +255,12 @@ async def joined(
 ) -> AsyncIterator[Participant]:
     """A participant of the room. Fails when the agent sent what the published models refuse."""
     client = Participant(program, name)
-    program.listen(name, client.take)
     made = {"url": server.ws_url(), "token": server.token(name), "agent": agent, "streams": streams}
-    await client.do("join", **made)
-    try:
-        yield client
-    finally:
-        async with asyncio.timeout(STOP_SECONDS):
-            await client.do("leave")
-        program.listen(name, None)
+    with program.listening(name, client.take):
+        await client.do("join", **made)
+        try:
+            yield client
+        finally:
+            async with asyncio.timeout(STOP_SECONDS):
+                await client.do("leave")
     assert client.problems == []

@@ -107,7 +107,8 @@ async def test_writing_to_a_child_that_is_gone_is_harmless(tmp_path: Path) -> No
 
 DETACHED = """
 import os, subprocess, sys, time
-code = "import os,time\\nif os.fork():os._exit(0)\\nos.setsid()\\nprint(os.getpid(),flush=1)\\ntime.sleep(60)"
+code = "import os,time\\nr,w=os.pipe()\\nif os.fork():os.close(w);os.read(r,1);os._exit(0)\\nos.setsid()"
+code += "\\nprint(os.getpid(),flush=1)\\nos.close(w)\\ntime.sleep(60)"  # who leaves it waits for its name
 subprocess.run([sys.executable, "-I", "-S", "-c", code])
 """
 

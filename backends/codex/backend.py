@@ -261,7 +261,7 @@ class CodexBackend:
                 ("sandbox", self._sandbox.line),
                 ("approvals", approvals),
                 ("working folder", self.folder),
-                *(("warning", text) for text in shown),
+                *(("warning", text) for text in (*launch.warnings, *shown)),
             )
         )
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from backends.codex.account import KEY_VARIABLE, TEMPLATE_MODEL, Account, agent_folder
 from backends.codex.locate import Program, Version
+from backends.codex.private_places import check_folder, private_places
 from backends.codex.sandbox import profile_arguments
 from backends.codex.shapes import as_dict, dicts
 from backends.codex.toml import Value, inline_table, text
@@ -73,22 +74,28 @@ class Launch:
     account: Account
     command: Command
     scratch: Path
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(config: BackendConfig, program: Program, account: Account) -> Launch:
-    """Make the folders and compose the command. The user's own home is used as it is."""
+    """Make the folders and compose the command. The user's own home is used as it is.
+
+    Raises `UsageError` for a working folder in which commands could not be kept from anything.
+    """
+    places = private_places(config, account.home, account.own_home)
+    warnings = tuple(check_folder(config, places))
     scratch = agent_folder(config) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     arguments = [
         str(program.path),
         "app-server",
         *settings(config, program.version, account),
-        *profile_arguments(config, account.home, scratch, account.own_home),
+        *profile_arguments(config, places, scratch),
         "-c",
         f"shell_environment_policy={_environment_policy(config, scratch)}",
     ]
     environment = child_environment(config.environment, program, account)
-    return Launch(program, account, Command(arguments, environment, config.working_dir), scratch)
+    return Launch(program, account, Command(arguments, environment, config.working_dir), scratch, warnings)
 
 
 def settings(config: BackendConfig, version: Version, account: Account) -> list[str]:

@@ -34,6 +34,10 @@ BACKEND_ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SHELL", "USER", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
     "CODEX_HOME", "PROCESS_CODEX_BINARY",
+    # Where logins and sockets are, which the sandbox keeps from commands.
+    "CLAUDE_CONFIG_DIR", "GH_CONFIG_DIR", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "KUBECONFIG",
+    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR", "DOCKER_CONFIG", "GNUPGHOME",
+    "NPM_CONFIG_USERCONFIG", "NETRC", "PGPASSFILE", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR",
 )  # fmt: skip
 """Variables a backend may see; credentials are passed by name, never by inheritance."""
 

@@ -17,8 +17,9 @@ from backends.codex.failures import turn_error, without_addresses
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.locate import Program, check_version, find
 from backends.codex.models import default_choice, provider_models
+from backends.codex.private_places import check_folder, fixed_parents, private_places
 from backends.codex.project_docs import MAX_BYTES, project_docs
-from backends.codex.sandbox import MountPoints, choose_sandbox, secret_paths
+from backends.codex.sandbox import MountPoints, choose_sandbox
 from backends.codex.toml import inline_table, text
 from process_agent.core.backend import BackendConfig
 from process_agent.core.models import ModelChoice, Pricing
@@ -104,7 +105,8 @@ def test_newer_versions_get_the_newer_switch() -> None:
 
 
 def test_the_sandbox_profile(tmp_path: Path) -> None:
-    given = config(tmp_path, provider="scripted", base_url="http://127.0.0.1:1/v1", network=True)
+    scripted = {"provider": "scripted", "base_url": "http://127.0.0.1:1/v1"}
+    given = config(tmp_path, working_dir=tmp_path / "work", network=True, **scripted)
     values = parsed(prepare(given, PROGRAM, choose_account(given)).command.arguments[2:])
     profile = values["permissions"]["room"]
     assert values["default_permissions"] == "room"
@@ -121,9 +123,52 @@ def test_in_the_users_codex_folder_skills_stay_readable(tmp_path: Path) -> None:
     home = tmp_path / ".codex"
     (home / "skills").mkdir(parents=True)
     (home / "state.sqlite").write_text("")
-    paths = secret_paths(config(tmp_path), home, own_home=False)
+    (tmp_path / "work").mkdir()
+    paths = private_places(config(tmp_path, working_dir=tmp_path / "work"), home, own_home=False)
     assert {home / "auth.json", home / "config.toml", home / "state.sqlite"} <= set(paths)
     assert not {home, home / "skills"} & set(paths)
+
+
+def test_links_are_followed_and_nothing_hidden_lies_below_another(tmp_path: Path) -> None:
+    for name in ("real-codex", "real-data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".codex").symlink_to("real-codex")
+    (tmp_path / "data").symlink_to("real-data")
+    (tmp_path / "loop").symlink_to("loop")
+    given = config(
+        tmp_path,
+        working_dir=tmp_path / "work",
+        network=True,
+        environment={
+            "HOME": str(tmp_path),
+            "KUBECONFIG": f"{tmp_path}/loop:not/absolute:{tmp_path}/.ssh/kube",
+            "CODEX_HOME": str(tmp_path / ".codex"),
+            "XDG_RUNTIME_DIR": "/",
+        },
+    )
+    paths = private_places(given, tmp_path / "data" / "codex" / "agent", own_home=True)
+    assert {tmp_path / name for name in ("real-codex", "real-data", ".ssh", "loop")} <= set(paths)
+    assert not {tmp_path / ".codex", tmp_path / "data", tmp_path / ".ssh/kube", Path("/")} & set(paths)
+    assert not [p for p in paths for other in paths if p != other and p.is_relative_to(other)]
+    assert Path("/run/docker.sock") in paths
+    used = private_places(given, tmp_path / ".codex", own_home=False)
+    assert tmp_path / "real-codex" / "auth.json" in used
+    assert tmp_path / "real-codex" not in used, "commands read skills there"
+
+
+def test_what_is_above_a_hidden_folder_stays_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".config" / "gh").mkdir(parents=True)
+    given = config(tmp_path, working_dir=tmp_path, data_dir=tmp_path / "a" / "b" / "data")
+    (tmp_path / "a" / "b" / "data").mkdir(parents=True)
+    places = private_places(given, given.data_dir / "codex", own_home=True)
+    assert tmp_path / ".ssh" not in places, "hiding it would make it"
+    fixed = fixed_parents(given, places)
+    assert fixed == [tmp_path / ".config", tmp_path / "a", tmp_path / "a" / "b"]
+    assert len(check_folder(given, places)) == 2
+    for sandbox in ("read-only", "full-access"):
+        other = config(tmp_path, working_dir=tmp_path, sandbox=sandbox)
+        assert fixed_parents(other, places) == []
+        assert check_folder(other, places) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""What commands in a sandbox must not read: logins, keys, the data of the room, sockets of other programs.
+
+Paths are resolved: bubblewrap cannot hide a symbolic link (tried with 0.163.0: no command runs then), and
+what a link leads to is what has to be hidden.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from process_agent.core.backend import BackendConfig
+from process_agent.errors import UsageError
+
+LOGINS: Final = (
+    ".codex", ".meshagent", ".local/share/process",
+    ".claude", ".claude.json", ".gemini", ".copilot", ".config/github-copilot", ".local/share/opencode",
+    ".ssh", ".gnupg", ".netrc", ".git-credentials", ".config/git/credentials", ".config/gh",
+    ".config/glab-cli", ".aws", ".azure", ".config/gcloud", ".kube", ".docker/config.json", ".terraform.d",
+    ".vault-token", ".npmrc", ".yarnrc.yml", ".pypirc", ".cargo/credentials.toml", ".cargo/credentials",
+    ".gem/credentials", ".pgpass", ".my.cnf", ".config/rclone", ".config/op", ".password-store",
+    ".local/share/keyrings", ".cache/huggingface/token",
+)  # fmt: skip
+"""Below the home folder: where coding agents, Git, clouds, registries and databases keep what they log in
+with."""
+
+LOGIN_VARIABLES: Final = (
+    "CLAUDE_CONFIG_DIR", "GH_CONFIG_DIR", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "KUBECONFIG",
+    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR", "DOCKER_CONFIG", "GNUPGHOME",
+    "NPM_CONFIG_USERCONFIG", "NETRC", "PGPASSFILE",
+)  # fmt: skip
+"""Variables that say where a login is instead."""
+
+_SOCKETS: Final = (
+    "/run/docker.sock", "/run/podman", "/run/containerd", "/run/dbus", "/run/screen", "/run/user/{uid}",
+    "/tmp/tmux-{uid}", "/tmp/codex-daemon-{uid}", "/tmp/.X11-unix",  # noqa: S108 - to be kept from them
+)  # fmt: skip
+_SOCKET_VARIABLES: Final = ("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
+
+_READABLE: Final = frozenset({"skills", "AGENTS.md", "AGENTS.override.md", "plugins", "prompts", "rules"})
+_ALWAYS_PRIVATE: Final = frozenset(
+    {"auth.json", "config.toml", ".credentials.json", "history.jsonl", "sessions"}
+)
+
+
+def private_places(config: BackendConfig, home: Path, own_home: bool) -> list[Path]:
+    """Files and folders that commands must not read; none lies below another.
+
+    `home` is Codex's home, `own_home` says that it is ours. (bubblewrap cannot hide a folder inside a hidden
+    one.) Of those that do not exist the ones are left out whose folder does not exist either (bubblewrap
+    fails to hide two of one missing folder) and the ones that commands could make: hiding would make them.
+    """
+    home = _resolved(home)
+    found = [config.data_dir, *_logins(config.environment)]
+    for each in dict.fromkeys([home, *map(_resolved, _codex_homes(config.environment))]):
+        found += [each] if own_home or each != home else _private_files(each)
+    if config.network:
+        found += _sockets(config)
+    places = [place for place in _outermost(map(_resolved, found)) if place.parent.exists()]
+    if config.sandbox != "workspace-write":
+        return places
+    folder = _resolved(config.working_dir)
+    return [place for place in places if place.exists() or not place.is_relative_to(folder)]
+
+
+def fixed_parents(config: BackendConfig, places: Iterable[Path]) -> list[Path]:
+    """Folders on the way from the working folder to a private place, which commands must not write.
+
+    A hidden folder stays hidden when its parent is renamed, but only for the command that does it: the next
+    one would find it open under its new name (tried with 0.163.0).
+    """
+    if config.sandbox != "workspace-write":
+        return []
+    folder = _resolved(config.working_dir)
+    found = {
+        parent
+        for place in places
+        if place.is_relative_to(folder)
+        for parent in place.parents
+        if parent != folder and parent.is_relative_to(folder)
+    }
+    return sorted(found)
+
+
+def check_folder(config: BackendConfig, places: Iterable[Path]) -> list[str]:
+    """What people should know of a working folder that holds private places.
+
+    Raises `UsageError` when commands could not be kept from anything there.
+    """
+    if config.sandbox == "full-access":
+        return []
+    folder, user = _resolved(config.working_dir), _resolved(_user_home(config.environment))
+    inside = next((place for place in places if folder.is_relative_to(place)), None)
+    if inside is not None:
+        raise UsageError(
+            f"The working folder {folder} lies in {inside}, which commands must not read.", fix=_FIX
+        )
+    if config.sandbox == "read-only":
+        return []
+    if folder == Path("/") or (user.is_relative_to(folder) and folder != user):
+        raise UsageError(
+            f"Commands may write in the working folder, and {folder} holds everything of yours.", fix=_FIX
+        )
+    held = [place for place in places if place.is_relative_to(folder)]
+    warnings = []
+    if folder == user:
+        warnings.append(
+            "the working folder is your home folder: what commands write there, your shell may run later "
+            "without a sandbox; a folder of the project is safer"
+        )
+    fixed = fixed_parents(config, held)
+    if fixed:
+        names = ", ".join(str(path) for path in fixed[:3]) + (", …" if len(fixed) > 3 else "")
+        warnings.append(f"commands cannot write in {names}: logins or data of the room are below")
+    return warnings
+
+
+_FIX: Final = (
+    "Choose a folder of a project with --working-dir, or --sandbox full-access where the machine itself is "
+    "the sandbox."
+)
+
+
+def _user_home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or Path.home())
+
+
+def _logins(environment: Mapping[str, str]) -> list[Path]:
+    user = _user_home(environment)
+    return [
+        *(user / name for name in LOGINS if name != ".codex"),
+        *_listed(environment, LOGIN_VARIABLES),
+    ]
+
+
+def _codex_homes(environment: Mapping[str, str]) -> list[Path]:
+    chosen = environment.get("CODEX_HOME")
+    homes = [_user_home(environment) / ".codex"]
+    return [*homes, Path(chosen).expanduser()] if chosen else homes
+
+
+def _sockets(config: BackendConfig) -> list[Path]:
+    """With the network comes every Unix socket of the machine, also of programs that run anything for you."""
+    uid = os.getuid() if hasattr(os, "getuid") else 0
+    needed = (config.working_dir, _user_home(config.environment), Path(tempfile.gettempdir()))
+    found = [
+        *(Path(name.format(uid=uid)) for name in _SOCKETS),
+        *_listed(config.environment, _SOCKET_VARIABLES),
+    ]
+    return [path for path in found if not any(place.is_relative_to(path) for place in needed)]
+
+
+def _listed(environment: Mapping[str, str], names: Iterable[str]) -> list[Path]:
+    """The absolute paths in variables, which may hold several."""
+    parts = [part for name in names for part in environment.get(name, "").split(os.pathsep)]
+    return [Path(part) for part in parts if part.startswith("/")]
+
+
+def _private_files(home: Path) -> list[Path]:
+    """Of a Codex home in use, everything but what commands have to read: skills and instructions."""
+    there = {entry.name for entry in home.iterdir()} if home.is_dir() else set()
+    return [home / name for name in sorted((there | _ALWAYS_PRIVATE) - _READABLE)]
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.absolute().resolve()
+    except (OSError, RuntimeError):  # a loop of links leads nowhere
+        return path.absolute()
+
+
+def _outermost(paths: Iterable[Path]) -> list[Path]:
+    found = list(dict.fromkeys(paths))
+    return [path for path in found if not any(path.is_relative_to(o) for o in found if o != path)]

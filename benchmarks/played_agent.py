@@ -22,6 +22,8 @@ from process_agent.core.backend import (
     BackendThread,
     Decision,
     HistoryItem,
+    KeptState,
+    ThreadState,
     ToolkitInfo,
     TurnInput,
 )
@@ -88,8 +90,16 @@ class PlayedBackend:
     async def title(self, text: str) -> str | None:
         return None
 
-    async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
+    async def open_thread(
+        self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
+    ) -> BackendThread:
         return PlayedThread()
+
+    async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
+        pass
+
+    def command(self, state: KeptState) -> str | None:
+        return None
 
     async def close(self) -> None:
         pass

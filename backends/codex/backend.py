@@ -28,6 +28,8 @@ from process_agent.core.backend import (
     BackendSummary,
     BackendThread,
     HistoryItem,
+    KeptState,
+    ThreadState,
     ToolkitInfo,
 )
 from process_agent.core.ids import ThreadId
@@ -137,9 +139,18 @@ class CodexBackend:
                 raise
         return await self._titles.make(await self.server(), self._default.model, text)
 
-    async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
+    async def open_thread(
+        self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
+    ) -> BackendThread:
         """Open a thread; Codex hears of it with the first turn."""
         return CodexThread(self, history)
+
+    async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
+        """Nothing is kept yet."""
+
+    def command(self, state: KeptState) -> str | None:
+        """Nothing is kept yet."""
+        return None
 
     async def close(self) -> None:
         """Stop the app-server and everything below it. Idempotent."""

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from process_agent.agent.attachments import Attachments
 from process_agent.agent.titling import Titling
-from process_agent.agent.turn_work import TurnWork
+from process_agent.agent.turn_work import TurnWork, discard
 from process_agent.core import commands as c
 from process_agent.core.backend import Backend
 from process_agent.core.channel import Channel
@@ -331,8 +331,10 @@ class Runner:
                     self._carry_out(supervisor.thread_updated(entry, rename))
                 case c.Delete(delete):
                     await self._close_work(delete.thread_id)
-                    await store.delete(delete.thread_id)
+                    kept = await store.delete(delete.thread_id)
                     self._carry_out(supervisor.thread_deleted(delete))
+                    dropping = discard(self._backends, delete.thread_id, kept)
+                    self._tasks.start(dropping, "drop what was kept")
                 case _:
                     assert_never(command)
         except ProcessError as error:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from process_agent.agent.attachments import Attachments
-from process_agent.core.backend import Answered, Backend, BackendThread, Decision, TurnInput
+from process_agent.core.backend import (
+    Answered,
+    Backend,
+    BackendThread,
+    Decision,
+    HistoryItem,
+    KeptState,
+    TurnInput,
+)
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
@@ -105,9 +113,13 @@ class TurnWork:
         backend = self._backends.get(name)
         if backend is None:
             raise TurnRefusedError(f"This agent has no backend {name!r}.", code="unknown_backend")
-        history = () if self._new else await self.log.history()  # nothing was said in a new thread before
+        history: Sequence[HistoryItem] = ()
+        state = LoggedState(self.log, name)
+        if not self._new:  # nothing was said in a new thread before
+            history, kept = await self.log.history(), await self.log.kept()
+            state = LoggedState(self.log, name, kept.get(name))
         self._new = False
-        self._thread = await backend.open_thread(self._thread_id, history)
+        self._thread = await backend.open_thread(self._thread_id, history, state)
         self._backend = name
         return self._thread
 
@@ -167,9 +179,17 @@ class TurnWork:
         await self._close_thread()
 
     async def forget(self) -> None:
-        """Close the backend thread, once no turn is on its way out; the next turn opens another."""
+        """The thread was cleared: close the backend thread, once no turn is on its way out, and let backends
+        drop what they kept. The next turn opens another.
+        """
         async with self._free:
             await self._close_thread()
+        try:
+            kept = await self.log.ever_kept()
+        except ProcessError as error:
+            logger.warning("what backends kept with %s is not known: %s", self._thread_id, error)
+            return
+        await discard(self._backends, self._thread_id, kept)
 
     async def close(self) -> None:
         """Release the backend thread, then the log."""
@@ -184,6 +204,47 @@ class TurnWork:
             await thread.close()
         except ProcessError as error:
             logger.warning("%s did not close cleanly: %s", self._thread_id, error)
+
+
+async def discard(
+    backends: Mapping[str, Backend], thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]
+) -> None:
+    """Let backends drop what they kept with a thread that was cleared or deleted. Raises nothing."""
+    for name, state in kept:
+        if (backend := backends.get(name)) is None:
+            continue
+        try:
+            await backend.discard(thread_id, state)
+        except ProcessError as error:
+            logger.warning("what %s kept with %s is not dropped: %s", name, thread_id, error)
+
+
+class LoggedState:
+    """See `core.backend.ThreadState`: what one backend keeps in the log of a thread."""
+
+    def __init__(self, log: ThreadLog, backend: str, kept: KeptState | None = None) -> None:
+        self._log = log
+        self._backend = backend
+        self._kept = kept
+
+    @property
+    def durable(self) -> bool:
+        """Whether the log outlives the agent."""
+        return self._log.durable
+
+    @property
+    def kept(self) -> KeptState | None:
+        """What was kept last."""
+        return self._kept
+
+    def keep(self, state: KeptState) -> None:
+        """Keep this from now on."""
+        self._kept = state
+        self._log.keep(self._backend, state)
+
+    async def flush(self) -> None:
+        """Return when it is durable."""
+        await self._log.flush()
 
 
 class _Run:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
-from process_agent.core.content import ContentPart, ErrorInfo, LogLine, ToolResult
+from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
 from process_agent.core.events import BackendEvent, Phase, ToolRef
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ProviderModels
@@ -26,14 +26,18 @@ class Decision(StrEnum):
 
 
 # --- What a thread remembers, as a backend gets it --------------------------------------------
+#
+# `turn_id` is the turn in which it happened, `item_id` its item: where it comes from, not what it is.
 
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
-    """What a participant said."""
+    """What a participant said; or, with an `item_id`, the summary that a compaction left."""
 
     content: tuple[ContentPart, ...]
     sender_name: str | None
+    turn_id: TurnId | None = field(default=None, compare=False)
+    item_id: ItemId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class AgentMessage:
 
     text: str
     phase: Phase = None
+    turn_id: TurnId | None = field(default=None, compare=False)
+    item_id: ItemId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,41 @@ class ToolCall:
     log: tuple[LogLine, ...] = ()
     result: ToolResult | None = None
     error: ErrorInfo | None = None
+    turn_id: TurnId | None = field(default=None, compare=False)
 
 
 type HistoryItem = UserMessage | AgentMessage | ToolCall
+
+type KeptState = Mapping[str, Json]
+"""What a backend keeps with a thread of the room."""
+
+
+class ThreadState(Protocol):
+    """Where a backend keeps its own state with one thread of the room: a few JSON members, like the name
+    under which it remembers the conversation itself.
+
+    It lies in the thread's own rows and goes with them: copied, cleared or deleted, read by another agent on
+    another machine. Participants are not shown it, but the room may let them read and write the table: it
+    holds no secrets, and what it says is checked before it is believed.
+    """
+
+    @property
+    def durable(self) -> bool:
+        """Whether it outlives the agent; threads that are kept nowhere do not."""
+        ...
+
+    @property
+    def kept(self) -> KeptState | None:
+        """What was kept last, None when nothing was or the thread was cleared since."""
+        ...
+
+    def keep(self, state: KeptState) -> None:
+        """Keep this from now on, beside the events of the running turn; returns at once."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when what was kept is durable. Raises `RoomError` when it cannot be."""
+        ...
 
 
 # --- The port ----------------------------------------------------------------------------------
@@ -182,9 +220,23 @@ class Backend(Protocol):
         """
         ...
 
-    async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
+    async def open_thread(
+        self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
+    ) -> BackendThread:
         """Open a thread. `history` is what the room's thread holds so far, oldest first; the backend makes
-        its model see it exactly once.
+        its model see it exactly once. `state` is what it kept there itself, and where it keeps more.
+        """
+        ...
+
+    async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
+        """The thread was cleared or deleted, and this had been kept with it, maybe long ago or by a thread
+        that it is a copy of: let go of what it names. Raises `ProcessError`.
+        """
+        ...
+
+    def command(self, state: KeptState) -> str | None:
+        """A shell command with which a person goes on with the conversation in a terminal, from what was kept
+        with it, or None. Does no I/O and works before `start`.
         """
         ...
 

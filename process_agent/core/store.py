@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from process_agent.core.backend import HistoryItem
+from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice
@@ -68,6 +68,23 @@ class ThreadLog(Protocol):
         """What a backend that opens this thread must know, oldest first."""
         ...
 
+    @property
+    def durable(self) -> bool:
+        """Whether what is flushed outlives the agent."""
+        ...
+
+    def keep(self, backend: str, state: KeptState) -> None:
+        """Remember what a backend keeps with the thread, at this point of it; goes out like an event."""
+        ...
+
+    async def kept(self) -> Mapping[str, KeptState]:
+        """What each backend kept last since the thread was cleared, by the backend's name."""
+        ...
+
+    async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
+        """All that backends kept since the thread was made, with their names."""
+        ...
+
     async def usage(self) -> ThreadEvent | None:
         """The usage told last, if it is near the end of the thread; nothing is searched for it."""
         ...
@@ -118,8 +135,8 @@ class ThreadStore(Protocol):
         """Set `modified_at` to now and nothing else."""
         ...
 
-    async def delete(self, thread_id: ThreadId) -> None:
-        """Remove the rows and the entry."""
+    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+        """Remove the rows and the entry; returns all that backends ever kept there."""
         ...
 
     async def close(self) -> None:

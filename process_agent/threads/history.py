@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import ContentPart, ErrorInfo, TextPart, plain_text
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import MessageId, TurnId
+from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.slash import CommandName, parse
 from process_agent.core.turn_output import NOTICE
 from process_agent.threads.fold import ItemKey
@@ -42,9 +43,7 @@ class History:
 
     def items(self) -> Sequence[HistoryItem]:
         """All of it, oldest first; calls that nobody ended count as failed."""
-        unfinished = [
-            ToolCall(call.ref, call.arguments, call.log, error=_UNFINISHED) for call in self._tools.values()
-        ]
+        unfinished = [replace(call, error=_UNFINISHED) for call in self._tools.values()]
         return [*self._items, *unfinished]
 
     def add(self, event: ThreadEvent) -> None:
@@ -55,8 +54,8 @@ class History:
         match event.body:
             case e.ThreadCleared():
                 self._forget()
-            case e.ContextCompacted(_, _, str(summary)):
-                self._compact(summary)
+            case e.ContextCompacted(checkpoint, _, str(summary)):
+                self._compact(summary, turn, ItemId(checkpoint))
             case e.TurnStarted(source, content) if turn and _is_command(event, content):
                 self._said.pop(source, None)
                 self._commands.add(turn)
@@ -75,13 +74,13 @@ class History:
                 self._say(source, None, content, sender)
             case e.TurnStarted(source, content, sender) | e.Steered(source, content, sender):
                 self._say(source, event.turn_id, content, sender)
-                self._hear(source)
+                self._hear(source, event.turn_id)
             case e.TextDelta(item) if item.startswith(NOTICE):
                 return
-            case e.TextDelta(_, text, phase):
+            case e.TextDelta(item, text, phase):
                 self._hear_turn(event.turn_id)
                 if text.strip():
-                    self._items.append(AgentMessage(text, phase))
+                    self._items.append(AgentMessage(text, phase, event.turn_id, item))
             case _:
                 self._add_tool(event)
 
@@ -90,18 +89,18 @@ class History:
             case e.ToolStarted(ref, arguments):
                 self._hear_turn(event.turn_id)
                 log = self._call(event.turn_id, ref).log
-                self._tools[event.turn_id, ref.item_id] = ToolCall(ref, arguments, log)
+                self._tools[event.turn_id, ref.item_id] = ToolCall(ref, arguments, log, turn_id=event.turn_id)
             case e.ToolLog(ref, lines):
                 call = self._call(event.turn_id, ref)
-                self._tools[event.turn_id, ref.item_id] = ToolCall(ref, call.arguments, call.log + lines)
+                self._tools[event.turn_id, ref.item_id] = replace(call, ref=ref, log=call.log + lines)
             case e.ToolEnded(ref, result, error):
                 call = self._call(event.turn_id, ref)
                 self._tools.pop((event.turn_id, ref.item_id), None)
-                self._items.append(ToolCall(ref, call.arguments, call.log, result, error))
+                self._items.append(replace(call, ref=ref, result=result, error=error))
             case _:
                 return
 
-    def _compact(self, summary: str) -> None:
+    def _compact(self, summary: str, turn: TurnId | None, checkpoint: ItemId) -> None:
         kept: list[HistoryItem] = []
         room = MAX_KEPT
         for item in reversed(self._items):
@@ -112,7 +111,7 @@ class History:
                 kept.insert(0, item)
         if self._summary in kept:
             kept.remove(self._summary)
-        self._summary = UserMessage((TextPart(SUMMARY + summary),), None)
+        self._summary = UserMessage((TextPart(SUMMARY + summary),), None, turn, checkpoint)
         self._items = [*kept, self._summary]
 
     def _forget(self) -> None:
@@ -121,7 +120,7 @@ class History:
         self._tools.clear()
 
     def _call(self, turn: TurnId | None, ref: e.ToolRef) -> ToolCall:
-        return self._tools.get((turn, ref.item_id), ToolCall(ref, {}))
+        return self._tools.get((turn, ref.item_id), ToolCall(ref, {}, turn_id=turn))
 
     def _say(
         self, source: MessageId, turn: TurnId | None, content: tuple[ContentPart, ...], sender: str | None
@@ -129,16 +128,16 @@ class History:
         if content and source not in self._heard:
             self._said[source] = (turn, UserMessage(content, sender))
 
-    def _hear(self, source: MessageId) -> None:
+    def _hear(self, source: MessageId, turn: TurnId | None) -> None:
         said = self._said.pop(source, None)
         self._heard.add(source)
         if said is not None:
-            self._items.append(said[1])
+            self._items.append(replace(said[1], turn_id=turn))
 
     def _hear_turn(self, turn: TurnId | None) -> None:
         """A turn that does something has started, even if no row says so. Steers (of no turn here) wait."""
         for source in [source for source, (of, _) in self._said.items() if of == turn and turn is not None]:
-            self._hear(source)
+            self._hear(source, turn)
 
 
 def _is_command(started: ThreadEvent, content: tuple[ContentPart, ...]) -> bool:

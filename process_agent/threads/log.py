@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from process_agent.core import events as e
-from process_agent.core.backend import HistoryItem
+from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
@@ -19,7 +19,7 @@ from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold, ItemKey
 from process_agent.threads.history import History
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import Row, Stored, to_row
+from process_agent.threads.rows import BackendState, Row, Stored, moment_of, to_row
 from process_agent.threads.table import Tail, ThreadTable
 from process_agent.threads.writer import RowWriter
 
@@ -68,6 +68,7 @@ class DatasetThreadLog:
         self._model = tail.model
         self._model_known = tail.model is not None or tail.complete
         self._usage = tail.usage
+        self._kept = tail.kept
         self._cursors = Cursors()
         self._running: dict[TurnId, None] = {}
         self._sequence = tail.sequence
@@ -99,6 +100,19 @@ class DatasetThreadLog:
         self._store(self._fold.add(event), urgent=isinstance(event.body, e.TurnEnded))
         if self._ticking is None and self._fold.unsaved:
             self._ticking = self._tasks.start(self._tick(), "tick")
+
+    @property
+    def durable(self) -> bool:
+        """The room keeps it."""
+        return True
+
+    def keep(self, backend: str, state: KeptState) -> None:
+        """Remember what a backend keeps; see the port."""
+        if self._closed:
+            logger.warning("a backend kept something after the log of %s was closed", self._thread_id)
+            return
+        self._kept = {**(self._kept or {}), backend: state}
+        self._store([BackendState(self._thread_id, backend, state, self._time)], urgent=False)
 
     def settle(self) -> bool:
         """Store the end of the turns that were lost; whether there were any."""
@@ -140,7 +154,7 @@ class DatasetThreadLog:
             case e.UsageUpdated():
                 self._usage = event
             case e.ThreadCleared():
-                self._usage = None
+                self._usage, self._kept = None, {}
                 self._cursors = Cursors()
             case e.TurnEnded() if turn is not None:
                 self._running.pop(turn, None)
@@ -156,8 +170,7 @@ class DatasetThreadLog:
         self._writer.add([self._row(each) for each in stored], urgent=urgent)
 
     def _row(self, stored: Stored) -> Row:
-        moment = stored.created_at if isinstance(stored, ThreadEvent) else stored.delta.created_at
-        self._time = max(self._time, moment)
+        self._time = max(self._time, moment_of(stored))
         return to_row(stored, self._sequence.next(), self._time)
 
     async def _tick(self) -> None:
@@ -214,6 +227,17 @@ class DatasetThreadLog:
         async for event in self.replay():
             history.add(event)
         return history.items()
+
+    async def kept(self) -> Mapping[str, KeptState]:
+        """What each backend kept last."""
+        if self._kept is None:
+            self._kept = await self._table.kept()
+        return self._kept
+
+    async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
+        """All that backends kept."""
+        await self._writer.flush()
+        return await self._table.ever_kept()
 
     async def usage(self) -> ThreadEvent | None:
         """The usage told last, if it was among the last rows when the log was opened."""

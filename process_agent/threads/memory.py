@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 
 from process_agent.core import events as e
-from process_agent.core.backend import HistoryItem
+from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
@@ -24,7 +24,7 @@ from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
 from process_agent.threads.paths import can_name, temporary_directory_of, unknown_thread
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import Row, Stored, to_row
+from process_agent.threads.rows import Row, moment_of, to_row
 from process_agent.threads.window import Window
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class MemoryThreadLog:
         self._fold = Fold()
         self._model: ModelChoice | None = None
         self._usage: ThreadEvent | None = None
+        self._kept: dict[str, KeptState] = {}
         self._running: dict[TurnId, None] = {}
         self._cleared: list[ThreadEvent] = []
         self._cursors = Cursors()
@@ -69,6 +70,7 @@ class MemoryThreadLog:
                 self._running.pop(event.turn_id, None)
             case e.ThreadCleared():
                 self._rows.clear()
+                self._kept.clear()
                 self._usage = None
                 self._cleared = [event]
                 self._cursors = Cursors()
@@ -78,7 +80,24 @@ class MemoryThreadLog:
             case _:
                 pass
         for stored in self._fold.add(event):
-            self._rows.append(to_row(stored, next(self._numbers), _moment(stored)))
+            self._rows.append(to_row(stored, next(self._numbers), moment_of(stored).astimezone(UTC)))
+
+    @property
+    def durable(self) -> bool:
+        """It ends with the agent."""
+        return False
+
+    def keep(self, backend: str, state: KeptState) -> None:
+        """Remember what a backend keeps."""
+        self._kept[backend] = state
+
+    async def kept(self) -> Mapping[str, KeptState]:
+        """What each backend kept last."""
+        return dict(self._kept)
+
+    async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
+        """Nothing: what ends with the agent names nothing that outlives it."""
+        return ()
 
     async def flush(self) -> None:
         """There is nowhere to write to."""
@@ -172,10 +191,11 @@ class MemoryThreadStore:
         """Set `modified_at` to now and nothing else."""
         return self._change(thread_id, None)
 
-    async def delete(self, thread_id: ThreadId) -> None:
+    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
         """Forget a thread."""
         self._entries.pop(thread_id, None)
         self._logs.pop(thread_id, None)
+        return ()
 
     async def close(self) -> None:
         """Forget everything."""
@@ -204,8 +224,3 @@ class MemoryThreadStore:
         changed = replace(entry, name=name or entry.name, modified_at=self._clock())
         self._entries[thread_id] = changed
         return changed
-
-
-def _moment(stored: Stored) -> datetime:
-    moment = stored.created_at if isinstance(stored, ThreadEvent) else stored.delta.created_at
-    return moment.astimezone(UTC)

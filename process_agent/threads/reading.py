@@ -20,7 +20,7 @@ from process_agent.core.live import item_of
 from process_agent.threads.cuts import fold
 from process_agent.threads.fold import ItemKey
 from process_agent.threads.items import DeltaKind, OpenText, OpenTool
-from process_agent.threads.rows import PartialText, Row, Stored, stable_id, to_stored
+from process_agent.threads.rows import BackendState, PartialText, Row, Stored, stable_id, to_stored
 
 LOST = ErrorInfo("The agent stopped while this turn was under way.", "lost")
 
@@ -89,6 +89,8 @@ class Reading:
     def _take(self, stored: Stored) -> list[ThreadEvent]:
         if isinstance(stored, PartialText):
             self._take_partial(stored)
+            return []
+        if isinstance(stored, BackendState):
             return []
         event, body = stored, stored.body
         self._note_turn(event)

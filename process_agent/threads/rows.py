@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from process_agent.core.backend import KeptState
 from process_agent.core.content import Json
 from process_agent.core.events import ReasoningDelta, SteerAccepted, TextDelta, ThreadEvent
 from process_agent.core.ids import MessageId, ThreadId, TurnId
@@ -22,6 +23,9 @@ from process_agent.wire.agent_messages import PREFIX, decode_event, encode_event
 _NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _PARTIAL = "process.partial_text"
+STATE = "process.backend_state"
+"""Type of the event in a row of `BackendState`, and item of the row, so that it is found in a long table."""
+
 THREAD_EVENT = PREFIX + "thread.event"
 
 
@@ -54,7 +58,17 @@ class PartialText:
     offset: int
 
 
-type Stored = ThreadEvent | PartialText
+@dataclass(frozen=True, slots=True)
+class BackendState:
+    """What a backend keeps with the thread for itself; a `thread.event` too."""
+
+    thread_id: ThreadId
+    backend: str
+    state: KeptState
+    created_at: datetime
+
+
+type Stored = ThreadEvent | PartialText | BackendState
 
 
 def stable_id(thread_id: ThreadId, turn_id: TurnId | None, *parts: object) -> MessageId:
@@ -67,9 +81,9 @@ def stable_id(thread_id: ThreadId, turn_id: TurnId | None, *parts: object) -> Me
 
 def to_row(stored: Stored, sequence: int, timestamp: datetime) -> Row:
     """The row of what is to be stored."""
-    message = _partial_message(stored) if isinstance(stored, PartialText) else encode_event(_as_kept(stored))
+    message = _message_of(stored, sequence)
     message.pop("created_at", None)
-    item_id = message.get("item_id")
+    item_id = STATE if isinstance(stored, BackendState) else message.get("item_id")
     turn_id = message.get("turn_id")
     return Row(
         turn_id=_clean(turn_id) if isinstance(turn_id, str) else None,
@@ -79,6 +93,32 @@ def to_row(stored: Stored, sequence: int, timestamp: datetime) -> Row:
         timestamp=timestamp,
         data=json.dumps(message, separators=(",", ":")),
     )
+
+
+def moment_of(stored: Stored) -> datetime:
+    """When it was said."""
+    return stored.delta.created_at if isinstance(stored, PartialText) else stored.created_at
+
+
+def _message_of(stored: Stored, sequence: int) -> dict[str, Json]:
+    match stored:
+        case PartialText():
+            return _partial_message(stored)
+        case BackendState():
+            return _state_message(stored, sequence)
+        case _:
+            return encode_event(_as_kept(stored))
+
+
+def _state_message(kept: BackendState, sequence: int) -> dict[str, Json]:
+    event: dict[str, Json] = {"type": STATE, "backend": kept.backend, "state": dict(kept.state)}
+    return {
+        "type": THREAD_EVENT,
+        "message_id": stable_id(kept.thread_id, None, STATE, sequence),
+        "thread_id": kept.thread_id,
+        "turn_id": None,
+        "event": event,
+    }
 
 
 def _as_kept(event: ThreadEvent) -> ThreadEvent:
@@ -161,7 +201,7 @@ def to_stored(row: Row) -> Stored | None:
     message["type"] = message.get("type") or row.type
     message.pop("created_at", None)
     if message["type"] == THREAD_EVENT:
-        return _partial(message, row.timestamp)
+        return _partial(message, row.timestamp) or _state(message, row.timestamp)
     try:
         return decode_event(message, row.timestamp)
     except WireError:
@@ -180,6 +220,16 @@ def _partial(message: dict[str, Any], moment: datetime) -> PartialText | None:
     if delta is None or not isinstance(delta.body, TextDelta | ReasoningDelta) or not isinstance(offset, int):
         return None
     return PartialText(delta, offset)
+
+
+def _state(message: dict[str, Any], moment: datetime) -> BackendState | None:
+    event = message.get("event")
+    if not isinstance(event, dict) or event.get("type") != STATE:
+        return None
+    backend, state = event.get("backend"), event.get("state")
+    if not isinstance(backend, str) or not isinstance(state, dict):
+        return None
+    return BackendState(ThreadId(str(message.get("thread_id"))), backend, state, moment)
 
 
 def _message(data: object) -> dict[str, Any] | None:

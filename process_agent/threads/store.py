@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from process_agent.core.backend import KeptState
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.room import Datasets, TableRef
 from process_agent.core.store import ThreadEntry
@@ -166,14 +167,23 @@ class DatasetThreadStore:
         table_of(thread_id, self._namespace)
         return await self._index.touch(thread_id)
 
-    async def delete(self, thread_id: ThreadId) -> None:
-        """Remove the rows and the entry."""
+    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+        """Remove the rows and the entry; see the port."""
         ref = table_of(thread_id, self._namespace)
         log = self._logs.get(thread_id)
         if log is not None:
             await log.close()
+        kept = await self._ever_kept(ref, thread_id)
         await self._index.remove(thread_id)
         await self._datasets.drop(ref)
+        return kept
+
+    async def _ever_kept(self, ref: TableRef, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+        try:
+            return await ThreadTable(self._datasets, ref, thread_id).ever_kept()
+        except RoomRequestError as error:  # a table that cannot be read can be dropped all the same
+            logger.info("what backends kept with %s is not known: %s", thread_id, error)
+            return ()
 
     async def close(self) -> None:
         """Flush and release every open log."""

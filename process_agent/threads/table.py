@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from process_agent.core import events as e
+from process_agent.core.backend import KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.room import Datasets, TableRef
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import Row, from_table, to_stored, to_table
+from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_stored, to_table
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.sequence import choose_writer, writer_of
 from process_agent.threads.window import CLEARED, Window
@@ -44,8 +45,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What the end of a table says: how rows go on, which turns were lost, the model chosen last, and the
-    usage told last.
+    """What the end of a table says: how rows go on, which turns were lost, the model chosen last, the usage
+    told last, and what backends kept (None: it has to be looked for).
 
     `complete` means that it was the whole table.
     """
@@ -55,6 +56,7 @@ class Tail:
     lost: tuple[ThreadEvent, ...] = ()
     model: ModelChoice | None = None
     usage: ThreadEvent | None = None
+    kept: Mapping[str, KeptState] | None = None
     complete: bool = True
 
 
@@ -91,7 +93,7 @@ class ThreadTable:
         """Read the end of the table. With `leave_turns`, turns under way are somebody else's and not lost."""
         total = await self._datasets.count(self._ref)
         if total == 0:
-            return Tail(RowNumbers(clock, choose_writer(())))
+            return Tail(RowNumbers(clock, choose_writer(())), kept={})
         rows = [row async for row in self._page(max(0, total - TAIL_ROWS), TAIL_ROWS)]
         rows.sort(key=lambda row: row.sequence)
         highest = rows[-1].sequence if rows else -1
@@ -100,7 +102,10 @@ class ThreadTable:
         latest = max((row.timestamp for row in rows), default=_EPOCH)
         models = [model for row in rows if row.type == _MODEL_CHANGED and (model := _model(row)) is not None]
         model, usage = models[-1] if models else None, _usage(rows)
-        return Tail(numbers, latest, lost, model, usage, complete=total <= TAIL_ROWS)
+        complete = total <= TAIL_ROWS
+        kept = _kept(rows)
+        known = complete or kept or any(row.type == CLEARED for row in rows)
+        return Tail(numbers, latest, lost, model, usage, kept if known else None, complete)
 
     async def _lost(self, rows: list[Row], *, complete: bool) -> tuple[ThreadEvent, ...]:
         reading = _read(self._thread_id, rows)
@@ -118,6 +123,16 @@ class ThreadTable:
         rows = [row async for row in self._where(f"type = {quoted(_MODEL_CHANGED)}")]
         models = [_model(row) for row in sorted(rows, key=lambda row: row.sequence)]
         return models[-1] if models else None
+
+    async def kept(self) -> Mapping[str, KeptState]:
+        """What each backend kept last, in the whole table."""
+        where = f"item_id = {quoted(STATE)} OR type = {quoted(CLEARED)}"
+        return _kept(sorted([row async for row in self._where(where)], key=lambda row: row.sequence))
+
+    async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
+        """All that backends kept."""
+        found = [to_stored(row) async for row in self._where(f"item_id = {quoted(STATE)}")]
+        return [(each.backend, each.state) for each in found if isinstance(each, BackendState)]
 
     # --- Reading the last turns ------------------------------------------------------------------
 
@@ -208,6 +223,17 @@ def _model(row: Row) -> ModelChoice | None:
         return None
     changed = stored.body
     return ModelChoice(changed.backend, changed.provider or None, changed.model or None)
+
+
+def _kept(rows: Iterable[Row]) -> dict[str, KeptState]:
+    """What each backend kept last, unless the thread was cleared after it."""
+    kept: dict[str, KeptState] = {}
+    for row in rows:
+        if row.type == CLEARED:
+            kept.clear()
+        elif row.item_id == STATE and isinstance(stored := to_stored(row), BackendState):
+            kept[stored.backend] = stored.state
+    return kept
 
 
 def _usage(rows: Sequence[Row]) -> ThreadEvent | None:

@@ -14,7 +14,15 @@ from typing import Any
 
 from backends.codex import create_backend
 from backends.codex.backend import CodexBackend
-from process_agent.core.backend import BackendConfig, BackendSummary, BackendThread, HistoryItem, TurnInput
+from process_agent.core.backend import (
+    BackendConfig,
+    BackendSummary,
+    BackendThread,
+    HistoryItem,
+    KeptState,
+    ThreadState,
+    TurnInput,
+)
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.events import BackendEvent, TextDelta, TextStarted, ToolEnded, ToolStarted, TurnEnded
 from process_agent.core.ids import ThreadId, TurnId
@@ -26,6 +34,23 @@ type OnEvent = Callable[[BackendEvent], object]
 def script(*actions: dict[str, Any]) -> str:
     """A prompt the scripted model follows to the letter."""
     return f"```script\n{json.dumps(actions)}\n```"
+
+
+@dataclass
+class PlayedState:
+    """See `core.backend.ThreadState`; `written` is all that was ever kept."""
+
+    kept: KeptState | None = None
+    durable: bool = True
+    written: list[KeptState] = field(default_factory=list)
+    flushed: int = 0
+
+    def keep(self, state: KeptState) -> None:
+        self.kept = state
+        self.written.append(state)
+
+    async def flush(self) -> None:
+        self.flushed = len(self.written)
 
 
 @dataclass
@@ -55,8 +80,13 @@ class Room:
         items = self.model.requests[request].body["input"]
         return [said for item in items for said in _sent(item)]
 
-    async def thread(self, history: Sequence[HistoryItem] = ()) -> BackendThread:
-        return await self.backend.open_thread(ThreadId("dataset://t"), history)
+    async def thread(
+        self,
+        history: Sequence[HistoryItem] = (),
+        state: ThreadState | None = None,
+        thread_id: str = "dataset://t",
+    ) -> BackendThread:
+        return await self.backend.open_thread(ThreadId(thread_id), history, state or PlayedState())
 
     async def turn(
         self,

@@ -12,6 +12,8 @@ from process_agent.core.backend import (
     BackendThread,
     Decision,
     HistoryItem,
+    KeptState,
+    ThreadState,
     ToolkitInfo,
     TurnInput,
 )
@@ -68,10 +70,13 @@ class PlayedTurn:
 class FakeThread:
     """See `core.backend.BackendThread`."""
 
-    def __init__(self, backend: FakeBackend, thread_id: ThreadId, history: Sequence[HistoryItem]) -> None:
+    def __init__(
+        self, backend: FakeBackend, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
+    ) -> None:
         self.backend = backend
         self.thread_id = thread_id
         self.history = tuple(history)
+        self.state = state
         self.closed = False
         self.turn: PlayedTurn | None = None
 
@@ -129,6 +134,7 @@ class FakeBackend:
         self.start_error: ProcessError | None = None
         self.open_error: Exception | None = None
         self.offers: Sequence[ToolkitInfo] = ()
+        self.discarded: list[tuple[ThreadId, KeptState]] = []
         self.titled: list[str] = []
         self.titles: Callable[[str], Awaitable[str | None]] | None = None
         self.opening = asyncio.Event()
@@ -159,13 +165,21 @@ class FakeBackend:
         self.titled.append(text)
         return None if self.titles is None else await self.titles(text)
 
-    async def open_thread(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> BackendThread:
+    async def open_thread(
+        self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
+    ) -> BackendThread:
         await self.opening.wait()
         if self.open_error is not None:
             raise self.open_error
-        thread = FakeThread(self, thread_id, history)
+        thread = FakeThread(self, thread_id, history, state)
         self.threads.append(thread)
         return thread
+
+    async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
+        self.discarded.append((thread_id, state))
+
+    def command(self, state: KeptState) -> str | None:
+        return f"played {state['name']}" if "name" in state else None
 
     async def close(self) -> None:
         self.closed = True

@@ -152,6 +152,10 @@ class MemoryDatasets:
 
 
 def _matches(row: Mapping[str, Any], where: str) -> bool:
+    return any(_matches_all(row, either) for either in where.split(" OR "))
+
+
+def _matches_all(row: Mapping[str, Any], where: str) -> bool:
     for term in where.split(" AND "):
         found = _TERM.fullmatch(term)
         assert found is not None, where

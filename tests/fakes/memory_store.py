@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from process_agent.core import events as e
-from process_agent.core.backend import HistoryItem
+from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.live import item_of
@@ -38,15 +38,21 @@ def page_of(events: list[ThreadEvent], page: Page) -> list[ThreadEvent]:
 class MemoryLog:
     """See `core.store.ThreadLog`."""
 
-    def __init__(self, store: MemoryThreadStore, events: list[ThreadEvent]) -> None:
+    def __init__(
+        self, store: MemoryThreadStore, events: list[ThreadEvent], kept: list[tuple[str, KeptState]]
+    ) -> None:
         self._store = store
         self.events = events
         self.closed = False
+        self._kept = kept
+        self._cleared = 0
 
     def append(self, event: ThreadEvent) -> None:
         assert not self.closed
         if not isinstance(event.body, e.Working | e.Status):
             self.events.append(event)
+        if isinstance(event.body, e.ThreadCleared):
+            self._cleared = len(self._kept)
 
     async def flush(self) -> None:
         await self._store.flushing.wait()
@@ -86,6 +92,19 @@ class MemoryLog:
             history.add(event)
         return history.items()
 
+    @property
+    def durable(self) -> bool:
+        return True
+
+    def keep(self, backend: str, state: KeptState) -> None:
+        self._kept.append((backend, state))
+
+    async def kept(self) -> Mapping[str, KeptState]:
+        return dict(self._kept[self._cleared :])
+
+    async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
+        return list(self._kept)
+
     async def usage(self) -> ThreadEvent | None:
         last = None
         for event in self.events:
@@ -109,6 +128,7 @@ class MemoryThreadStore:
     def __init__(self, rows: dict[ThreadId, list[ThreadEvent]] | None = None) -> None:
         self.rows = {} if rows is None else rows
         self.entries: dict[ThreadId, ThreadEntry] = {}
+        self.kept: dict[ThreadId, list[tuple[str, KeptState]]] = {}
         self.logs: list[MemoryLog] = []
         self.fails = False
         self.flushing = asyncio.Event()
@@ -141,7 +161,7 @@ class MemoryThreadStore:
                 raise RoomRequestError(f"There is no thread {thread_id}.", code=1003)
             self.rows[thread_id] = []
             self.entries[thread_id] = ThreadEntry(thread_id, create, self._tick(), self._now)
-        log = MemoryLog(self, self.rows[thread_id])
+        log = MemoryLog(self, self.rows[thread_id], self.kept.setdefault(thread_id, []))
         self.logs.append(log)
         return log
 
@@ -159,8 +179,9 @@ class MemoryThreadStore:
         old = self.entries[thread_id]
         return self._put(ThreadEntry(thread_id, old.name, old.created_at, self._tick()))
 
-    async def delete(self, thread_id: ThreadId) -> None:
+    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
         del self.entries[thread_id], self.rows[thread_id]
+        return self.kept.pop(thread_id, [])
 
     async def close(self) -> None:
         self.closed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +13,7 @@ from process_agent.core import events as e
 from process_agent.core.backend import TurnInput
 from process_agent.core.content import ErrorInfo, FilePart, TextPart
 from process_agent.core.events import EndReason
-from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from tests.fakes.backend import FakeBackend
 from tests.fakes.memory_room import MemoryFiles
@@ -25,7 +26,7 @@ class Bench:
     def __init__(self) -> None:
         self.codex, self.other = FakeBackend("codex"), FakeBackend("other")
         self.files = MemoryFiles({"a.txt": b"hi"})
-        self.log = MemoryLog(MemoryThreadStore(), [])
+        self.log = MemoryLog(MemoryThreadStore(), [], [])
         self.work = TurnWork(
             THREAD, self.log, {"codex": self.codex, "other": self.other}, Attachments(self.files)
         )
@@ -180,3 +181,26 @@ async def test_closing_releases_thread_and_log(bench: Bench) -> None:
     await bench.work.close()
     assert bench.codex.threads[0].closed
     assert bench.log.closed
+
+
+async def test_what_a_backend_keeps_is_its_own_and_goes_when_the_thread_is_cleared(bench: Bench) -> None:
+    async def turn(name: str, backend: FakeBackend, number: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bench.run(name, backend.name))
+            (await backend.turn(number)).end()
+
+    await turn("a", bench.codex, 0)
+    bench.codex.threads[0].state.keep({"name": "x"})
+    await turn("b", bench.other, 0)
+    await turn("c", bench.codex, 1)
+    assert bench.other.threads[0].state.kept is None
+    assert bench.codex.threads[1].state.kept == {"name": "x"}
+    bench.log.append(
+        e.ThreadEvent(
+            MessageId("m"), THREAD, None, datetime(2026, 1, 1, tzinfo=UTC), e.ThreadCleared(MessageId("c"))
+        )
+    )
+    await bench.work.forget()
+    assert bench.codex.discarded == [(THREAD, {"name": "x"})]
+    await turn("d", bench.codex, 2)
+    assert bench.codex.threads[2].state.kept is None

@@ -20,7 +20,7 @@ TEMPLATE_MODEL: Final = "gpt-5.5"
 """The catalogue entry that works with any Responses server (page section 9)."""
 
 THREE_WAYS: Final = (
-    "Set OPENAI_API_KEY, or run `codex login`, or pass `--provider scripted` for a demonstration."
+    "Set OPENAI_API_KEY, or run `process login codex`, or pass `--provider scripted` for a demonstration."
 )
 
 
@@ -28,7 +28,9 @@ THREE_WAYS: Final = (
 class Account:
     """Where requests to the model go, and with what.
 
-    `provider` is our name of a provider defined by us, or None for the user's own configuration in `home`.
+    `home` is Codex's folder: the user's, with configuration, MCP servers and skills, or, with `own_home`, one
+    that belongs to this agent. `provider` is our name of a provider defined by us, or None for the one that
+    the configuration in `home` names.
     `slugs` are the models to describe to Codex like `TEMPLATE_MODEL`, because it does not know them.
     """
 
@@ -39,11 +41,7 @@ class Account:
     key: str | None = None
     slugs: tuple[str, ...] = ()
     model: str | None = None
-
-    @property
-    def own_home(self) -> bool:
-        """Whether the home is ours, not the user's."""
-        return self.provider is not None
+    own_home: bool = False
 
     @property
     def priced(self) -> bool:
@@ -58,15 +56,23 @@ class Account:
 
 def choose_account(config: BackendConfig) -> Account:
     """Decide from the configuration. Raises `AuthError` when there is no way to a model."""
-    home = agent_folder(config)
     pinned = tuple(choice.model for choice in config.models if choice.model)
     if config.provider == "scripted":
         if not config.base_url:
             raise BackendError("The scripted model was chosen, and its address is not known.")
         slugs = pinned or (SCRIPTED_MODEL,)
-        return Account(SCRIPTED_LABEL, home, SCRIPTED_MODEL, config.base_url, config.api_key, slugs, slugs[0])
+        return Account(
+            SCRIPTED_LABEL,
+            config.home or agent_folder(config),
+            SCRIPTED_MODEL,
+            config.base_url,
+            config.api_key,
+            slugs,
+            slugs[0],
+            own_home=config.home is None,
+        )
     if config.api_key or config.base_url:
-        return _with_key(config, home, pinned)
+        return _with_key(config, pinned)
     return Account("Codex login", user_home(config), model=pinned[0] if pinned else None)
 
 
@@ -77,28 +83,39 @@ def agent_folder(config: BackendConfig) -> Path:
 
 def user_home(config: BackendConfig) -> Path:
     """The user's own Codex folder. Raises `AuthError` when nobody ever used it."""
-    environment = config.environment
-    chosen = environment.get("CODEX_HOME")
-    home = Path(chosen).expanduser() if chosen else Path(environment.get("HOME") or Path.home()) / ".codex"
+    home = chosen_home(config)
     if not any((home / name).is_file() for name in ("auth.json", "config.toml")):
-        raise no_model()
+        raise no_model(home)
+    return home
+
+
+def chosen_home(config: BackendConfig) -> Path:
+    """The Codex folder that `--codex-home` names, else `CODEX_HOME`, else the user's; it need not exist."""
+    environment = config.environment
+    chosen = config.home or environment.get("CODEX_HOME")
+    home = Path(chosen).expanduser() if chosen else Path(environment.get("HOME") or Path.home()) / ".codex"
     return home.absolute()
 
 
-def no_model() -> AuthError:
+def no_model(home: Path) -> AuthError:
     """The error when no credentials were found."""
-    return AuthError("Codex has no model to work with: no API key and no login was found.", fix=THREE_WAYS)
+    return AuthError(f"Codex has no model to work with: no API key, and no login in {home}.", fix=THREE_WAYS)
 
 
-def _with_key(config: BackendConfig, home: Path, pinned: tuple[str, ...]) -> Account:
+def _with_key(config: BackendConfig, pinned: tuple[str, ...]) -> Account:
+    """A key says who pays; servers, skills and settings are the user's all the same, where there are any."""
+    home = chosen_home(config)
+    own_home = config.home is None and not home.is_dir()
+    if own_home:
+        home = agent_folder(config)
     url = config.base_url or OPENAI_URL
     host = urlsplit(url).hostname or url
     label = f"API key, {host}" if config.api_key else f"no key, {host}"
     if host.endswith("openai.com"):
         model = pinned[0] if pinned else None
-        return Account(label, home, "openai_http", url, config.api_key, (), model)
+        return Account(label, home, "openai_http", url, config.api_key, (), model, own_home)
     slugs = pinned or (TEMPLATE_MODEL,)
-    return Account(label, home, "openai_http", url, config.api_key, slugs, slugs[0])
+    return Account(label, home, "openai_http", url, config.api_key, slugs, slugs[0], own_home)
 
 
 def _folder_name(agent_name: str) -> str:

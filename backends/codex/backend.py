@@ -67,6 +67,7 @@ class CodexBackend:
         self._windows: Windows = {}
         self._compact_limit: int | None = None
         self._toolkits: tuple[ToolkitInfo, ...] = ()
+        self._hooks: tuple[str, ...] = ()
         self._titles = Titles(str(config.working_dir))
         self._tasks = Tasks("codex")
 
@@ -96,8 +97,7 @@ class CodexBackend:
         self._toolkits = (own_toolkit(config, account),)
         launch = await self._prepare(account)
         self._launch = launch
-        server = self._server = AppServer(launch)
-        await server.start()
+        server = self._server = await self._greeted(launch)
         try:
             label = await _account_label(server, account)
             if not account.own_home:
@@ -182,9 +182,11 @@ class CodexBackend:
             "ephemeral": True,
             "experimentalRawEvents": True,
             "approvalPolicy": self._sandbox.approval_policy,
+            "approvalsReviewer": "user",
             **self._sandbox.thread,
             **({"model": chosen} if chosen else {}),
             **({"developerInstructions": developer} if developer else {}),
+            **({"config": {"features.hooks": False}} if self._hooks else {}),
         }
 
     def compacts_at(self, model: str | None, window: int | None) -> int | None:
@@ -217,15 +219,25 @@ class CodexBackend:
         logger.warning("Codex is gone and is started again")
         failure = BackendError("Codex could not be started again.")
         for delay in islice(Backoff(first=0.2, ceiling=2).delays(), _RESTARTS):
-            server = AppServer(launch)
             try:
-                await server.start()
+                return await self._greeted(launch)
             except BackendError as error:
                 failure = error
                 await asyncio.sleep(delay)
-            else:
-                return server
         raise failure
+
+    async def _greeted(self, launch: Launch) -> AppServer:
+        """A new app-server, with what has to be settled before its first thread. Raises `BackendError`."""
+        server = AppServer(launch)
+        await server.start()
+        try:
+            self._hooks = await client.hooks_that_approve(server, self._config.working_dir)
+        except BaseException as error:
+            await server.close()
+            if isinstance(error, ProcessError):
+                raise BackendError(f"Codex did not take its settings: {error}") from error
+            raise
+        return server
 
     async def _prepare(self, account: Account) -> Launch:
         config = self._config
@@ -272,6 +284,7 @@ class CodexBackend:
                 ("sandbox", self._sandbox.line),
                 ("approvals", approvals),
                 ("working folder", self.folder),
+                *(("warning", f"hooks of Codex are off: {key} could approve") for key in self._hooks),
                 *(("warning", text) for text in (*launch.warnings, *shown)),
             )
         )
@@ -279,7 +292,7 @@ class CodexBackend:
 
 async def _account_label(server: AppServer, account: Account) -> str:
     """The kind of account. Raises `AuthError` when the user's Codex turns out to have no login."""
-    if account.own_home:
+    if account.provider is not None:
         return account.label
     answer = await client.read_account(server)
     found = answer.get("account")
@@ -288,5 +301,5 @@ async def _account_label(server: AppServer, account: Account) -> str:
             return f"ChatGPT login ({found.get('planType') or 'unknown plan'})"
         return "API key of the Codex login" if found.get("type") == "apiKey" else f"{found.get('type')} login"
     if answer.get("requiresOpenaiAuth"):
-        raise no_model()
+        raise no_model(account.home)
     return "provider of the user's Codex configuration"

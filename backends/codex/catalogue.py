@@ -45,7 +45,7 @@ async def describe_models(launch: Launch, folder: Path) -> Windows:
     Raises `BackendError` when Codex does not list its models, `OSError` when the files cannot be written.
     """
     account, program = launch.account, launch.program
-    target = catalog_path(account, program.version) if account.slugs else None
+    target = catalog_path(folder, account, program.version) if account.slugs else None
     kept = folder / f"windows-{program.version_text}.json"
     windows = _kept(kept)
     if windows is None or (target is not None and not target.is_file()):

@@ -97,6 +97,14 @@ async def read_config(server: AppServer, folder: Path) -> dict[str, Any]:
     return as_dict(answer.get("config"))
 
 
+async def hooks_that_approve(server: AppServer, folder: Path) -> tuple[str, ...]:
+    """Keys of the hooks of a folder, from `hooks/list`, that would answer approvals in place of the room."""
+    answer = await server.request("hooks/list", {"cwds": [str(folder)]})
+    hooks = [hook for entry in dicts(answer.get("data")) for hook in dicts(entry.get("hooks"))]
+    asked = [hook for hook in hooks if hook.get("eventName") == "permissionRequest"]
+    return tuple(str(hook.get("key")) for hook in asked if hook.get("enabled", True))
+
+
 async def list_mcp_servers(server: AppServer) -> list[dict[str, Any]]:
     """`mcpServerStatus/list`, one page: MCP servers with their tools. Codex starts them for it."""
     params = {"limit": MAX_MCP_SERVERS, "detail": "toolsAndAuthOnly"}

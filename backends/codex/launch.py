@@ -59,8 +59,11 @@ _FEATURES_OFF: Final = (
     "tool_suggest",
     "goals",
     "unbounded_connection_retries",
+    "shell_snapshot",
 )
-"""Talk to third parties, add tools nobody asked for, or wait for a lost network without end."""
+"""Talk to third parties, add tools nobody asked for, wait for a lost network without end, or run the user's
+profile, outside the sandbox, to hand commands what it exports.
+"""
 
 _AGENTS_TABLE: Final = (0, 169, 0)
 """From here on the switch for sub-agents is `agents.enabled`; the old one makes it warn."""
@@ -101,7 +104,8 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
 def settings(config: BackendConfig, version: Version, account: Account) -> list[str]:
     """`-c` arguments apart from the sandbox. A thread nobody listens to any more is never used again.
 
-    Images are made where the user's own login pays and is set up for it.
+    Images are made where the user's own login pays and is set up for it. A `notify` program of the user would
+    get what the room says, for every turn.
     No login shells: commands run with the PATH we were started with, not after the user's profile, which may
     be slow, write files, or export the very keys that are kept from commands. Project instructions come
     through `project_docs`.
@@ -115,9 +119,10 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         "project_doc_max_bytes": "0",
         "analytics.enabled": "false",
         "check_for_update_on_startup": "false",
+        "notify": "[]",
         "thread_unload_delay_secs": "1",
     }
-    if account.own_home:
+    if account.provider is not None:
         values["features.image_generation"] = "false"
     if not searches(config, account):
         values["web_search"] = text("disabled")
@@ -125,7 +130,7 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         values["model_provider"] = text(account.provider)
         values[f"model_providers.{account.provider}"] = _provider(account)
     if account.slugs:
-        values["model_catalog_json"] = text(str(catalog_path(account, version)))
+        values["model_catalog_json"] = text(str(catalog_path(agent_folder(config), account, version)))
     if account.model is not None:
         values["model"] = text(account.model)
     return [word for key, value in values.items() for word in ("-c", f"{key}={value}")]
@@ -145,10 +150,10 @@ def child_environment(given: Mapping[str, str], program: Program, account: Accou
     return environment
 
 
-def catalog_path(account: Account, version: Version) -> Path:
-    """Where the description of our models for this version of Codex is kept."""
+def catalog_path(folder: Path, account: Account, version: Version) -> Path:
+    """Where the description of our models for this version of Codex is kept, below the agent's folder."""
     key = json.dumps([version, account.slugs, account.label])
-    return account.home / f"models-{sha256(key.encode()).hexdigest()[:16]}.json"
+    return folder / f"models-{sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 def catalog(models: object, account: Account) -> str | None:
@@ -181,8 +186,10 @@ def _provider(account: Account) -> str:
 
 
 def _environment_policy(config: BackendConfig, scratch: Path) -> str:
-    """Commands get PATH, HOME and the like, and no key. In the sandbox /tmp is not theirs to write."""
-    own_tmp: dict[str, Value] = (
-        {"set": {"TMPDIR": str(scratch)}} if config.sandbox == "workspace-write" else {}
-    )
-    return inline_table({"inherit": "core", **own_tmp})
+    """Commands get PATH, HOME and the like, and no key. In the sandbox /tmp is not theirs to write.
+
+    Codex gives commands a socket as input. bash takes that, where it believes to be the first shell, for a
+    login over the network and reads `~/.bashrc`, keys and all; SHLVL says that it is not the first.
+    """
+    own_tmp = {"TMPDIR": str(scratch)} if config.sandbox == "workspace-write" else {}
+    return inline_table({"inherit": "core", "set": {"SHLVL": "1", **own_tmp}})

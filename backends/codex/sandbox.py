@@ -7,6 +7,7 @@ room stay out of reach of commands (`[permissions]` of Codex's configuration; tr
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from backends.codex.private_places import fixed_parents
 from backends.codex.toml import Value, inline_table, text
 from process_agent.core.backend import BackendConfig
 
-PROFILE: Final = "room"
+PROFILE: Final = f"room-{secrets.token_hex(4)}"
+"""The profile's name. Tables of one name are merged: a configuration that knew it could widen ours."""
+
 _BASES: Final = {"read-only": ":read-only", "workspace-write": ":workspace"}
 
 NO_SANDBOX_FIX: Final = (

@@ -41,6 +41,7 @@ _SCRIPTED: Final = re.compile(r'^```script[ \t]*\n.*?"title"\s*:.*?^```', re.DOT
 _AROUND: Final = " \t\"'`*_#“”„‘’«»‹›"
 
 _BARE: Final[dict[str, Any]] = {
+    "features.hooks": False,
     "features.shell_tool": False,
     "features.unified_exec": False,
     "features.view_image": False,

@@ -118,6 +118,8 @@ class BackendConfig:
     approvals: ApprovalMode = "ask"
     network: bool = False
     instructions: str | None = None
+    home: Path | None = None
+    """Folder where the program behind the backend finds configuration and login, in place of the user's."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

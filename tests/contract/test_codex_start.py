@@ -37,7 +37,7 @@ async def test_without_credentials_it_says_the_three_ways(tmp_path: Path) -> Non
     with pytest.raises(AuthError) as missing:
         await start(tmp_path, connect=False)
     assert missing.value.exit_code == 3
-    for way in ("OPENAI_API_KEY", "codex login", "--provider scripted"):
+    for way in ("OPENAI_API_KEY", "process login codex", "--provider scripted"):
         assert way in str(missing.value)
 
 

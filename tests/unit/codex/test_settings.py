@@ -19,7 +19,7 @@ from backends.codex.locate import Program, check_version, find
 from backends.codex.models import default_choice, provider_models
 from backends.codex.private_places import check_folder, fixed_parents, private_places
 from backends.codex.project_docs import MAX_BYTES, project_docs
-from backends.codex.sandbox import MountPoints, choose_sandbox
+from backends.codex.sandbox import PROFILE, MountPoints, choose_sandbox
 from backends.codex.toml import inline_table, text
 from process_agent.core.backend import BackendConfig
 from process_agent.core.models import ModelChoice, Pricing
@@ -108,8 +108,8 @@ def test_the_sandbox_profile(tmp_path: Path) -> None:
     scripted = {"provider": "scripted", "base_url": "http://127.0.0.1:1/v1"}
     given = config(tmp_path, working_dir=tmp_path / "work", network=True, **scripted)
     values = parsed(prepare(given, PROGRAM, choose_account(given)).command.arguments[2:])
-    profile = values["permissions"]["room"]
-    assert values["default_permissions"] == "room"
+    profile = values["permissions"][PROFILE]
+    assert values["default_permissions"] == PROFILE
     assert (profile["extends"], profile["network"]) == (":workspace", {"enabled": True})
     rules = profile["filesystem"]
     assert rules[str(tmp_path / "data")] == rules[str(tmp_path / ".codex")] == "deny"
@@ -174,9 +174,9 @@ def test_what_is_above_a_hidden_folder_stays_where_it_is(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("sandbox", "approvals", "available", "policy", "mode"),
     [
-        ("workspace-write", "ask", True, "on-request", {"permissions": "room"}),
-        ("workspace-write", "deny", True, "never", {"permissions": "room"}),
-        ("read-only", "auto", True, "on-request", {"permissions": "room"}),
+        ("workspace-write", "ask", True, "on-request", {"permissions": PROFILE}),
+        ("workspace-write", "deny", True, "never", {"permissions": PROFILE}),
+        ("read-only", "auto", True, "on-request", {"permissions": PROFILE}),
         ("workspace-write", "ask", False, "untrusted", {"sandbox": "danger-full-access"}),
         ("full-access", "ask", True, "untrusted", {"sandbox": "danger-full-access"}),
         ("full-access", "auto", True, "never", {"sandbox": "danger-full-access"}),
@@ -211,7 +211,7 @@ def test_the_catalog_describes_our_models_like_the_one_codex_knows(tmp_path: Pat
     assert (entry["slug"], entry["display_name"], entry["upgrade"]) == ("scripted", "scripted model", None)
     assert entry["apply_patch_tool_type"] == "freeform"
     assert catalog({"models": []}, account) is None
-    assert catalog_path(account, (0, 163, 0)) != catalog_path(account, (0, 164, 0))
+    assert catalog_path(tmp_path, account, (0, 163, 0)) != catalog_path(tmp_path, account, (0, 164, 0))
 
 
 def test_models_are_the_pinned_ones_or_those_of_codex(tmp_path: Path) -> None:

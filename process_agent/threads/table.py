@@ -67,11 +67,14 @@ class ThreadTable:
         self._datasets = datasets
         self._ref = ref
         self._thread_id = thread_id
+        self._whole: list[Row] | None = None
+        """All rows, as `tail` read them, for the replay that mostly follows at once."""
 
     # --- Writing ---------------------------------------------------------------------------------
 
     async def insert(self, rows: Sequence[Row]) -> None:
         """Append rows."""
+        self._whole = None
         await self._datasets.insert(self._ref, to_table(rows))
 
     async def landed(self, rows: Sequence[Row]) -> set[int]:
@@ -95,6 +98,7 @@ class ThreadTable:
         if total == 0:
             return Tail(RowNumbers(clock, choose_writer(())), kept={})
         rows = [row async for row in self._page(max(0, total - TAIL_ROWS), TAIL_ROWS)]
+        self._whole = list(rows) if len(rows) == total else None
         rows.sort(key=lambda row: row.sequence)
         highest = rows[-1].sequence if rows else -1
         numbers = RowNumbers(clock, choose_writer({writer_of(row.sequence) for row in rows}), highest)
@@ -141,18 +145,31 @@ class ThreadTable:
         more than `MAX_TURNS`.
         """
         total = await self._datasets.count(self._ref)
+        held = await self._held(total)
         if before is not None:
             total = min(total, before)
-        window = Window(total, total, min(limit or MAX_TURNS, MAX_TURNS), since)
+        window = Window(total, total, min(limit or MAX_TURNS, MAX_TURNS), since, held=held)
         while window.start > 0 and not window.enough:
             start = max(0, window.start - PAGE_ROWS, total - MAX_ROWS)
             if start == window.start:
                 break
-            page = [row async for row in self._page(start, window.start - start, _LIGHT)]
-            window.go_back(page, start)
+            window.go_back(await self._light(window, start), start)
         if window.first_match is not None and window.sorted:
             window.start = max(window.start, window.first_match)
         return window
+
+    async def _held(self, total: int) -> Sequence[Row] | None:
+        """All rows of a short table: one read to find the window and to stream it; none after `tail`."""
+        whole, self._whole = self._whole, None
+        if whole is not None and len(whole) == total:
+            return whole
+        return [row async for row in self._page(0, total)] if 0 < total <= TAIL_ROWS else None
+
+    async def _light(self, window: Window, start: int) -> Sequence[Row]:
+        """The rows before the window, from `start` on; without their data, unless they are held."""
+        if window.held is not None:
+            return window.held[start : window.start]
+        return [row async for row in self._page(start, window.start - start, _LIGHT)]
 
     async def rows(self, window: Window, later: Callable[[int], bool]) -> AsyncIterator[Row]:
         """The rows of a window, in order, from the first of its `since` on, without those that `later` tells
@@ -187,6 +204,10 @@ class ThreadTable:
                 yield row
 
     async def _stream(self, window: Window) -> AsyncIterator[Row]:
+        if window.held is not None:
+            for row in window.held[window.start : window.total]:
+                yield row
+            return
         position = window.start
         while position < window.total:
             count = min(PAGE_ROWS, window.total - position)

@@ -18,7 +18,7 @@ _ASKED = (PREFIX + "turn.start", PREFIX + "turn.start.accepted")
 class Window:
     """The rows `[start, total)` in table order, which is the order of their numbers if `sorted`; at most
     `limit` turns. `full` says that there are more turns before them, `cleared` that what is before them
-    counts as gone.
+    counts as gone; `held` are the rows of the whole table, where it is short.
     """
 
     total: int
@@ -31,6 +31,7 @@ class Window:
     sorted: bool = True
     cleared: bool = False
     full: bool = False
+    held: Sequence[Row] | None = None
 
     @property
     def enough(self) -> bool:

@@ -117,3 +117,25 @@ async def test_a_long_thread_says_where_it_goes_on(house: House, monkeypatch: py
     events, older = await page(log, None, 50)
     assert ended(events) == ["u1", "u2", "u3"]
     assert older is not None
+
+
+async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(house: House) -> None:
+    store, log, say = await house.thread()
+    turns(log, say, 5)
+    before = [event async for event in log.replay()]
+    await log.close()
+    house.datasets.calls.clear()
+    again = await store.open(log.thread_id)
+    assert [event async for event in again.replay()] == before
+    assert [call for call, _ in house.datasets.calls] == ["count", "search", "count"]
+
+
+async def test_what_another_agent_writes_before_the_first_replay_is_in_it(house: House) -> None:
+    store, log, say = await house.thread()
+    turns(log, say, 2)
+    await log.close()
+    first = await store.open(log.thread_id)
+    other = await house.agent().open(log.thread_id)
+    append(other, say.begin(turn="theirs"), say.end("theirs"))
+    await other.flush()
+    assert ended([event async for event in first.replay()]) == ["u0", "u1", "theirs"]

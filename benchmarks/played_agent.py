@@ -74,6 +74,7 @@ class PlayedBackend:
     """See `core.backend.Backend`."""
 
     name = "codex"
+    takes_tools = True
 
     async def start(self) -> BackendSummary:
         return BackendSummary((("played", "by a benchmark"),))

@@ -77,6 +77,11 @@ class CodexBackend:
         return NAME
 
     @property
+    def takes_tools(self) -> bool:
+        """Codex calls tools of the agent as dynamic tools."""
+        return True
+
+    @property
     def folder(self) -> str:
         """The working folder of all threads."""
         return str(self._config.working_dir)

@@ -92,7 +92,7 @@ class ClientAsks:
     def open(self, request: Request) -> ClientToolRequested | None:
         """A call; None when this turn's client does not have the tool."""
         tool, arguments = request.params.get("tool"), request.params.get("arguments")
-        if not isinstance(tool, str) or tool not in self._tools:
+        if not isinstance(tool, str) or tool not in self._tools or request.params.get("namespace"):
             return None
         self._count += 1
         ask_id = AskId(f"{self._turn_id}:client-{self._count}")

@@ -16,12 +16,14 @@ def _unknown(window: int | None) -> int | None:
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`folder` is the working folder, for relative paths; `client_tools` are the names the turn's client
-    offers; `compact` when the turn is nothing but a compaction; `compacts_at` as in `usage.CompactsAt`.
+    offers, `toolkits` those of what the agent runs; `compact` when the turn is nothing but a compaction;
+    `compacts_at` as in `usage.CompactsAt`.
     """
 
     turn_id: TurnId
     folder: str
     approvals: ApprovalMode = "ask"
     client_tools: frozenset[str] = frozenset()
+    toolkits: frozenset[str] = frozenset()
     compact: bool = False
     compacts_at: Callable[[int | None], int | None] = field(default=_unknown)

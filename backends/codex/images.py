@@ -15,6 +15,7 @@ from backends.codex.shapes import as_dict
 from process_agent.core.content import ErrorInfo, GeneratedImage
 from process_agent.core.events import BackendEvent, EndReason, ImageCompleted, ImageFailed, ImageStarted
 from process_agent.core.ids import ItemId
+from process_agent.core.images import image_type
 
 MAX_IMAGE: Final = 8 * 1024 * 1024
 """Characters of base64 of an image that is passed on."""
@@ -53,19 +54,6 @@ class OpenImage:
         return [ImageFailed(self._item_id, _ENDED.get(reason, _UNFINISHED))]
 
 
-def mime_type(head: bytes) -> str | None:
-    """The type of an image by its first bytes, of those that models take and browsers show."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return None
-
-
 def _image(item: Mapping[str, Any]) -> GeneratedImage | ErrorInfo:
     data = item.get("result")
     if not isinstance(data, str) or not data:
@@ -77,7 +65,7 @@ def _image(item: Mapping[str, Any]) -> GeneratedImage | ErrorInfo:
         head = base64.b64decode(data[:64], validate=True)
     except (binascii.Error, ValueError):
         head = b""
-    kind = mime_type(head)
+    kind = image_type(head)
     if kind is None:
         return ErrorInfo("What was made is no PNG, JPEG, GIF or WebP image.", "image_failed")
     width, height = _png_size(head) if kind == "image/png" else (None, None)

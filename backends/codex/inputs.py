@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from backends.codex.images import mime_type
 from backends.codex.items import shorten
 from process_agent.core.content import ContentPart, FilePart, TextPart
+from process_agent.core.images import image_type
 
 MAX_IMAGE: Final = 8 * 1024 * 1024
 """Characters of the data URL of one image."""
@@ -77,7 +77,7 @@ def image_problem(part: FilePart) -> str | None:
         decoded = base64.b64decode(data, validate=True) if head.endswith(";base64") else b""
     except (binascii.Error, ValueError):
         decoded = b""
-    if mime_type(decoded) is None:
+    if image_type(decoded) is None:
         return "it is no PNG, JPEG, GIF or WebP image"
     return None
 

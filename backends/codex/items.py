@@ -21,6 +21,9 @@ type Item = Mapping[str, Any]
 type Outcome = tuple[ToolResult | None, ErrorInfo | None]
 
 CODEX: Final = "codex"
+MESHAGENT: Final = "meshagent"
+"""The namespace of tools that the agent runs (agent protocol, section 3.5)."""
+
 CLIENT: Final = "client"
 """The toolkit of tools that the client of the turn's sender runs (agent protocol, section 4.7)."""
 

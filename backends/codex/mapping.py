@@ -12,7 +12,7 @@ from backends.codex.compaction import Compactions
 from backends.codex.failures import turn_error
 from backends.codex.frame import Frame
 from backends.codex.images import OpenImage
-from backends.codex.items import CODEX, file_change_view, outcome, tool_view
+from backends.codex.items import CODEX, MESHAGENT, file_change_view, outcome, tool_view
 from backends.codex.notices import notice_of
 from backends.codex.shapes import as_dict
 from backends.codex.standing import DiffCard, PlanCard
@@ -51,6 +51,7 @@ class TurnMapper:
     def __init__(self, frame: Frame) -> None:
         self._turn_id = frame.turn_id
         self._folder = frame.folder
+        self._toolkits = frame.toolkits
         self._open: dict[str, Open] = {}
         self._closed: set[str] = set()
         self._shown_raw: set[str] = set()
@@ -170,7 +171,8 @@ class TurnMapper:
             image = self._open[item_id] = OpenImage(ItemId(item_id))
             return [*image.start(item), *self.working("Making an image")]
         view = tool_view(item, self._folder)
-        ref = ToolRef(ItemId(item_id), view.toolkit, view.tool, CODEX, item_id)
+        ours = kind == "dynamicToolCall" and view.toolkit in self._toolkits
+        ref = ToolRef(ItemId(item_id), view.toolkit, view.tool, MESHAGENT if ours else CODEX, item_id)
         opened = OpenTool(ref, view.arguments)
         self._open[item_id] = opened
         return [*opened.start(), *self.working(view.working)]

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final
 
+from backends.codex.agent_tools import AgentCalls
 from backends.codex.app_server import AppServer, Lost
 from backends.codex.approvals import Question, Refused, Settled, read_request
 from backends.codex.client_tools import ClientAsks, response
@@ -23,7 +24,9 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.events import ApprovalRequested, BackendEvent, EndReason, TurnEnded
 from process_agent.core.ids import AskId, ItemId
 from process_agent.core.requests import Secret
+from process_agent.core.tools import Toolbox
 from process_agent.core.usage import Usage
+from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request, RequestId
 
 logger = logging.getLogger(__name__)
@@ -64,9 +67,10 @@ class _Pending:
 class RunningTurn:
     """State of one turn from its start to its `TurnEnded`."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, toolbox: Toolbox | None = None, tasks: Tasks | None = None) -> None:
         self.frame = frame
         self.mapper = TurnMapper(frame)
+        self._calls = AgentCalls(toolbox, (tasks or Tasks("codex turn")).start, self._reply)
         self.server: AppServer | None = None
         self.codex_thread: str | None = None
         self.codex_turn: str | None = None
@@ -153,9 +157,10 @@ class RunningTurn:
         """The events of one message; none once the turn has ended."""
         if self.mapper.ended:
             return self._too_late(message)
-        events = self._events(message)
+        events = [self._calls.told(event) for event in self._events(message)]
         if not events or not isinstance(events[-1], TurnEnded):
             return events
+        self._calls.close()
         return [*events[:-1], *self._asks.close(), events[-1]]
 
     def _events(self, message: Heard) -> Events:
@@ -197,8 +202,12 @@ class RunningTurn:
         if request.params.get("turnId", self.codex_turn) != self.codex_turn:
             self.server.refuse(request.id, METHOD_NOT_FOUND, "that turn is over")
             return []
-        if request.method == "item/tool/call" and (asked := self._asks.open(request)) is not None:
-            return [asked]
+        if request.method == "item/tool/call":
+            opened = self.mapper.tool(str(request.params.get("callId")))
+            if self._calls.open(request, None if opened is None else opened.ref):
+                return []
+            if (asked := self._asks.open(request)) is not None:
+                return [asked]
         reading = read_request(request)
         match reading:
             case Settled(result, notice):
@@ -254,12 +263,17 @@ class RunningTurn:
         """Codex needs no answer any more: it got ours, or the turn went on without it."""
         if self.server is not None and isinstance(request_id, int | str):
             self.server.withdraw(request_id)
+        self._calls.withdrawn(request_id)
         found = [item for item, pending in self._pending.items() if pending.request == request_id]
         events: Events = self._asks.withdrawn(request_id)
         for item_id in found:
             if self._pending.pop(item_id).own:
                 events += self.mapper.close_own_tool(item_id, accepted=False)
         return [*events, *self._after_question()] if found or events else []
+
+    def _reply(self, request: RequestId, result: object) -> None:
+        if self.server is not None and not self.mapper.ended:
+            self.server.answer(request, result)
 
     def _after_question(self) -> Events:
         waiting = next(iter(self._pending), None)

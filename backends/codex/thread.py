@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from backends.codex import client
+from backends.codex.agent_tools import namespaces
 from backends.codex.app_server import AppServer, Lost, Message
 from backends.codex.client_tools import dynamic_tools
 from backends.codex.failures import refused
@@ -69,7 +70,7 @@ class CodexThread:
         """Run a turn; see the port."""
         if self._turn is not None:  # its reader left without closing it
             self._abandon(self._turn)
-        running = self._turn = RunningTurn(self._frame(turn))
+        running = self._turn = RunningTurn(self._frame(turn), turn.toolbox, self._tasks)
         try:
             begun = await self._begin(running, turn)
             running.mark_end()
@@ -147,6 +148,7 @@ class CodexThread:
             self._host.folder,
             self._host.approvals,
             frozenset(tool.name for tool in turn.client_tools),
+            frozenset(kit.name for kit in turn.toolbox.toolkits) if turn.toolbox else frozenset(),
             turn.compact,
             lambda window: self._host.compacts_at(model, window),
         )
@@ -173,9 +175,7 @@ class CodexThread:
     async def _accepted(self, running: RunningTurn, turn: TurnInput, items: list[dict[str, Any]]) -> bool:
         """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
         model = turn.model.model or self._host.default_model().model
-        standing = (
-            None if turn.compact else Standing(turn.instructions or None, dynamic_tools(turn.client_tools))
-        )
+        standing = None if turn.compact else _standing(turn)
         for attempt in (1, 2):
             server, thread = await self._connected(model, standing)
             if running.interrupted:
@@ -339,6 +339,11 @@ class CodexThread:
                 await asyncio.sleep(pause)
             except TimeLimitError:
                 return
+
+
+def _standing(turn: TurnInput) -> Standing:
+    tools = (*dynamic_tools(turn.client_tools), *namespaces(turn.toolbox))
+    return Standing(turn.instructions or None, tools)
 
 
 def _is_notice(notification: Notification) -> bool:

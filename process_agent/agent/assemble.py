@@ -16,6 +16,8 @@ from process_agent.agent.attachments import Attachments
 from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
+from process_agent.agent.tools.sources import ToolOptions, ToolRoom, tool_sources
+from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
 from process_agent.core.channel import Ask, Channel, Observing
@@ -47,6 +49,7 @@ class AgentConfig:
     models: tuple[str, ...] = ()
     channels: tuple[ChannelSpec, ...] = (ChatSpec(),)
     channel_options: ChannelOptions = field(default_factory=ChannelOptions)
+    tools: ToolOptions = field(default_factory=ToolOptions)
     approval_seconds: float = 300.0
     single_thread: bool = False
 
@@ -137,6 +140,9 @@ class Agent:
         self._new_id = new_id
         self._clock = clock
         self._leaving = AsyncExitStack()
+        self._tooling = Tooling(
+            tool_sources(config.tools, ToolRoom(room.files, room.toolkits), config.backend, config.channels)
+        )
 
     async def __aenter__(self) -> Agent:
         async with AsyncExitStack() as leaving:
@@ -149,7 +155,9 @@ class Agent:
             setting = self._setting(channels)
             backends = {backend.name: backend for backend in self._backends}
             attachments = Attachments(self._room.files)
-            runner = Runner(Supervisor(setting), self._room.store, backends, channels, attachments)
+            await self._tooling.start()
+            supervisor, store = Supervisor(setting), self._room.store
+            runner = Runner(supervisor, store, backends, channels, attachments, self._tooling)
             leaving.push_async_callback(runner.close)
             for channel in channels:
                 leaving.push_async_callback(channel.close)
@@ -187,7 +195,10 @@ class Agent:
         )
 
     def _toolkits(self, name: str) -> Sequence[ToolkitInfo]:
-        return next((backend.toolkits() for backend in self._backends if backend.name == name), ())
+        backend = next((backend for backend in self._backends if backend.name == name), None)
+        if backend is None:
+            return ()
+        return (*backend.toolkits(), *(self._tooling.listed() if backend.takes_tools else ()))
 
     def _look_for_others(self) -> None:
         name = self._config.agent_name

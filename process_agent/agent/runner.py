@@ -10,6 +10,7 @@ from typing import assert_never
 
 from process_agent.agent.attachments import Attachments
 from process_agent.agent.titling import Titling
+from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork, discard
 from process_agent.core import commands as c
 from process_agent.core.backend import Backend
@@ -43,11 +44,13 @@ class Runner:
         backends: Mapping[str, Backend],
         channels: Sequence[Channel],
         attachments: Attachments,
+        tooling: Tooling,
     ) -> None:
         self._supervisor = supervisor
         self._store = store
         self._backends = backends
         self._attachments = attachments
+        self._tooling = tooling
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
         self._titling = Titling(backends, self._titled)
@@ -244,7 +247,7 @@ class Runner:
             failed = _error("The room did not create the thread", error)
             self._carry_out(self._supervisor.thread_not_created(key, failed))
             return
-        self._work[entry.path] = TurnWork(entry.path, log, self._backends, self._attachments, new=True)
+        self._work[entry.path] = self._work_on(entry.path, log, new=True)
         self._carry_out(self._supervisor.thread_created(key, entry))
 
     async def _open(self, command: c.OpenLog) -> None:
@@ -260,10 +263,11 @@ class Runner:
             failed = _error("The thread cannot be opened", error)
             self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
             return
-        self._work[thread_id] = TurnWork(
-            thread_id, log, self._backends, self._attachments, new=created is not None
-        )
+        self._work[thread_id] = self._work_on(thread_id, log, new=created is not None)
         self._carry_out(self._supervisor.log_opened(thread_id, model, usage, created))
+
+    def _work_on(self, thread_id: ThreadId, log: ThreadLog, *, new: bool) -> TurnWork:
+        return TurnWork(thread_id, log, self._backends, self._attachments, self._tooling, new=new)
 
     async def _open_log(
         self, thread_id: ThreadId, create: str | None

@@ -8,6 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.tools.tool import Report, Scope
+from process_agent.agent.tools.toolbox import TurnTools
+from process_agent.agent.tools.tooling import Tooling
 from process_agent.core.backend import (
     Answered,
     Backend,
@@ -18,7 +21,7 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.content import ContentPart, ErrorInfo
-from process_agent.core.events import BackendEvent, EndReason, TurnEnded
+from process_agent.core.events import EndReason, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
 from process_agent.errors import ProcessError, TurnRefusedError
@@ -33,7 +36,6 @@ ROUNDS_TO_TELL = 3
 hears of the turn after them: it would take the processor, and people would wait for the news.
 """
 
-type Report = Callable[[TurnId, BackendEvent], None]
 type ReportLoss = Callable[[TurnId, ErrorInfo], None]
 
 
@@ -49,11 +51,13 @@ class TurnWork:
         log: ThreadLog,
         backends: Mapping[str, Backend],
         attachments: Attachments,
+        tooling: Tooling,
         *,
         new: bool = False,
     ) -> None:
         self.log = log
         self._attachments = attachments
+        self._tooling = tooling
         self._thread_id = thread_id
         self._backends = backends
         self._backend: str | None = None
@@ -87,12 +91,16 @@ class TurnWork:
             lost(turn.turn_id, ErrorInfo(f"The backend failed: {error!r}", "internal_error"))
         finally:
             running.begun.set()
+            if running.tools is not None:
+                running.tools.close()
             del self._runs[turn.turn_id]
 
     async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
         async with asyncio.timeout(OPEN_SECONDS):
             thread = await self._open(turn.model.backend)
-            turn = replace(turn, content=await self._attachments.resolve(turn.content))
+            content = await self._attachments.resolve(turn.content)
+            running.tools = await self._tools(turn, report)
+        turn = replace(turn, content=content, toolbox=running.tools)
         running.opened = True
         events = thread.run(turn)
         try:
@@ -105,6 +113,12 @@ class TurnWork:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
         lost(turn.turn_id, ErrorInfo("The backend stopped without saying how.", "backend_lost"))
+
+    async def _tools(self, turn: TurnInput, report: Report) -> TurnTools | None:
+        if turn.compact or not self._backends[turn.model.backend].takes_tools:
+            return None
+        scope = Scope(self._thread_id, turn.turn_id, turn.sender_name, self.log)
+        return await self._tooling.open(scope, report)
 
     async def _open(self, name: str) -> BackendThread:
         if self._thread is not None and self._backend == name:
@@ -158,6 +172,8 @@ class TurnWork:
 
     async def decide(self, item_id: ItemId, decision: Decision) -> bool:
         """Answer an approval request; False when nothing waits."""
+        if any(run.tools is not None and run.tools.decide(item_id, decision) for run in self._runs.values()):
+            return True
         return self._thread is not None and await self._thread.decide(item_id, decision)
 
     async def answer(self, turn_id: TurnId, ask_id: AskId, answer: Answered) -> bool:
@@ -250,13 +266,14 @@ class LoggedState:
 class _Run:
     """A turn that runs. `opened` once the backend has it, `stopped` by an interrupt."""
 
-    __slots__ = ("begun", "opened", "stopped", "task")
+    __slots__ = ("begun", "opened", "stopped", "task", "tools")
 
     def __init__(self, task: asyncio.Task[object] | None) -> None:
         self.task = task
         self.begun = asyncio.Event()
         self.opened = False
         self.stopped = False
+        self.tools: TurnTools | None = None
 
 
 def _failed(text: str, code: str) -> TurnEnded:

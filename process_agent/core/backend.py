@@ -13,6 +13,7 @@ from process_agent.core.events import BackendEvent, Phase, ToolRef
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.requests import ClientTool, Secret
+from process_agent.core.tools import Toolbox
 
 type SandboxMode = Literal["read-only", "workspace-write", "full-access"]
 type ApprovalMode = Literal["ask", "deny", "auto"]
@@ -142,6 +143,8 @@ class TurnInput:
     client_tools: tuple[ClientTool, ...] = ()
     compact: bool = False
     """Nobody said anything: shorten what the model remembers, report `ContextCompacted`, and end."""
+    toolbox: Toolbox | None = None
+    """Tools that the agent runs for the model; None when there are none, or the backend takes none."""
 
 
 type Answered = ToolResult | ErrorInfo | Secret
@@ -198,6 +201,11 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """The name in model specs: `codex` in `codex/gpt-5.5`."""
+        ...
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether its models can use the tools of `TurnInput.toolbox`."""
         ...
 
     async def start(self) -> BackendSummary:

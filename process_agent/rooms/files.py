@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
+from process_agent.core.room_ports import StoredEntry
 from process_agent.errors import RoomRequestError
 from process_agent.rooms.requests import Room
 
@@ -31,7 +33,20 @@ class StoredFiles:
                         raise RoomRequestError(f"The file {path} has more than {limit} bytes.")
             return bytes(found)
 
-    async def write(self, path: str, data: bytes, *, mime_type: str | None = None) -> None:
-        """Write a whole file, replacing one that is there; folders are made."""
+    async def list(self, path: str) -> Sequence[StoredEntry]:
+        """The entries of a folder, the empty path being the root; a missing one has none."""
+        with self._room.request(f"list the folder {path or '/'}"):
+            found: Any = await self._client.list(path=path)
+        return [StoredEntry(entry.name, bool(entry.is_folder), entry.size) for entry in found]
+
+    async def write(
+        self, path: str, data: bytes, *, mime_type: str | None = None, replace: bool = True
+    ) -> None:
+        """Write a whole file; folders are made. One that is there is replaced, or the write refused."""
         with self._room.request(f"write the file {path}"):
-            await self._client.upload(path=path, data=data, overwrite=True, mime_type=mime_type)
+            await self._client.upload(path=path, data=data, overwrite=replace, mime_type=mime_type)
+
+    async def delete(self, path: str) -> None:
+        """Remove a file. Raises `RoomRequestError` when it is missing, or a folder that holds something."""
+        with self._room.request(f"delete the file {path}"):
+            await self._client.delete(path=path)

@@ -1,4 +1,7 @@
-"""Toolkits we host for other participants (room protocol, section 7): the `Toolkits` port."""
+"""Toolkits we host for other participants (room protocol, section 7): the `Toolkits` port.
+
+How we call what others host is in `tool_calls`.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
 from process_agent.rooms.messaging import RoomMessaging
 from process_agent.rooms.requests import Room
+from process_agent.rooms.tool_calls import ToolCalls
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +37,17 @@ _OPERATION_FAILED = 1008
 _RETRY = Backoff()
 
 
-class RoomToolkits:
+class RoomToolkits(ToolCalls):
     """See `core.room_ports.Toolkits`."""
 
     def __init__(self, room: Room, messaging: RoomMessaging) -> None:
-        self._room = room
+        super().__init__(room)
         self._messaging = messaging
+
+    @property
+    def me(self) -> ParticipantId | None:
+        """Our own id, under which our toolkits are listed."""
+        return self._messaging.me.id
 
     async def host(self, toolkit: HostedToolkit) -> Callable[[], Awaitable[None]]:
         """Register a public toolkit and answer its calls, side by side, until the returned function is

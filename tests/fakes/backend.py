@@ -126,6 +126,7 @@ class FakeBackend:
         self._name = name
         self._models = tuple(models)
         self.obedient = True
+        self.takes_tools = True
         self.refuses_steers = False
         self.started = False
         self.closed = False

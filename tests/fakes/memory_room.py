@@ -7,8 +7,15 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
 from process_agent.core.content import Json
+from process_agent.core.ids import ParticipantId
 from process_agent.core.participants import Participant
-from process_agent.core.room_ports import HostedToolkit, ToolCaller
+from process_agent.core.room_ports import (
+    HostedToolkit,
+    RemoteResult,
+    RemoteToolkit,
+    StoredEntry,
+    ToolCaller,
+)
 from process_agent.errors import RoomRequestError
 
 
@@ -72,8 +79,24 @@ class MemoryFiles:
             raise RoomRequestError(f"The file {path} has more than {limit} bytes.")
         return data
 
-    async def write(self, path: str, data: bytes, *, mime_type: str | None = None) -> None:
+    async def list(self, path: str) -> list[StoredEntry]:
+        prefix, found = f"{path}/" if path else "", dict[str, StoredEntry]()
+        for name in sorted(self.files):
+            if name.startswith(prefix):
+                head, slash, _ = name.removeprefix(prefix).partition("/")
+                found[head] = StoredEntry(head, bool(slash), None if slash else len(self.files[name]))
+        return list(found.values())
+
+    async def write(
+        self, path: str, data: bytes, *, mime_type: str | None = None, replace: bool = True
+    ) -> None:
+        if path in self.files and not replace:
+            raise RoomRequestError(f"There is a file {path} already.", code=3005)
         self.files[path] = data
+
+    async def delete(self, path: str) -> None:
+        if self.files.pop(path, None) is None:
+            raise RoomRequestError(f"There is no file {path}.", code=3001)
 
 
 class MemoryToolkits:
@@ -81,6 +104,28 @@ class MemoryToolkits:
 
     def __init__(self) -> None:
         self.hosted: dict[str, HostedToolkit] = {}
+        self.me: ParticipantId | None = ParticipantId("me")
+        self.there: list[RemoteToolkit] = []
+        self.called: list[tuple[str, str, Mapping[str, Json], ParticipantId | None]] = []
+        self.answers: Callable[[str, Mapping[str, Json]], Awaitable[RemoteResult]] | None = None
+
+    async def listed(self) -> list[RemoteToolkit]:
+        return self.there
+
+    async def call(
+        self,
+        toolkit: str,
+        tool: str,
+        arguments: Mapping[str, Json],
+        *,
+        host: ParticipantId | None,
+        limit: int,
+        on_text: Callable[[str], None],
+    ) -> RemoteResult:
+        self.called.append((toolkit, tool, arguments, host))
+        if self.answers is None:
+            return RemoteResult((f"{toolkit}.{tool}",))
+        return await self.answers(tool, arguments)
 
     async def host(self, toolkit: HostedToolkit) -> Callable[[], Awaitable[None]]:
         if toolkit.name in self.hosted:
@@ -92,9 +137,9 @@ class MemoryToolkits:
 
         return withdraw
 
-    async def call(
+    async def run(
         self, name: str, arguments: Mapping[str, Json], caller: Participant | None = None, tool: int = 0
     ) -> str:
-        """What a tool returns, or raises."""
+        """What a tool that was hosted returns, or raises."""
         who = ToolCaller("caller" if caller is None else caller.id, caller)
         return await self.hosted[name].tools[tool].handler(who, arguments)

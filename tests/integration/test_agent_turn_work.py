@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork
 from process_agent.core import events as e
 from process_agent.core.backend import TurnInput
@@ -28,7 +29,7 @@ class Bench:
         self.files = MemoryFiles({"a.txt": b"hi"})
         self.log = MemoryLog(MemoryThreadStore(), [], [])
         self.work = TurnWork(
-            THREAD, self.log, {"codex": self.codex, "other": self.other}, Attachments(self.files)
+            THREAD, self.log, {"codex": self.codex, "other": self.other}, Attachments(self.files), Tooling()
         )
         self.heard: list[tuple[TurnId, e.BackendEvent]] = []
         self.lost: list[tuple[TurnId, ErrorInfo]] = []

@@ -37,7 +37,7 @@ async def test_a_call_returns_the_text_of_its_turn(room: ChannelRoom) -> None:
     async with room.agent() as agent, asyncio.TaskGroup() as group:
         assert agent.ready.channels == ("chat", "toolkit:helper")
         arguments: dict[str, Json] = {"prompt": "Sum up", "instructions": "Be brief", "path": None}
-        calling = group.create_task(room.toolkits.call("helper", arguments, ANA))
+        calling = group.create_task(room.toolkits.run("helper", arguments, ANA))
         turn = await room.backend.turn(0)
         assert (turn.text, turn.input.sender_name) == ("Sum up", "Ana")
         turn.say(TextDelta(ItemId("a"), "I look", "commentary"), TextDelta(ItemId("b"), "First"))
@@ -59,7 +59,7 @@ async def test_the_toolkit_tells_how_it_is_called(room: ChannelRoom) -> None:
 
 async def test_calls_run_side_by_side_each_in_a_thread_of_its_own(room: ChannelRoom) -> None:
     async with room.agent(), asyncio.TaskGroup() as group:
-        calls = [group.create_task(room.toolkits.call("helper", {"prompt": str(n)})) for n in range(3)]
+        calls = [group.create_task(room.toolkits.run("helper", {"prompt": str(n)})) for n in range(3)]
         turns = [await room.backend.turn(n) for n in range(3)]
         assert len({turn.thread_id for turn in turns}) == 3
         for turn in reversed(turns):
@@ -77,7 +77,7 @@ async def test_a_path_goes_on_with_its_thread(room: ChannelRoom) -> None:
             {"path": "t", "thread_id": "t"},
         ]
         for number, names in enumerate(ways):
-            call = group.create_task(room.toolkits.call("helper", {"prompt": "x", **names}))
+            call = group.create_task(room.toolkits.run("helper", {"prompt": "x", **names}))
             turn = await room.backend.turn(number)
             assert turn.thread_id == thread
             turn.answer("done")
@@ -111,7 +111,7 @@ async def test_who_is_called_for_is_named(room: ChannelRoom) -> None:
 )
 async def test_a_call_that_cannot_run_fails(room: ChannelRoom, arguments: dict[str, Json], text: str) -> None:
     async with room.agent():
-        assert text in await refusal(room.toolkits.call("helper", arguments))
+        assert text in await refusal(room.toolkits.run("helper", arguments))
     assert room.backend.turns == []
 
 
@@ -125,14 +125,14 @@ async def test_every_bad_end_of_the_turn_fails_the_call(room: ChannelRoom) -> No
     }
     async with room.agent(), asyncio.TaskGroup() as group:
         for number, (text, end) in enumerate(ends.items()):
-            calling = group.create_task(refusal(room.toolkits.call("helper", {"prompt": "x"})))
+            calling = group.create_task(refusal(room.toolkits.run("helper", {"prompt": "x"})))
             end(await room.backend.turn(number))
             assert text in await calling
 
 
 async def test_a_caller_that_leaves_interrupts_its_turn(room: ChannelRoom) -> None:
     async with room.agent():
-        calling = asyncio.ensure_future(room.toolkits.call("helper", {"prompt": "x"}, ANA))
+        calling = asyncio.ensure_future(room.toolkits.run("helper", {"prompt": "x"}, ANA))
         turn = await room.backend.turn(0)
         calling.cancel()
         await turn.interrupted.wait()
@@ -146,7 +146,7 @@ async def test_a_stop_of_the_agent_ends_every_call(room: ChannelRoom) -> None:
             room.store.rows[ThreadId(f"{DIRECTORY}/t")] = []
             texts = ("one", "two")
             calls = [
-                group.create_task(refusal(room.toolkits.call("helper", {"prompt": text, "path": "t"})))
+                group.create_task(refusal(room.toolkits.run("helper", {"prompt": text, "path": "t"})))
                 for text in texts
             ]
             await room.backend.turn(0)
@@ -165,14 +165,14 @@ async def test_a_backend_that_does_not_end_its_turn_does_not_hold_the_call(room:
         patch.setattr(assemble, "DRAIN_SECONDS", 0.05)
         async with asyncio.TaskGroup() as group:
             async with room.agent():
-                calling = group.create_task(refusal(room.toolkits.call("helper", {"prompt": "x"})))
+                calling = group.create_task(refusal(room.toolkits.run("helper", {"prompt": "x"})))
                 await room.backend.turn(0)
             assert await calling == "The agent stopped before the turn ended."
 
 
 async def test_files_stand_in_for_an_answer_without_text(room: ChannelRoom) -> None:
     async with room.agent(), asyncio.TaskGroup() as group:
-        calling = group.create_task(room.toolkits.call("helper", {"prompt": "draw"}))
+        calling = group.create_task(room.toolkits.run("helper", {"prompt": "draw"}))
         turn = await room.backend.turn(0)
         turn.say(FileShown(ItemId("f"), "room:///a.png"), TurnEnded(EndReason.COMPLETED))
         assert await calling == "room:///a.png"

@@ -122,7 +122,13 @@ class Replay:
         compact = thread in self._compacted
         self._compacted.discard(thread)
         running = RunningTurn(
-            Frame(TurnId("T"), self._folders.get(thread, "/"), self._approvals, self._client_tools, compact)
+            Frame(
+                TurnId("T"),
+                self._folders.get(thread, "/"),
+                self._approvals,
+                self._client_tools,
+                compact=compact,
+            )
         )
         server = FakeServer()
         running.goes_to(server, thread, used)  # type: ignore[arg-type]

@@ -1,0 +1,176 @@
+"""What a tool of the agent is made of, and what a call of it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from process_agent.core.backend import ToolkitInfo
+from process_agent.core.content import Json, LogLine, TextResult
+from process_agent.core.events import BackendEvent, FileShown, ToolLog, ToolRef
+from process_agent.core.ids import ItemId, ThreadId, TurnId
+from process_agent.core.store import ThreadLog
+from process_agent.core.tools import ToolkitSpec, ToolOutput, ToolSpec
+from process_agent.errors import ToolFailedError
+
+CALL_SECONDS = 60.0
+"""How long a tool may take, unless it says otherwise. Waiting for a decision is not counted."""
+
+MAX_LOG = 64 * 1024
+"""Characters of log that one call may tell."""
+
+type Arguments = Mapping[str, Json]
+type Report = Callable[[TurnId, BackendEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The turn that tools are for. `sender_name` is who asked for it, as the room authenticated it."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+    sender_name: str | None
+    log: ThreadLog
+
+
+class Call:
+    """One call, as the tool sees it. What it tells appears in the thread while the call runs."""
+
+    def __init__(self, ref: ToolRef, arguments: Arguments, scope: Scope, report: Report) -> None:
+        self.ref = ref
+        self.arguments = arguments
+        self.scope = scope
+        self._report = report
+        self._logged = 0
+        self._shown = 0
+
+    def log(self, text: str) -> None:
+        """Tell a line of what goes on; above a limit nothing is told any more."""
+        if not text or self._logged > MAX_LOG:
+            return
+        self._logged += len(text)
+        line = text if self._logged <= MAX_LOG else "… more is not shown."
+        self._report(self.scope.turn_id, ToolLog(self.ref, (LogLine(f"{line.rstrip()}\n"),)))
+
+    def show(self, url: str) -> None:
+        """Show a file in the thread."""
+        self._shown += 1
+        item = ItemId(f"{self.ref.item_id}:file-{self._shown}")
+        self._report(self.scope.turn_id, FileShown(item, url))
+
+    def text(self, name: str, *, required: bool = True) -> str:
+        """An argument that is text. Raises `ToolFailedError`."""
+        value = self.arguments.get(name)
+        if value is None and not required:
+            return ""
+        if not isinstance(value, str) or (required and not value.strip()):
+            raise ToolFailedError(f"{name} must be text." if value is not None else f"{name} is missing.")
+        return value
+
+    def number(self, name: str, default: int, largest: int) -> int:
+        """An argument that is a whole number, from 0 up. Raises `ToolFailedError`."""
+        value = self.arguments.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ToolFailedError(f"{name} must be a whole number from 0 up.")
+        return min(value, largest)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A call that somebody has to allow: `reason` is what people read. Who allows it for the session allows
+    all further calls with the same `key` in this thread.
+    """
+
+    key: str
+    reason: str
+
+
+def _free(_arguments: Arguments) -> Need | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool with what it does. `run` raises `ToolFailedError` and `RoomError`, whose texts the model reads;
+    `needs` says whether a call has to be allowed.
+    """
+
+    spec: ToolSpec
+    run: Callable[[Call], Awaitable[ToolOutput]]
+    needs: Callable[[Arguments], Need | None] = _free
+    seconds: float = CALL_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """Tools under one name."""
+
+    name: str
+    description: str
+    tools: tuple[Tool, ...]
+    title: str = ""
+
+    @property
+    def spec(self) -> ToolkitSpec:
+        """What a model sees of it."""
+        return ToolkitSpec(self.name, self.description, tuple(tool.spec for tool in self.tools))
+
+    @property
+    def info(self) -> ToolkitInfo:
+        """What clients list of it."""
+        listed = tuple((tool.spec.name, tool.spec.description) for tool in self.tools)
+        return ToolkitInfo(self.name, self.title or self.name, listed)
+
+
+class ToolSource(Protocol):
+    """Where toolkits come from."""
+
+    async def start(self) -> None:
+        """Look whether what was asked for is there. Raises `RoomError` or `UsageError`, saying what is."""
+        ...
+
+    async def toolkits(self) -> Sequence[Toolkit]:
+        """The toolkits as they are now, for one turn. Soon; what is not there is left out. Raises nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedTools:
+    """A source of the same toolkits for every turn."""
+
+    kits: tuple[Toolkit, ...] = field(default=())
+
+    async def start(self) -> None:
+        """See `ToolSource`."""
+
+    async def toolkits(self) -> Sequence[Toolkit]:
+        """See `ToolSource`."""
+        return self.kits
+
+
+def said(text: str) -> ToolOutput:
+    """An output of text."""
+    return ToolOutput(TextResult(text))
+
+
+def parameters(required: Sequence[str], **properties: Json) -> Mapping[str, Json]:
+    """A JSON schema for an object with these members."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*required],
+        "additionalProperties": False,
+    }
+
+
+def text_argument(description: str) -> dict[str, Json]:
+    """The schema of an argument that is text."""
+    return {"type": "string", "description": description}
+
+
+def number_argument(description: str) -> dict[str, Json]:
+    """The schema of an argument that counts."""
+    return {"type": "integer", "minimum": 0, "description": description}

@@ -80,7 +80,7 @@ class Bench:
 
 
 def scope(thread: str = "T", sender: str | None = "ana") -> Scope:
-    log = MemoryLog(MemoryThreadStore(), [])
+    log = MemoryLog(MemoryThreadStore(), [], [])
     return Scope(ThreadId(thread), TurnId("turn"), sender, log)
 
 

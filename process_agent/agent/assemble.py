@@ -26,7 +26,7 @@ from process_agent.core.discovery import only_thread
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
-from process_agent.core.speaker import Limits, Setting
+from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class AgentConfig:
     tools: ToolOptions = field(default_factory=ToolOptions)
     approval_seconds: float = 300.0
     single_thread: bool = False
+    isolation: IsolationMode = "global"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,7 @@ class Agent:
             approvals=config.backend.approvals,
             toolkits=self._toolkits,
             limits=Limits(approval=config.approval_seconds),
+            isolation=config.isolation,
             observers=tuple(Viewer(c.name, c.observer) for c in channels if isinstance(c, Observing)),
         )
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
 from process_agent.agent.titling import Titling
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork, discard
 from process_agent.core import commands as c
-from process_agent.core.backend import Backend
+from process_agent.core.backend import Backend, KeptState
 from process_agent.core.channel import Channel
 from process_agent.core.content import ErrorInfo
 from process_agent.core.events import BackendEvent
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 STORE_SECONDS = 30.0
 """How long the end of a turn may take to become durable before it is shown with a notice."""
-
-_NOT_FOUND = 1003
 
 
 class Runner:
@@ -54,6 +53,7 @@ class Runner:
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
         self._titling = Titling(backends, self._titled)
+        self._list = ThreadListWork(supervisor, store, self._carry_out, self._close_work, self._discard)
         self._work: dict[ThreadId, TurnWork] = {}
         self._timers: dict[c.Timer, asyncio.TimerHandle] = {}
         self._closing: dict[ThreadId, asyncio.Task[None]] = {}
@@ -128,6 +128,7 @@ class Runner:
         self,
         command: c.Replay
         | c.CreateThread
+        | c.FindOwner
         | c.OpenLog
         | c.ReleaseThread
         | c.StoreTurnEnd
@@ -155,8 +156,8 @@ class Runner:
                 | c.AnswerAsk()
             ):
                 self._start_backend(command)
-            case c.CreateThread(key, name):
-                self._tasks.start(self._create(key, name), "create a thread")
+            case c.CreateThread():
+                self._tasks.start(self._create(command), "create a thread")
             case c.OpenLog():
                 self._tasks.start(self._open(command), "open a thread")
             case c.StoreTurnEnd(thread_id, turn_id):
@@ -167,12 +168,12 @@ class Runner:
                 closing = self._tasks.start(self._close_work(thread_id), "release a thread")
                 self._keep_closed(thread_id, closing)
             case c.Delete(request):
-                deleting = self._tasks.start(self._index(command), "delete a thread")
+                deleting = self._tasks.start(self._list.carry_out(command), "delete a thread")
                 self._keep_closed(request.thread_id, deleting)
             case c.CloseBackendThread(thread_id):
                 self._tasks.start(self._work[thread_id].forget(), "clear a thread")
-            case c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename():
-                self._tasks.start(self._index(command), "thread list")
+            case c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename() | c.FindOwner():
+                self._tasks.start(self._list.carry_out(command), "thread list")
             case _:
                 assert_never(command)
 
@@ -238,13 +239,14 @@ class Runner:
 
     # --- Thread store ----------------------------------------------------------------------------
 
-    async def _create(self, key: str, name: str) -> None:
+    async def _create(self, command: c.CreateThread) -> None:
+        key = command.key
         try:
-            entry = await self._store.create(name)
+            entry = await self._store.create(command.name, command.owner)
             log = await self._store.open(entry.path)
         except Exception as error:
             logger.exception("creating a thread failed")
-            failed = _error("The room did not create the thread", error)
+            failed = failure("The room did not create the thread", error)
             self._carry_out(self._supervisor.thread_not_created(key, failed))
             return
         self._work[entry.path] = self._work_on(entry.path, log, new=True)
@@ -260,7 +262,7 @@ class Runner:
             model, usage = await log.model(), await log.usage()
         except Exception as error:
             logger.info("%s cannot be opened", thread_id, exc_info=not isinstance(error, ProcessError))
-            failed = _error("The thread cannot be opened", error)
+            failed = failure("The thread cannot be opened", error)
             self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
             return
         self._work[thread_id] = self._work_on(thread_id, log, new=created is not None)
@@ -276,7 +278,7 @@ class Runner:
         try:
             return await self._store.open(thread_id), None
         except RoomRequestError as error:
-            if create is None or error.code != _NOT_FOUND:
+            if create is None or error.code != NOT_FOUND:
                 raise
         log = await self._store.open(thread_id, create=create)
         return log, await self._store.touch(thread_id)
@@ -315,46 +317,11 @@ class Runner:
             logger.warning(
                 "%s cannot be read: %s", thread_id, reason, exc_info=not isinstance(reason, ProcessError)
             )
-            error = _error("The thread cannot be read to its end", reason)
+            error = failure("The thread cannot be read to its end", reason)
         self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
 
-    async def _index(self, command: c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete) -> None:
-        supervisor, store = self._supervisor, self._store
-        try:
-            match command:
-                case c.TouchThread(thread_id):
-                    self._carry_out(supervisor.thread_updated(await store.touch(thread_id)))
-                case c.NameThread(thread_id, name, before):
-                    entry = await store.rename(thread_id, name, instead_of=before)
-                    self._carry_out(supervisor.thread_updated(entry))
-                case c.ReadList(asked):
-                    page, total = await store.list(asked.limit, asked.offset)
-                    self._carry_out(supervisor.list_read(asked, tuple(page), total))
-                case c.Rename(rename):
-                    entry = await store.rename(rename.thread_id, rename.name)
-                    self._carry_out(supervisor.thread_updated(entry, rename))
-                case c.Delete(delete):
-                    await self._close_work(delete.thread_id)
-                    kept = await store.delete(delete.thread_id)
-                    self._carry_out(supervisor.thread_deleted(delete))
-                    dropping = discard(self._backends, delete.thread_id, kept)
-                    self._tasks.start(dropping, "drop what was kept")
-                case _:
-                    assert_never(command)
-        except ProcessError as error:
-            self._index_failed(command, error)
-
-    def _index_failed(
-        self, command: c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete, error: ProcessError
-    ) -> None:
-        match command:
-            case c.ReadList(request) | c.Rename(request) | c.Delete(request):
-                failed = _error("The room refused", error)
-                self._carry_out(self._supervisor.request_failed(request, failed))
-            case c.TouchThread() if isinstance(error, RoomRequestError) and error.code == _NOT_FOUND:
-                logger.debug("a thread was deleted before its last use was listed")
-            case _:
-                logger.warning("the thread list is not up to date: %s", error)
+    def _discard(self, thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]) -> None:
+        self._tasks.start(discard(self._backends, thread_id, kept), "drop what was kept")
 
     def _titled(self, thread_id: ThreadId, title: str | None) -> None:
         self._carry_out(self._supervisor.title_made(thread_id, title))
@@ -389,10 +356,3 @@ def _not_stored(reason: str) -> ErrorInfo:
     text = f"This turn is over, but the room has not stored all of it: {reason}"
     logger.warning("%s", text)
     return ErrorInfo(text, "not_stored")
-
-
-def _error(what: str, error: Exception) -> ErrorInfo:
-    if not isinstance(error, ProcessError):
-        return ErrorInfo(f"{what}: {error!r}", "internal_error")
-    missing = isinstance(error, RoomRequestError) and error.code == _NOT_FOUND
-    return ErrorInfo(f"{what}: {error}", "thread_not_available" if missing else "room_error")

@@ -29,7 +29,7 @@ from process_agent.core.events import (
     TurnStarted,
 )
 from process_agent.core.ids import IdSource, ItemId, MessageId, ParticipantId, ThreadId, TurnId
-from process_agent.core.participants import Participant
+from process_agent.core.participants import Participant, of_channel
 from process_agent.core.replies import Reply, RequestRejected, ThreadStarted, ThreadStartRejected
 from process_agent.core.requests import (
     Envelope,
@@ -50,7 +50,8 @@ LOST = ErrorInfo("The agent stopped before the turn ended.", "agent_stopped")
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """What an errand is sent for. Without a thread a new one is made; a thread that is missing is made under
-    this very id. `sender_name` is for display and gives no rights.
+    this very id. `sender_name` is for display and gives no rights; where participants have threads of their
+    own, these are those of `acts_for`, or the channel's own.
     """
 
     content: tuple[ContentPart, ...]
@@ -59,6 +60,7 @@ class Assignment:
     wish: ModelWish = field(default_factory=ModelWish)
     options: TurnOptions = field(default_factory=TurnOptions)
     title: str | None = None
+    acts_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ class Errands:
 
     def start(self, assignment: Assignment) -> RunningErrand:
         """Send one request. Requests are asked in the order of the calls."""
-        envelope = self._envelope(assignment.sender_name)
+        envelope = self._envelope(assignment)
         running = RunningErrand(Errand(envelope.message_id), envelope, self._ask, self._new_id)
         self._running[envelope.sender.id] = running
         self._ask(_request(assignment, envelope))
@@ -278,11 +280,13 @@ class Errands:
             if self._running.pop(sender.id, None) is not None:
                 self._ask(Left(sender, self._channel))
 
-    def _envelope(self, sender_name: str | None) -> Envelope:
+    def _envelope(self, assignment: Assignment) -> Envelope:
         message_id = MessageId(self._new_id())
         own = uuid.uuid5(uuid.NAMESPACE_URL, message_id)
-        attributes: dict[str, Json] = {} if sender_name is None else {"name": sender_name}
-        sender = Participant(ParticipantId(f"{self._channel}:{own}"), "tool", attributes)
+        name = assignment.sender_name
+        attributes: dict[str, Json] = {} if name is None else {"name": name}
+        acts_for = assignment.acts_for or of_channel(self._channel)
+        sender = Participant(ParticipantId(f"{self._channel}:{own}"), "tool", attributes, acts_for)
         return Envelope(message_id, self._channel, sender)
 
 

@@ -13,6 +13,7 @@ from process_agent.core.channel import Ask
 from process_agent.core.content import Json, TextPart
 from process_agent.core.events import EndReason, ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ParticipantId, ThreadId
+from process_agent.core.participants import named
 from process_agent.core.replies import Reply
 from process_agent.core.requests import ModelWish, Request, TurnOptions
 from process_agent.core.room_ports import HostedTool, HostedToolkit, ToolCaller, Toolkits
@@ -133,6 +134,8 @@ class ToolkitChannel:
             None if who is None else who.name,
             ModelWish(model=_text(arguments, "model")),
             TurnOptions(instructions=_text(arguments, "instructions"), attended=False),
+            # On whose behalf it calls is the caller's word; who calls is the room's.
+            acts_for=None if caller.participant is None else named(caller.participant.name),
         )
 
 

@@ -110,6 +110,14 @@ ThreadDir = Annotated[
         help="Folder of the threads in the room. [default: /agents/NAME/threads]",
     ),
 ]
+ThreadIsolation = Annotated[
+    str,
+    typer.Option(
+        "--thread-isolation",
+        metavar="MODE",
+        help="global: everybody in the room sees all threads; participant: each sees its own.",
+    ),
+]
 ThreadStorage = Annotated[
     str,
     typer.Option(

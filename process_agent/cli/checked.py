@@ -12,12 +12,14 @@ from process_agent.errors import UsageError
 if TYPE_CHECKING:
     from process_agent.channels.specs import ChannelSpec
     from process_agent.core.backend import ApprovalMode, SandboxMode
+    from process_agent.core.speaker import IsolationMode
 
 PROVIDERS = ("default", "scripted")
 SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
 APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
 THREADING_MODES = ("default-new", "none")
 THREAD_STORAGES = ("dataset", "none")
+ISOLATIONS: tuple[IsolationMode, ...] = ("global", "participant")
 MAX_RULES_BYTES = 256 * 1024
 """Largest rules file: rules travel with every turn."""
 
@@ -50,6 +52,7 @@ class JoinOptions:
     started: float
     """`time.monotonic()` when the command began."""
     channel_flags: ChannelFlags = field(default_factory=ChannelFlags)
+    isolation: IsolationMode = "global"
 
 
 class Given(TypedDict):
@@ -79,12 +82,16 @@ class Given(TypedDict):
     json: bool
     started: float
     channel_flags: NotRequired[ChannelFlags]
+    thread_isolation: NotRequired[str]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
     """The options, or a `UsageError` that names the first that cannot be used."""
     if given["thread_dir"] is not None and given["thread_storage"] == "none":
         raise UsageError("--thread-dir has no use with --thread-storage none.")
+    isolation = one_of("--thread-isolation", given.get("thread_isolation", "global"), ISOLATIONS)
+    if isolation == "participant":
+        _can_be_apart(given)
     return JoinOptions(
         room=given["room"],
         agent_name=given["agent_name"],
@@ -109,7 +116,21 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         json=given["json"],
         started=given["started"],
         channel_flags=given.get("channel_flags", ChannelFlags()),
+        isolation=isolation,
     )
+
+
+def _can_be_apart(given: Given) -> None:
+    """Raise `UsageError` for what contradicts threads of each participant's own."""
+    if given["threading_mode"] == "none":
+        raise UsageError(
+            "--thread-isolation participant needs more than the one thread of --threading-mode none."
+        )
+    if given.get("channel_flags", ChannelFlags()).websocket_auth == "none":
+        raise UsageError(
+            "--thread-isolation participant needs to know who comes in: --websocket-auth none does not ask.",
+            fix="Use --websocket-auth jwt or iap.",
+        )
 
 
 def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:

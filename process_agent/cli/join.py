@@ -26,6 +26,7 @@ from process_agent.cli.agent_options import (
     SummaryJson,
     ThreadDir,
     ThreadingMode,
+    ThreadIsolation,
     ThreadStorage,
     WorkingDir,
 )
@@ -66,6 +67,7 @@ def join(
     threading_mode: ThreadingMode = "default-new",
     thread_dir: ThreadDir = None,
     thread_storage: ThreadStorage = "dataset",
+    thread_isolation: ThreadIsolation = "global",
     websocket_auth: WebsocketAuthFlag = "jwt",
     websocket_origin: WebsocketOrigins = None,
     websocket_open: WebsocketOpen = False,
@@ -105,6 +107,7 @@ def join(
         threading_mode=threading_mode,
         thread_dir=thread_dir,
         thread_storage=thread_storage,
+        thread_isolation=thread_isolation,
         json=json,
         started=started,
         channel_flags=channel_flags(

@@ -131,7 +131,13 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
         return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
 
     return DatasetThreadStore(
-        room.datasets, name, clock=clock, new_id=new_id, directory=options.thread_dir, others_here=others_here
+        room.datasets,
+        name,
+        clock=clock,
+        new_id=new_id,
+        directory=options.thread_dir,
+        others_here=others_here,
+        apart=options.isolation == "participant",
     )
 
 
@@ -144,6 +150,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         ("channels", ", ".join(ready.channels)),
         *websocket_lines(options),
         ("thread folder", ready.thread_dir),
+        *([("threads", "each participant's own")] if options.isolation == "participant" else []),
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
     return lines
@@ -209,6 +216,7 @@ def _config(
         channels=options.channels,
         channel_options=channel_options(options, settings, name),
         single_thread=options.single_thread,
+        isolation=options.isolation,
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,

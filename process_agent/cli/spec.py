@@ -22,6 +22,7 @@ from process_agent.cli.agent_options import (
     Sandbox,
     ThreadDir,
     ThreadingMode,
+    ThreadIsolation,
     ThreadStorage,
 )
 from process_agent.cli.channel_flags import (
@@ -104,6 +105,7 @@ def spec(
     threading_mode: ThreadingMode = "default-new",
     thread_dir: ThreadDir = None,
     thread_storage: ThreadStorage = "dataset",
+    thread_isolation: ThreadIsolation = "global",
     websocket_auth: WebsocketAuthFlag = "jwt",
     websocket_origin: WebsocketOrigins = None,
     websocket_open: WebsocketOpen = False,
@@ -149,6 +151,7 @@ def spec(
         threading_mode=threading_mode,
         thread_dir=thread_dir,
         thread_storage=thread_storage,
+        thread_isolation=thread_isolation,
         json=json,
         started=0.0,
         channel_flags=channel_flags(

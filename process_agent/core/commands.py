@@ -94,10 +94,24 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class CreateThread:
-    """Create a thread and open its log; report `thread_created` or `thread_not_created` with `key`."""
+    """Create a thread, `owner`'s if it is to be anybody's, and open its log; report `thread_created` or
+    `thread_not_created` with `key`.
+    """
 
     key: str
     name: str
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindOwner:
+    """Find out whose a thread is, and make it `claim`'s if it is nobody's; with `create` it need not exist.
+    Report `owner_found` or `owner_not_found`.
+    """
+
+    thread_id: ThreadId
+    claim: str | None = None
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +168,10 @@ class MakeTitle:
 
 @dataclass(frozen=True, slots=True)
 class ReadList:
-    """Read a page of the index; report `list_read` or `request_failed`."""
+    """Read a page of the index, or of an owner's threads in it; report `list_read` or `request_failed`."""
 
     request: ListThreads
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +309,7 @@ type Command = (
     | Replay
     | Warn
     | CreateThread
+    | FindOwner
     | OpenLog
     | ReleaseThread
     | StoreTurnEnd

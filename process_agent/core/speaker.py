@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from process_agent.core.backend import ApprovalMode, ToolkitInfo
 from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
@@ -16,6 +17,7 @@ from process_agent.core.turn_queue import Waiting
 from process_agent.core.viewers import ThreadViewers
 
 type Out = Callable[[Command], None]
+type IsolationMode = Literal["global", "participant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Limits:
 class Setting:
     """What all threads of one agent share. `clock` and `new_id` are injected.
 
-    `observers` see what goes on in every thread, without opening any.
+    `observers` see what goes on in every thread, without opening any. With the isolation `participant`, all
+    others see and use their own threads only.
     """
 
     agent_name: str
@@ -62,6 +65,7 @@ class Setting:
     approvals: ApprovalMode = "ask"
     limits: Limits = Limits()
     observers: tuple[Viewer, ...] = ()
+    isolation: IsolationMode = "global"
 
     toolkits: Callable[[str], Sequence[ToolkitInfo]] = lambda _backend: ()
     """What turns of a backend can use, as far as it is known now."""

@@ -110,8 +110,18 @@ class ThreadStore(Protocol):
         """Create the index if it is missing, and close turns that nobody runs any more (LOST)."""
         ...
 
-    async def create(self, name: str) -> ThreadEntry:
-        """Create a thread with a new id and list it."""
+    async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
+        """Create a thread with a new id and list it. With an `owner` it is somebody's from the beginning."""
+        ...
+
+    async def owner(
+        self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
+    ) -> str | None:
+        """Whose a thread is. One that is nobody's becomes `claim`'s, for good, and is never None then; with
+        `create` the thread itself may come later.
+
+        Raises `RoomRequestError` for a thread that is not there.
+        """
         ...
 
     async def open(self, thread_id: ThreadId, *, create: str | None = None) -> ThreadLog:
@@ -121,8 +131,10 @@ class ThreadStore(Protocol):
         """
         ...
 
-    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
-        """A page of the list, newest first, and the number of all threads."""
+    async def list(
+        self, limit: int, offset: int, owner: str | None = None
+    ) -> tuple[Sequence[ThreadEntry], int]:
+        """A page of the list, newest first, and the number of all threads; with an `owner`, of its."""
         ...
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:

@@ -14,6 +14,7 @@ from process_agent.core import slash, slash_turns
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.creations import Creations
 from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.isolation import Isolation
 from process_agent.core.models import ModelChoice
 from process_agent.core.open_threads import OpenThreads
 from process_agent.core.refusals import Refusals
@@ -34,7 +35,8 @@ class Supervisor(OpenThreads):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._refusals = Refusals(setting, self._do)
-        self._list = ThreadList(setting, self._views, self._do)
+        self._isolation = Isolation(setting, self._refusals, self._do)
+        self._list = ThreadList(setting, self._views, self._isolation, self._do)
         self._titles = Titles()
         self._creations = Creations(setting)
         self._stopping = False
@@ -57,6 +59,10 @@ class Supervisor(OpenThreads):
 
     def handle(self, request: r.Request) -> list[c.Command]:
         """What a participant asks."""
+        self._isolation.admit(request, self._route)
+        return self._take()
+
+    def _route(self, request: r.Request) -> None:
         match request:
             case r.StartThread():
                 self._start_thread(request)
@@ -80,7 +86,6 @@ class Supervisor(OpenThreads):
                 self._list.handle(request, turns.model)
             case _:
                 self._list.handle(request, self._setting.catalogue.default)
-        return self._take()
 
     def _start_thread(self, request: r.StartThread) -> None:
         choice = self._setting.catalogue.resolve(request.wish, self._setting.catalogue.default)
@@ -91,7 +96,8 @@ class Supervisor(OpenThreads):
         elif isinstance(key := self._creations.begin(request, choice), ErrorInfo):
             self._refusals.thread(request, key)
         else:
-            self._do(c.CreateThread(key, title_of(_named(request.content), request.name)))
+            owner = self._isolation.owner(request.envelope)
+            self._do(c.CreateThread(key, title_of(_named(request.content), request.name), owner))
 
     def _with_log(self, request: LogRequest) -> None:
         """Requests that need the thread's log; the first of them opens it."""
@@ -216,7 +222,8 @@ class Supervisor(OpenThreads):
         if not thread.untitled and title_of((), request.name) == UNTITLED:
             self._titles.named(entry.path, entry.name, request.content)
         self._threads[entry.path] = thread
-        self._views.tell_watchers(a.ThreadCreated(entry))
+        self._isolation.know(entry.path, self._isolation.owner(request.envelope))
+        self._list.created(entry)
         if creation.present and self._views.open(request.envelope, entry.path):
             self._do(c.Answer(viewer, a.ThreadStarted(source, entry.path), entry.path))
         if creation.model != turns.model:
@@ -250,7 +257,7 @@ class Supervisor(OpenThreads):
             thread.untitled = created.name == UNTITLED
             if not thread.untitled and thread.maker is not None:
                 self._titles.named(thread_id, created.name, thread.maker.content)
-            self._views.tell_watchers(a.ThreadCreated(created))
+            self._list.created(created)
         catalogue = self._setting.catalogue
         known = None if model is None else catalogue.known(model)
         turns = thread.turns = ThreadTurns(thread.speaker, known or catalogue.default)
@@ -289,6 +296,17 @@ class Supervisor(OpenThreads):
     def thread_deleted(self, request: r.DeleteThread) -> list[c.Command]:
         """A thread is gone."""
         self._list.deleted(request)
+        self._isolation.forget(request.thread_id)
+        return self._take()
+
+    def owner_found(self, thread_id: ThreadId, owner: str | None) -> list[c.Command]:
+        """Whose a thread is; None for nobody's."""
+        self._isolation.found(thread_id, owner)
+        return self._take()
+
+    def owner_not_found(self, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
+        """The store cannot say whose a thread is."""
+        self._isolation.not_found(thread_id, error)
         return self._take()
 
     def list_read(

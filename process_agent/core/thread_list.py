@@ -7,6 +7,8 @@ from typing import assert_never
 from process_agent.core import commands as c
 from process_agent.core import replies as a
 from process_agent.core import requests as r
+from process_agent.core.ids import ThreadId
+from process_agent.core.isolation import Isolation
 from process_agent.core.models import ModelChoice
 from process_agent.core.speaker import Out, Setting
 from process_agent.core.store import ThreadEntry
@@ -21,9 +23,10 @@ type ListRequest = (
 class ThreadList:
     """Answers what needs no thread to be open."""
 
-    def __init__(self, setting: Setting, views: Views, out: Out) -> None:
+    def __init__(self, setting: Setting, views: Views, isolation: Isolation, out: Out) -> None:
         self._setting = setting
         self._views = views
+        self._isolation = isolation
         self._out = out
 
     def handle(self, request: ListRequest, model: ModelChoice) -> None:
@@ -31,11 +34,11 @@ class ThreadList:
         viewer, source = viewer_of(request.envelope), request.envelope.message_id
         match request:
             case r.ListThreads():
-                self._out(c.ReadList(request))
+                self._out(c.ReadList(request, self._isolation.owner(request.envelope)))
             case r.WatchThreads():
-                self._views.watchers.add(viewer)
+                self._views.watchers[viewer] = self._isolation.owner(request.envelope)
             case r.UnwatchThreads():
-                self._views.watchers.discard(viewer)
+                self._views.watchers.pop(viewer, None)
             case r.RenameThread():
                 self._out(c.Rename(request))
             case r.ListModels():
@@ -54,11 +57,24 @@ class ThreadList:
         listed = a.ThreadsListed(source, threads, total, request.offset, request.limit)
         self._out(c.Answer(viewer_of(request.envelope), listed))
 
+    def created(self, entry: ThreadEntry) -> None:
+        """A thread was added to the list."""
+        self._tell(entry.path, a.ThreadCreated(entry), None)
+
     def updated(self, entry: ThreadEntry, asked: r.RenameThread | None) -> None:
         """The index entry of a thread changed."""
-        asker = None if asked is None else viewer_of(asked.envelope)
-        self._views.tell_watchers(a.ThreadUpdated(entry), asker)
+        self._tell(entry.path, a.ThreadUpdated(entry), asked)
 
     def deleted(self, request: r.DeleteThread) -> None:
         """A thread is gone."""
-        self._views.tell_watchers(a.ThreadDeleted(request.thread_id), viewer_of(request.envelope))
+        self._tell(request.thread_id, a.ThreadDeleted(request.thread_id), request)
+
+    def _tell(
+        self, thread_id: ThreadId, reply: a.Reply, asked: r.RenameThread | r.DeleteThread | None
+    ) -> None:
+        """Tell watchers, and the one who asked, whose thread it is; else once it is known whose."""
+        if asked is not None:
+            owner = self._isolation.owner(asked.envelope)
+            self._views.tell_watchers(reply, owner, viewer_of(asked.envelope))
+        else:
+            self._isolation.of(thread_id, lambda owner: self._views.tell_watchers(reply, owner))

@@ -41,7 +41,8 @@ class Views:
     """The views of all threads of one agent. Opening a view changes nothing in the thread."""
 
     def __init__(self, setting: Setting, out: Out) -> None:
-        self.watchers: set[c.Viewer] = set()
+        self.watchers: dict[c.Viewer, str | None] = {}
+        """Who hears of the list, each with the owner whose threads it hears of; None for all."""
         self._setting = setting
         self._out = out
         self._threads: dict[ThreadId, ThreadViewers] = {}
@@ -98,7 +99,7 @@ class Views:
 
     def leave(self, viewer: c.Viewer) -> tuple[ThreadId, ...]:
         """The viewer is gone; returns what it saw."""
-        self.watchers.discard(viewer)
+        self.watchers.pop(viewer, None)
         seen = tuple(self._seen.get(viewer, ()))
         for thread_id in seen:
             self.close(viewer, thread_id)
@@ -110,9 +111,11 @@ class Views:
         if viewers is not None and not len(viewers):
             del self._threads[thread_id]
 
-    def tell_watchers(self, reply: Reply, also: c.Viewer | None = None) -> None:
-        """Tell those who watch the list, and one who asked."""
-        told = self.watchers if also is None else self.watchers | {also}
+    def tell_watchers(self, reply: Reply, owner: str | None, also: c.Viewer | None = None) -> None:
+        """Tell those who watch the list and may know of this owner's threads, and one who asked."""
+        told = {viewer for viewer, whose in self.watchers.items() if whose in (None, owner)}
+        if also is not None:
+            told.add(also)
         for viewer in sorted(told, key=lambda v: (v.channel, v.participant)):
             self._out(c.Answer(viewer, reply))
 

@@ -20,6 +20,9 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 UNNAMED = "New Chat"
 """The published agent's name for a thread that nobody named."""
 
+MAX_NAMED = 1_000
+"""Threads named in one condition; of more, the whole list is read."""
+
 
 class ThreadIndex:
     """Reads and changes entries. Clients may change the table too, so nothing is remembered."""
@@ -39,8 +42,8 @@ class ThreadIndex:
         row: dict[str, Any] = {
             "path": entry.path,
             "name": entry.name,
-            "created_at": _iso(entry.created_at),
-            "modified_at": _iso(entry.modified_at),
+            "created_at": iso(entry.created_at),
+            "modified_at": iso(entry.modified_at),
         }
         await self._datasets.merge(self._table, pa.Table.from_pylist([row], schema=INDEX), "path")
 
@@ -51,8 +54,13 @@ class ThreadIndex:
 
     async def all(self) -> list[ThreadEntry]:
         """Every entry, the latest changed first."""
-        entries = await self._read(None)
-        return sorted(entries, key=lambda t: (t.modified_at, t.created_at, t.path), reverse=True)
+        return _newest_first(await self._read(None))
+
+    async def among(self, paths: set[ThreadId]) -> list[ThreadEntry]:
+        """The entries of these threads, the latest changed first."""
+        if len(paths) > MAX_NAMED:
+            return [entry for entry in await self.all() if entry.path in paths]
+        return _newest_first(await self._read(_any_of(sorted(paths)))) if paths else []
 
     async def rename(self, path: ThreadId, name: str) -> ThreadEntry:
         """Change the name; `created_at` stays."""
@@ -78,15 +86,15 @@ class ThreadIndex:
             entry = ThreadEntry(path, values.get("name", UNNAMED), now, now)
             await self.put(entry)
             return entry
-        await self._datasets.update(self._table, _same(path), {**values, "modified_at": _iso(now)})
+        await self._datasets.update(self._table, _same(path), {**values, "modified_at": iso(now)})
         return ThreadEntry(path, values.get("name", before.name), before.created_at, now)
 
     async def _touch(self, paths: Sequence[ThreadId]) -> dict[ThreadId, ThreadEntry]:
         now = self._clock()
-        condition = _same(paths[0]) if len(paths) == 1 else f"path IN ({', '.join(map(quoted, paths))})"
+        condition = _any_of(paths)
         found = {entry.path: replace(entry, modified_at=now) for entry in await self._read(condition)}
         if found:
-            await self._datasets.update(self._table, condition, {"modified_at": _iso(now)})
+            await self._datasets.update(self._table, condition, {"modified_at": iso(now)})
         for path in paths:
             if path not in found:
                 found[path] = ThreadEntry(path, UNNAMED, now, now)
@@ -98,6 +106,14 @@ class ThreadIndex:
         async for batch in self._datasets.search(self._table, where=where):
             entries += [entry for row in pa.table(batch).to_pylist() if (entry := _entry(row)) is not None]
         return entries
+
+
+def _newest_first(entries: list[ThreadEntry]) -> list[ThreadEntry]:
+    return sorted(entries, key=lambda t: (t.modified_at, t.created_at, t.path), reverse=True)
+
+
+def _any_of(paths: Sequence[ThreadId]) -> str:
+    return _same(paths[0]) if len(paths) == 1 else f"path IN ({', '.join(map(quoted, paths))})"
 
 
 def _same(path: ThreadId) -> str:
@@ -124,5 +140,6 @@ def _moment(value: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """A time as the tables beside the threads have it; later ones sort after."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -152,6 +152,7 @@ class MemoryThreadStore:
         self._new_id = new_id
         self._entries: dict[ThreadId, ThreadEntry] = {}
         self._logs: dict[ThreadId, MemoryThreadLog] = {}
+        self._owners: dict[ThreadId, str] = {}
 
     @property
     def directory(self) -> str:
@@ -161,23 +162,41 @@ class MemoryThreadStore:
     async def start(self) -> None:
         """Nothing is left from before."""
 
-    async def create(self, name: str) -> ThreadEntry:
+    async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
         """Create a thread with a new id and list it."""
-        return self._create(ThreadId(f"{self._directory}/{self._new_id()}"), name)
+        entry = self._create(ThreadId(f"{self._directory}/{self._new_id()}"), name)
+        if owner is not None:
+            self._owners[entry.path] = owner
+        return entry
+
+    async def owner(
+        self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
+    ) -> str | None:
+        """Whose a thread is; see `ThreadStore`."""
+        if thread_id not in self._logs and not (create and self._fits(thread_id)):
+            raise unknown_thread(thread_id)
+        if claim is not None:
+            self._owners.setdefault(thread_id, claim)
+        return self._owners.get(thread_id)
 
     async def open(self, thread_id: ThreadId, *, create: str | None = None) -> MemoryThreadLog:
         """Open a thread; see `ThreadStore`."""
         if thread_id not in self._logs:
-            folder = f"{self._directory}/"
-            parts = thread_id.removeprefix(folder).split("/")
-            if create is None or not thread_id.startswith(folder) or not can_name(parts):
+            if create is None or not self._fits(thread_id):
                 raise unknown_thread(thread_id)
             self._create(thread_id, create)
         return self._logs[thread_id]
 
-    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
-        """A page of the list, newest first, and the number of all threads."""
-        entries = sorted(self._entries.values(), key=lambda entry: entry.modified_at, reverse=True)
+    def _fits(self, thread_id: ThreadId) -> bool:
+        folder = f"{self._directory}/"
+        return thread_id.startswith(folder) and can_name(thread_id.removeprefix(folder).split("/"))
+
+    async def list(
+        self, limit: int, offset: int, owner: str | None = None
+    ) -> tuple[Sequence[ThreadEntry], int]:
+        """A page of the list, newest first, and the number of all threads; see the port."""
+        listed = [x for x in self._entries.values() if owner in (None, self._owners.get(x.path))]
+        entries = sorted(listed, key=lambda entry: entry.modified_at, reverse=True)
         return entries[offset : offset + limit], len(entries)
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
@@ -195,12 +214,14 @@ class MemoryThreadStore:
         """Forget a thread."""
         self._entries.pop(thread_id, None)
         self._logs.pop(thread_id, None)
+        self._owners.pop(thread_id, None)
         return ()
 
     async def close(self) -> None:
         """Forget everything."""
         self._entries.clear()
         self._logs.clear()
+        self._owners.clear()
 
     def _create(self, path: ThreadId, name: str) -> ThreadEntry:
         if len(self._logs) >= MAX_THREADS:
@@ -215,6 +236,7 @@ class MemoryThreadStore:
             if not self._logs[entry.path].busy:
                 logger.warning("%s is forgotten: only %d threads are kept", entry.path, MAX_THREADS)
                 del self._entries[entry.path], self._logs[entry.path]
+                self._owners.pop(entry.path, None)
                 return
 
     def _change(self, thread_id: ThreadId, name: str | None) -> ThreadEntry:

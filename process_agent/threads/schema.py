@@ -38,3 +38,16 @@ INDEX = pa.schema(
 """One row per thread (section 6.6); times are ISO text."""
 
 INDEX_TABLE = "index"
+
+OWNERS = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("owner", pa.string(), nullable=False),
+        pa.field("claimed_at", pa.string(), nullable=False),
+    ]
+)
+"""Whose each thread is, where participants have their own: a table of ours, unknown to published agents. Of
+several rows of one path the first claim counts.
+"""
+
+OWNERS_TABLE = "owners"

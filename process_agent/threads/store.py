@@ -14,6 +14,7 @@ from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.index import ThreadIndex
 from process_agent.threads.log import DatasetThreadLog
+from process_agent.threads.owners import ThreadOwners
 from process_agent.threads.paths import (
     NOT_FOUND,
     check_new,
@@ -45,6 +46,7 @@ class DatasetThreadStore:
     """See `core.store.ThreadStore`.
 
     `others_here` says whether another agent of our name is in the room now; turns under way are left to it.
+    Without `apart` threads are everybody's, and nothing is written about owners.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class DatasetThreadStore:
         new_id: IdSource,
         directory: str | None = None,
         others_here: Callable[[], bool] = lambda: False,
+        apart: bool = False,
     ) -> None:
         self._datasets = datasets
         self._clock = clock
@@ -64,6 +67,7 @@ class DatasetThreadStore:
         self._directory = directory_at(self._namespace)
         self._others_here = others_here
         self._index = ThreadIndex(datasets, self._namespace, clock)
+        self._owners = ThreadOwners(datasets, self._namespace, clock) if apart else None
         self._logs: dict[ThreadId, DatasetThreadLog] = {}
         # Opening and recovering one thread take turns; a few locks serve all threads.
         self._locks = [asyncio.Lock() for _ in range(64)]
@@ -81,6 +85,8 @@ class DatasetThreadStore:
         our name is here, its turns are left alone.
         """
         await self._index.ensure()
+        if self._owners is not None:
+            await self._owners.ensure()
         if self._others_here():
             self._tasks.start(self._recover_alone(), "recovery")
             return
@@ -89,12 +95,29 @@ class DatasetThreadStore:
         if len(entries) > RECOVER_FIRST:
             self._tasks.start(self._recover(entries[RECOVER_FIRST:]), "recovery")
 
-    async def create(self, name: str) -> ThreadEntry:
-        """Create a thread with a new id and list it."""
+    async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
+        """Create a thread with a new id and list it; see the port."""
         now = self._clock()
         entry = ThreadEntry(ThreadId(f"{self._directory}/{self._new_id()}"), name, now, now)
+        if owner is not None:  # before it is listed: nobody else can claim it
+            await self._owned().put(entry.path, owner)
         await self._create(entry)
         return entry
+
+    async def owner(
+        self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
+    ) -> str | None:
+        """Whose a thread is; see the port."""
+        owners, table = self._owned(), table_of(thread_id, self._namespace)
+        found = await owners.of(thread_id)
+        if found is None and not create:
+            await self._require(table, thread_id)
+        return await owners.claim(thread_id, claim) if found is None and claim is not None else found
+
+    def _owned(self) -> ThreadOwners:
+        if self._owners is None:
+            raise RuntimeError("the threads of this store belong to nobody")
+        return self._owners
 
     async def _create(self, entry: ThreadEntry) -> None:
         await self._datasets.create(table_of(entry.path, self._namespace), THREAD, "create_if_not_exists")
@@ -138,9 +161,14 @@ class DatasetThreadStore:
     def _lock(self, thread_id: ThreadId) -> asyncio.Lock:
         return self._locks[hash(thread_id) % len(self._locks)]
 
-    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
-        """A page of the list, newest first, and the number of all threads."""
-        entries = await self._index.all()
+    async def list(
+        self, limit: int, offset: int, owner: str | None = None
+    ) -> tuple[Sequence[ThreadEntry], int]:
+        """A page of the list, newest first, and the number of all threads; see the port."""
+        if owner is None:
+            entries = await self._index.all()
+        else:
+            entries = await self._index.among(await self._owned().theirs(owner))
         return entries[offset : offset + limit], len(entries)
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
@@ -176,6 +204,8 @@ class DatasetThreadStore:
         kept = await self._ever_kept(ref, thread_id)
         await self._index.remove(thread_id)
         await self._datasets.drop(ref)
+        if self._owners is not None:  # last: what is left of a thread is nobody else's
+            await self._owners.remove(thread_id)
         return kept
 
     async def _ever_kept(self, ref: TableRef, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:

@@ -15,6 +15,7 @@ from process_agent.agent.assemble import Agent, AgentConfig, create_backends, st
 from process_agent.agent.channels import AgentRoom, ChannelOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig
+from process_agent.core.speaker import IsolationMode
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
 from process_agent.threads.store import DatasetThreadStore
@@ -34,6 +35,7 @@ async def agent_in(
     approvals: ApprovalMode = "ask",
     channels: Sequence[str] = ("chat",),
     options: ChannelOptions | None = None,
+    isolation: IsolationMode = "global",
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -54,10 +56,15 @@ async def agent_in(
         backends=("codex",),
         channels=parse_channels(channels),
         channel_options=options or ChannelOptions(),
+        isolation=isolation,
     )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:
         store = DatasetThreadStore(
-            room.datasets, AGENT, clock=lambda: datetime.now(UTC), new_id=lambda: str(uuid.uuid4())
+            room.datasets,
+            AGENT,
+            clock=lambda: datetime.now(UTC),
+            new_id=lambda: str(uuid.uuid4()),
+            apart=isolation == "participant",
         )
         inside = AgentRoom(room.messaging, store, room.datasets, room.queues, room.files, room.toolkits)
         made = create_backends(config) if backends is None else backends

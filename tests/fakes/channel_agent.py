@@ -10,6 +10,7 @@ from process_agent.agent.assemble import Agent, AgentConfig, started
 from process_agent.agent.channels import AgentRoom
 from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import BackendConfig
+from process_agent.core.speaker import IsolationMode
 from tests.fakes.backend import FakeBackend
 from tests.fakes.memory_messaging import MemoryMessaging
 from tests.fakes.memory_room import MemoryFiles, MemoryQueues, MemoryToolkits
@@ -30,9 +31,13 @@ class ChannelRoom:
         self.backend = FakeBackend()
 
     @asynccontextmanager
-    async def agent(self) -> AsyncIterator[Agent]:
+    async def agent(self, isolation: IsolationMode = "global") -> AsyncIterator[Agent]:
         config = AgentConfig(
-            "bot", BackendConfig("bot", self.folder, self.folder), backends=("codex",), channels=self.channels
+            "bot",
+            BackendConfig("bot", self.folder, self.folder),
+            backends=("codex",),
+            channels=self.channels,
+            isolation=isolation,
         )
         room = AgentRoom(
             self.messaging, self.store, queues=self.queues, files=self.files, toolkits=self.toolkits

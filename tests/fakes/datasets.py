@@ -14,6 +14,8 @@ from process_agent.core.room import ArrowSchema, ArrowTable, TableRef
 from process_agent.errors import RoomError, RoomRequestError
 
 _TERM = re.compile(r"(\w+) (=|>=|<=) ('(?:[^']|'')*'|-?\d+)")
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_LISTED = re.compile(r"(\w+) IN \((.*)\)")
 
 
 class MemoryDatasets:
@@ -152,6 +154,9 @@ class MemoryDatasets:
 
 
 def _matches(row: Mapping[str, Any], where: str) -> bool:
+    if (listed := _LISTED.fullmatch(where)) is not None:
+        literals = _LITERAL.findall(listed[2])
+        return row[listed[1]] in [literal[1:-1].replace("''", "'") for literal in literals]
     return any(_matches_all(row, either) for either in where.split(" OR "))
 
 

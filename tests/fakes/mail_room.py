@@ -15,6 +15,7 @@ from process_agent.config import SmtpSettings
 from process_agent.core.backend import BackendConfig
 from process_agent.core.content import Json
 from process_agent.core.room import TableRef
+from process_agent.core.speaker import IsolationMode
 from tests.fakes.channel_agent import ChannelRoom
 from tests.fakes.datasets import MemoryDatasets
 from tests.fakes.smtp import SmtpRoom
@@ -67,13 +68,14 @@ class MailRoom(ChannelRoom):
         return AgentRoom(self.messaging, self.store, self.datasets, self.queues, self.files, self.toolkits)
 
     @asynccontextmanager
-    async def agent(self) -> AsyncIterator[Agent]:
+    async def agent(self, isolation: IsolationMode = "global") -> AsyncIterator[Agent]:
         config = AgentConfig(
             "bot",
             BackendConfig("bot", self.folder, self.folder),
             backends=("codex",),
             channels=self.channels,
             channel_options=self.options,
+            isolation=isolation,
         )
         async with started([self.backend]) as backends, Agent(config, self.inside, backends) as agent:
             yield agent

@@ -129,6 +129,7 @@ class MemoryThreadStore:
         self.rows = {} if rows is None else rows
         self.entries: dict[ThreadId, ThreadEntry] = {}
         self.kept: dict[ThreadId, list[tuple[str, KeptState]]] = {}
+        self.owners: dict[ThreadId, str] = {}
         self.logs: list[MemoryLog] = []
         self.fails = False
         self.flushing = asyncio.Event()
@@ -147,10 +148,23 @@ class MemoryThreadStore:
         for thread_id in self.rows:
             self.entries[thread_id] = ThreadEntry(thread_id, "old", self._tick(), self._now)
 
-    async def create(self, name: str) -> ThreadEntry:
+    async def owner(
+        self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
+    ) -> str | None:
+        if self.fails:
+            raise RoomError("the room is full")
+        if thread_id not in self.rows and not create:
+            raise RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=1003)
+        if claim is not None:
+            self.owners.setdefault(thread_id, claim)
+        return self.owners.get(thread_id)
+
+    async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
         if self.fails:
             raise RoomError("the room is full")
         thread_id = ThreadId(f"{DIRECTORY}/{next(self._ids)}")
+        if owner is not None:
+            self.owners[thread_id] = owner
         self.rows[thread_id] = []
         entry = self.entries[thread_id] = ThreadEntry(thread_id, name, self._tick(), self._now)
         return entry
@@ -165,8 +179,11 @@ class MemoryThreadStore:
         self.logs.append(log)
         return log
 
-    async def list(self, limit: int, offset: int) -> tuple[Sequence[ThreadEntry], int]:
-        newest = sorted(self.entries.values(), key=lambda x: x.modified_at, reverse=True)
+    async def list(
+        self, limit: int, offset: int, owner: str | None = None
+    ) -> tuple[Sequence[ThreadEntry], int]:
+        theirs = [x for x in self.entries.values() if owner in (None, self.owners.get(x.path))]
+        newest = sorted(theirs, key=lambda x: x.modified_at, reverse=True)
         return newest[offset : offset + limit], len(newest)
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:

@@ -29,7 +29,7 @@ from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
 from process_agent.core.selection import Catalogue
-from process_agent.core.speaker import Limits, Setting
+from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.store import Page, ThreadEntry
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.turn_queue import Waiting
@@ -69,11 +69,15 @@ class World:
         approvals: ApprovalMode = "ask",
         catalogue: Catalogue | None = None,
         limits: Limits | None = None,
+        isolation: IsolationMode = "global",
     ) -> None:
         self._ids = 0
         self.now = START
         offer = catalogue or two_models()
-        self.setting = Setting("bot", offer, self.new_id, self.clock, approvals, limits or Limits())
+        self.setting = Setting(
+            "bot", offer, self.new_id, self.clock, approvals, limits or Limits(), isolation=isolation
+        )
+        self.owners: dict[ThreadId, str] = {}
         self.supervisor = Supervisor(self.setting)
         self.outstanding: list[c.Command] = []
         self.timers: dict[c.Timer, float] = {}
@@ -242,8 +246,10 @@ class World:
     def _happen_in_store(self, command: c.Command) -> None:
         s = self.supervisor
         match command:
-            case c.CreateThread(key, name):
+            case c.CreateThread(key, name, owner):
                 thread_id = ThreadId(f"dataset://t/{self.new_id()}")
+                if owner is not None:
+                    self.owners[thread_id] = owner
                 self.logs[thread_id] = []
                 self.open_logs.add(thread_id)
                 self.carry_out(s.thread_created(key, self.entry(thread_id, name)))
@@ -257,26 +263,38 @@ class World:
                 self.carry_out(s.log_opened(thread_id, None, None, self.entry(thread_id, create)))
             case c.OpenLog(thread_id):
                 self.carry_out(s.log_not_opened(thread_id, _NO_THREAD))
-            case c.TouchThread(thread_id):
-                self.carry_out(s.thread_updated(self.entry(thread_id, "touched")))
             case c.NameThread(thread_id, name):
                 self.carry_out(s.thread_updated(self.entry(thread_id, name)))
             case c.MakeTitle(thread_id, _, text):
                 self.carry_out(s.title_made(thread_id, self.titles.get(text)))
-            case c.ReadList(request):
-                entries = tuple(self.entry(t, "x") for t in self.logs)
+            case c.FindOwner():
+                self._find_owner(command)
+            case c.ReadList(request, owner):
+                entries = tuple(self.entry(t, "x") for t in self.logs if owner in (None, self.owners.get(t)))
                 self.carry_out(s.list_read(request, entries, len(entries)))
             case _:
                 self._happen_as_asked(command)
 
+    def _find_owner(self, command: c.FindOwner) -> None:
+        thread_id, claim = command.thread_id, command.claim
+        if thread_id not in self.logs and not command.create:
+            self.carry_out(self.supervisor.owner_not_found(thread_id, _NO_THREAD))
+            return
+        if claim is not None:
+            self.owners.setdefault(thread_id, claim)
+        self.carry_out(self.supervisor.owner_found(thread_id, self.owners.get(thread_id)))
+
     def _happen_as_asked(self, command: c.Command) -> None:
         match command:
+            case c.TouchThread(thread_id):
+                self.carry_out(self.supervisor.thread_updated(self.entry(thread_id, "touched")))
             case c.Rename(request):
                 entry = self.entry(request.thread_id, request.name)
                 self.carry_out(self.supervisor.thread_updated(entry, request))
             case c.Delete(request):
                 self.open_logs.discard(request.thread_id)
                 self.logs.pop(request.thread_id, None)
+                self.owners.pop(request.thread_id, None)
                 self.carry_out(self.supervisor.thread_deleted(request))
             case _:
                 raise AssertionError(command)

@@ -284,11 +284,11 @@ async def test_a_room_that_is_away_is_asked_again_but_not_for_ever(
     monkeypatch.setattr(module, "_RETRY", Backoff(first=0.001, ceiling=0.001))
     create, tries = room.store.create, []
 
-    async def unsteady(name: str) -> ThreadEntry:
+    async def unsteady(name: str, owner: str | None) -> ThreadEntry:
         tries.append(name)
         if name == "never" or len(tries) < 3:
             raise RoomError("the connection is lost")
-        return await create(name)
+        return await create(name, owner)
 
     monkeypatch.setattr(room.store, "create", unsteady)
     async with room.agent():

@@ -191,7 +191,7 @@ class Machine(People):
             if run is not None:
                 self.world.backend_done(command.turn_id)
                 self.world.backend(*run, e.TurnEnded(e.EndReason.INTERRUPTED))
-        elif isinstance(command, c.Replay) and command.thread_id in self.deleted:
+        elif isinstance(command, c.Replay) and command.thread_id not in self.world.logs:
             self.world.outstanding.remove(command)
             self.world.carry_out(self.world.supervisor.replay_ended(command.replay_id))
         else:
@@ -289,7 +289,7 @@ class Machine(People):
             assert sorted(map(str, accepted)) == sorted(map(str, ended))
             items_are_closed(log)
         for source, (who, thread_id) in self.loads.items():
-            if thread_id not in self.deleted:
+            if thread_id in self.world.logs:
                 self._saw_everything(source, who, thread_id)
 
     def _saw_everything(self, source: MessageId, who: Participant, thread_id: ThreadId) -> None:

@@ -22,7 +22,7 @@ from process_agent.core.channel import Ask
 from process_agent.core.content import Json
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ParticipantId, ThreadId
-from process_agent.core.participants import Participant
+from process_agent.core.participants import Participant, of_channel
 from process_agent.core.replies import Reply, ThreadStarted
 from process_agent.core.requests import CloseThread, OpenThread, Request, StartTurn
 from process_agent.errors import ProcessError, RoomError
@@ -66,7 +66,9 @@ class CommandChannel:
         self._tasks = Tasks(f"{origin.channel} channel")
         self._messages = AgentMessages(origin, self, self._tasks)
         self._ask: Ask = self._messages.ask
-        self._observer = Participant(ParticipantId(origin.channel), "agent", {"name": launch.program})
+        self._observer = Participant(
+            ParticipantId(origin.channel), "agent", {"name": launch.program}, of_channel(origin.channel)
+        )
         self._participants: dict[ParticipantId, Participant] = {}
         self._opened: dict[ParticipantId, set[ThreadId]] = {}
         self._program: Program | None = None
@@ -182,7 +184,7 @@ class CommandChannel:
 
     def _receive(self, value: dict[Any, Any]) -> None:
         """One value. Raises `WireError`."""
-        inbound = read_envelope(value, users=self._users)
+        inbound = read_envelope(value, channel=self.name, users=self._users)
         if inbound.to is not None:
             logger.warning("%s may not write to %s", self._launch.program, inbound.to)
             return

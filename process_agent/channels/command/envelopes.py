@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from process_agent.core.content import Json
 from process_agent.core.ids import ParticipantId
-from process_agent.core.participants import Participant
+from process_agent.core.participants import Participant, of_channel
 from process_agent.errors import WireError
 from process_agent.wire.agent_messages import PREFIX
 from process_agent.wire.msgpack_frames import json_message
@@ -42,18 +42,20 @@ def is_capability(value: Mapping[Any, Any], capability: str) -> bool:
     )
 
 
-def read_envelope(value: Mapping[Any, Any], *, users: bool) -> Inbound:
-    """A later value. `users` lets senders be people, who may approve. Raises `WireError`."""
+def read_envelope(value: Mapping[Any, Any], *, channel: str, users: bool) -> Inbound:
+    """A later value. `users` lets senders be people, who may approve, and be who they say they are. Raises
+    `WireError`.
+    """
     # Sound, the only binary data of a message, has no taker in this agent.
     message, _sound = json_message(value.get("data"), "data")
     to = value.get("to_participant_id")
     if to is not None and not isinstance(to, str):
         raise WireError("to_participant_id must be text")
     sender = value.get("sender")
-    return Inbound(message, None if sender is None else _sender(sender, users=users), to)
+    return Inbound(message, None if sender is None else _sender(sender, channel, users=users), to)
 
 
-def _sender(value: Any, *, users: bool) -> Participant:
+def _sender(value: Any, channel: str, *, users: bool) -> Participant:
     sender, _ = json_message(value, "sender")
     participant_id, attributes = sender.get("id"), sender.get("attributes")
     if not isinstance(participant_id, str) or not 0 < len(participant_id.strip()) <= MAX_ID:
@@ -64,7 +66,8 @@ def _sender(value: Any, *, users: bool) -> Participant:
         raise WireError("sender.attributes must be a map")
     claimed = attributes.get("role", "user")
     role = claimed if users and isinstance(claimed, str) and claimed in ROLES else "agent"
-    return Participant(ParticipantId(participant_id), role, attributes)
+    known = Participant(ParticipantId(participant_id), role, attributes)
+    return known if users else replace(known, acts_for=of_channel(channel, known.name))
 
 
 def envelope(message: Mapping[str, Json], participant: Participant | None) -> dict[str, Json]:

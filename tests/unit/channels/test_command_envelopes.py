@@ -9,10 +9,10 @@ import pytest
 from process_agent.channels.command.channel import channel_name
 from process_agent.channels.command.envelopes import envelope, is_capability, read_envelope
 from process_agent.core.ids import ParticipantId
-from process_agent.core.participants import Participant
+from process_agent.core.participants import Participant, named, of_channel
 from process_agent.errors import WireError
 
-ANA = Participant(ParticipantId("a"), "agent", {"name": "Ana"})
+ANA = Participant(ParticipantId("a"), "agent", {"name": "Ana"}, of_channel("x", "Ana"))
 
 
 def test_only_the_capability_proves_anything() -> None:
@@ -30,10 +30,12 @@ def test_only_the_capability_proves_anything() -> None:
 
 def test_a_message_with_its_sender() -> None:
     sender = {"id": "a", "attributes": {"name": "Ana"}}
-    inbound = read_envelope({"data": {"type": "x", "n": None}, "sender": sender, "more": 1}, users=False)
+    inbound = read_envelope(
+        {"data": {"type": "x", "n": None}, "sender": sender, "more": 1}, channel="x", users=False
+    )
     assert (inbound.message, inbound.sender, inbound.to) == ({"type": "x", "n": None}, ANA, None)
-    assert read_envelope({"data": {}}, users=False).sender is None
-    assert read_envelope({"data": {}, "to_participant_id": "b"}, users=False).to == "b"
+    assert read_envelope({"data": {}}, channel="x", users=False).sender is None
+    assert read_envelope({"data": {}, "to_participant_id": "b"}, channel="x", users=False).to == "b"
 
 
 @pytest.mark.parametrize(
@@ -51,9 +53,17 @@ def test_a_message_with_its_sender() -> None:
     ],
 )
 def test_who_a_sender_is(attributes: Any, users: bool, role: str) -> None:
-    inbound = read_envelope({"data": {}, "sender": {"id": "a", "attributes": attributes}}, users=users)
+    inbound = read_envelope(
+        {"data": {}, "sender": {"id": "a", "attributes": attributes}}, channel="x", users=users
+    )
     assert inbound.sender is not None
     assert inbound.sender.role == role
+
+
+def test_threads_of_a_sender_are_its_names_only_where_the_operator_vouches_for_it() -> None:
+    value = {"data": {}, "sender": {"id": "a", "attributes": {"name": "Ana"}}}
+    owners = [read_envelope(value, channel="command:irc", users=users) for users in (True, False)]
+    assert [x.sender and x.sender.owner for x in owners] == [named("Ana"), "channel:command:irc Ana"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +86,7 @@ def test_who_a_sender_is(attributes: Any, users: bool, role: str) -> None:
 )
 def test_useless_envelopes(value: dict[str, Any]) -> None:
     with pytest.raises(WireError):
-        read_envelope(value, users=True)
+        read_envelope(value, channel="x", users=True)
 
 
 def test_what_is_for_one_and_what_is_for_all() -> None:

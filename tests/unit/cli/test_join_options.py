@@ -66,6 +66,12 @@ def test_flags_repeat_and_keep_their_order(seen: list[JoinOptions], monkeypatch:
         ("--channel chat --working-dir /no/such/folder", "is not a folder"),
         ("--channel chat --rules-file /no/such/file", "cannot be read"),
         ("--channel chat --port 99999", "99999"),
+        ("--channel chat --thread-isolation mine", "--thread-isolation cannot be 'mine'"),
+        ("--channel chat --thread-isolation participant --threading-mode none", "more than the one thread"),
+        (
+            "--channel websocket:8765 --websocket-auth none --thread-isolation participant",
+            "--websocket-auth none does not ask",
+        ),
         ("--channel chat --shout", "--shout"),
     ],
 )

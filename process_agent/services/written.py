@@ -7,14 +7,25 @@ import json
 from process_agent.core.content import Json
 from process_agent.errors import UsageError
 
+_TEXT = "tag:yaml.org,2002:str"
+_ODD_LINE_ENDS = frozenset("\x85\u2028\u2029")
+
 
 def as_yaml(document: dict[str, Json]) -> str:
     """YAML in which every text is what it was. Raises `UsageError` for texts that are no Unicode."""
     import yaml  # type: ignore[import-untyped]
 
     _check_unicode(document)
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        """Escapes the line ends of Unicode, which other styles fold into blanks."""
+
+    def write(dumper: Dumper, text: str) -> object:
+        return dumper.represent_scalar(_TEXT, text, style='"' if _ODD_LINE_ENDS & set(text) else None)
+
+    Dumper.add_representer(str, write)
     # Without a width long texts are folded, which is valid and hard to read.
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=float("inf"))
+    text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
     return text
 
 

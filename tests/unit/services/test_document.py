@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from process_agent.core.discovery import ChatProfile, only_thread
@@ -173,6 +173,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(texts, max_size=4), texts)
+@example(["\u2029"], "a\x85b\u2028")
 def test_every_text_survives_being_written(flags: list[str], text: str) -> None:
     service = replace(
         SERVICE, flags=flags, description=text, files=(ShippedFile("/etc/process/rules-1.txt", text),)

@@ -9,6 +9,7 @@
     ├── BackendError             5  the backend cannot start or stopped working
     │   └── TurnRefusedError        one turn or steer cannot be run; the backend itself is fine
     ├── TimeLimitError           6  a limit the user set, or a documented one, ran out
+    │   └── NoAnswerError               a peer did not answer a request at all
     ├── MailError                   a mail cannot be sent
     ├── ToolFailedError             a tool we host cannot do what its caller asked
     └── WireError                   bytes or JSON that do not follow a protocol
@@ -94,6 +95,10 @@ class TimeLimitError(ProcessError):
     """A time limit ran out."""
 
     exit_code = 6
+
+
+class NoAnswerError(TimeLimitError):
+    """A peer did not answer a request in time, not even that it is overloaded."""
 
 
 class MailError(ProcessError):

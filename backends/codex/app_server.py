@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from backends.codex.failures import without_addresses
+from backends.codex.failures import last_words
 from backends.codex.launch import Launch
 from backends.codex.locate import check_version
 from backends.codex.notices import notice_of
 from process_agent import __version__
-from process_agent.errors import BackendError, ProcessError, TimeLimitError
+from process_agent.errors import BackendError, NoAnswerError, ProcessError, TimeLimitError
 from process_agent.io.child import Child
 from process_agent.io.rpc import Connection
 from process_agent.io.tasks import Tasks
@@ -20,6 +23,13 @@ from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request, 
 logger = logging.getLogger(__name__)
 
 HELLO_TIMEOUT: Final = 10.0
+
+SILENCE: Final = 30.0
+"""Seconds an app-server has to answer a request before it counts as hanging."""
+
+QUIET: Final = 15.0
+"""Seconds without a word during a turn after which it is asked something."""
+
 MAX_PENDING: Final = 20
 """Warnings that belong to no thread and are kept for the start summary."""
 
@@ -38,8 +48,11 @@ _UNWANTED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class Lost:
-    """Put into every inbox when the app-server is gone."""
+    """Put into every inbox when the app-server is gone; `reason` is part of a sentence."""
+
+    reason: str = "it was closed"
 
 
 type Message = Notification | Request | Lost
@@ -55,6 +68,8 @@ class AppServer:
         self._tasks = Tasks("codex app-server")
         self._child: Child | None = None
         self._connection: Connection | None = None
+        self._turns: list[asyncio.Event] = []
+        self._reason: str | None = None
         self.warnings: list[str] = []
         self.user_agent = ""
 
@@ -78,10 +93,12 @@ class AppServer:
             self.user_agent = str(hello.get("userAgent") or "")
             check_version(self.user_agent, self._launch.program.path)
             self._connection.notify("initialized")
+            self._tasks.start(self._listen(self._connection), "listening for silence")
         except BaseException as error:
+            died = await self._why() if self._connection.closed else None
             await self.close()
-            if isinstance(error, ProcessError) and self._connection.closed:
-                raise self._died() from error
+            if isinstance(error, ProcessError) and died is not None:
+                raise BackendError(f"Codex ended at its start: {died}.") from error
             if isinstance(error, TimeLimitError):
                 raise BackendError(
                     f"Codex did not answer within {HELLO_TIMEOUT:g} s of its start."
@@ -89,12 +106,29 @@ class AppServer:
             raise
 
     async def request(
-        self, method: str, params: dict[str, Any], *, timeout: float = 60.0, urgent: bool = False
+        self, method: str, params: dict[str, Any], *, timeout: float | None = None, urgent: bool = False
     ) -> dict[str, Any]:
-        """Ask the app-server. Errors are those of `Connection.request`; `BackendError` when it is gone."""
-        if self._connection is None:
+        """Ask the app-server. Errors are those of `Connection.request`; `BackendError` when it is gone.
+
+        Without a `timeout` of its own, in seconds, a request that is not answered at all within `SILENCE`
+        means that the app-server hangs: it is ended, and so are its turns.
+        """
+        connection = self._connection
+        if connection is None:
             raise BackendError("Codex is not running.")
-        return await self._connection.request(method, params, timeout=timeout, urgent=urgent)
+        try:
+            return await connection.request(method, params, timeout=timeout or SILENCE, urgent=urgent)
+        except BackendError as error:
+            raise BackendError(f"Codex is gone: {await self._why()}.") from error
+        except NoAnswerError:
+            if timeout is None:
+                self._give_up(connection, f"it did not answer {method} within {SILENCE:g} s")
+            raise
+
+    def expect(self, over: asyncio.Event) -> None:
+        """A turn runs until `over` is set; after `QUIET` seconds without a word it is asked for life."""
+        self._turns = [event for event in self._turns if not event.is_set()]
+        self._turns.append(over)
 
     def answer(self, id: RequestId, result: object) -> bool:
         """Answer one of its requests. False when nothing waits for the answer any more."""
@@ -118,28 +152,51 @@ class AppServer:
         self._inboxes.pop(codex_thread, None)
 
     async def close(self) -> None:
-        """Stop the program and everything below it. Idempotent."""
+        """Stop the program, everything below it and everything that bears its mark. Idempotent."""
+        if self.alive:
+            self._reason = self._reason or "it was closed"
         if self._child is not None:
             await self._child.stop()
+            await asyncio.to_thread(self._launch.mark.sweep)
+        self._lose(await self._why())
         await self._tasks.close()
-        self._lose()
 
-    def _died(self) -> BackendError:
-        child = self._child
-        said = without_addresses(child.stderr_tail()[-1500:]) if child else ""
-        code = child.returncode if child else None
-        return BackendError(f"Codex ended at its start (exit status {code}): {said or 'it said nothing'}")
+    async def _why(self) -> str:
+        """Why it is gone: our reason, or its last words."""
+        if self._reason is not None or self._child is None:
+            return self._reason or "it was never started"
+        status, said = await self._child.last_words()
+        return last_words(status, said, self._launch.account.key)
 
     async def _run(self, connection: Connection) -> None:
         try:
             await connection.run()
         finally:
-            self._lose()
+            self._lose(await self._why())
 
-    def _lose(self) -> None:
+    async def _listen(self, connection: Connection) -> None:
+        """A turn may say nothing for hours, but an app-server answers."""
+        loop = asyncio.get_running_loop()
+        while not connection.closed:
+            await asyncio.sleep(QUIET / 3)
+            quiet = loop.time() - connection.heard_at > QUIET
+            if quiet and any(not over.is_set() for over in self._turns):
+                with contextlib.suppress(ProcessError):
+                    await self.request("thread/loaded/list", {"limit": 1}, urgent=True)
+
+    def _give_up(self, connection: Connection, reason: str) -> None:
+        if connection.closed or self._child is None:
+            return
+        logger.warning("Codex is ended: %s", reason)
+        self._reason = reason
+        connection.close(reason)
+        self._lose(reason)
+        self._tasks.start(self._child.stop(hanging=True), "ending a silent app-server")
+
+    def _lose(self, reason: str) -> None:
         inboxes, self._inboxes = self._inboxes, {}
         for inbox in inboxes.values():
-            inbox(Lost())
+            inbox(Lost(reason))
 
     def _notified(self, notification: Notification) -> None:
         thread = notification.params.get("threadId")

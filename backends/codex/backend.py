@@ -164,6 +164,8 @@ class CodexBackend:
         await self._titles.close()
         if self._server is not None:
             await self._server.close()
+        if self._launch is not None:
+            await asyncio.to_thread(self._launch.mark.remove)
         if self._mount_points is not None:
             self._mount_points.remove()
 

@@ -19,6 +19,7 @@ from backends.codex.toml import Value, inline_table, text
 from backends.codex.toolkits import searches
 from process_agent.core.backend import BackendConfig
 from process_agent.io.child import Command
+from process_agent.io.leftovers import VARIABLE, Mark, mark_children
 
 _PASSED_ON: Final = (
     "PATH",
@@ -77,6 +78,7 @@ class Launch:
     account: Account
     command: Command
     scratch: Path
+    mark: Mark
     warnings: tuple[str, ...] = ()
 
 
@@ -89,16 +91,18 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
     warnings = tuple(check_folder(config, places))
     scratch = agent_folder(config) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark = mark_children(agent_folder(config) / "marks")
     arguments = [
         str(program.path),
         "app-server",
         *settings(config, program.version, account),
         *profile_arguments(config, places, scratch),
         "-c",
-        f"shell_environment_policy={_environment_policy(config, scratch)}",
+        f"shell_environment_policy={_environment_policy(config, scratch, mark)}",
     ]
-    environment = child_environment(config.environment, program, account)
-    return Launch(program, account, Command(arguments, environment, config.working_dir), scratch, warnings)
+    environment = {**child_environment(config.environment, program, account), VARIABLE: mark.word}
+    command = Command(arguments, environment, config.working_dir)
+    return Launch(program, account, command, scratch, mark, warnings)
 
 
 def settings(config: BackendConfig, version: Version, account: Account) -> list[str]:
@@ -185,11 +189,13 @@ def _provider(account: Account) -> str:
     return inline_table(values)
 
 
-def _environment_policy(config: BackendConfig, scratch: Path) -> str:
-    """Commands get PATH, HOME and the like, and no key. In the sandbox /tmp is not theirs to write.
+def _environment_policy(config: BackendConfig, scratch: Path, mark: Mark) -> str:
+    """Commands get PATH, HOME and the like, our mark, no key. In the sandbox /tmp is not theirs to write.
 
     Codex gives commands a socket as input. bash takes that, where it believes to be the first shell, for a
     login over the network and reads `~/.bashrc`, keys and all; SHLVL says that it is not the first.
     """
-    own_tmp = {"TMPDIR": str(scratch)} if config.sandbox == "workspace-write" else {}
-    return inline_table({"inherit": "core", "set": {"SHLVL": "1", **own_tmp}})
+    given: dict[str, Value] = {"SHLVL": "1", VARIABLE: mark.word}
+    if config.sandbox == "workspace-write":
+        given["TMPDIR"] = str(scratch)
+    return inline_table({"inherit": "core", "set": given})

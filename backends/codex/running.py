@@ -93,6 +93,7 @@ class RunningTurn:
         self._heard = deque(message for message in self._heard if not isinstance(message, Lost))
         self.begun.clear()
         self.server, self.codex_thread = server, codex_thread
+        server.expect(self.over)
         self.mapper.usage.begin(used)
 
     def accepted(self, codex_turn: str) -> None:
@@ -175,9 +176,11 @@ class RunningTurn:
                 return self._after_question()
             case GivenUp():
                 return self.mapper.finish(EndReason.INTERRUPTED)
-            case Lost():
+            case Lost(why):
                 reason = EndReason.INTERRUPTED if self.interrupted else EndReason.LOST
-                text = "Codex stopped working during this turn. It is started again with the next one."
+                text = (
+                    f"Codex stopped working during this turn ({why}). It is started again with the next one."
+                )
                 return self.mapper.finish(reason, None if self.interrupted else ErrorInfo(text, "codex_lost"))
 
     def _too_late(self, message: Heard) -> Events:

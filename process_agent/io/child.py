@@ -91,6 +91,16 @@ class Child:
         """The last lines of standard error."""
         return "\n".join(self._tail)
 
+    async def last_words(self, within: float = 1.0) -> tuple[int | None, str]:
+        """Exit status and last lines of standard error of a child whose output has ended.
+
+        The status is None when it still runs after `within` seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.wait()
+        return self.returncode, self.stderr_tail()
+
     async def read(self) -> bytes:
         """The next bytes of standard output; empty at its end."""
         return await self._stdout.read(_READ)
@@ -113,14 +123,18 @@ class Child:
                 await asyncio.wait({self._drained})
         return code
 
-    async def stop(self, grace: float = _RUNG) -> int:
+    async def stop(self, grace: float = _RUNG, *, hanging: bool = False) -> int:
         """End the child: close its input, terminate, kill, waiting in between. Idempotent.
 
-        `grace` is the time in seconds it has after its input was closed. Returns the exit status.
+        `grace` is the time in seconds it has after its input was closed; a `hanging` child is not asked to
+        terminate. Returns the exit status.
         """
+        ladder = [(grace, self._terminate), (_RUNG, self._kill_tree), (_RUNG + 1, self._kill)]
+        if hanging:
+            ladder[:2] = [(0, self._kill_tree)]
         try:
             self._stdin.close()
-            for wait, action in ((grace, self._terminate), (_RUNG, self._kill_tree), (_RUNG + 1, self._kill)):
+            for wait, action in ladder:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         return await self.wait()

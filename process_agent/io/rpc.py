@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from process_agent.errors import BackendError, FrameTooLargeError, RemoteError, TimeLimitError
+from process_agent.errors import BackendError, NoAnswerError, RemoteError, TimeLimitError
 from process_agent.wire.jsonrpc import (
     OVERLOADED,
     Answer,
@@ -20,7 +20,7 @@ from process_agent.wire.jsonrpc import (
     RequestId,
     Stray,
 )
-from process_agent.wire.ndjson import LineSplitter
+from process_agent.wire.ndjson import MAX_LINE, LineSplitter
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,8 @@ class Connection:
         self._ordinary = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._urgent = asyncio.Semaphore(MAX_URGENT)
         self._closed: str | None = None
+        self.heard_at = float("-inf")
+        """When the other side sent anything last, in seconds of the loop's clock."""
 
     @property
     def closed(self) -> bool:
@@ -86,16 +88,20 @@ class Connection:
 
     async def run(self) -> None:
         """Read until the end of the stream, then fail what still waits. Raises nothing but cancellation."""
-        splitter = LineSplitter()
-        reason = "The connection was closed."
+        splitter, loop = LineSplitter(), asyncio.get_running_loop()
+        skipped, reason = 0, "The connection was closed."
         try:
             while data := await self._pipe.read():
+                self.heard_at = loop.time()
                 for line in splitter.feed(data):
                     self._received(line)
-        except (FrameTooLargeError, ConnectionError) as error:
+                if splitter.skipped > skipped:
+                    skipped = splitter.skipped
+                    logger.warning("a message of more than %d bytes was left out", MAX_LINE)
+        except ConnectionError as error:
             reason = f"The connection broke: {error}"
         finally:
-            self._close(reason)
+            self.close(reason)
 
     async def request(
         self, method: str, params: Params, *, timeout: float = DEFAULT_TIMEOUT, urgent: bool = False
@@ -103,14 +109,18 @@ class Connection:
         """Ask and wait for the result; an answer that is no object counts as an empty one.
 
         The time limit, in seconds, covers repeating after -32001, not waiting for one of the places. Raises
-        `RemoteError` (the other side's error), `TimeLimitError` or `BackendError` (the other side is gone).
+        `RemoteError` (the other side's error), `NoAnswerError`, `TimeLimitError` (it was overloaded for all
+        that time) or `BackendError` (the other side is gone).
         """
         lane = self._urgent if urgent else self._ordinary
+        refusals: list[RemoteError] = []
         try:
             async with lane, asyncio.timeout(timeout):
-                result = await self._repeat(method, params)
+                result = await self._repeat(method, params, refusals)
         except TimeoutError as error:
-            raise TimeLimitError(f"No answer to {method} within {timeout:g} s.") from error
+            if refusals:
+                raise TimeLimitError(f"Overloaded for {timeout:g} s: no place for {method}.") from error
+            raise NoAnswerError(f"No answer to {method} within {timeout:g} s.") from error
         return result if isinstance(result, dict) else {}
 
     def notify(self, method: str, params: Params | None = None) -> None:
@@ -135,7 +145,8 @@ class Connection:
         self._pipe.write(line)
         return True
 
-    async def _repeat(self, method: str, params: Params) -> object:
+    async def _repeat(self, method: str, params: Params, refusals: list[RemoteError]) -> object:
+        """Ask until there is a place; `refusals` gets the answers that there is none."""
         pause = FIRST_PAUSE
         while True:
             try:
@@ -143,6 +154,7 @@ class Connection:
             except RemoteError as error:
                 if error.code != OVERLOADED:
                     raise
+                refusals.append(error)
             await asyncio.sleep(pause * random.uniform(1, 1.5))  # noqa: S311 - spread, not secrecy
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -181,8 +193,10 @@ class Connection:
         else:
             future.set_result(result)
 
-    def _close(self, reason: str) -> None:
-        self._closed = reason
+    def close(self, reason: str) -> None:
+        """Count the other side as gone: what waits fails with `BackendError`. The first reason stays."""
+        if self._closed is None:
+            self._closed = reason
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(BackendError(reason))
+                future.set_exception(BackendError(self._closed))

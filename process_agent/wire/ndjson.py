@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from process_agent.errors import FrameTooLargeError, WireError
+from process_agent.errors import WireError
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of one line without its newline. Codex caps a command's output at 1 MiB and a text input at 1 Mi
@@ -14,32 +14,41 @@ characters; an image or a long diff needs more."""
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines, for any split of the stream. Not for use after it raised."""
+    """Cuts a stream of bytes into lines, for any split of the stream.
+
+    A line longer than the limit is left out, whatever its length, and counted in `skipped`: one message of a
+    peer is not worth the connection to it.
+    """
 
     def __init__(self, limit: int = MAX_LINE) -> None:
         self._limit = limit
         self._rest = bytearray()
+        self._skipping = False
+        self.skipped = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take more bytes; return the lines they complete, without line ends and without blank lines.
-
-        Raises `FrameTooLargeError` as soon as a line is longer than the limit, ended or not.
-        """
+        """Take more bytes; return the lines they complete, without line ends and without blank lines."""
         head, *tail = data.split(b"\n")
-        self._rest += head
-        self._check(len(self._rest))
-        if not tail:
-            return []
-        *middle, last = tail
-        lines = [bytes(self._rest), *middle]
-        for line in tail:
-            self._check(len(line))
-        self._rest = bytearray(last)
-        return [line for line in map(bytes.strip, lines) if line]
+        lines: list[bytes] = []
+        for piece in tail:
+            self._extend(head)
+            if not self._skipping and (line := bytes(self._rest).strip()):
+                lines.append(line)
+            self._rest.clear()
+            self._skipping = False
+            head = piece
+        self._extend(head)
+        return lines
 
-    def _check(self, length: int) -> None:
-        if length > self._limit:
-            raise FrameTooLargeError(f"A line is longer than the limit of {self._limit} bytes.")
+    def _extend(self, piece: bytes) -> None:
+        if self._skipping:
+            return
+        if len(self._rest) + len(piece) > self._limit:
+            self._rest.clear()
+            self._skipping = True
+            self.skipped += 1
+        else:
+            self._rest += piece
 
 
 def decode(line: bytes) -> object:

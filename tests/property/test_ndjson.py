@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_agent.errors import FrameTooLargeError, WireError
+from process_agent.errors import WireError
 from process_agent.wire import ndjson
 
 json_values = st.recursive(
@@ -29,22 +29,29 @@ def test_any_split_of_the_bytes_gives_the_same_values(values: list[object], cuts
     assert [ndjson.decode(line) for line in lines] == values
 
 
-@given(st.integers(0, 40), st.integers(1, 40), st.booleans())
-def test_a_line_above_the_limit_is_refused_ended_or_not(length: int, limit: int, ended: bool) -> None:
+@given(
+    st.lists(st.integers(0, 40), max_size=6),
+    st.integers(1, 40),
+    st.booleans(),
+    st.lists(st.integers(0, 10_000), max_size=12),
+)
+def test_a_line_above_the_limit_is_left_out_and_the_others_arrive(
+    lengths: list[int], limit: int, ended: bool, cuts: list[int]
+) -> None:
     splitter = ndjson.LineSplitter(limit)
-    data = b"x" * length + (b"\n" if ended else b"")
-    if length > limit:
-        with pytest.raises(FrameTooLargeError):
-            splitter.feed(data)
-    else:
-        assert splitter.feed(data) == ([data[:-1]] if ended and length else [])
+    data = b"\n".join(b"x" * length for length in lengths) + b"\n" * ended
+    lines = [line for piece in split(data, cuts) for line in splitter.feed(piece)]
+    whole = lengths if ended else lengths[:-1]
+    assert list(map(len, lines)) == [length for length in whole if 0 < length <= limit]
+    assert splitter.skipped == len([length for length in lengths if length > limit])
 
 
-def test_a_long_line_in_small_pieces_is_refused_before_it_ends() -> None:
+def test_an_endless_line_takes_no_memory() -> None:
     splitter = ndjson.LineSplitter(10)
-    splitter.feed(b"x" * 10)
-    with pytest.raises(FrameTooLargeError):
-        splitter.feed(b"x")
+    for _ in range(100):
+        assert splitter.feed(b"x" * 7) == []
+        assert len(splitter._rest) <= 10
+    assert splitter.feed(b"\nok\n") == [b"ok"]
 
 
 def test_blank_lines_and_carriage_returns_are_nothing() -> None:

@@ -47,6 +47,9 @@ class FakeServer:
     def withdraw(self, id: RequestId) -> None:
         pass
 
+    def expect(self, over: object) -> None:
+        pass
+
 
 @dataclass
 class Turn:

@@ -13,7 +13,7 @@ import pytest
 from backends.codex import create_backend
 from backends.codex.account import Account, choose_account
 from backends.codex.catalogue import Window, read_windows
-from backends.codex.failures import turn_error, without_addresses
+from backends.codex.failures import last_words, turn_error, without_addresses
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.locate import Program, check_version, find
 from backends.codex.models import default_choice, provider_models
@@ -330,3 +330,21 @@ def test_only_what_programs_need_is_passed_on() -> None:
     assert "SECRET" not in environment
     assert environment["CODEX_HOME"] == "/c"
     assert environment["PATH"].startswith("/opt/tools:/")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "words"),
+    [
+        (-9, "", "killed by signal 9, it said nothing"),
+        (None, "\n", "it ended, it said nothing"),
+        (101, "\x1b[31mERROR\x1b[0m a\n\n b", "exit status 101: ERROR a / b"),
+        (1, "\n".join("abcdefgh"), "exit status 1: d / e / f / g / h"),
+        (
+            1,
+            "key my-key sk-abcdefghij Bearer abcdefghij= eyJhbGciOiJI.x.y",
+            "exit status 1: key [key] [key] Bearer [key] [key]",
+        ),
+    ],
+)
+def test_last_words_have_no_colours_and_no_keys(status: int | None, said: str, words: str) -> None:
+    assert last_words(status, said, "my-key") == words

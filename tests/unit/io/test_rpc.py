@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from process_agent.errors import BackendError, RemoteError, TimeLimitError
+from process_agent.errors import BackendError, NoAnswerError, RemoteError, TimeLimitError
 from process_agent.io import rpc
 from process_agent.io.rpc import Connection
 from process_agent.wire import ndjson
@@ -126,10 +126,34 @@ async def test_only_32_are_under_way_and_interrupts_pass_them() -> None:
         assert [await task for task in asked] == [{"n": n} for n in range(40)]
 
 
-@pytest.mark.parametrize("ending", ["end", "oversized"])
-async def test_the_end_of_the_stream_fails_everything(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_is_overloaded_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overloaded(pipe: FakePipe, message: dict[str, Any]) -> None:
+        pipe.send({"error": {"code": -32001, "message": "overloaded"}, "id": message["id"]})
+
+    async with connected(FakePipe(overloaded)) as connection:
+        with pytest.raises(TimeLimitError, match="Overloaded") as refused:
+            await connection.request("m", {}, timeout=0.1)
+        assert not isinstance(refused.value, NoAnswerError)
+    async with connected(FakePipe(lambda pipe, message: None)) as connection:
+        with pytest.raises(NoAnswerError):
+            await connection.request("m", {}, timeout=0.01)
+
+
+async def test_what_cannot_be_read_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rpc, "LineSplitter", lambda: ndjson.LineSplitter(100))
-    pipe = FakePipe(lambda pipe, message: pipe.end() if ending == "end" else pipe.raw(b"x" * 101))
+
+    def noisy(pipe: FakePipe, message: dict[str, Any]) -> None:
+        for noise in (b"x" * 1000, b"\n", b"no json\n[]\n", b"\xff\n", b"{}\n" * 50):
+            pipe.raw(noise)
+        echo(pipe, message)
+
+    async with connected(FakePipe(noisy)) as connection:
+        assert await connection.request("m", {"a": 1}) == {"a": 1}
+        assert connection.heard_at > 0
+
+
+async def test_the_end_of_the_stream_fails_everything() -> None:
+    pipe = FakePipe(lambda pipe, message: pipe.end())
     async with connected(pipe) as connection:
         with pytest.raises(BackendError):
             await connection.request("m", {})

@@ -87,6 +87,8 @@ class Settings:
     codex_home: Path | None
     data_dir: Path
     home: Path
+    cache_dir: Path
+    """Where copies are kept that can be made again."""
     smtp: SmtpSettings = SmtpSettings()
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
@@ -121,6 +123,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         codex_home=Path(env["CODEX_HOME"]).expanduser() if "CODEX_HOME" in env else None,
         data_dir=Path(env["PROCESS_DATA_DIR"]) if "PROCESS_DATA_DIR" in env else _default_data_dir(env, home),
         home=home,
+        cache_dir=(Path(env["XDG_CACHE_HOME"]) if "XDG_CACHE_HOME" in env else home / ".cache") / "process",
         smtp=_smtp(env),
     )
 

@@ -45,6 +45,8 @@ def input_items(content: Iterable[ContentPart]) -> list[dict[str, Any]]:
         if is_image(part) and problem is None and images < MAX_IMAGES:
             images += 1
             items.append({"type": "image", "url": part.url})
+            if part.path:
+                items.append(_text(f"[The image{_named(part)} is at {part.path}.]"))
             continue
         if is_image(part):
             problem = problem or f"a message can have {MAX_IMAGES} images"
@@ -60,7 +62,9 @@ def part_text(part: ContentPart) -> str:
     """A part as text: what a model is told of a file whose content it does not get."""
     if isinstance(part, TextPart):
         return part.text
-    return f"[image{_named(part)}]" if is_image(part) else _file(part, MAX_INLINED)[0]
+    if is_image(part):
+        return f"[image{_named(part)}{f' at {part.path}' if part.path else ''}]"
+    return _file(part, MAX_INLINED)[0]
 
 
 def is_image(part: ContentPart) -> bool:
@@ -83,7 +87,9 @@ def image_problem(part: FilePart) -> str | None:
 
 
 def unreadable(part: FilePart, why: str) -> str:
-    """The line that stands for a file that cannot be given to the model."""
+    """The line that stands for a file that cannot be given to the model itself."""
+    if part.path:
+        return f"[The file{_named(part)} is at {part.path}; commands can read it.]"
     return f"[The file{_named(part)} cannot be read here: {why}.]"
 
 
@@ -103,7 +109,8 @@ def _file(part: FilePart, room: int) -> tuple[str, int]:
         "" if len(text) <= room else f"\n[The rest of the file, {len(text) - room} characters, is left out.]"
     )
     name = shorten((part.name or "").replace('"', "'"), 200)
-    return f'<file name="{name}">\n{text[:room]}{cut}\n</file>', min(len(text), room)
+    at = f' path="{part.path}"' if part.path else ""
+    return f'<file name="{name}"{at}>\n{text[:room]}{cut}\n</file>', min(len(text), room)
 
 
 def _decoded(data: str, as_base64: bool) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 
 from process_agent.agent import registry
@@ -16,6 +17,7 @@ from process_agent.agent.attachments import Attachments
 from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
 from process_agent.agent.models import Selection, select
 from process_agent.agent.runner import Runner
+from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.tools.sources import ToolOptions, ToolRoom, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
@@ -50,6 +52,8 @@ class AgentConfig:
     channels: tuple[ChannelSpec, ...] = (ChatSpec(),)
     channel_options: ChannelOptions = field(default_factory=ChannelOptions)
     tools: ToolOptions = field(default_factory=ToolOptions)
+    copies: Path | None = None
+    """Folder for copies of what people attach, which commands can read; none are kept without one."""
     approval_seconds: float = 300.0
     single_thread: bool = False
     isolation: IsolationMode = "global"
@@ -155,7 +159,9 @@ class Agent:
             channels = create_channels(self._config.channels, self._profile(), self._room)
             setting = self._setting(channels)
             backends = {backend.name: backend for backend in self._backends}
-            attachments = Attachments(self._room.files)
+            attachments = Attachments(self._room.files, self._shelf())
+            if attachments.shelf is not None:
+                await attachments.shelf.tidy()
             await self._tooling.start()
             supervisor, store = Supervisor(setting), self._room.store
             runner = Runner(supervisor, store, backends, channels, attachments, self._tooling)
@@ -211,6 +217,12 @@ class Agent:
                 "just stopped will be gone soon; stop any other, or choose another --agent-name",
                 name,
             )
+
+    def _shelf(self) -> Shelf | None:
+        folder = self._config.copies
+        if folder is None:
+            return None
+        return Shelf(folder / plain_name(self._config.agent_name), self._config.channel_options.room or "")
 
     def _profile(self) -> ChannelProfile:
         config = self._config

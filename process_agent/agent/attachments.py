@@ -1,71 +1,151 @@
-"""Files of the room that people attach, fetched before a backend sees them.
+"""Files that people attach, fetched before a backend sees them.
 
-A backend gets their content as `data:` URLs, and knows nothing of rooms. What cannot be fetched stays in the
-message as a line that says so, for the model and for whoever reads the thread's answer.
+A backend gets small ones as `data:` URLs, and of all of them the path of a copy that commands can read; it
+knows nothing of rooms. What cannot be fetched stays in the message as a line that says so, for the model and
+for whoever reads the thread's answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
+import logging
 import mimetypes
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from process_agent.agent.shelf import Shelf
+from process_agent.core.backend import HistoryItem, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart
+from process_agent.core.ids import ThreadId
 from process_agent.core.room_ports import RoomFiles
-from process_agent.errors import RoomError
+from process_agent.errors import RoomError, ToolFailedError
+
+logger = logging.getLogger(__name__)
 
 MAX_FILES = 20
 """Files of one message that are fetched."""
 
 MAX_BYTES = 6 * 1024 * 1024
-"""Largest file; as base64 it stays below what model providers take for one image."""
+"""Largest file that is given to a backend itself; as base64 it stays below what model providers take."""
+
+MAX_COPY = 64 * 1024 * 1024
+"""Largest file of which a copy is kept."""
 
 MAX_TOTAL = 4 * MAX_BYTES
-"""Bytes of all files of one message."""
+"""Bytes of all files of one message that are given to a backend themselves."""
 
+MAX_COPIES = 4 * MAX_COPY
+"""Bytes of all copies of one message."""
 
-FETCH_SECONDS = 30.0
+FETCH_SECONDS = 60.0
 """How long one file may take."""
+
+
+@dataclass(slots=True)
+class _Left:
+    """What one message may still have."""
+
+    files: int = MAX_FILES
+    given: int = MAX_TOTAL
+    copied: int = MAX_COPIES
 
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """Fetches the files of messages; without `files` there is no room to fetch them from."""
+    """Fetches the files of messages; without `files` there is no room to fetch them from, without `shelf` no
+    copies are kept.
+    """
 
     files: RoomFiles | None
+    shelf: Shelf | None = None
 
-    async def resolve(self, content: tuple[ContentPart, ...]) -> tuple[ContentPart, ...]:
-        """The message with its room files as `data:` URLs."""
+    async def resolve(self, thread_id: ThreadId, content: tuple[ContentPart, ...]) -> tuple[ContentPart, ...]:
+        """The message with its files as a backend gets them."""
+        left = _Left(MAX_FILES, MAX_TOTAL, MAX_COPIES)
         found: list[ContentPart] = []
-        count, left = 0, MAX_TOTAL
         for part in content:
-            if not isinstance(part, FilePart) or part.url[:5].lower() != "room:":
+            scheme = part.url[:5].lower() if isinstance(part, FilePart) else ""
+            if isinstance(part, FilePart) and scheme == "room:":
+                found.append(await self._fetched(thread_id, part, left))
+            elif isinstance(part, FilePart) and scheme == "data:":
+                found.append(await self._copied(thread_id, part, left))
+            else:
                 found.append(part)
-                continue
-            count += 1
-            fetched = await self._fetch(part, min(left, MAX_BYTES) if count <= MAX_FILES else 0)
-            left -= len(fetched.url) if isinstance(fetched, FilePart) else 0
-            found.append(fetched)
         return tuple(found)
 
-    async def _fetch(self, part: FilePart, limit: int) -> ContentPart:
-        path = _path_of(part.url)
-        name = part.name or path.rsplit("/", 1)[-1]
+    def recalled(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> Sequence[HistoryItem]:
+        """What was said before, with the paths of copies that are still there."""
+        if self.shelf is None:
+            return history
+        return [
+            replace(item, content=tuple(self._recalled(thread_id, part) for part in item.content))
+            if isinstance(item, UserMessage)
+            else item
+            for item in history
+        ]
+
+    async def forget(self, thread_id: ThreadId) -> None:
+        """The thread is gone, and its copies go too."""
+        if self.shelf is not None:
+            await self.shelf.forget(thread_id)
+
+    def _recalled(self, thread_id: ThreadId, part: ContentPart) -> ContentPart:
+        if self.shelf is None or not isinstance(part, FilePart):
+            return part
+        return replace(part, path=self.shelf.find(thread_id, part.url, _name_of(part)))
+
+    async def _fetched(self, thread_id: ThreadId, part: FilePart, left: _Left) -> ContentPart:
+        """A file of the room."""
+        name = _name_of(part)
+        left.files -= 1
+        limit = min(left.given, MAX_BYTES) if self.shelf is None else min(left.copied, MAX_COPY)
         if self.files is None:
             return _unreadable(name, "this agent is in no room that keeps files")
-        if limit <= 0:
-            return _unreadable(name, f"a message can have {MAX_FILES} files of {MAX_TOTAL} bytes together")
+        if left.files < 0 or limit <= 0:
+            return _unreadable(name, _too_many(self.shelf is not None))
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                data = await self.files.read(path, limit)
+                data = await self.files.read(_path_of(part.url), limit)
         except RoomError as error:
             return _unreadable(name, str(error))
         except TimeoutError:
             return _unreadable(name, f"the room did not send it within {FETCH_SECONDS:.0f} s")
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return FilePart(f"data:{kind};base64,{base64.b64encode(data).decode()}", name)
+        path = await self._copy(thread_id, part.url, name, data, left)
+        small = len(data) <= min(left.given, MAX_BYTES)
+        if not small and path is None:
+            return _unreadable(name, _too_many(False))
+        left.given -= len(data) if small else 0
+        return FilePart(_data_url(name, data) if small else part.url, name, path)
+
+    async def _copied(self, thread_id: ThreadId, part: FilePart, left: _Left) -> ContentPart:
+        """A file that came with the message."""
+        left.files -= 1
+        data = _decoded(part.url)
+        if data is None or left.files < 0 or len(data) > min(left.copied, MAX_COPY):
+            return part
+        return replace(part, path=await self._copy(thread_id, part.url, _name_of(part), data, left))
+
+    async def _copy(self, thread_id: ThreadId, url: str, name: str, data: bytes, left: _Left) -> str | None:
+        if self.shelf is None:
+            return None
+        left.copied -= len(data)
+        try:
+            return await self.shelf.keep(thread_id, url, name, data)
+        except (OSError, ToolFailedError) as error:
+            logger.warning("no copy of an attached file can be kept: %s", error)
+            return None
+
+
+def _name_of(part: FilePart) -> str:
+    if part.name:
+        return part.name
+    if part.url[:5].lower() == "room:":
+        return _path_of(part.url).rsplit("/", 1)[-1]
+    kind = part.url[5:].partition(",")[0].partition(";")[0].lower()
+    return f"file{mimetypes.guess_extension(kind) or ''}"
 
 
 def _path_of(url: str) -> str:
@@ -75,6 +155,26 @@ def _path_of(url: str) -> str:
     except ValueError:  # an address that ends within a bracket
         return url
     return unquote(parts.netloc + parts.path).lstrip("/")
+
+
+def _data_url(name: str, data: bytes) -> str:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _decoded(url: str) -> bytes | None:
+    head, comma, data = url[5:].partition(",")
+    try:
+        if "base64" in head.split(";"):
+            return base64.b64decode(data, validate=True)
+        return unquote_to_bytes(data) if comma else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _too_many(copies: bool) -> str:
+    total = MAX_COPIES if copies else MAX_TOTAL
+    return f"a message can have {MAX_FILES} files of {total} bytes together"
 
 
 def _unreadable(name: str, why: str) -> TextPart:

@@ -320,7 +320,8 @@ class Runner:
             error = failure("The thread cannot be read to its end", reason)
         self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
 
-    def _discard(self, thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]) -> None:
+    async def _discard(self, thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]) -> None:
+        await self._attachments.forget(thread_id)
         self._tasks.start(discard(self._backends, thread_id, kept), "drop what was kept")
 
     def _titled(self, thread_id: ThreadId, title: str | None) -> None:

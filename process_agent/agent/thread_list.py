@@ -33,7 +33,7 @@ class ThreadListWork:
         store: ThreadStore,
         report: Callable[[list[c.Command]], None],
         close_work: Callable[[ThreadId], Awaitable[None]],
-        discard: Callable[[ThreadId, Sequence[tuple[str, KeptState]]], None],
+        discard: Callable[[ThreadId, Sequence[tuple[str, KeptState]]], Awaitable[None]],
     ) -> None:
         self._supervisor = supervisor
         self._store = store
@@ -60,8 +60,8 @@ class ThreadListWork:
                 case c.Delete(delete):
                     await self._close_work(delete.thread_id)
                     kept = await store.delete(delete.thread_id)
+                    await self._discard(delete.thread_id, kept)
                     self._report(supervisor.thread_deleted(delete))
-                    self._discard(delete.thread_id, kept)
                 case c.FindOwner():
                     await self._find_owner(command)
                 case _:

@@ -98,7 +98,7 @@ class TurnWork:
     async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
         async with asyncio.timeout(OPEN_SECONDS):
             thread = await self._open(turn.model.backend)
-            content = await self._attachments.resolve(turn.content)
+            content = await self._attachments.resolve(self._thread_id, turn.content)
             running.tools = await self._tools(turn, report)
         turn = replace(turn, content=content, toolbox=running.tools)
         running.opened = True
@@ -130,7 +130,8 @@ class TurnWork:
         history: Sequence[HistoryItem] = ()
         state = LoggedState(self.log, name)
         if not self._new:  # nothing was said in a new thread before
-            history, kept = await self.log.history(), await self.log.kept()
+            said, kept = await self.log.history(), await self.log.kept()
+            history = self._attachments.recalled(self._thread_id, said)
             state = LoggedState(self.log, name, kept.get(name))
         self._new = False
         self._thread = await backend.open_thread(self._thread_id, history, state)
@@ -149,7 +150,8 @@ class TurnWork:
             if thread is None or turn_id not in self._runs:
                 return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
             try:
-                await thread.steer(await self._attachments.resolve(content), sender_name)
+                files = await self._attachments.resolve(self._thread_id, content)
+                await thread.steer(files, sender_name)
             except TurnRefusedError as error:
                 return ErrorInfo(str(error), error.code)
             except ProcessError as error:

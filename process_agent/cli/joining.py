@@ -220,6 +220,7 @@ def _config(
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,
+        copies=settings.cache_dir / "files",
     )
 
 

@@ -18,10 +18,13 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file by reference: `room:///path`, `data:` or `dataset://images?id=…`."""
+    """A file by reference: `room:///path`, `data:` or `dataset://images?id=…`. `path` is where the commands
+    of a backend find a copy of it, if there is one; the agent sets it, never a participant.
+    """
 
     url: str
     name: str | None = None
+    path: str | None = None
 
 
 type ContentPart = TextPart | FilePart

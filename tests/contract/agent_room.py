@@ -14,7 +14,7 @@ from typing import Any
 from process_agent.agent.assemble import Agent, AgentConfig, create_backends, started
 from process_agent.agent.channels import AgentRoom, ChannelOptions
 from process_agent.channels.specs import parse_channels
-from process_agent.core.backend import ApprovalMode, Backend, BackendConfig
+from process_agent.core.backend import ApprovalMode, Backend, BackendConfig, SandboxMode
 from process_agent.core.speaker import IsolationMode
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
@@ -33,6 +33,7 @@ async def agent_in(
     *,
     model: ScriptedServer | None = None,
     approvals: ApprovalMode = "ask",
+    sandbox: SandboxMode = "workspace-write",
     channels: Sequence[str] = ("chat",),
     options: ChannelOptions | None = None,
     isolation: IsolationMode = "global",
@@ -48,6 +49,7 @@ async def agent_in(
         base_url=None if model is None else model.base_url,
         api_key=None if model is None else model.api_key,
         approvals=approvals,
+        sandbox=sandbox,
         environment={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
     )
     config = AgentConfig(
@@ -57,6 +59,7 @@ async def agent_in(
         channels=parse_channels(channels),
         channel_options=options or ChannelOptions(),
         isolation=isolation,
+        copies=folder / "copies",
     )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:
         store = DatasetThreadStore(

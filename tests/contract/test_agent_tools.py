@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from process_agent.core.backend import SandboxMode
 from process_agent.scripted.server import ScriptedServer
-from tests.contract.agent_room import agent_in, chat_client
+from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.contract.codex_room import script
 from tests.fakes.room import LocalRoom, local_room
 
@@ -56,3 +57,29 @@ async def test_a_file_codex_made_is_shown_and_fetched(
         await ana.send("capabilities_request", thread_id=ended["thread_id"])
         kits = (await ana.wait("capabilities_response"))["toolkits"]
         assert ("chat", ["attach_file"]) in [(k["name"], [t["name"] for t in k["tools"]]) for k in kits]
+
+
+@pytest.mark.parametrize("sandbox", ["workspace-write", "read-only"])
+async def test_an_attached_pdf_is_read_by_a_command(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path, sandbox: SandboxMode
+) -> None:
+    at = f"{tmp_path}/copies/{AGENT}/*/*/report.pdf"
+    prompt = script({"run": f"head -c 8 {at}; echo; rm {at} || ls {at}"}, {"report": True})
+    async with (
+        agent_in(server, tmp_path, model=model, sandbox=sandbox),
+        chat_client(server, "ana") as ana,
+        server.client("ben") as ben,
+    ):
+        await ben.storage.upload(path="in/report.pdf", data=b"%PDF-1.7\n\x00\xff")
+        text = {"type": "text", "text": prompt}
+        file = {"type": "file", "url": "room:///in/report.pdf", "name": "../report.pdf"}
+        await ana.send("thread.start", content=[text, file])
+        ended = await ana.wait("turn.ended")
+        assert "error" not in ended
+        (path,) = (tmp_path / "copies").rglob("report.pdf")
+        assert f"[The file ../report.pdf is at {path}; commands can read it.]" in str(model.requests[0].body)
+        assert "%PDF-1.7" in ana.texts()
+        assert "Read-only file system" in ana.texts(), "commands cannot change what people sent"
+        await ana.send("thread.delete", thread_id=ended["thread_id"])
+        await ana.wait("thread.deleted")
+        assert not [*(tmp_path / "copies").rglob("*.pdf")]

@@ -170,6 +170,7 @@ class Agent:
                 leaving.push_async_callback(channel.close)
             leaving.push_async_callback(_drain, runner)
             await _start(channels, runner.ask)
+            runner.start()
             self._leaving = leaving.pop_all()
         self.ready = Ready(
             agent_name=self._config.agent_name,

@@ -66,6 +66,10 @@ class Runner:
         """Take a request in."""
         self._carry_out(self._supervisor.handle(request))
 
+    def start(self) -> None:
+        """Begin to see what others do to the list of threads."""
+        self._tasks.start(self._list.follow(), "follow the thread list")
+
     async def drain(self) -> None:
         """Refuse what waits, interrupt what runs, and wait until every turn has ended."""
         self._carry_out(self._supervisor.stop())

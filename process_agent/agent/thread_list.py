@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
@@ -12,12 +13,15 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ThreadId
 from process_agent.core.store import ThreadStore
 from process_agent.core.supervisor import Supervisor
-from process_agent.errors import ProcessError, RoomRequestError
+from process_agent.errors import ProcessError, RoomClosedError, RoomError, RoomRequestError
+from process_agent.io.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
 NOT_FOUND = 1003
 """The room's error number for what is not there."""
+
+_WATCH_AGAIN = Backoff(first=1.0, ceiling=300.0)
 
 type ListCommand = c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete | c.FindOwner
 
@@ -68,6 +72,21 @@ class ThreadListWork:
                     assert_never(command)
         except ProcessError as error:
             self._failed(command, error)
+
+    async def follow(self) -> None:
+        """Report what others do to the list, until the room is left."""
+        delays = _WATCH_AGAIN.delays()
+        while True:
+            try:
+                async for change in self._store.changes():
+                    delays = _WATCH_AGAIN.delays()
+                    self._report(self._supervisor.list_changed(change))
+                return
+            except RoomClosedError:
+                return
+            except RoomError as error:
+                logger.warning("what others do to the thread list is not seen: %s", error)
+            await asyncio.sleep(next(delays))
 
     async def _find_owner(self, command: c.FindOwner) -> None:
         thread_id = command.thread_id

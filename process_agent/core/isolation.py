@@ -48,8 +48,8 @@ type ThreadRequest = (
 """What is asked about one thread."""
 
 
-def not_yours(thread_id: ThreadId) -> ErrorInfo:
-    """The same words as for a thread that is not there: whether it is, is nobody else's business."""
+def not_there(thread_id: ThreadId) -> ErrorInfo:
+    """What is said of a thread that is not there, and of another's: nobody else needs to know that it is."""
     return ErrorInfo(
         f"The thread cannot be opened: There is no thread {thread_id[:200]!r}.", "thread_not_available"
     )
@@ -175,7 +175,7 @@ class Isolation:
         if isinstance(request, r.CloseThread) or found == asker:
             go_on(request)
         else:
-            refusal = found if isinstance(found, ErrorInfo) else not_yours(request.thread_id)
+            refusal = found if isinstance(found, ErrorInfo) else not_there(request.thread_id)
             self._refusals.refuse(request, refusal)
 
     def _left(self, request: r.Left, go_on: Callable[[r.Request], None]) -> None:

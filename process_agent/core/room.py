@@ -166,6 +166,17 @@ class TableRef:
     namespace: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What a watch of a table tells. `current` rows are those it begins with, in one or more batches until
+    `ready`; then come rows as they are once `changed`, or as they were when `removed`. After a lost
+    connection it begins again.
+    """
+
+    kind: Literal["current", "ready", "changed", "removed"]
+    rows: ArrowTable
+
+
 class Datasets(Protocol):
     """Tables of the room. Every method raises `RoomRequestError` when the room refuses it."""
 
@@ -222,7 +233,7 @@ class Datasets(Protocol):
         """Rows in batches, in table order."""
         ...
 
-    def watch(self, table: TableRef) -> AsyncIterator[ArrowTable]:
+    def watch(self, table: TableRef) -> AsyncIterator[TableChange]:
         """The current rows, then each change, until the iterator is closed."""
         ...
 

@@ -24,6 +24,24 @@ class ThreadEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Somebody else added a thread to the list (`new`), or changed its entry."""
+
+    entry: ThreadEntry
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """Somebody else removed a thread from the list."""
+
+    path: ThreadId
+
+
+type ListChange = Listed | Unlisted
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Which turns of a thread to replay: the last `limit` ones, or the last before a cursor. Where there are
     older ones, their cursor is told to `on_older` before the first event. Cursors mean something to the log
@@ -140,6 +158,12 @@ class ThreadStore(Protocol):
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
         """Rename; `created_at` stays. With `instead_of` nothing changes unless that is its name now; a thread
         that is not listed is not listed by it, but raises `RoomRequestError`.
+        """
+        ...
+
+    def changes(self) -> AsyncIterator[ListChange]:
+        """What others do to the list, from now on and over lost connections; not what this store does. One
+        reader. Ends where nobody else can change it.
         """
         ...
 

@@ -14,12 +14,12 @@ from process_agent.core import slash, slash_turns
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.creations import Creations
 from process_agent.core.ids import ThreadId, TurnId
-from process_agent.core.isolation import Isolation
+from process_agent.core.isolation import Isolation, not_there
 from process_agent.core.models import ModelChoice
 from process_agent.core.open_threads import OpenThreads
 from process_agent.core.refusals import Refusals
 from process_agent.core.speaker import Setting
-from process_agent.core.store import ThreadEntry
+from process_agent.core.store import ListChange, ThreadEntry, Unlisted
 from process_agent.core.thread_list import ThreadList
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import LogRequest, Thread, viewer_of
@@ -114,7 +114,9 @@ class Supervisor(OpenThreads):
                     request, ErrorInfo("You view too many threads. Close some.", "too_many_views")
                 )
                 return
-        if thread.turns is not None:
+        if thread.turns is not None and thread.turns.deleted:
+            self._refusals.refuse(request, not_there(request.thread_id))
+        elif thread.turns is not None:
             self._serve(thread, thread.turns, request, fresh)
         elif thread.crowded(self._setting.limits, request):
             self._refusals.refuse(
@@ -288,6 +290,35 @@ class Supervisor(OpenThreads):
         self._list.updated(entry, asked)
         return self._take()
 
+    def list_changed(self, change: ListChange) -> list[c.Command]:
+        """Somebody else changed the list of threads."""
+        if isinstance(change, Unlisted):
+            self._unlisted(change.path)
+        else:
+            thread = self._threads.get(change.entry.path)
+            if thread is not None and change.entry.name != UNTITLED:
+                thread.untitled = False
+            if change.new:
+                self._list.created(change.entry)
+            else:
+                self._list.updated(change.entry, None)
+        return self._take()
+
+    def _unlisted(self, thread_id: ThreadId) -> None:
+        """A thread was removed without us: what runs in it is stopped, and nobody views it any more."""
+        self._list.unlisted(thread_id)
+        self._titles.forget(thread_id)
+        if (turns := self._turns(thread_id)) is not None:
+            turns.delete()
+            self._let_go(thread_id)
+
+    def _let_go(self, thread_id: ThreadId) -> None:
+        """Close a removed thread once all its turns have ended."""
+        if (turns := self._turns(thread_id)) is not None and turns.deleted and turns.idle:
+            del self._threads[thread_id]
+            self._views.close_all(thread_id)
+            self._do(c.ReleaseThread(thread_id))
+
     def title_made(self, thread_id: ThreadId, title: str | None) -> list[c.Command]:
         """What a backend would call a thread."""
         self._do_if(self._titles.made(thread_id, title))
@@ -332,6 +363,7 @@ class Supervisor(OpenThreads):
             if model is not None and not self._stopping:
                 self._do_if(self._titles.answered(thread_id, model.backend))
             self._watch_idle(thread_id)
+            self._let_go(thread_id)
         return self._take()
 
 

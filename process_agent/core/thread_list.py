@@ -69,6 +69,10 @@ class ThreadList:
         """A thread is gone."""
         self._tell(request.thread_id, a.ThreadDeleted(request.thread_id), request)
 
+    def unlisted(self, thread_id: ThreadId) -> None:
+        """A thread is gone, and nobody asked us."""
+        self._tell(thread_id, a.ThreadDeleted(thread_id), None)
+
     def _tell(
         self, thread_id: ThreadId, reply: a.Reply, asked: r.RenameThread | r.DeleteThread | None
     ) -> None:

@@ -32,6 +32,7 @@ from process_agent.core.turn_queue import TurnQueue
 REMEMBERED = 256
 """Ended turns a thread remembers, to tell requests that come late."""
 
+DELETED = ErrorInfo("The thread was deleted.", "thread_deleted")
 STOPPED = ErrorInfo("The agent stopped before this turn could start. Send it again.", "agent_stopped")
 
 _ANSWERED = (e.EndReason.COMPLETED, e.EndReason.INTERRUPTED)
@@ -43,6 +44,7 @@ class ThreadTurns:
     def __init__(self, speaker: Speaker, model: ModelChoice) -> None:
         self.model = model
         self.running: Turn | None = None
+        self.deleted = False
         self.queue = TurnQueue(speaker.setting.waiting)
         self.output = TurnOutput(speaker)
         self._speaker = speaker
@@ -127,7 +129,7 @@ class ThreadTurns:
         ):
             self._speaker.say(body, turn)
         self._finish(turn, e.TurnEnded(e.EndReason.COMPLETED))
-        self._out(c.TouchThread(self._speaker.thread_id))
+        self._touch()
 
     def clear(self, source: MessageId, viewer: c.Viewer) -> bool:
         """Forget everything said so far; False when a turn runs or waits."""
@@ -139,7 +141,7 @@ class ThreadTurns:
         self.output.forget()
         self._speaker.say_to(e.ThreadCleared(source), viewer)
         self._out(c.CloseBackendThread(self._speaker.thread_id))
-        self._out(c.TouchThread(self._speaker.thread_id))
+        self._touch()
         return True
 
     def steer(self, request: SteerTurn, viewer: c.Viewer) -> None:
@@ -262,7 +264,7 @@ class ThreadTurns:
         if turn is not None and turn.id == turn_id:
             self.running = None
             self.output.over(turn)
-            self._out(c.TouchThread(self._speaker.thread_id))
+            self._touch()
             self._next()
         elif turn is not None:
             # Clients clear their status at any turn's end.
@@ -291,12 +293,27 @@ class ThreadTurns:
 
     def stop(self) -> None:
         """The agent stops: refuse what waits, interrupt what runs."""
-        while self.queue:
-            self._finish(self.queue.popleft(), e.TurnEnded(e.EndReason.FAILED, STOPPED))
+        self._refuse_waiting(STOPPED)
         if self.running is not None and self.running.under_way:
             self._interrupt(self.running, self.running.source)
 
+    def delete(self) -> None:
+        """Somebody removed the thread: all turns end, and nothing lists it again."""
+        self.deleted = True
+        self._refuse_waiting(DELETED)
+        if self.running is not None and self.running.under_way:
+            self.running.verdict = e.TurnEnded(e.EndReason.FAILED, DELETED)
+            self._interrupt(self.running, self.running.source)
+
+    def _refuse_waiting(self, error: ErrorInfo) -> None:
+        while self.queue:
+            self._finish(self.queue.popleft(), e.TurnEnded(e.EndReason.FAILED, error))
+
     # --- Inside ----------------------------------------------------------------------------------
+
+    def _touch(self) -> None:
+        if not self.deleted:
+            self._out(c.TouchThread(self._speaker.thread_id))
 
     def _under_way(self, turn_id: TurnId) -> Turn | None:
         turn = self.running
@@ -349,6 +366,7 @@ class ThreadTurns:
         self._out(c.StartTimer(timer, self._limits.steer))
 
     def _finish(self, turn: Turn, ended: e.TurnEnded) -> None:
+        ended = turn.verdict or ended
         if turn.under_way:
             self._wind_up(turn)
         if ended.reason is e.EndReason.INTERRUPTED:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowTable, TableRef
+from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.rooms.requests import Room
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY = Backoff()
 _NO_ROWS = pa.table({})
+_REMOVAL = frozenset(("deleted", "delete", "removed", "remove"))
 
 
 class RoomDatasets:
@@ -109,16 +110,13 @@ class RoomDatasets:
                 async for batch in batches:
                     yield batch
 
-    async def watch(self, table: TableRef) -> AsyncIterator[ArrowTable]:
-        """The current rows, then each change, until the iterator is closed.
-
-        After a lost connection the current rows come again, then the changes.
-        """
+    async def watch(self, table: TableRef) -> AsyncIterator[TableChange]:
+        """The current rows, then each change, until the iterator is closed; see the port."""
         delays = _RETRY.delays()
         while True:
             try:
-                async for rows in self._watch_once(table):
-                    yield rows
+                async for change in self._watch_once(table):
+                    yield change
                     delays = _RETRY.delays()
             except (RoomRequestError, RoomClosedError):
                 raise
@@ -127,18 +125,26 @@ class RoomDatasets:
             await asyncio.sleep(next(delays))
             await self._room.until_connected()
 
-    async def _watch_once(self, table: TableRef) -> AsyncIterator[ArrowTable]:
+    async def _watch_once(self, table: TableRef) -> AsyncIterator[TableChange]:
         with self._room.request(f"watch the table {table.name}"):
             events: Any = self._client.watch_table(table=table.name, namespace=_namespace(table))
             async with aclosing(events):
                 async for event in events:
-                    if event.kind == "data":
-                        yield _NO_ROWS if event.table is None else event.table
+                    yield TableChange(_kind(event), _NO_ROWS if event.table is None else event.table)
 
     async def optimize(self, table: TableRef) -> None:
         """Compact small fragments."""
         with self._room.request(f"optimize the table {table.name}"):
             await self._client.optimize(table=table.name, namespace=_namespace(table))
+
+
+def _kind(event: Any) -> Literal["current", "ready", "changed", "removed"]:
+    """What a watch event says (room protocol, section 10.4)."""
+    if event.kind != "data":
+        return "ready"
+    if event.phase == "initial":
+        return "current"
+    return "removed" if event.change_type in _REMOVAL else "changed"
 
 
 def _namespace(table: TableRef) -> list[str] | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 import pyarrow as pa
 
 from process_agent.core.ids import Clock, ThreadId
-from process_agent.core.room import Datasets, TableRef
-from process_agent.core.store import ThreadEntry
+from process_agent.core.room import ArrowTable, Datasets, TableChange, TableRef
+from process_agent.core.store import ListChange, ThreadEntry, Unlisted
+from process_agent.errors import RoomRequestError
+from process_agent.threads.known import KnownEntries
 from process_agent.threads.schema import INDEX, INDEX_TABLE
 from process_agent.threads.table import quoted
 from process_agent.threads.touches import Touches
@@ -25,13 +27,14 @@ MAX_NAMED = 1_000
 
 
 class ThreadIndex:
-    """Reads and changes entries. Clients may change the table too, so nothing is remembered."""
+    """Reads and changes entries. Clients may change the table too, so nothing is taken from memory."""
 
     def __init__(self, datasets: Datasets, namespace: tuple[str, ...], clock: Clock) -> None:
         self._datasets = datasets
         self._table = TableRef(INDEX_TABLE, namespace)
         self._clock = clock
         self._touches = Touches(self._touch)
+        self._seen: KnownEntries | None = None
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
@@ -45,6 +48,7 @@ class ThreadIndex:
             "created_at": iso(entry.created_at),
             "modified_at": iso(entry.modified_at),
         }
+        self._writing(entry)
         await self._datasets.merge(self._table, pa.Table.from_pylist([row], schema=INDEX), "path")
 
     async def get(self, path: ThreadId) -> ThreadEntry | None:
@@ -77,7 +81,44 @@ class ThreadIndex:
     async def remove(self, path: ThreadId) -> None:
         """Remove an entry."""
         self._touches.forget(path)
+        if self._seen is not None:
+            self._seen.removing(path)
         await self._datasets.delete(self._table, _same(path))
+
+    async def changes(self) -> AsyncIterator[ListChange]:
+        """What others do to the list from now on; one reader. Raises what `Datasets.watch` raises."""
+        await self.ensure()
+        seen = self._seen = self._seen or KnownEntries()
+        try:
+            async for change in self._datasets.watch(self._table):
+                for each in await self._found(seen, change):
+                    if isinstance(each, Unlisted):
+                        self._touches.forget(each.path)  # it would be listed again
+                    yield each
+        except RoomRequestError:
+            seen.forget()
+            raise
+
+    async def _found(self, seen: KnownEntries, change: TableChange) -> list[ListChange]:
+        entries = _entries(change.rows)
+        match change.kind:
+            case "current":
+                return seen.current(entries)
+            case "ready":
+                return seen.ready()
+            case "changed":
+                return [found for entry in entries if (found := seen.changed(entry)) is not None]
+            case "removed":
+                # A room may tell a change as a removal and a new row: what counts is what is there now.
+                paths = {entry.path for entry in entries}
+                paths -= {entry.path for entry in await self.among(paths)}
+                return [found for path in sorted(paths) if (found := seen.removed(path)) is not None]
+            case _:
+                assert_never(change.kind)
+
+    def _writing(self, entry: ThreadEntry) -> None:
+        if self._seen is not None:
+            self._seen.writing(entry)
 
     async def _change(self, path: ThreadId, values: dict[str, str]) -> ThreadEntry:
         now = self._clock()
@@ -86,13 +127,17 @@ class ThreadIndex:
             entry = ThreadEntry(path, values.get("name", UNNAMED), now, now)
             await self.put(entry)
             return entry
+        entry = ThreadEntry(path, values.get("name", before.name), before.created_at, now)
+        self._writing(entry)
         await self._datasets.update(self._table, _same(path), {**values, "modified_at": iso(now)})
-        return ThreadEntry(path, values.get("name", before.name), before.created_at, now)
+        return entry
 
     async def _touch(self, paths: Sequence[ThreadId]) -> dict[ThreadId, ThreadEntry]:
         now = self._clock()
         condition = _any_of(paths)
         found = {entry.path: replace(entry, modified_at=now) for entry in await self._read(condition)}
+        for entry in found.values():
+            self._writing(entry)
         if found:
             await self._datasets.update(self._table, condition, {"modified_at": iso(now)})
         for path in paths:
@@ -104,7 +149,7 @@ class ThreadIndex:
     async def _read(self, where: str | None) -> list[ThreadEntry]:
         entries: list[ThreadEntry] = []
         async for batch in self._datasets.search(self._table, where=where):
-            entries += [entry for row in pa.table(batch).to_pylist() if (entry := _entry(row)) is not None]
+            entries += _entries(batch)
         return entries
 
 
@@ -118,6 +163,10 @@ def _any_of(paths: Sequence[ThreadId]) -> str:
 
 def _same(path: ThreadId) -> str:
     return f"path = {quoted(path)}"
+
+
+def _entries(rows: ArrowTable) -> list[ThreadEntry]:
+    return [entry for row in pa.table(rows).to_pylist() if (entry := _entry(row)) is not None]
 
 
 def _entry(row: dict[str, Any]) -> ThreadEntry | None:

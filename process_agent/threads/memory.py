@@ -18,7 +18,7 @@ from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
-from process_agent.core.store import LAST, Page, ThreadEntry
+from process_agent.core.store import LAST, ListChange, Page, ThreadEntry
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
@@ -205,6 +205,12 @@ class MemoryThreadStore:
         if entry is not None and instead_of not in (None, entry.name):
             return entry
         return self._change(thread_id, name)
+
+    async def changes(self) -> AsyncIterator[ListChange]:
+        """Nobody else changes the list."""
+        none: tuple[ListChange, ...] = ()
+        for change in none:
+            yield change
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""

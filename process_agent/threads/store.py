@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from process_agent.core.backend import KeptState
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.room import Datasets, TableRef
-from process_agent.core.store import ThreadEntry
+from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.index import ThreadIndex
@@ -189,6 +189,10 @@ class DatasetThreadStore:
             await self._datasets.schema(table)
         except RoomRequestError as error:
             raise unknown_thread(thread_id) from error
+
+    def changes(self) -> AsyncIterator[ListChange]:
+        """What others do to the list; see the port."""
+        return self._index.changes()
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""

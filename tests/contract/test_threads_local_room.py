@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -147,8 +148,10 @@ async def test_a_watched_table_goes_on_after_a_restart(server: LocalRoom) -> Non
         changed = asyncio.Event()
 
         async def watch() -> None:
-            async for rows in room.datasets.watch(TableRef("index", NAMESPACE)):
-                seen.update(pa.table(rows).column("name").to_pylist())  # type: ignore[arg-type]
+            async for change in room.datasets.watch(TableRef("index", NAMESPACE)):
+                rows: Any = pa.table(change.rows)
+                if change.kind != "ready":
+                    seen.update(rows.column("name").to_pylist())
                 changed.set()
 
         async def see(name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowTable, TableRef
+from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
 from process_agent.errors import RoomError, RoomRequestError
 
 _TERM = re.compile(r"(\w+) (=|>=|<=) ('(?:[^']|'')*'|-?\d+)")
@@ -29,6 +29,7 @@ class MemoryDatasets:
         self.calls: list[tuple[str, str]] = []
         self.failures: list[RoomError] = []
         self.after: list[RoomError] = []
+        self.watches: dict[TableRef, list[asyncio.Queue[TableChange | RoomError]]] = {}
         self.gate = asyncio.Event()
         self.gate.set()
         self._done = asyncio.Event()
@@ -76,6 +77,7 @@ class MemoryDatasets:
         added = pa.table(rows)
         assert added.schema.equals(before.schema, check_metadata=True)
         self.tables[table] = pa.concat_tables([before, added])
+        self._tell(table, "changed", added.to_pylist())
         self._written()
 
     async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
@@ -85,6 +87,7 @@ class MemoryDatasets:
         replaced = {row[on] for row in new}
         kept = [row for row in before.to_pylist() if row[on] not in replaced]
         self.tables[table] = pa.Table.from_pylist(kept + new, schema=before.schema)
+        self._tell(table, "changed", new)
         self._written()
 
     async def update(self, table: TableRef, where: str, values: Mapping[str, Json]) -> None:
@@ -92,12 +95,14 @@ class MemoryDatasets:
         before = self._table(table)
         rows = [{**row, **values} if _matches(row, where) else row for row in before.to_pylist()]
         self.tables[table] = pa.Table.from_pylist(rows, schema=before.schema)
+        self._tell(table, "changed", [row for row in rows if _matches(row, where)])
 
     async def delete(self, table: TableRef, where: str) -> None:
         self._note("delete", table)
         before = self._table(table)
         rows = [row for row in before.to_pylist() if not _matches(row, where)]
         self.tables[table] = pa.Table.from_pylist(rows, schema=before.schema)
+        self._tell(table, "removed", [row for row in before.to_pylist() if _matches(row, where)])
 
     async def drop(self, table: TableRef) -> None:
         self._note("drop", table)
@@ -127,8 +132,23 @@ class MemoryDatasets:
         for start in range(0, found.num_rows, 100):
             yield found.slice(start, 100)
 
-    def watch(self, table: TableRef) -> AsyncIterator[ArrowTable]:
-        raise NotImplementedError
+    async def watch(self, table: TableRef) -> AsyncIterator[TableChange]:
+        self._note("watch", table)
+        current, events = self._table(table), asyncio.Queue[TableChange | RoomError]()
+        self.watches.setdefault(table, []).append(events)
+        try:
+            yield TableChange("current", current)
+            yield TableChange("ready", current.slice(0, 0))
+            while not isinstance(event := await events.get(), RoomError):
+                yield event
+            raise event
+        finally:
+            self.watches[table].remove(events)
+
+    def _tell(self, table: TableRef, kind: Literal["changed", "removed"], rows: list[dict[str, Any]]) -> None:
+        """Watches hear of rows, as the room's do."""
+        for events in self.watches.get(table, ()) if rows else ():
+            events.put_nowait(TableChange(kind, pa.Table.from_pylist(rows, schema=self._table(table).schema)))
 
     async def optimize(self, table: TableRef) -> None:
         self._note("optimize", table)

@@ -14,7 +14,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.live import item_of
 from process_agent.core.models import ModelChoice
-from process_agent.core.store import LAST, Page, ThreadEntry, ThreadLog
+from process_agent.core.store import LAST, ListChange, Page, ThreadEntry, ThreadLog
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.threads.history import History
 
@@ -130,6 +130,7 @@ class MemoryThreadStore:
         self.entries: dict[ThreadId, ThreadEntry] = {}
         self.kept: dict[ThreadId, list[tuple[str, KeptState]]] = {}
         self.owners: dict[ThreadId, str] = {}
+        self.elsewhere: asyncio.Queue[ListChange] = asyncio.Queue()
         self.logs: list[MemoryLog] = []
         self.fails = False
         self.flushing = asyncio.Event()
@@ -191,6 +192,10 @@ class MemoryThreadStore:
         if instead_of not in (None, old.name):
             return old
         return self._put(ThreadEntry(thread_id, name, old.created_at, self._tick()))
+
+    async def changes(self) -> AsyncIterator[ListChange]:
+        while True:
+            yield await self.elsewhere.get()
 
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         old = self.entries[thread_id]

@@ -12,6 +12,7 @@ from process_agent.core.content import TextPart, TextResult
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
+from process_agent.core.store import Unlisted
 from tests.fakes.supervised import World, person
 from tests.fakes.thread_checks import (
     clears,
@@ -163,6 +164,13 @@ class People(RuleBasedStateMachine):
         self.world.ask(r.DeleteThread(self.world.envelope(who), thread_id))
         if any(isinstance(o, c.Delete) and o.request.thread_id == thread_id for o in self.world.outstanding):
             self.world.settle()
+
+    @precondition(lambda self: self.world.logs)
+    @rule(data=st.data(), often=st.integers(0, 3))
+    def a_client_unlists(self, data: st.DataObject, often: int) -> None:
+        thread_id = self._thread(data)
+        if often == 0:
+            self.world.carry_out(self.world.supervisor.list_changed(Unlisted(thread_id)))
 
     @precondition(lambda self: self._questions())
     @rule(data=st.data())

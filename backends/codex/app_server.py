@@ -32,6 +32,9 @@ QUIET: Final = 15.0
 
 MAX_PENDING: Final = 20
 """Warnings that belong to no thread and are kept for the start summary."""
+MAX_EARLY: Final = 200
+"""Threads whose use of tokens is kept until somebody listens to them; the oldest goes first."""
+
 
 # What nobody here reads is not sent: a fifth of the messages of a short turn.
 _UNWANTED: Final = (
@@ -65,6 +68,8 @@ class AppServer:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._inboxes: dict[str, Inbox] = {}
+        self._used: dict[str, Notification] = {}
+        """What threads had used, told with the answer that names them, before anybody could listen."""
         self._tasks = Tasks("codex app-server")
         self._child: Child | None = None
         self._connection: Connection | None = None
@@ -146,10 +151,13 @@ class AppServer:
     def attach(self, codex_thread: str, inbox: Inbox) -> None:
         """Bring the messages of a Codex thread to `inbox`, in order; the last one is `Lost`."""
         self._inboxes[codex_thread] = inbox
+        if (used := self._used.pop(codex_thread, None)) is not None:
+            inbox(used)
 
     def detach(self, codex_thread: str) -> None:
         """Nobody listens to this Codex thread any more."""
         self._inboxes.pop(codex_thread, None)
+        self._used.pop(codex_thread, None)
 
     async def close(self) -> None:
         """Stop the program, everything below it and everything that bears its mark. Idempotent."""
@@ -204,6 +212,10 @@ class AppServer:
             inbox = self._inboxes.get(thread)
             if inbox is not None:
                 inbox(notification)
+            elif notification.method == "thread/tokenUsage/updated":
+                self._used[thread] = notification
+                if len(self._used) > MAX_EARLY:
+                    del self._used[next(iter(self._used))]
             return
         notice = notice_of(notification.method, notification.params)
         if notice is not None and len(self.warnings) < MAX_PENDING:

@@ -10,9 +10,11 @@ from itertools import islice
 from typing import Any, Final
 
 from backends.codex import client
-from backends.codex.account import Account, agent_folder, choose_account, no_model
+from backends.codex.account import SCRIPTED_LABEL, Account, agent_folder, choose_account, no_model
 from backends.codex.app_server import AppServer
+from backends.codex.association import read_association, resume_command
 from backends.codex.catalogue import Windows, describe_models
+from backends.codex.conversation import discard_thread
 from backends.codex.launch import Launch, prepare
 from backends.codex.locate import locate
 from backends.codex.models import default_choice, provider_models
@@ -87,6 +89,19 @@ class CodexBackend:
         return str(self._config.working_dir)
 
     @property
+    def home(self) -> str:
+        """The Codex home."""
+        return "" if self._launch is None else str(self._launch.account.home)
+
+    @property
+    def provider(self) -> str:
+        """Who makes the model's answers: reasoning is encrypted for one of them."""
+        account = None if self._launch is None else self._launch.account
+        if account is None or not account.own_home:
+            return "of the user's configuration"
+        return SCRIPTED_LABEL if account.scripted else f"{account.provider} at {account.base_url}"
+
+    @property
     def approvals(self) -> ApprovalMode:
         """Who answers Codex's questions."""
         return self._config.approvals
@@ -148,14 +163,22 @@ class CodexBackend:
         self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
     ) -> BackendThread:
         """Open a thread; Codex hears of it with the first turn."""
-        return CodexThread(self, history)
+        return CodexThread(self, thread_id, history, state)
 
     async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
-        """Nothing is kept yet."""
+        """Delete the Codex thread of a thread of the room that is cleared or gone; see the port."""
+        kept = read_association(state)
+        if kept is None or kept.room != thread_id:
+            return
+        if kept.home != self.home:
+            logger.warning("Codex thread %s stays in %s, which is not ours now", kept.thread, kept.home)
+            return
+        await discard_thread(await self.server(), kept.thread)
 
     def command(self, state: KeptState) -> str | None:
-        """Nothing is kept yet."""
-        return None
+        """`codex resume …`; see the port."""
+        kept = read_association(state)
+        return None if kept is None else resume_command(kept, self._config.environment)
 
     async def close(self) -> None:
         """Stop the app-server and everything below it. Idempotent."""
@@ -180,14 +203,12 @@ class CodexBackend:
             return self._server
 
     def thread_settings(self, model: str | None, instructions: str | None = None) -> dict[str, Any]:
-        """Parameters of `thread/start`: the room keeps the history, so Codex does not have to."""
+        """What every thread is made, resumed and copied with."""
         chosen = model or self._default.model
         parts = [self._config.instructions or "", project_docs(self._config.working_dir), instructions or ""]
         developer = "\n\n".join(text for text in parts if text)
         return {
             "cwd": self.folder,
-            "ephemeral": True,
-            "experimentalRawEvents": True,
             "approvalPolicy": self._sandbox.approval_policy,
             "approvalsReviewer": "user",
             **self._sandbox.thread,

@@ -17,16 +17,55 @@ STOP_TIMEOUT: Final = 5.0
 
 PROBE_TIMEOUT: Final = 20.0
 MAX_MODELS: Final = 200
+MAX_ITEMS: Final = 5_000
 MAX_MCP_SERVERS: Final = 50
 
 
 async def start_thread(server: AppServer, params: dict[str, Any]) -> str:
     """`thread/start`; returns the id of the Codex thread."""
-    result = await server.request("thread/start", params)
-    thread = as_dict(result.get("thread"))
+    return str(_thread(await server.request("thread/start", params))["id"])
+
+
+async def resume_thread(server: AppServer, params: dict[str, Any]) -> dict[str, Any]:
+    """`thread/resume`; returns the thread, with `id` and `path`, the file of its record."""
+    return _thread(await server.request("thread/resume", params))
+
+
+async def fork_thread(server: AppServer, params: dict[str, Any]) -> dict[str, Any]:
+    """`thread/fork`; returns the new thread, with `id` and `path`."""
+    return _thread(await server.request("thread/fork", params))
+
+
+def _thread(answer: dict[str, Any]) -> dict[str, Any]:
+    thread = as_dict(answer.get("thread"))
     if not isinstance(thread.get("id"), str):
-        raise BackendError("Codex started a thread and did not say its id.")
-    return str(thread["id"])
+        raise BackendError("Codex opened a thread and did not say its id.")
+    return thread
+
+
+async def read_thread(server: AppServer, codex_thread: str) -> dict[str, Any]:
+    """`thread/read` without turns: what is known of a thread, which need not be loaded."""
+    answer = await server.request("thread/read", {"threadId": codex_thread})
+    return as_dict(answer.get("thread"))
+
+
+async def list_turns(server: AppServer, codex_thread: str, limit: int) -> list[dict[str, Any]]:
+    """`thread/turns/list`: the last turns, newest first, with the messages of people and the last answer."""
+    answer = await server.request("thread/turns/list", {"threadId": codex_thread, "limit": limit})
+    return dicts(answer.get("data"))
+
+
+async def list_items(server: AppServer, codex_thread: str, turn: str) -> list[dict[str, Any]]:
+    """`thread/items/list`: the items of one turn that were completed, at most `MAX_ITEMS` of them."""
+    found: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"threadId": codex_thread, "turnId": turn, "limit": 100}
+    while len(found) < MAX_ITEMS:
+        page = await server.request("thread/items/list", params)
+        found += [as_dict(entry.get("item")) for entry in dicts(page.get("data"))]
+        if not page.get("nextCursor"):
+            break
+        params["cursor"] = page["nextCursor"]
+    return found
 
 
 async def inject_items(server: AppServer, codex_thread: str, items: Sequence[dict[str, Any]]) -> None:
@@ -50,9 +89,14 @@ async def start_turn(
     items: list[dict[str, Any]],
     model: str | None,
     effort: str | None = None,
+    message_id: str | None = None,
 ) -> str:
-    """`turn/start`; returns the id of the Codex turn. Model and effort stay for later turns."""
+    """`turn/start`; returns the id of the Codex turn. Model and effort stay for later turns; `message_id` is
+    recorded with the message.
+    """
     params: dict[str, Any] = {"threadId": codex_thread, "input": items}
+    if message_id is not None:
+        params["clientUserMessageId"] = message_id
     if effort is not None:
         params["effort"] = effort
     if model is not None:

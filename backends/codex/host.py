@@ -31,6 +31,16 @@ class Host(Protocol):
         ...
 
     @property
+    def home(self) -> str:
+        """The Codex home, an absolute path."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """What tells one provider of models from another."""
+        ...
+
+    @property
     def approvals(self) -> ApprovalMode:
         """Who answers Codex's questions."""
         ...
@@ -44,7 +54,7 @@ class Host(Protocol):
         ...
 
     def thread_settings(self, model: str | None, instructions: str | None) -> dict[str, Any]:
-        """Parameters of `thread/start`."""
+        """Parameters of `thread/start`, `thread/resume` and `thread/fork`."""
         ...
 
     def compacts_at(self, model: str | None, window: int | None) -> int | None:

@@ -20,7 +20,7 @@ from process_agent.core.events import (
     ToolEnded,
     ToolStarted,
 )
-from process_agent.core.ids import ItemId
+from process_agent.core.ids import ItemId, TurnId
 
 MAX_ITEMS: Final = 2_000
 """Items a thread remembers; `history.MAX_HISTORY` limits what of them a new Codex gets."""
@@ -43,6 +43,7 @@ class Memory:
 
     def __init__(self, history: Iterable[HistoryItem]) -> None:
         self._items = deque(history, maxlen=MAX_ITEMS)
+        self._turn: TurnId | None = None
         self._texts: dict[ItemId, tuple[Phase, list[str]]] = {}
         self._tools: dict[ItemId, ToolStarted] = {}
 
@@ -50,9 +51,13 @@ class Memory:
         """Everything remembered, oldest first."""
         return tuple(self._items)
 
+    def begin(self, turn: TurnId) -> None:
+        """What comes now is of this turn."""
+        self._turn = turn
+
     def said(self, message: UserMessage) -> None:
         """A participant's message of a turn or a steer."""
-        self._items.append(message)
+        self._items.append(replace(message, turn_id=self._turn))
         if any(map(is_image, message.content)):
             self._forget_images()
 
@@ -65,19 +70,19 @@ class Memory:
                 self._texts.setdefault(item_id, (None, []))[1].append(text)
             case TextEnded(item_id):
                 phase, parts = self._texts.pop(item_id, (None, []))
-                self._items.append(AgentMessage("".join(parts)[:MAX_TEXT], phase))
+                self._items.append(AgentMessage("".join(parts)[:MAX_TEXT], phase, self._turn, item_id))
             case ToolStarted(ref):
                 self._tools[ref.item_id] = event
             case ToolEnded(ref, result, error):
                 started = self._tools.pop(ref.item_id, None)
                 arguments = started.arguments if started else {}
-                self._items.append(ToolCall(ref, arguments, (), result, error))
-            case ContextCompacted(_, _, str(summary)):
-                self._compact(summary)
+                self._items.append(ToolCall(ref, arguments, (), result, error, self._turn))
+            case ContextCompacted(checkpoint, _, str(summary)):
+                self._compact(summary, ItemId(checkpoint))
             case _:
                 pass
 
-    def _compact(self, summary: str) -> None:
+    def _compact(self, summary: str, checkpoint: ItemId) -> None:
         """Keep what Codex keeps: the newest of what people said, and the summary. What was said just now,
         with nothing done about it yet, comes after it.
         """
@@ -87,7 +92,7 @@ class Memory:
             new.insert(0, items.pop())
         self._items.clear()
         self._items.extend(_said(items))
-        self._items.append(UserMessage((TextPart(SUMMARY + summary),), None))
+        self._items.append(UserMessage((TextPart(SUMMARY + summary),), None, self._turn, checkpoint))
         self._items.extend(new)
 
     def _forget_images(self) -> None:

@@ -17,6 +17,7 @@ from backends.codex.client_tools import ClientAsks, response
 from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
 from backends.codex.notices import NOTICE
+from backends.codex.rollout import READ_AT, Record
 from backends.codex.shapes import as_dict
 from backends.codex.tools import OpenTool
 from process_agent.core.backend import Answered, Decision
@@ -78,6 +79,8 @@ class RunningTurn:
         """Set when Codex has accepted the turn, or never will."""
         self.over = asyncio.Event()
         self.interrupted = False
+        self._record: Record | None = None
+        self._completed = False
         self._asks = ClientAsks(frame.turn_id, frame.client_tools)
         self._heard: deque[Heard] = deque()
         self._more = asyncio.Event()
@@ -85,8 +88,11 @@ class RunningTurn:
         self._asked_before: set[ItemId] = set()
         """Each question has an id of its own, so that a late answer to one is none to the next."""
 
-    def goes_to(self, server: AppServer, codex_thread: str, used: Usage) -> None:
-        """Codex is asked to run the turn on this thread, which has used so many tokens by now.
+    def goes_to(
+        self, server: AppServer, codex_thread: str, used: Usage, record: Record | None = None
+    ) -> None:
+        """Codex is asked to run the turn on this thread, which has used so many tokens by now. `record` tells
+        what the app-server does not.
 
         The death of an earlier Codex, which may have had the turn before, does not concern it.
         """
@@ -94,6 +100,7 @@ class RunningTurn:
         self.begun.clear()
         self.server, self.codex_thread = server, codex_thread
         server.expect(self.over)
+        self._record = record
         self.mapper.usage.begin(used)
 
     def accepted(self, codex_turn: str) -> None:
@@ -129,6 +136,11 @@ class RunningTurn:
                     yield event
         self.over.set()
 
+    @property
+    def completed(self) -> bool:
+        """Whether Codex has done all of it and said so."""
+        return self._completed
+
     def mark_end(self) -> None:
         """Note that the turn has ended, before its last event is given: its reader may leave with it."""
         if self.mapper.ended:
@@ -162,6 +174,7 @@ class RunningTurn:
         if not events or not isinstance(events[-1], TurnEnded):
             return events
         self._calls.close()
+        self._completed = events[-1].reason is EndReason.COMPLETED
         return [*events[:-1], *self._asks.close(), events[-1]]
 
     def _events(self, message: Heard) -> Events:
@@ -195,7 +208,12 @@ class RunningTurn:
             return []  # the rest of an earlier turn, a command that went on in the background
         if notification.method == "serverRequest/resolved":
             return self._resolved(params.get("requestId"))
-        return self.mapper.map(notification.method, params, time.monotonic())
+        events: Events = []
+        now = time.monotonic()
+        if self._record is not None and notification.method in READ_AT:
+            for item in self._record.items(self.codex_turn):
+                events += self.mapper.map("rawResponseItem/completed", {"item": item}, now)
+        return [*events, *self.mapper.map(notification.method, params, now)]
 
     # --- Approvals -------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A thread of the room behind Codex: an ephemeral Codex thread, made when needed and made again when lost."""
+"""A thread of the room behind Codex: its turns, one at a time, on the Codex thread of its `Conversation`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from backends.codex import client
 from backends.codex.agent_tools import namespaces
 from backends.codex.app_server import AppServer, Lost, Message
 from backends.codex.client_tools import dynamic_tools
+from backends.codex.conversation import Conversation
 from backends.codex.failures import refused
 from backends.codex.frame import Frame
-from backends.codex.history import responses_items
 from backends.codex.host import Host, Standing
 from backends.codex.inputs import input_items
 from backends.codex.memory import Memory
 from backends.codex.notices import NOTICE, notice_of
 from backends.codex.running import GivenUp, RunningTurn
 from backends.codex.texts import input_text
+from backends.codex.usage import TurnUsage
 from process_agent.core.backend import (
     Answered,
     Decision,
     HistoryItem,
+    ThreadState,
     TurnInput,
     UserMessage,
 )
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import BackendEvent, EndReason
-from process_agent.core.ids import AskId, ItemId
-from process_agent.core.usage import Usage
+from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError, TurnRefusedError
 from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request
@@ -53,24 +54,23 @@ _REPEATS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 class CodexThread:
     """Implements the port `BackendThread`."""
 
-    def __init__(self, host: Host, history: Sequence[HistoryItem]) -> None:
+    def __init__(
+        self, host: Host, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
+    ) -> None:
         self._host = host
         self._memory = Memory(history)
-        self._server: AppServer | None = None
-        self._codex_thread: str | None = None
-        self._standing = Standing()
-        self._model: str | None = None
-        self._used = Usage()
+        self._tasks = Tasks("codex thread")
+        self._talk = Conversation(host, thread_id, self._memory, state, self._tasks, self._receive)
         self._turn: RunningTurn | None = None
         self._early: list[Notification] = []
         self._warned: set[str] = set()
-        self._tasks = Tasks("codex thread")
 
     async def run(self, turn: TurnInput) -> AsyncIterator[BackendEvent]:
         """Run a turn; see the port."""
         if self._turn is not None:  # its reader left without closing it
             self._abandon(self._turn)
         running = self._turn = RunningTurn(self._frame(turn), turn.toolbox, self._tasks)
+        self._memory.begin(turn.turn_id)
         try:
             begun = await self._begin(running, turn)
             running.mark_end()
@@ -86,8 +86,10 @@ class CodexThread:
                 self._abandon(running)
             if self._turn is running:
                 self._turn = None
-            if running.codex_thread == self._codex_thread:
-                self._used = running.mapper.usage.total
+            if not running.completed:
+                self._talk.doubt()
+            if running.codex_thread == self._talk.codex_thread:
+                self._talk.used = running.mapper.usage.total
 
     async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
         """Give the running turn more input; see the port."""
@@ -129,14 +131,10 @@ class CodexThread:
 
     async def close(self) -> None:
         """Stop what runs and let Codex forget the thread. Idempotent."""
-        running, server, thread = self._turn, self._server, self._codex_thread
-        self._server = self._codex_thread = None
+        running = self._turn
         if running is not None and not running.over.is_set():
             await self._stop(running)
-        if server is not None and thread is not None and server.alive:
-            with contextlib.suppress(ProcessError):
-                await client.unsubscribe(server, thread)
-            server.detach(thread)
+        await self._talk.close()
         await self._tasks.close()
 
     # --- Beginning -------------------------------------------------------------------------------
@@ -170,26 +168,29 @@ class CodexThread:
         finally:
             if not turn.compact:
                 self._memory.said(UserMessage(turn.content, turn.sender_name))
-        return [] if accepted else mapper.finish(EndReason.INTERRUPTED)
+        if not accepted:
+            return mapper.finish(EndReason.INTERRUPTED)
+        notice = self._talk.take_notice()
+        return [] if notice is None else mapper.notice(NOTICE, notice)
 
     async def _accepted(self, running: RunningTurn, turn: TurnInput, items: list[dict[str, Any]]) -> bool:
         """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
         model = turn.model.model or self._host.default_model().model
         standing = None if turn.compact else _standing(turn)
         for attempt in (1, 2):
-            server, thread = await self._connected(model, standing)
+            server, thread = await self._talk.connected(model, standing, turn.turn_id)
             if running.interrupted:
                 return False
-            running.goes_to(server, thread, self._used)
+            running.goes_to(server, thread, self._talk.used, self._talk.record)
             try:
                 await self._start(running, server, thread, items, model)
             except ProcessError as error:
                 if server.alive and not isinstance(error, RemoteError):
-                    self._leave(server, thread)  # it may begin yet
+                    self._talk.leave()  # it may begin yet
                 if attempt == 2 or server.alive:
                     raise
                 continue
-            self._model = model
+            self._talk.model = model
             for notification in self._early:
                 running.hear(notification)
             self._early.clear()
@@ -205,9 +206,10 @@ class CodexThread:
         model: str | None,
     ) -> None:
         if not running.frame.compact:
-            running.accepted(await client.start_turn(server, thread, items, model))
+            message_id = running.frame.turn_id
+            running.accepted(await client.start_turn(server, thread, items, model, message_id=message_id))
             return
-        if model is not None and model != self._model:
+        if model is not None and model != self._talk.model:
             await client.change_model(server, thread, model)
         await client.compact_thread(server, thread)
         with contextlib.suppress(TimeoutError):
@@ -216,57 +218,16 @@ class CodexThread:
         if running.codex_turn is None:
             raise BackendError("Codex did not begin to compact the conversation.")
 
-    async def _connected(self, model: str | None, standing: Standing | None) -> tuple[AppServer, str]:
-        """A Codex thread that knows the history; tried again once when Codex dies meanwhile.
-
-        Without `standing` the one that is there will do.
-        """
-        for attempt in (1, 2):
-            server = await self._host.server()
-            if server is self._server and self._codex_thread is not None:
-                if standing in (None, self._standing):
-                    return server, self._codex_thread
-                self._leave(server, self._codex_thread)
-            try:
-                return server, await self._new_codex_thread(server, model, standing or Standing())
-            except ProcessError:
-                if attempt == 2 or server.alive:
-                    raise
-        raise AssertionError("the second attempt returns or raises")
-
-    async def _new_codex_thread(self, server: AppServer, model: str | None, standing: Standing) -> str:
-        settings = self._host.thread_settings(model, standing.instructions)
-        if standing.tools:
-            settings["dynamicTools"] = list(standing.tools)
-        thread = await client.start_thread(server, settings)
-        history = responses_items(self._memory.items())
-        if history:
-            await client.inject_items(server, thread, history)
-        self._server, self._codex_thread = server, thread
-        self._standing, self._model, self._used = standing, model, Usage()
-        server.attach(thread, self._receive)
-        return thread
-
-    def _leave(self, server: AppServer, thread: str) -> None:
-        """Another Codex thread takes over. What its commands left running goes on."""
-        server.detach(thread)
-        self._server = self._codex_thread = None
-        self._tasks.start(self._forget(server, thread), "left thread")
-
-    async def _forget(self, server: AppServer, thread: str) -> None:
-        with contextlib.suppress(ProcessError):
-            await client.unsubscribe(server, thread)
-
     def _receive(self, message: Message) -> None:
         running = self._turn
-        if isinstance(message, Notification) and self._seen_before(message):
+        if isinstance(message, Notification) and (self._seen_before(message) or self._is_earlier(message)):
             return
         if isinstance(message, Lost):
-            self._server = self._codex_thread = None
+            self._talk.lose()
         if running is not None:
             running.hear(message)
-        elif isinstance(message, Request) and self._server is not None:
-            self._server.refuse(message.id, METHOD_NOT_FOUND, "no turn is running")
+        elif isinstance(message, Request) and self._talk.server is not None:
+            self._talk.server.refuse(message.id, METHOD_NOT_FOUND, "no turn is running")
         elif isinstance(message, Notification) and len(self._early) < MAX_EARLY and _is_notice(message):
             self._early.append(message)
 
@@ -280,28 +241,35 @@ class CodexThread:
         self._warned.add(text)
         return False
 
+    def _is_earlier(self, notification: Notification) -> bool:
+        """Codex says again what an earlier turn had used when its thread is resumed."""
+        if notification.method != "thread/tokenUsage/updated":
+            return False
+        if not self._talk.is_earlier(notification.params.get("turnId")):
+            return False
+        before = TurnUsage(lambda window: window)
+        before.update(notification.params)
+        self._talk.used = before.total
+        if self._turn is not None:
+            self._turn.mapper.usage.begin(before.total)
+        return True
+
     # --- Stopping --------------------------------------------------------------------------------
 
     def _abandon(self, running: RunningTurn) -> None:
         """Nobody listens to this turn any more: stop it, and leave its Codex thread, which may go on."""
         running.over.set()
-        server, thread, codex_turn = running.server, running.codex_thread, running.codex_turn
-        if server is None or thread is None:
+        turn, stopping = running.codex_turn, running.interrupted
+        if running.codex_thread is None or running.codex_thread != self._talk.codex_thread:
             return
-        server.detach(thread)
-        if self._codex_thread == thread:
-            self._server = self._codex_thread = None
-        if codex_turn is None:
-            self._tasks.start(self._forget(server, thread), "abandoned start")
-        elif not running.interrupted:
-            running.interrupted = True
-            self._tasks.start(self._clear_up(running, server, thread, codex_turn), "abandoned turn")
+        running.interrupted = stopping or turn is not None
 
-    async def _clear_up(self, running: RunningTurn, server: AppServer, thread: str, turn: str) -> None:
-        with contextlib.suppress(ProcessError):
-            await self._interrupt(running, server, thread, turn)
-            await client.clean_terminals(server, thread)
-            await client.unsubscribe(server, thread)
+        async def clear_up(server: AppServer, thread: str) -> None:
+            if turn is not None and not stopping:
+                await self._interrupt(running, server, thread, turn)
+                await client.clean_terminals(server, thread)
+
+        self._talk.leave(clear_up)
 
     def _stop_in_background(self, running: RunningTurn) -> None:
         running.interrupted = True
@@ -322,9 +290,8 @@ class CodexThread:
                 await running.over.wait()
         except TimeoutError:
             logger.warning("Codex did not end an interrupted turn; its thread is made anew")
-            if self._codex_thread == thread:
-                server.detach(thread)
-                self._server = self._codex_thread = None
+            if self._talk.codex_thread == thread:
+                self._talk.leave()
             running.hear(GivenUp())
 
     async def _interrupt(self, running: RunningTurn, server: AppServer, thread: str, turn: str) -> None:

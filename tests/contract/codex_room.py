@@ -7,7 +7,7 @@ import json
 import os
 import select
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,12 +156,16 @@ def _sent(item: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def codex_room(base: Path, *, connect: bool = True, **settings: Any) -> AsyncIterator[Room]:
-    """A started backend with the scripted model; everything is gone afterwards."""
+async def codex_room(
+    base: Path, *, connect: bool = True, model: ScriptedServer | None = None, **settings: Any
+) -> AsyncIterator[Room]:
+    """A started backend with the scripted model; all is gone afterwards but a `model` that was given."""
     folder, data = base / "work", base / "data"
     folder.mkdir(exist_ok=True)
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    async with ScriptedServer() as model:
+    async with AsyncExitStack() as leaving:
+        if model is None:
+            model = await leaving.enter_async_context(ScriptedServer())
         values: dict[str, Any] = {
             "agent_name": "codex-agent",
             "working_dir": folder,

@@ -156,14 +156,13 @@ def _sent(item: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def codex_room(
-    base: Path, *, connect: bool = True, model: ScriptedServer | None = None, **settings: Any
-) -> AsyncIterator[Room]:
+async def codex_room(base: Path, *, connect: bool = True, **settings: Any) -> AsyncIterator[Room]:
     """A started backend with the scripted model; all is gone afterwards but a `model` that was given."""
     folder, data = base / "work", base / "data"
     folder.mkdir(exist_ok=True)
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     async with AsyncExitStack() as leaving:
+        model: ScriptedServer | None = settings.pop("model", None)
         if model is None:
             model = await leaving.enter_async_context(ScriptedServer())
         values: dict[str, Any] = {

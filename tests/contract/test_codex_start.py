@@ -123,7 +123,7 @@ async def test_a_key_and_an_address_make_a_provider(tmp_path: Path) -> None:
     async with codex_room(tmp_path) as other:
         base = tmp_path / "second"
         base.mkdir()
-        key: dict[str, Any] = {"base_url": other.model.base_url, "api_key": other.model.api_key}
+        key = {"base_url": other.model.base_url, "api_key": other.model.api_key}
         async with codex_room(base, connect=False, **key) as room:
             assert dict(room.summary.lines)["account"] == "API key, 127.0.0.1"
             assert (await room.turn(await room.thread(), "say hello")).text == "hello"

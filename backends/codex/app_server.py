@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from backends.codex.failures import last_words
 from backends.codex.launch import Launch
+from backends.codex.limits import RateLimits
 from backends.codex.locate import check_version
 from backends.codex.notices import notice_of
+from backends.codex.surface import UNSENT
 from process_agent import __version__
 from process_agent.errors import BackendError, NoAnswerError, ProcessError, TimeLimitError
 from process_agent.io.child import Child
@@ -35,20 +37,6 @@ MAX_PENDING: Final = 20
 MAX_EARLY: Final = 200
 """Threads whose use of tokens is kept until somebody listens to them; the oldest goes first."""
 
-
-# What nobody here reads is not sent: a fifth of the messages of a short turn.
-_UNWANTED: Final = (
-    "thread/started",
-    "thread/closed",
-    "thread/status/changed",
-    "thread/settings/updated",
-    "thread/readState/changed",
-    "item/reasoning/summaryPartAdded",
-    "account/rateLimits/updated",
-    "remoteControl/status/changed",
-    "skills/changed",
-    "rawResponse/completed",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +61,8 @@ class AppServer:
         self._tasks = Tasks("codex app-server")
         self._child: Child | None = None
         self._connection: Connection | None = None
-        self._turns: list[asyncio.Event] = []
+        self._turns: list[tuple[asyncio.Event, Inbox]] = []
+        self._limits = RateLimits()
         self._reason: str | None = None
         self.warnings: list[str] = []
         self.user_agent = ""
@@ -94,7 +83,7 @@ class AppServer:
         self._connection = Connection(self._child, self._notified, self._asked)
         self._tasks.start(self._run(self._connection), "reader")
         try:
-            hello = await self._connection.request("initialize", _HELLO, timeout=HELLO_TIMEOUT)
+            hello = await self._connection.request("initialize", self._hello(), timeout=HELLO_TIMEOUT)
             self.user_agent = str(hello.get("userAgent") or "")
             check_version(self.user_agent, self._launch.program.path)
             self._connection.notify("initialized")
@@ -130,10 +119,13 @@ class AppServer:
                 self._give_up(connection, f"it did not answer {method} within {SILENCE:g} s")
             raise
 
-    def expect(self, over: asyncio.Event) -> None:
-        """A turn runs until `over` is set; after `QUIET` seconds without a word it is asked for life."""
-        self._turns = [event for event in self._turns if not event.is_set()]
-        self._turns.append(over)
+    def expect(self, over: asyncio.Event, inbox: Inbox) -> None:
+        """A turn runs until `over` is set; after `QUIET` seconds without a word it is asked for life.
+
+        `inbox` gets what concerns every turn.
+        """
+        self._turns = [turn for turn in self._turns if not turn[0].is_set()]
+        self._turns.append((over, inbox))
 
     def answer(self, id: RequestId, result: object) -> bool:
         """Answer one of its requests. False when nothing waits for the answer any more."""
@@ -188,7 +180,7 @@ class AppServer:
         while not connection.closed:
             await asyncio.sleep(QUIET / 3)
             quiet = loop.time() - connection.heard_at > QUIET
-            if quiet and any(not over.is_set() for over in self._turns):
+            if quiet and any(not over.is_set() for over, _ in self._turns):
                 with contextlib.suppress(ProcessError):
                     await self.request("thread/loaded/list", {"limit": 1}, urgent=True)
 
@@ -217,9 +209,24 @@ class AppServer:
                 if len(self._used) > MAX_EARLY:
                     del self._used[next(iter(self._used))]
             return
+        if notification.method == "account/rateLimits/updated":
+            for text in self._limits.update(notification.params):
+                self._tell_all(Notification("warning", {"message": text}))
+            return
         notice = notice_of(notification.method, notification.params)
         if notice is not None and len(self.warnings) < MAX_PENDING:
             self.warnings.append(notice[1])
+
+    def _tell_all(self, notification: Notification) -> None:
+        for over, inbox in self._turns:
+            if not over.is_set():
+                inbox(notification)
+
+    def _hello(self) -> dict[str, Any]:
+        """Only a login has limits; with a provider of ours the message says nothing, each turn."""
+        ours = self._launch.account.provider is not None
+        unwanted = [*UNSENT, *(["account/rateLimits/updated"] if ours else [])]
+        return {**_HELLO, "capabilities": {**_CAPABILITIES, "optOutNotificationMethods": unwanted}}
 
     def _asked(self, request: Request) -> None:
         """A request nobody would answer is refused at once: its turn would wait for ever."""
@@ -232,9 +239,5 @@ class AppServer:
 
 _HELLO: Final[dict[str, Any]] = {
     "clientInfo": {"name": "process_agent", "title": "process", "version": __version__},
-    "capabilities": {
-        "experimentalApi": True,
-        "requestAttestation": False,
-        "optOutNotificationMethods": list(_UNWANTED),
-    },
 }
+_CAPABILITIES: Final[dict[str, Any]] = {"experimentalApi": True, "requestAttestation": False}

@@ -147,8 +147,11 @@ class TurnMapper:
             return opened.close()
         if isinstance(opened, OpenImage):
             return opened.abandon(reason)
-        outcome = self._calls.command_outcome(item_id) if opened.ref.tool == "shell" else None
-        return opened.abandon(reason) if outcome is None else opened.end(*outcome)
+        if opened.ref.tool != "shell":
+            return opened.abandon(reason)
+        outcome = self._calls.command_outcome(item_id)
+        seen = self._calls.output_so_far(item_id)
+        return opened.abandon(reason, seen) if outcome is None else opened.end(*outcome)
 
     # --- Items -----------------------------------------------------------------------------------
 
@@ -274,6 +277,10 @@ class TurnMapper:
 
     # --- The turn --------------------------------------------------------------------------------
 
+    def _hook_started(self, params: Params, _: float) -> Events:
+        name = as_dict(params.get("run")).get("eventName")
+        return self.working(f"Running a hook ({name})" if name else "Running a hook")
+
     def _raw_item(self, params: Params, _: float) -> Events:
         item = _item(params)
         if self._compactions.raw(item):
@@ -355,6 +362,7 @@ _HANDLERS: Final[Mapping[str, Callable[[TurnMapper, Params, float], Events]]] = 
     "item/commandExecution/terminalInteraction": TurnMapper._typed,
     "item/mcpToolCall/progress": TurnMapper._progress,
     "item/fileChange/patchUpdated": TurnMapper._patch,
+    "hook/started": TurnMapper._hook_started,
     "rawResponseItem/completed": TurnMapper._raw_item,
     "thread/compacted": TurnMapper._compacted,
     "turn/started": TurnMapper._turn_started,
@@ -363,3 +371,6 @@ _HANDLERS: Final[Mapping[str, Callable[[TurnMapper, Params, float], Events]]] = 
     "turn/completed": TurnMapper._turn_completed,
     "thread/tokenUsage/updated": TurnMapper._token_usage,
 }
+
+HANDLED: Final = frozenset(_HANDLERS)
+"""Notifications of a turn that have a place of their own; others may be notices."""

@@ -91,6 +91,18 @@ def _buffering(params: Params) -> tuple[str, str] | None:
     return NOTICE, f"{params.get('model')} checks its answer before showing it."
 
 
+def _strict_review(_: Params) -> tuple[str, str]:
+    return WARNING, "From here on every command of this turn is reviewed before it runs."
+
+
+def _world_writable(params: Params) -> tuple[str, str]:
+    paths = ", ".join(map(str, as_list(params.get("samplePaths"))))
+    return (
+        WARNING,
+        f"Folders that every user of this machine can write, and commands, too: {paths or 'unknown'}",
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[Params], tuple[str, str] | None]]] = {
     "warning": _warning,
     "configWarning": _warning,
@@ -105,4 +117,9 @@ _READERS: Final[Mapping[str, Callable[[Params], tuple[str, str] | None]]] = {
     "hook/completed": _hook,
     "mcpServer/startupStatus/updated": _server_start,
     "item/autoApprovalReview/completed": _guardian,
+    "autoApprovalReview/strictReviewRequired": _strict_review,
+    "windows/worldWritableWarning": _world_writable,
 }
+
+NOTICED: Final = frozenset(_READERS)
+"""Notifications that become notices."""

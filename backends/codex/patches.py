@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 
 from backends.codex.shapes import dicts
+
+_FILES: Final = re.compile(r"^(?=diff --git )", re.MULTILINE)
+
+MAX_CUT_NAMES: Final = 200
+"""Files that are cut and still named."""
 
 
 def patch_text(changes: object, folder: str) -> str:
@@ -34,6 +40,30 @@ def change_list(changes: object, folder: str) -> list[dict[str, Any]]:
 def changed_files(changes: object, folder: str) -> list[str]:
     """Paths that change, for a line like "Changed a.txt, b.txt"."""
     return [_relative(str(change.get("path", "")), folder) for change in dicts(changes)]
+
+
+def capped_diff(diff: str, limit: int) -> str:
+    """A unified diff of several files in at most about `limit` characters: files that no longer fit say how
+    long they are in place of their changes, in a form that is still a diff.
+    """
+    if len(diff) <= limit:
+        return diff
+    shown, left, named = [], limit, 0
+    files = _FILES.split(diff)
+    for file in files:
+        if len(file) <= left:
+            shown.append(file)
+            left -= len(file)
+        elif named < MAX_CUT_NAMES:
+            named += 1
+            head, lines = file.partition("\n")[0][:1_000], file.count("\n")
+            shown.append(f"{head}\n# Not shown here: {lines:,} lines, {len(file):,} characters.\n")
+        else:
+            left = -1
+            named += 1
+    if named > MAX_CUT_NAMES:
+        shown.append(f"# {named - MAX_CUT_NAMES:,} more files are not shown.\n")
+    return "".join(shown)
 
 
 def _one(change: dict[str, Any], folder: str) -> str:

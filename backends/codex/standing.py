@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from backends.codex.items import CODEX
+from backends.codex.patches import capped_diff
 from backends.codex.shapes import dicts
 from process_agent.core.content import TextResult
 from process_agent.core.events import BackendEvent, ToolEnded, ToolRef, ToolStarted
@@ -12,6 +13,9 @@ from process_agent.core.ids import ItemId, TurnId
 
 DIFF_INTERVAL: Final = 0.5
 """Seconds between two versions of a turn's diff; each carries the whole diff."""
+
+MAX_DIFF: Final = 400_000
+"""Characters of a turn's diff that are shown: each version is sent to every viewer, whole."""
 
 _MARKS: Final = {"completed": "x", "inProgress": "~"}
 
@@ -28,7 +32,7 @@ class DiffCard:
 
     def update(self, diff: str, now: float) -> list[BackendEvent]:
         """A newer diff: shown at once, or later when one was shown just before."""
-        self._latest = diff
+        self._latest = capped_diff(diff, MAX_DIFF)
         return self.due(now)
 
     def due(self, now: float) -> list[BackendEvent]:

@@ -44,10 +44,13 @@ class OpenTool:
         """The outcome Codex gave."""
         return [ToolEnded(self.ref, result, error)]
 
-    def abandon(self, reason: EndReason) -> list[BackendEvent]:
-        """The turn ends while this runs. A command of a completed turn goes on in the background."""
+    def abandon(self, reason: EndReason, seen: str = "") -> list[BackendEvent]:
+        """The turn ends while this runs. A command of a completed turn goes on in the background.
+
+        `seen` is what the model has seen of its output; Codex does not always show it while it comes.
+        """
         if reason is EndReason.COMPLETED and self.ref.tool == "shell":
-            return [ToolEnded(self.ref, command_result("".join(self._output), None, None))]
+            return [ToolEnded(self.ref, command_result("".join(self._output) or seen, None, None))]
         text, code = _UNFINISHED[reason]
         return [ToolEnded(self.ref, error=ErrorInfo(text, code))]
 

@@ -69,6 +69,10 @@ class RawCalls:
         output = self._outputs.get(call_id)
         return outcome_of("shell", output) if output is not None and _EXIT.search(output) else None
 
+    def output_so_far(self, call_id: str) -> str:
+        """What the model has seen of a command that goes on in the background."""
+        return _BODY.split(self._outputs.get(call_id, ""), maxsplit=1)[-1]
+
     def _arguments(self, name: str, call: Mapping[str, Any]) -> dict[str, Any]:
         if call.get("type") == "custom_tool_call":
             return {"patch" if name == "apply_patch" else "input": call.get("input")}

@@ -12,6 +12,7 @@ from backends.codex.app_server import Lost
 from backends.codex.frame import Frame
 from backends.codex.running import RunningTurn
 from backends.codex.texts import input_text
+from backends.codex.usage import TurnUsage
 from process_agent.core.backend import ApprovalMode, Decision
 from process_agent.core.events import ApprovalRequested, BackendEvent
 from process_agent.core.ids import TurnId
@@ -47,7 +48,7 @@ class FakeServer:
     def withdraw(self, id: RequestId) -> None:
         pass
 
-    def expect(self, over: object) -> None:
+    def expect(self, over: object, inbox: object) -> None:
         pass
 
 
@@ -85,6 +86,8 @@ class Replay:
         self._said: dict[str, list[str]] = {}
         self._asked: dict[RequestId, tuple[Turn, ApprovalRequested]] = {}
         self._folders: dict[str, str] = {}
+        self._before: dict[str, Usage] = {}
+        """What a thread has used before its first turn here: it was resumed or is a fork."""
 
     def sent(self, message: dict[str, Any]) -> None:
         """What the client of the trace said."""
@@ -107,6 +110,10 @@ class Replay:
         if method is None or "threadId" not in params:
             return
         thread = params["threadId"]
+        if method == "thread/tokenUsage/updated" and params["turnId"] not in self.turns_of(thread):
+            base = TurnUsage(lambda window: None)
+            base.update(params)
+            self._before[thread] = base.total
         if method in ("turn/started", "item/started"):
             self._begin(params.get("turnId") or params["turn"]["id"], thread)
         for turn in [t for t in self.turns.values() if t.running.codex_thread == thread]:
@@ -117,11 +124,16 @@ class Replay:
                 if isinstance(event := last_request(turn), ApprovalRequested):
                     self._asked[message["id"]] = (turn, event)
 
+    def turns_of(self, thread: str) -> list[str]:
+        """Turns of a thread, oldest first."""
+        return [name for name, turn in self.turns.items() if turn.running.codex_thread == thread]
+
     def _begin(self, turn_id: str, thread: str) -> None:
         if turn_id in self.turns:
             return
-        before = [t.running for t in self.turns.values() if t.running.codex_thread == thread]
-        used = before[-1].mapper.usage.total if before else Usage()
+        before = self.turns_of(thread)
+        used = self.turns[before[-1]].running.mapper.usage.total if before else None
+        used = used or self._before.get(thread, Usage())
         compact = thread in self._compacted
         self._compacted.discard(thread)
         running = RunningTurn(

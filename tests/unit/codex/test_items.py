@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
+from backends.codex.patches import capped_diff
+from backends.codex.standing import MAX_DIFF
 from process_agent.core.content import EmptyResult, ErrorInfo, JsonResult, TextResult
 from process_agent.core.events import (
     BackendEvent,
@@ -19,6 +23,7 @@ from process_agent.core.events import (
     ToolLog,
     ToolStarted,
     TurnEnded,
+    Working,
 )
 from process_agent.core.ids import TurnId
 
@@ -222,6 +227,42 @@ def test_nothing_is_said_after_the_end() -> None:
             "Hook preToolUse: blocked. because",
         ),
         (
+            "item/autoApprovalReview/completed",
+            {"review": {"status": "denied", "rationale": "it deletes everything"}},
+            "notice",
+            "Automatic review: denied. it deletes everything",
+        ),
+        (
+            "autoApprovalReview/strictReviewRequired",
+            {},
+            "warning",
+            "From here on every command of this turn is reviewed before it runs.",
+        ),
+        (
+            "model/verification",
+            {"verifications": ["phone"]},
+            "warning",
+            "The model's provider asks for phone.",
+        ),
+        (
+            "model/safetyBuffering/updated",
+            {"showBufferingUi": True, "model": "m"},
+            "notice",
+            "m checks its answer before showing it.",
+        ),
+        (
+            "modelProvider/authRecoveryCompleted",
+            {},
+            "notice",
+            "The credentials of the model provider were renewed.",
+        ),
+        (
+            "windows/worldWritableWarning",
+            {"samplePaths": ["C:/x"], "extraCount": 1},
+            "warning",
+            "Folders that every user of this machine can write, and commands, too: C:/x",
+        ),
+        (
             "error",
             {
                 "willRetry": True,
@@ -237,6 +278,67 @@ def test_notices_are_finished_tool_calls(method: str, params: dict[str, Any], to
     assert isinstance(start, ToolStarted)
     assert (start.ref.tool, start.ref.item_id) == (tool, "T:codex-notice-1")
     assert end == ToolEnded(start.ref, TextResult(text))
+
+
+def test_a_hook_that_runs_is_the_status() -> None:
+    (status,) = feed(mapper(), "hook/started", run={"eventName": "preToolUse"})
+    assert status == Working("Running a hook (preToolUse)", steerable=True)
+
+
+def diff_of(name: str, lines: int) -> str:
+    return (
+        f"diff --git a/{name} b/{name}\n--- a/{name}\n+++ b/{name}\n@@ -0,0 +1,{lines} @@\n" + "+x\n" * lines
+    )
+
+
+def test_a_diff_that_is_too_long_says_what_is_left_out_and_is_still_a_diff() -> None:
+    small, large = diff_of("small", 3), diff_of("large", MAX_DIFF)
+    (start,) = feed(mapper(), "turn/diff/updated", diff=large + small)
+    assert isinstance(start, ToolStarted)
+    assert start.arguments == {
+        "diff": "diff --git a/large b/large\n"
+        f"# Not shown here: {MAX_DIFF + 4:,} lines, {len(large):,} characters.\n{small}"
+    }
+    assert capped_diff(small, MAX_DIFF) == small
+    many = capped_diff("".join(diff_of(f"f{n}", 10) for n in range(1_000)), 10_000)
+    assert len(many) < 10_000 + 200 * 100
+    assert many.count("diff --git") + int(many.split()[-6]) == 1_000
+    assert many.endswith("more files are not shown.\n")
+
+
+@given(st.lists(st.integers(0, 60), max_size=30), st.integers(0, 2_000))
+def test_no_file_of_a_diff_vanishes_without_a_word(lengths: list[int], limit: int) -> None:
+    whole = "".join(diff_of(f"f{n}", lines) for n, lines in enumerate(lengths))
+    shown = capped_diff(whole, limit)
+    assert [line for line in shown.splitlines() if line.startswith("diff ")] == [
+        line for line in whole.splitlines() if line.startswith("diff ")
+    ]
+    assert (shown == whole) == (len(whole) <= limit)
+    assert len(shown) <= limit + 100 * len(lengths)
+
+
+def test_a_command_in_the_background_shows_what_the_model_saw_of_it() -> None:
+    turn = mapper()
+    item = {"type": "commandExecution", "id": "c", "command": "server", "cwd": "/w"}
+    feed(turn, "item/started", item=item)
+    call = {"type": "function_call", "name": "exec_command", "call_id": "c", "arguments": "{}"}
+    feed(turn, "rawResponseItem/completed", item=call)
+    output = "Wall time: 1 seconds\nProcess running with session ID 7\nOutput:\nlistening\n"
+    feed(
+        turn,
+        "rawResponseItem/completed",
+        item={"type": "function_call_output", "call_id": "c", "output": output},
+    )
+    ended = next(
+        e for e in feed(turn, "turn/completed", turn={"status": "completed"}) if isinstance(e, ToolEnded)
+    )
+    assert isinstance(ended.result, JsonResult)
+    assert ended.result.json == {
+        "stdout": "listening\n",
+        "stderr": "",
+        "exit_code": None,
+        "duration_ms": None,
+    }
 
 
 def test_quiet_notifications_stay_quiet() -> None:

@@ -38,7 +38,6 @@ MAX_EARLY: Final = 200
 """Threads whose use of tokens is kept until somebody listens to them; the oldest goes first."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Put into every inbox when the app-server is gone; `reason` is part of a sentence."""

@@ -12,6 +12,7 @@
     │   └── NoAnswerError               a peer did not answer a request at all
     ├── MailError                   a mail cannot be sent
     ├── ToolFailedError             a tool we host cannot do what its caller asked
+    ├── WorkspaceError              the files of a thread cannot be had, compared or put back
     └── WireError                   bytes or JSON that do not follow a protocol
         ├── FrameTooLargeError      a line, packet or message above its documented limit
         └── RemoteError             the peer answered a JSON-RPC request with an error
@@ -111,6 +112,10 @@ class MailError(ProcessError):
 
 class ToolFailedError(ProcessError):
     """A tool we host cannot do what its caller asked; the text is for the caller."""
+
+
+class WorkspaceError(ProcessError):
+    """The files of a thread cannot be had, compared or put back as asked; the text is for people."""
 
 
 class WireError(ProcessError):

@@ -30,6 +30,8 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
+from process_agent.core.workspace import Workspaces
+from process_agent.workspaces.shared import SharedWorkspaces, home_of
 
 logger = logging.getLogger(__name__)
 
@@ -163,8 +165,11 @@ class Agent:
             if attachments.shelf is not None:
                 await attachments.shelf.tidy()
             await self._tooling.start()
+            workspaces = create_workspaces(self._config.backend)
+            leaving.push_async_callback(workspaces.close)
+            await workspaces.start()
             supervisor, store = Supervisor(setting), self._room.store
-            runner = Runner(supervisor, store, backends, channels, attachments, self._tooling)
+            runner = Runner(supervisor, store, backends, channels, attachments, self._tooling, workspaces)
             leaving.push_async_callback(runner.close)
             for channel in channels:
                 leaving.push_async_callback(channel.close)
@@ -197,6 +202,7 @@ class Agent:
             new_id=self._new_id,
             clock=self._clock,
             approvals=config.backend.approvals,
+            sandbox=config.backend.sandbox,
             toolkits=self._toolkits,
             limits=Limits(approval=config.approval_seconds),
             isolation=config.isolation,
@@ -235,6 +241,12 @@ class Agent:
         if not self._config.single_thread:
             return None
         return only_thread(self._room.store.directory)
+
+
+def create_workspaces(config: BackendConfig) -> Workspaces:
+    """Where the agent's threads work."""
+    home = home_of(config.data_dir, config.agent_name, config.working_dir)
+    return SharedWorkspaces(config.working_dir, home, config.environment)
 
 
 def _selection(config: AgentConfig) -> Selection:

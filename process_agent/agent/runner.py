@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
 from process_agent.agent.titling import Titling
+from process_agent.agent.tools.tool import Report
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork, discard
 from process_agent.core import commands as c
@@ -22,6 +24,7 @@ from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.requests import Request
 from process_agent.core.store import Page, ThreadEntry, ThreadLog, ThreadStore
 from process_agent.core.supervisor import Supervisor
+from process_agent.core.workspace import Workspaces
 from process_agent.errors import ProcessError, RoomRequestError
 from process_agent.io.tasks import Tasks
 
@@ -44,12 +47,14 @@ class Runner:
         channels: Sequence[Channel],
         attachments: Attachments,
         tooling: Tooling,
+        workspaces: Workspaces | None = None,
     ) -> None:
         self._supervisor = supervisor
         self._store = store
         self._backends = backends
         self._attachments = attachments
         self._tooling = tooling
+        self._workspaces = workspaces
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
         self._titling = Titling(backends, self._titled)
@@ -142,6 +147,7 @@ class Runner:
         | c.Rename
         | c.Delete
         | c.RunTurn
+        | c.AskWorkspace
         | c.SteerBackend
         | c.InterruptBackend
         | c.AbandonTurn
@@ -153,6 +159,7 @@ class Runner:
         match command:
             case (
                 c.RunTurn()
+                | c.AskWorkspace()
                 | c.SteerBackend()
                 | c.InterruptBackend()
                 | c.AbandonTurn()
@@ -183,19 +190,25 @@ class Runner:
 
     def _start_backend(
         self,
-        command: c.RunTurn | c.SteerBackend | c.InterruptBackend | c.AbandonTurn | c.DecideItem | c.AnswerAsk,
+        command: c.RunTurn
+        | c.AskWorkspace
+        | c.SteerBackend
+        | c.InterruptBackend
+        | c.AbandonTurn
+        | c.DecideItem
+        | c.AnswerAsk,
     ) -> None:
         work = self._work[command.thread_id]
         match command:
             case c.RunTurn(thread_id, turn):
 
-                def report(turn_id: TurnId, event: BackendEvent) -> None:
-                    self._carry_out(self._supervisor.backend_event(thread_id, turn_id, event))
-
                 def lost(turn_id: TurnId, error: ErrorInfo) -> None:
                     self._carry_out(self._supervisor.backend_lost(thread_id, turn_id, error))
 
-                self._tasks.start(work.run(turn, report, lost), f"turn {turn.turn_id}")
+                self._tasks.start(work.run(turn, self._reporting(thread_id), lost), f"turn {turn.turn_id}")
+            case c.AskWorkspace(thread_id, turn_id, asked):
+                answering = work.carry_out(asked, turn_id, self._reporting(thread_id))
+                self._tasks.start(answering, asked.value)
             case c.SteerBackend():
                 self._tasks.start(self._steer(work, command), "steer")
             case c.InterruptBackend(_, turn_id):
@@ -208,6 +221,12 @@ class Runner:
                 self._tasks.start(self._answer(work, command), "answer")
             case _:
                 assert_never(command)
+
+    def _reporting(self, thread_id: ThreadId) -> Report:
+        def report(turn_id: TurnId, event: BackendEvent) -> None:
+            self._carry_out(self._supervisor.backend_event(thread_id, turn_id, event))
+
+        return report
 
     # --- Backend ---------------------------------------------------------------------------------
 
@@ -273,7 +292,8 @@ class Runner:
         self._carry_out(self._supervisor.log_opened(thread_id, model, usage, created))
 
     def _work_on(self, thread_id: ThreadId, log: ThreadLog, *, new: bool) -> TurnWork:
-        return TurnWork(thread_id, log, self._backends, self._attachments, self._tooling, new=new)
+        files = ThreadFiles(None if self._workspaces is None else self._workspaces.of(thread_id))
+        return TurnWork(thread_id, log, self._backends, self._attachments, self._tooling, files, new=new)
 
     async def _open_log(
         self, thread_id: ThreadId, create: str | None
@@ -327,6 +347,8 @@ class Runner:
     async def _discard(self, thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]) -> None:
         await self._attachments.forget(thread_id)
         self._tasks.start(discard(self._backends, thread_id, kept), "drop what was kept")
+        if self._workspaces is not None:
+            self._tasks.start(self._workspaces.remove(thread_id), "remove a workspace")
 
     def _titled(self, thread_id: ThreadId, title: str | None) -> None:
         self._carry_out(self._supervisor.title_made(thread_id, title))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.tools.tool import Report, Scope
 from process_agent.agent.tools.toolbox import TurnTools
 from process_agent.agent.tools.tooling import Tooling
@@ -24,6 +26,7 @@ from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import EndReason, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
+from process_agent.core.workspace import FileCommand
 from process_agent.errors import ProcessError, TurnRefusedError
 
 logger = logging.getLogger(__name__)
@@ -52,12 +55,14 @@ class TurnWork:
         backends: Mapping[str, Backend],
         attachments: Attachments,
         tooling: Tooling,
+        files: ThreadFiles,
         *,
         new: bool = False,
     ) -> None:
         self.log = log
         self._attachments = attachments
         self._tooling = tooling
+        self._files = files
         self._thread_id = thread_id
         self._backends = backends
         self._backend: str | None = None
@@ -91,21 +96,26 @@ class TurnWork:
             lost(turn.turn_id, ErrorInfo(f"The backend failed: {error!r}", "internal_error"))
         finally:
             running.begun.set()
+            self._files.end()
             if running.tools is not None:
                 running.tools.close()
             del self._runs[turn.turn_id]
 
     async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
         async with asyncio.timeout(OPEN_SECONDS):
+            await self._files.begin(turn, report)
+            opened = self._thread
             thread = await self._open(turn.model.backend)
             content = await self._attachments.resolve(self._thread_id, turn.content)
             running.tools = await self._tools(turn, report)
         turn = replace(turn, content=content, toolbox=running.tools)
+        turn = self._files.told(turn, knows=thread is not opened)
         running.opened = True
         events = thread.run(turn)
         try:
             async for event in events:
                 running.begun.set()
+                self._files.observe(event)
                 report(turn.turn_id, event)
                 if isinstance(event, TurnEnded):
                     return
@@ -113,6 +123,11 @@ class TurnWork:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
         lost(turn.turn_id, ErrorInfo("The backend stopped without saying how.", "backend_lost"))
+
+    async def carry_out(self, command: FileCommand, turn_id: TurnId, report: Report) -> None:
+        """Have the thread's files compared or put back, in a turn of its own; put back while nothing runs."""
+        async with self._free if command.writes else nullcontext():
+            await self._files.carry_out(command, turn_id, report)
 
     async def _tools(self, turn: TurnInput, report: Report) -> TurnTools | None:
         if turn.compact or not self._backends[turn.model.backend].takes_tools:

@@ -143,6 +143,8 @@ class TurnInput:
     client_tools: tuple[ClientTool, ...] = ()
     compact: bool = False
     """Nobody said anything: shorten what the model remembers, report `ContextCompacted`, and end."""
+    folder: Path | None = None
+    """Where its commands run, the same in all turns of a thread; None: `BackendConfig.working_dir`."""
     toolbox: Toolbox | None = None
     """Tools that the agent runs for the model; None when there are none, or the backend takes none."""
 

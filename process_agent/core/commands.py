@@ -16,6 +16,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.replies import Reply
 from process_agent.core.requests import DeleteThread, ListThreads, RenameThread
+from process_agent.core.workspace import FileCommand
 
 type Audience = Mapping[str, tuple[ParticipantId, ...]]
 """Participants by channel."""
@@ -202,6 +203,17 @@ class RunTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class AskWorkspace:
+    """Have the workspace of a thread carry out a command; report what is to be said as `backend_event`s of
+    this turn, the last a `TurnEnded`.
+    """
+
+    thread_id: ThreadId
+    turn_id: TurnId
+    command: FileCommand
+
+
+@dataclass(frozen=True, slots=True)
 class SteerBackend:
     """Give the running turn more input; report `steer_decided`."""
 
@@ -320,6 +332,7 @@ type Command = (
     | Rename
     | Delete
     | RunTurn
+    | AskWorkspace
     | SteerBackend
     | InterruptBackend
     | AbandonTurn

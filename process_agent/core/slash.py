@@ -1,8 +1,8 @@
 """Commands that any client can send as plain text, and what they say.
 
 A message is a command when it is one line of text, without files, whose first word is one of these names.
-Every other text that begins with a slash is for the model, and so is `/clear` with more words: what it does
-cannot be undone.
+Every other text that begins with a slash is for the model, and so are `/clear`, `/undo` and `/redo` with more
+words: they change too much.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ class CommandName(StrEnum):
     MODEL = "/model"
     CLEAR = "/clear"
     COMPACT = "/compact"
+    DIFF = "/diff"
+    UNDO = "/undo"
+    REDO = "/redo"
     STOP = "/stop"
     NEW = "/new"
     HELP = "/help"
@@ -37,12 +40,20 @@ class SlashCommand:
 
 _NAMES = {name.value: name for name in CommandName}
 
+_ALONE = frozenset({CommandName.CLEAR, CommandName.UNDO, CommandName.REDO})
+"""Commands that change too much to be taken from a sentence that begins like them."""
+
 _HELP = {
     "/models": "the models on offer",
     "/model": "the model of this thread",
     "/model NAME": "use another model from the next turn on",
     "/clear": "forget everything said in this thread",
     "/compact": "shorten what the model remembers of this thread",
+    "/diff": "what the last turn changed, or the running one so far",
+    "/diff thread": "what all turns of this thread changed",
+    "/diff uncommitted": "what differs from the last commit",
+    "/undo": "take back the file changes of the last turn; again for the turn before",
+    "/redo": "bring back what `/undo` took back",
     "/stop": "stop the running turn",
     "/new": "how to start a new thread",
     "/help": "this list",
@@ -58,6 +69,12 @@ NEW = (
 CLEARED = "This thread was cleared: neither people nor models see what was said before."
 NOT_CLEARED = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `/clear` again."
 NOTHING_TO_COMPACT = "Nothing was said in this thread yet: there is nothing to shorten."
+NO_UNDO = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `{command}` again."
+MAY_NOT = (
+    "This agent is read-only (`--sandbox read-only`): only a participant who may approve file changes can "
+    "take them back or bring them back."
+)
+UNKNOWN_DIFF = "`/diff` takes nothing, `thread` or `uncommitted`."
 NOTHING_RUNS = "Nothing is running in this thread."
 
 
@@ -71,7 +88,7 @@ def parse(content: Iterable[ContentPart]) -> SlashCommand | None:
         return None
     word, *rest = text.split(maxsplit=1)
     name = _NAMES.get(word.lower())
-    if name is None or (name is CommandName.CLEAR and rest):
+    if name is None or (name in _ALONE and rest):
         return None
     return SlashCommand(name, "".join(rest))
 

@@ -1,5 +1,5 @@
-"""Answers commands that came as plain text: each as a whole turn, at once, without a model. Only `/compact`
-waits for its time as other turns do: it needs the backend.
+"""Answers commands that came as plain text: each as a whole turn, at once, without a model. `/compact` waits
+for its time as other turns do: it needs the backend. The workspace answers `/diff`, `/undo` and `/redo`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from process_agent.core.selection import Catalogue
 from process_agent.core.slash import CommandName, SlashCommand
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import viewer_of
+from process_agent.core.workspace import FileCommand
 
 
 def answer(
@@ -21,10 +22,35 @@ def answer(
     if command.name is CommandName.COMPACT and isinstance(request, StartTurn):
         turns.accept(request, viewer, None, compact=True)
         return
+    if isinstance(asked := _about_files(turns, request, command), FileCommand):
+        if asked.writes:
+            turns.accept(request, viewer, None, files=asked)
+        else:
+            turns.asides.look(request, viewer, asked)
+        return
+    if asked is not None:
+        turns.asides.answer(request, viewer, lambda: asked)
+        return
     if command.name is CommandName.CLEAR:  # first, or what it forgets would have its own beginning in it
-        turns.answer(request, viewer, lambda: _clear(turns, request), act_first=True)
+        turns.asides.answer(request, viewer, lambda: _clear(turns, request), act_first=True)
     else:
-        turns.answer(request, viewer, lambda: _reply(turns, catalogue, request, command))
+        turns.asides.answer(request, viewer, lambda: _reply(turns, catalogue, request, command))
+
+
+def _about_files(
+    turns: ThreadTurns, request: StartTurn | StartThread, command: SlashCommand
+) -> FileCommand | str | None:
+    """What the workspace is asked, or why it is not; None for other commands."""
+    if command.name is CommandName.DIFF:
+        words = " ".join((command.name.value, *command.argument.lower().split()))
+        return next((known for known in FileCommand if known.value == words), slash.UNKNOWN_DIFF)
+    if command.name not in (CommandName.UNDO, CommandName.REDO):
+        return None
+    if not turns.at_rest:
+        return slash.NO_UNDO.format(command=command.name.value)
+    if not turns.setting.may_put_back(request.envelope.sender):
+        return slash.MAY_NOT
+    return FileCommand(command.name.value)
 
 
 def _clear(turns: ThreadTurns, request: StartTurn | StartThread) -> str:
@@ -52,6 +78,8 @@ def _reply(
             return slash.NOTHING_TO_COMPACT
         case CommandName.CLEAR:
             return _clear(turns, request)
+        case CommandName.DIFF | CommandName.UNDO | CommandName.REDO:
+            raise ValueError(f"the workspace answers {command.name.value}")
         case CommandName.MODELS:
             return slash.models_text(catalogue.providers, turns.model)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from process_agent.core.backend import ApprovalMode, ToolkitInfo
+from process_agent.core.backend import ApprovalMode, SandboxMode, ToolkitInfo
 from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
 from process_agent.core.events import EventBody, ThreadEvent
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
@@ -66,6 +66,7 @@ class Setting:
     limits: Limits = Limits()
     observers: tuple[Viewer, ...] = ()
     isolation: IsolationMode = "global"
+    sandbox: SandboxMode = "workspace-write"
 
     toolkits: Callable[[str], Sequence[ToolkitInfo]] = lambda _backend: ()
     """What turns of a backend can use, as far as it is known now."""
@@ -76,6 +77,12 @@ class Setting:
     def may_decide(self, participant: Participant) -> bool:
         """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""
         return participant.role == "user"
+
+    def may_put_back(self, participant: Participant) -> bool:
+        """Whether a participant may have files put back as they were: as far as it may have them changed."""
+        if self.sandbox != "read-only" or self.approvals == "auto":
+            return True
+        return self.approvals == "ask" and self.may_decide(participant)
 
 
 class Speaker:

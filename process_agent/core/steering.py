@@ -48,7 +48,7 @@ class Steering:
     def _refusal(self, turn: Turn | None, viewer: c.Viewer) -> ErrorInfo | None:
         if turn is None:
             return _NOT_RUNNING
-        if turn.compact:
+        if not turn.for_model:
             return _NO_INPUT
         if turn.interrupt is not None or turn.ending is not None:
             return _ENDING

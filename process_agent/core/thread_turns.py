@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 
 from process_agent.core import asks
 from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core.admission import Admission
-from process_agent.core.backend import TurnInput
+from process_agent.core.asides import Asides
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.models import ModelChoice
@@ -23,11 +22,12 @@ from process_agent.core.requests import (
     StartTurn,
     SteerTurn,
 )
-from process_agent.core.speaker import Speaker
+from process_agent.core.speaker import Setting, Speaker
 from process_agent.core.steering import Steering
-from process_agent.core.turn import Turn
+from process_agent.core.turn import Turn, input_of
 from process_agent.core.turn_output import TurnOutput
 from process_agent.core.turn_queue import TurnQueue
+from process_agent.core.workspace import FileCommand
 
 REMEMBERED = 256
 """Ended turns a thread remembers, to tell requests that come late."""
@@ -54,11 +54,17 @@ class ThreadTurns:
         self._admission = Admission(speaker)
         self._steering = Steering(speaker, self._admission)
         self._ended: deque[TurnId] = deque(maxlen=REMEMBERED)
+        self.asides = Asides(speaker, self._admission, self._finish_aside, lambda: len(self._unpublished))
+
+    @property
+    def setting(self) -> Setting:
+        """What all threads share."""
+        return self._speaker.setting
 
     @property
     def idle(self) -> bool:
         """Whether nothing runs, waits or is being stored."""
-        return self.running is None and not self.queue and not self._unpublished
+        return self.at_rest and not self._unpublished and not self.asides
 
     @property
     def at_rest(self) -> bool:
@@ -95,41 +101,16 @@ class ThreadTurns:
         model: ModelChoice | None,
         *,
         compact: bool = False,
+        files: FileCommand | None = None,
     ) -> None:
         """Queue a turn; `model` is the resolved wish, None for the thread's own. The content of one that only
-        compacts is a command, and no model hears of it.
+        compacts, or has the workspace do something, is a command, and no model hears of it.
         """
         if self._admission.allows(request, viewer, len(self.queue), self.queue.size):
             turn = self._admission.admit(request, viewer, model)
-            turn.compact = compact
+            turn.compact, turn.files = compact, files
             self.queue.append(turn)
             self._next()
-
-    def answer(
-        self,
-        request: StartTurn | StartThread,
-        viewer: c.Viewer,
-        reply: Callable[[], str],
-        *,
-        act_first: bool = False,
-    ) -> None:
-        """A whole turn that needs no backend, at once and beside the running one; `reply` acts and says what
-        it did, with `act_first` before the turn is announced.
-        """
-        if not self._admission.allows(request, viewer, len(self._unpublished)):
-            return
-        text = reply() if act_first else None
-        turn = self._admission.admit(request, viewer, None)
-        self._admission.started(turn)
-        item, text = ItemId(self._speaker.setting.new_id()), reply() if text is None else text
-        for body in (
-            e.TextStarted(item, "final_answer"),
-            e.TextDelta(item, text, "final_answer"),
-            e.TextEnded(item, "final_answer"),
-        ):
-            self._speaker.say(body, turn)
-        self._finish(turn, e.TurnEnded(e.EndReason.COMPLETED))
-        self._touch()
 
     def clear(self, source: MessageId, viewer: c.Viewer) -> bool:
         """Forget everything said so far; False when a turn runs or waits."""
@@ -220,7 +201,9 @@ class ThreadTurns:
     # --- What the backend says -------------------------------------------------------------------
 
     def backend_event(self, turn_id: TurnId, event: e.BackendEvent) -> None:
-        """One event of the running turn. What comes after its end is dropped."""
+        """One event of the running turn, or of one beside it. What comes after its end is dropped."""
+        if self.asides.take(turn_id, event):
+            return
         turn = self._under_way(turn_id)
         if turn is None or turn.ending is not None:
             return
@@ -231,6 +214,8 @@ class ThreadTurns:
 
     def backend_lost(self, turn_id: TurnId, error: ErrorInfo) -> None:
         """The backend stopped without ending the turn."""
+        if self.asides.lost(turn_id, error):
+            return
         turn = self._under_way(turn_id)
         if turn is not None:
             self._finish(turn, turn.ending or e.TurnEnded(e.EndReason.LOST, error))
@@ -270,7 +255,7 @@ class ThreadTurns:
             # Clients clear their status at any turn's end.
             self._speaker.show(self.status)
             return None
-        if turn is None or turn.compact or not isinstance(ended.body, e.TurnEnded):
+        if turn is None or not turn.for_model or not isinstance(ended.body, e.TurnEnded):
             return None
         return turn.model if ended.body.reason in _ANSWERED else None
 
@@ -323,29 +308,29 @@ class ThreadTurns:
         if self.running is not None or not self.queue:
             return
         turn = self.running = self.queue.popleft()
+        if turn.files is not None:
+            self._begin(turn, None)
+            self._out(c.AskWorkspace(self._speaker.thread_id, turn.id, turn.files))
+            return
         choice = turn.model or self.model
         if choice != self.model:
             self.model = choice
             changed = e.ModelChanged(turn.source, choice.backend, choice.provider, choice.model)
             self._speaker.say(changed, turn)
+        self._begin(turn, choice)
+        self._out(c.RunTurn(self._speaker.thread_id, input_of(turn, choice)))
+
+    def _begin(self, turn: Turn, choice: ModelChoice | None) -> None:
         turn.start(self._speaker.setting.clock(), choice)
         self._admission.started(turn)
         self.output.begin(turn)
-        content = () if turn.compact else turn.content
-        options = turn.options
-        given = TurnInput(
-            turn.id,
-            content,
-            turn.sender_name,
-            choice,
-            options.instructions,
-            options.client_tools,
-            turn.compact,
-        )
-        self._out(c.RunTurn(self._speaker.thread_id, given))
+
+    def _finish_aside(self, turn: Turn, ended: e.TurnEnded) -> None:
+        self._finish(turn, ended)
+        self._touch()
 
     def _interrupt(self, turn: Turn, source: MessageId) -> None:
-        if turn.interrupt is not None:
+        if turn.interrupt is not None or turn.files is not None:  # files are put back in a moment
             return
         turn.interrupt = source
         self.output.asks.abandon(turn, asks.INTERRUPTED)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from process_agent.core.backend import TurnInput
 from process_agent.core.commands import Viewer
 from process_agent.core.content import ContentPart
 from process_agent.core.events import (
@@ -22,6 +23,7 @@ from process_agent.core.events import (
 from process_agent.core.ids import AskId, ItemId, MessageId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.requests import TurnOptions
+from process_agent.core.workspace import FileCommand
 
 type Ask = ClientToolRequested | SecretRequested
 """What a turn asks of its sender."""
@@ -69,6 +71,8 @@ class Turn:
     present: bool = True
     compact: bool = False
     """Nobody asks anything: the backend shortens what its model remembers."""
+    files: FileCommand | None = None
+    """Nothing for a backend: the workspace is asked this."""
     state: TurnState = TurnState.QUEUED
     started_at: datetime | None = None
     working: Working | None = None
@@ -86,8 +90,13 @@ class Turn:
         """Whether the backend is working on it."""
         return self.state in (TurnState.RUNNING, TurnState.WAITING)
 
-    def start(self, at: datetime, model: ModelChoice) -> None:
-        """The backend gets it now."""
+    @property
+    def for_model(self) -> bool:
+        """Whether a model answers it."""
+        return not self.compact and self.files is None
+
+    def start(self, at: datetime, model: ModelChoice | None) -> None:
+        """The backend gets it now; no model has to do with a command about files."""
         if self.state is not TurnState.QUEUED:
             raise ValueError(f"turn {self.id} is {self.state.value} and cannot start")
         self.state = TurnState.RUNNING
@@ -115,6 +124,19 @@ class Turn:
         self.state = TurnState.ENDED
         self.steers.clear()
         self.approvals.clear()
+
+
+def input_of(turn: Turn, model: ModelChoice) -> TurnInput:
+    """The turn as its backend gets it."""
+    return TurnInput(
+        turn.id,
+        () if turn.compact else turn.content,
+        turn.sender_name,
+        model,
+        turn.options.instructions,
+        turn.options.client_tools,
+        turn.compact,
+    )
 
 
 def status_of(turn: Turn) -> Status:

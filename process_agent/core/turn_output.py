@@ -26,6 +26,12 @@ def compacted_text(before: ContextWindow | None) -> str:
     return f"Earlier conversation was summarised to free context: it had filled {before.used:,}{of} tokens."
 
 
+def _beginning(turn: Turn) -> str:
+    if turn.compact:
+        return "Compacting context"
+    return "Thinking" if turn.files is None else "Putting files back"
+
+
 class TurnOutput:
     """The output of one thread's turns, one after the other. The caller sees to which turn is under way."""
 
@@ -44,16 +50,14 @@ class TurnOutput:
 
     def begin(self, turn: Turn) -> None:
         """The backend gets the turn now."""
-        turn.working = (
-            e.Working("Compacting context", steerable=False) if turn.compact else e.Working("Thinking")
-        )
+        turn.working = e.Working(_beginning(turn), steerable=turn.for_model)
         self.refresh(turn)
 
     def take(self, event: e.BackendEvent, turn: Turn) -> None:
         """One event of the turn, but its end."""
         match event:
             case e.Working():
-                turn.working = replace(event, steerable=event.steerable and not turn.compact)
+                turn.working = replace(event, steerable=event.steerable and turn.for_model)
                 self.refresh(turn)
             case e.TextDelta() | e.ReasoningDelta():
                 self._text(event, turn)

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
-from process_agent.core.content import ContentPart, ErrorInfo, TextPart, plain_text
+from process_agent.core.content import ContentPart, ErrorInfo, TextPart, TextResult, plain_text
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.slash import CommandName, parse
 from process_agent.core.turn_output import NOTICE
+from process_agent.core.workspace import TOOLKIT
 from process_agent.threads.fold import ItemKey
 
 _UNFINISHED = ErrorInfo("The turn ended before this did.", "incomplete")
@@ -59,6 +60,8 @@ class History:
             case e.TurnStarted(source, content) if turn and _is_command(event, content):
                 self._said.pop(source, None)
                 self._commands.add(turn)
+            case e.ToolEnded(ref, TextResult(text)) if turn in self._commands and ref.toolkit == TOOLKIT:
+                self._items.append(UserMessage((TextPart(text),), None))
             case _ if turn is None or turn not in self._commands:
                 self._add_said(event)
 

@@ -18,13 +18,16 @@ from process_agent.core.events import (
     EndReason,
     ModelChanged,
     Status,
+    TextDelta,
+    TextEnded,
+    TextStarted,
     ThreadCleared,
     ThreadEvent,
     TurnEnded,
     UsageUpdated,
     Working,
 )
-from process_agent.core.ids import AskId, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
@@ -240,6 +243,11 @@ class World:
                 self.carry_out(self.supervisor.steer_decided(thread_id, turn_id, source, None))
             case c.DecideItem(thread_id, turn_id, item_id):
                 self.carry_out(self.supervisor.item_decided(thread_id, turn_id, item_id, True))
+            case c.AskWorkspace(thread_id, turn_id, asked):
+                item = ItemId(self.new_id())
+                said = TextStarted(item, "final_answer"), TextDelta(item, asked.value, "final_answer")
+                ended = TextEnded(item, "final_answer"), TurnEnded(EndReason.COMPLETED)
+                self.backend(thread_id, turn_id, *said, *ended)
             case _:
                 self._happen_in_store(command)
 

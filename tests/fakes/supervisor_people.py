@@ -33,6 +33,8 @@ WORDS = st.sampled_from(
         "/stop",
         "/clear",
         "/compact",
+        "/diff",
+        "/undo",
     ]
 )
 TEXTS = st.sampled_from(["a", "b", "ab", "\n"])

@@ -6,10 +6,11 @@ from collections import Counter
 
 from process_agent.core import events as e
 from process_agent.core import requests as r
-from process_agent.core.content import ErrorInfo
+from process_agent.core.content import ErrorInfo, plain_text
 from process_agent.core.ids import ItemId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.slash import parse
+from process_agent.core.workspace import FileCommand
 
 WHOLE_TURN = [
     e.TurnRequested,
@@ -48,6 +49,13 @@ def commands(log: list[e.ThreadEvent]) -> set[TurnId | None]:
         for x in log
         if isinstance(x.body, e.TurnStarted) and x.model is None and parse(x.body.content)
     }
+
+
+def about_files(log: list[e.ThreadEvent]) -> set[TurnId | None]:
+    """Those of them that the workspace answers, in its own time."""
+    asked = [x for x in log if isinstance(x.body, e.TurnStarted) and x.turn_id in commands(log)]
+    words = tuple(command.value for command in FileCommand)
+    return {x.turn_id for x in asked if plain_text(x.body.content) in words}  # type: ignore[union-attr]
 
 
 def plain(events: list[e.ThreadEvent]) -> list[e.ThreadEvent]:

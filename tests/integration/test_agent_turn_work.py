@@ -8,17 +8,21 @@ from datetime import UTC, datetime
 import pytest
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork
 from process_agent.core import events as e
 from process_agent.core.backend import TurnInput
 from process_agent.core.content import ErrorInfo, FilePart, TextPart
 from process_agent.core.events import EndReason
-from process_agent.core.ids import MessageId, ThreadId, TurnId
+from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.workspace import FileAnswer, FileCommand
+from process_agent.errors import WorkspaceError
 from tests.fakes.backend import FakeBackend
 from tests.fakes.memory_room import MemoryFiles
 from tests.fakes.memory_store import MemoryLog, MemoryThreadStore
+from tests.fakes.workspace import PlayedWorkspace
 
 THREAD = ThreadId("T")
 
@@ -26,10 +30,16 @@ THREAD = ThreadId("T")
 class Bench:
     def __init__(self) -> None:
         self.codex, self.other = FakeBackend("codex"), FakeBackend("other")
+        self.workspace = PlayedWorkspace()
         self.files = MemoryFiles({"a.txt": b"hi"})
         self.log = MemoryLog(MemoryThreadStore(), [], [])
         self.work = TurnWork(
-            THREAD, self.log, {"codex": self.codex, "other": self.other}, Attachments(self.files), Tooling()
+            THREAD,
+            self.log,
+            {"codex": self.codex, "other": self.other},
+            Attachments(self.files),
+            Tooling(),
+            ThreadFiles(self.workspace),
         )
         self.heard: list[tuple[TurnId, e.BackendEvent]] = []
         self.lost: list[tuple[TurnId, ErrorInfo]] = []
@@ -205,3 +215,55 @@ async def test_what_a_backend_keeps_is_its_own_and_goes_when_the_thread_is_clear
     assert bench.codex.discarded == [(THREAD, {"name": "x"})]
     await turn("d", bench.codex, 2)
     assert bench.codex.threads[2].state.kept is None
+
+
+async def test_a_workspace_hears_of_each_turn_and_whether_it_used_tools(bench: Bench) -> None:
+    bench.workspace.made = "made for you"
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        played = await bench.codex.turn(0)
+        assert played.input.folder == bench.workspace.folder
+        diff = e.ToolRef(ItemId("d"), "codex", "diff_updated")
+        played.say(e.ToolStarted(diff, {"diff": "old"}), e.ToolStarted(diff, {"diff": "new"}))
+        played.end()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("b"))
+        (await bench.codex.turn(1)).vanish()
+    assert bench.workspace.heard == ["begin a", "end a True new", "begin b", "end b False None"]
+    assert bench.heard[1] == ("a", e.TextDelta(ItemId("a:workspace-made"), "made for you", "commentary"))
+
+
+async def test_the_model_is_told_once_of_files_that_were_put_back(bench: Bench) -> None:
+    async def turn(name: str, number: int) -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bench.run(name))
+            played = await bench.codex.turn(number)
+            played.end()
+        return played.text
+
+    async def undo() -> None:
+        bench.workspace.answers.append(FileAnswer("done", "--- a\n+++ b\n", "put back: a.txt"))
+        report = lambda turn_id, event: bench.heard.append((turn_id, event))  # noqa: E731
+        await bench.work.carry_out(FileCommand.UNDO, TurnId("u"), report)
+
+    assert await turn("a", 0) == "a"
+    await undo()
+    told = [type(event) for turn_id, event in bench.heard if turn_id == "u"]
+    assert told == [e.ToolStarted, e.ToolEnded] * 2 + [
+        e.TextStarted, e.TextDelta, e.TextEnded, e.TurnEnded
+    ]  # fmt: skip
+    assert "put back: a.txt" in await turn("b", 1)
+    assert await turn("c", 2) == "c"
+    await undo()
+    await bench.work.forget()  # whoever opens the thread again gets the history, which says it
+    assert await turn("d", 3) == "d"
+
+
+async def test_what_a_workspace_cannot_do_is_said(bench: Bench) -> None:
+    bench.workspace.answers.append(WorkspaceError("There is no git here."))
+    report = lambda turn_id, event: bench.heard.append((turn_id, event))  # noqa: E731
+    await bench.work.carry_out(FileCommand.DIFF, TurnId("u"), report)
+    assert [event.text for _, event in bench.heard if isinstance(event, e.TextDelta)] == [
+        "There is no git here."
+    ]
+    assert bench.ends() == [("u", EndReason.COMPLETED)]

@@ -106,11 +106,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/stop": ("", "stop the running turn"),
     "/output": ("[N]", "the whole output of the last tool call, or of the N-th last"),
     "/status": ("", "agent, model, thread, context and cost"),
+    "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),
+    "/undo": ("", "take back the file changes of the last turn; again for the turn before"),
+    "/redo": ("", "bring back what /undo took back"),
     "/compact": ("", "let the agent shorten what its model remembers of this thread"),
     "/clear": ("", "forget what was said in this thread, for everybody"),
     "/quit": ("", "leave; the agent and its turns go on"),
 }
 """Name to (argument, explanation), in the order of `/help`."""
+
+DIFFS = ("thread", "uncommitted")
+"""What `/diff` can be followed by."""
 
 _ALSO = {"/exit": "/quit", "/q": "/quit", "/?": "/help", "/thread": "/threads", "/interrupt": "/stop"}
 
@@ -145,6 +151,8 @@ _PLAIN: dict[str, Command] = {
     "/new": NewThread(),
     "/stop": Stop(),
     "/status": ShowStatus(),
+    "/undo": ForAgent("/undo"),
+    "/redo": ForAgent("/redo"),
     "/compact": ForAgent("/compact"),
     "/clear": ForAgent("/clear"),
     "/quit": Quit(),
@@ -160,6 +168,8 @@ def _command(name: str, rest: str) -> Command:
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
+        case "/diff":
+            return ForAgent(f"/diff {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)
         case _:
@@ -254,6 +264,8 @@ def completions(
                 yield command, f"{argument}  {explanation}".strip(), len(name)
     elif name == "/model":
         yield from _model_completions(rest, providers)
+    elif name == "/diff":
+        yield from ((word, "", len(rest)) for word in DIFFS if word.startswith(rest))
     elif name == "/open":
         yield from _thread_completions(rest, listed)
 

@@ -42,6 +42,9 @@ THREADS = [
         ("/stop", c.Stop()),
         ("/output", c.ShowOutput(1)),
         ("/output 3", c.ShowOutput(3)),
+        ("/diff", c.ForAgent("/diff")),
+        ("/diff  thread", c.ForAgent("/diff thread")),
+        ("/undo", c.ForAgent("/undo")),
         ("/quit", c.Quit()),
         ("/exit", c.Quit()),
         ("//stop", c.Say("/stop")),
@@ -123,5 +126,6 @@ def test_completions() -> None:
         "llm/gpt-5.5",
     ]
     assert list(c.completions("/open oth", [], THREADS)) == [("2", "Other", 3), ("3", "Other", 3)]
+    assert list(c.completions("/diff t", [], [])) == [("thread", "", 1)]
     assert list(c.completions("hello", [CODEX], THREADS)) == []
     assert list(c.completions("/stop ", [CODEX], THREADS)) == []

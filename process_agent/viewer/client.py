@@ -121,11 +121,13 @@ class AgentClient:
         view.start()
         return view
 
-    def open_thread(self, thread_id: ThreadId, *, load: bool = True) -> ThreadView:
-        """View a thread; with `load`, its stored history comes first."""
+    def open_thread(self, thread_id: ThreadId, *, load: bool = True, recent: int | None = None) -> ThreadView:
+        """View a thread; with `load`, its stored history comes first: its last `recent` turns, or as many as
+        the agent sends. An agent that does not page sends as many as it likes.
+        """
         if thread_id in self._views:
             raise RoomError(f"{thread_id} is open already.")
-        view = self._add_view(thread_id, "load" if load else "skip")
+        view = self._add_view(thread_id, "load" if load else "skip", recent)
         view.start()
         return view
 
@@ -192,8 +194,8 @@ class AgentClient:
         if view is not None:
             view.receive(received)
 
-    def _add_view(self, thread_id: ThreadId, history: History) -> ThreadView:
-        view = ThreadView(self._link, thread_id, history=history, forget=self._forget)
+    def _add_view(self, thread_id: ThreadId, history: History, recent: int | None = None) -> ThreadView:
+        view = ThreadView(self._link, thread_id, history=history, forget=self._forget, recent=recent)
         self._views[thread_id] = view
         return view
 

@@ -19,7 +19,7 @@ from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import MessageItem, ToolItem, Turn, TurnState
 from process_agent.viewer.received import Received
 from process_agent.viewer.transcript import Change
-from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online, Update
+from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online, Update
 from process_agent.viewer.view import AS_IT_IS, ThreadView
 
 STOP_SECONDS = 5.0
@@ -147,7 +147,7 @@ class _Once:
                 self._sink.notice(f"{reason} Waiting for it to come back.")
             case Online():
                 self._sink.notice("Back again.")
-            case Loaded():
+            case Loaded() | Older():
                 pass
             case Failed(error):
                 raise error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from process_agent.core.content import ErrorInfo
 from process_agent.errors import ProcessError
+from process_agent.viewer.items import Turn
 from process_agent.viewer.received import Received
 from process_agent.viewer.transcript import Change
 
@@ -44,4 +46,15 @@ class Failed:
     error: ProcessError
 
 
-type Update = Happened | Loaded | Offline | Online | Failed
+@dataclass(frozen=True, slots=True)
+class Older:
+    """The turns asked for that happened before those known, oldest first; `more` says that there are others
+    before them. With an `error` there may be, and they cannot be had.
+    """
+
+    turns: tuple[Turn, ...]
+    more: bool
+    error: ErrorInfo | None = None
+
+
+type Update = Happened | Loaded | Older | Offline | Online | Failed

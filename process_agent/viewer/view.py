@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Literal
 
-from process_agent.core.content import ContentPart
+from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import ThreadEvent, TurnAccepted, TurnRejected, TurnRequested, TurnStarted
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
@@ -36,9 +36,10 @@ from process_agent.core.room import AGENT_MESSAGE, OutgoingStream
 from process_agent.errors import RoomError, TurnRefusedError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer.link import AgentLink
+from process_agent.viewer.older import OlderPage
 from process_agent.viewer.received import Received
 from process_agent.viewer.transcript import Transcript
-from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online, Update
+from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online, Update
 from process_agent.wire.agent_messages import encode_request
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ AS_IT_IS = ModelWish()
 type History = Literal["new", "load", "skip"]
 """What a view shows of the past: the thread is new, all that is stored, or only what happens from now on."""
 
+_NOT_COME = ErrorInfo("The connection broke before the earlier turns came.", "connection_lost")
+
 _NOWHERE = "none"
 """A `since_turn` that matches nothing: nothing is replayed, and the end of the replay is still announced."""
 
@@ -76,11 +79,15 @@ class ThreadView:
         *,
         history: History,
         forget: Callable[[ThreadView], None],
+        recent: int | None = None,
     ) -> None:
         self.thread_id = thread_id
         self.transcript = Transcript()
         self._link = link
         self._history = history
+        self._recent = recent
+        self._older: str | None = None
+        self._page: OlderPage | None = None
         self._forget = forget
         self._inbox: asyncio.Queue[Received | Offline | Online] = asyncio.Queue(QUEUE_LIMIT)
         self._stream: OutgoingStream | None = None
@@ -117,11 +124,18 @@ class ThreadView:
                 if isinstance(update, Online):
                     self.transcript.rewind()
                 yield update
+                if isinstance(update, Offline) and self._page is not None:
+                    self._page = None
+                    yield Older((), self._older is not None, _NOT_COME)
+                continue
+            if (page := self._page_over(update)) is not None:
+                yield page
                 continue
             yield self._happened(update)
             if isinstance(update.reply, ThreadLoaded):
                 if not self._live:
                     await self._go_live()
+                self._older = self._older or update.reply.older
                 yield Loaded()
             elif isinstance(update.reply, RequestRejected) and update.reply.source == self._open_id:
                 error = update.reply.error
@@ -157,6 +171,34 @@ class ThreadView:
         request = SteerTurn(self._link.envelope(), self.thread_id, turn_id, content)
         await self._send(request)
         return request.envelope.message_id
+
+    @property
+    def has_older(self) -> bool:
+        """Whether there are turns before those known, which the agent would send."""
+        return self._older is not None
+
+    async def older(self, limit: int) -> bool:
+        """Ask for the last `limit` turns before those known; they come with the updates, as `Older`. False
+        when there are none, or some are on their way.
+        """
+        if self._older is None or self._page is not None:
+            return False
+        request = OpenThread(self._link.envelope(), self.thread_id, before=self._older, limit=limit)
+        self._page = OlderPage(request.envelope.message_id, self.transcript)
+        await self._send(request)
+        return True
+
+    def _page_over(self, received: Received) -> Older | None:
+        """The page asked for, when this is its end."""
+        page, reply = self._page, received.reply
+        if page is None:
+            return None
+        if isinstance(reply, RequestRejected) and reply.source == page.source:
+            page.error = reply.error
+        if not isinstance(reply, ThreadLoaded) or reply.source != page.source:
+            return None
+        self._page, self._older = None, reply.older
+        return page.complete(reply)
 
     async def interrupt(self, turn_id: TurnId) -> None:
         """Ask to stop the turn."""
@@ -207,6 +249,8 @@ class ThreadView:
 
     def _happened(self, received: Received) -> Happened:
         if received.event is None:
+            return Happened(received)
+        if self._page is not None and self._page.take(received.event):
             return Happened(received)
         self._acknowledge(received.event)
         change = self.transcript.apply(received.event)
@@ -285,7 +329,8 @@ class ThreadView:
     def _open_request(self) -> OpenThread:
         envelope = self._link.envelope()
         if not self._resuming:
-            return OpenThread(envelope, self.thread_id, load=self._history == "load")
+            load = self._history == "load"
+            return OpenThread(envelope, self.thread_id, load, limit=self._recent if load else None)
         since: str | None = self.transcript.resume_point
         if since is None and self._history == "skip":
             since = _NOWHERE

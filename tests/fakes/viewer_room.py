@@ -236,11 +236,11 @@ class FakeAgent:
             case "turn.start":
                 self._run(source, decode_content(Fields(body)), f"U{next(self.turns)}")
 
-    def opened(self) -> None:
-        """What a viewer that loads the thread gets."""
-        for happened in self.stored:
+    def opened(self, page: MessageId | None = None, older: str | None = None) -> None:
+        """What a viewer that loads the thread gets, or the end of the page it asked for."""
+        for happened in self.stored if page is None else ():
             self._say(wire_event(happened))
-        self._say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"))))
+        self._say(wire_reply(ThreadLoaded(page or MessageId("x"), ThreadId("T"), older=older)))
 
     def _run(self, source: MessageId, content: tuple[ContentPart, ...], turn: str) -> None:
         self.emit(TurnAccepted(source, content, "ana"), turn)

@@ -2,6 +2,7 @@
 
 import { readAddress, showAddress } from "./address.js";
 import { agentToChoose, currentAgent, nextInput, onlyThread, stoppable, wish } from "./model/select.js";
+import { PAGE_TURNS } from "./model/older.js";
 import { PREFIX } from "./model/thread.js";
 import { AgentClient } from "./protocol/agent.js";
 import { Room } from "./room/room.js";
@@ -32,6 +33,7 @@ import { newId } from "./wire/ids.js";
  * @property {() => void} stop
  * @property {(path: string) => void} clear
  * @property {() => void} moreThreads
+ * @property {() => void} olderTurns
  * @property {() => void} openAgain
  * @property {(path: string) => Promise<string | null>} findFile
  * @property {(asked: import("./model/types.js").AskedSecret, value: string | null) => void} answerSecret
@@ -118,6 +120,14 @@ export class App {
 
   moreThreads() {
     this.agent?.list(this.store.state.threads.entries.length);
+  }
+
+  olderTurns() {
+    const { thread } = this.store.state;
+    if (!thread?.older || thread.olderPage || thread.loading || !this.agent) return;
+    const id = newId();
+    this.store.dispatch({ type: "thread.older", id });
+    this.agent.older(id, thread.path, thread.older, PAGE_TURNS);
   }
 
   openAgain() {
@@ -290,9 +300,11 @@ export class App {
 
   /** @param {string} path */
   #open(path) {
+    const known = this.store.state.thread;
+    const shown = known?.path === path ? (known.previous ?? known).turns.length : 0;
     this.store.dispatch({ type: "thread.opening", path });
     if (!this.agent) return;
-    void this.agent.open(path, true);
+    void this.agent.open(path, true, Math.max(PAGE_TURNS, shown));
     this.#expect(path);
   }
 

@@ -65,6 +65,11 @@ class ShowOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowOlder:
+    """`/older`"""
+
+
+@dataclass(frozen=True, slots=True)
 class ForAgent:
     """A command that the agent itself knows, sent to it as it was typed."""
 
@@ -91,6 +96,7 @@ type Command = (
     | NewThread
     | Stop
     | ShowOutput
+    | ShowOlder
     | ForAgent
     | ShowStatus
     | Quit
@@ -105,6 +111,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/new": ("", "the next message starts a new thread"),
     "/stop": ("", "stop the running turn"),
     "/output": ("[N]", "the whole output of the last tool call, or of the N-th last"),
+    "/older": ("", "turns before the first one shown, some at a time"),
     "/status": ("", "agent, model, thread, context and cost"),
     "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),
     "/undo": ("", "take back the file changes of the last turn; again for the turn before"),
@@ -118,7 +125,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 DIFFS = ("thread", "uncommitted")
 """What `/diff` can be followed by."""
 
-_ALSO = {"/exit": "/quit", "/q": "/quit", "/?": "/help", "/thread": "/threads", "/interrupt": "/stop"}
+_ALSO = {
+    "/exit": "/quit",
+    "/q": "/quit",
+    "/?": "/help",
+    "/thread": "/threads",
+    "/interrupt": "/stop",
+    "/earlier": "/older",
+}
 
 
 def parse(line: str) -> Command | None:
@@ -150,6 +164,7 @@ _PLAIN: dict[str, Command] = {
     "/threads": ShowThreads(),
     "/new": NewThread(),
     "/stop": Stop(),
+    "/older": ShowOlder(),
     "/status": ShowStatus(),
     "/undo": ForAgent("/undo"),
     "/redo": ForAgent("/redo"),
@@ -218,6 +233,11 @@ def resolve_model(text: str, providers: Sequence[ProviderModels]) -> ModelWish:
         raise UsageError(f"{text!r} can be any of {candidates}.", fix="Name one of them.")
     offered = ", ".join(name for name, _, _ in model_names(providers)) or "none"
     raise UsageError(f"There is no model {text!r}; on offer: {offered}.")
+
+
+def full_name(wish: ModelWish) -> str:
+    """All that a wish names, as `/model` takes it."""
+    return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
 
 
 def _spellings(provider: ProviderModels, model: ModelInfo) -> set[str]:

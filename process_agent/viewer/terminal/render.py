@@ -192,6 +192,11 @@ def context(window: ContextWindow) -> str:
     return f"context {quantity(window.used)}"
 
 
+def sending(text: str) -> RenderableType:
+    """A message that the agent has not acknowledged."""
+    return Text(f"⋯ › {text}", "dim", no_wrap=True, overflow="ellipsis")
+
+
 def footer(turn: Turn) -> RenderableType:
     """How a turn ended, how long it took and what it used."""
     parts = []

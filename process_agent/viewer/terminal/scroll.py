@@ -7,7 +7,7 @@ again, and what is on the screen already is not printed twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -29,7 +29,6 @@ from process_agent.viewer.items import (
 )
 from process_agent.viewer.terminal import render, tools
 from process_agent.viewer.terminal.markdown import MarkdownStream
-from process_agent.viewer.terminal.plain import count
 from process_agent.viewer.transcript import Transcript
 
 UNFOLDABLE = 50
@@ -52,24 +51,31 @@ class Scroll:
         self._gap = False
         self.tools: deque[ToolItem] = deque(maxlen=UNFOLDABLE)
 
-    def skip(self, transcript: Transcript, keep: int) -> int:
-        """Leave out all finished turns but the last `keep`. Returns how many were left out."""
-        ended = [t.id for t in transcript.turns if t.state in (TurnState.ENDED, TurnState.REFUSED)]
+    def skip(self, transcript: Transcript, keep: int) -> list[Turn]:
+        """Leave out all finished turns but the last `keep`. Returns what was left out, oldest first."""
+        ended = [t for t in transcript.turns if t.state in (TurnState.ENDED, TurnState.REFUSED)]
         skipped = ended[: max(len(ended) - keep, 0)]
-        self._closed.update(skipped)
-        return len(skipped)
+        self._closed.update(turn.id for turn in skipped)
+        return skipped
+
+    def past(self, turns: Iterable[Turn], width: int) -> list[RenderableType]:
+        """Turns that are over, whole; each once, and `/output` counts their calls as well."""
+        return [shown for turn in turns for shown in self._take_turn(turn, width, over=True)]
 
     def take(self, transcript: Transcript, width: int) -> list[RenderableType]:
         """What became final since the last call, in order."""
         shown: list[RenderableType] = []
         for turn in self._open_turns(transcript):
             over = turn.state in (TurnState.ENDED, TurnState.REFUSED)
-            for item in list(turn.items.values()):
-                shown.extend(self._take_item(turn, item, width, over=over))
-            if over:
-                shown.append(render.footer(turn))
-                self._close(turn)
+            shown.extend(self._take_turn(turn, width, over=over))
         return shown
+
+    def _take_turn(self, turn: Turn, width: int, *, over: bool) -> Iterator[RenderableType]:
+        for item in list(turn.items.values()):
+            yield from self._take_item(turn, item, width, over=over)
+        if over:
+            yield render.footer(turn)
+            self._close(turn)
 
     def live(self, transcript: Transcript, width: int) -> list[RenderableType]:
         """What is under way: unfinished text, running tools, what is queued."""
@@ -178,8 +184,3 @@ class Scroll:
                 return [render.image(item)]
             case _:
                 return []
-
-
-def earlier(number: int) -> RenderableType:
-    """The line that stands for turns left out."""
-    return render.notice(f"… {count(number, 'earlier turn')}; `process threads show` prints all")

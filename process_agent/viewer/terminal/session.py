@@ -16,7 +16,6 @@ from process_agent.core.events import ThreadCleared
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.replies import ThreadDeleted
-from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
 from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError
@@ -27,15 +26,14 @@ from process_agent.viewer.client import AgentClient, ListChange
 from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
 from process_agent.viewer.terminal import listings, render
-from process_agent.viewer.terminal.scroll import Scroll, earlier
-from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online
+from process_agent.viewer.terminal.past import LOADED_TURNS, Past
+from process_agent.viewer.terminal.scroll import Scroll
+from process_agent.viewer.transcript import Change
+from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online
 from process_agent.viewer.view import AS_IT_IS, ThreadView
 
 LISTED_THREADS = 50
 """Threads that `/threads` shows and `/open` can name by number."""
-
-RECENT_TURNS = 20
-"""Turns of an opened thread that are shown."""
 
 
 class Session:
@@ -70,6 +68,7 @@ class Session:
         self._changed = changed
         self._give_back = give_back
         self._names: dict[ThreadId, str] = {}
+        self._past = Past(show, me)
         self._decided: set[ItemId] = set()
         self._answered: set[tuple[TurnId, AskId]] = set()
         self._tasks = Tasks("terminal session")
@@ -88,6 +87,7 @@ class Session:
 
     def take(self, width: int) -> list[RenderableType]:
         """What became final since the last call."""
+        self._past.width = width
         if self.view is None or self.loading:
             return []
         return self.scroll.take(self.view.transcript, width)
@@ -97,9 +97,9 @@ class Session:
         shown: list[RenderableType] = []
         if self.view is not None and not self.loading:
             shown.extend(self.scroll.live(self.view.transcript, width))
-            shown.extend(_sending(plain_text(content)) for content in self.view.unacknowledged)
+            shown.extend(render.sending(plain_text(content)) for content in self.view.unacknowledged)
         if self.starting is not None:
-            shown.append(_sending(self.starting))
+            shown.append(render.sending(self.starting))
         if self.asked_secret is not None:
             return [*shown, Text(), *render.asked_secret(self.asked_secret)]
         waiting = self.waiting
@@ -206,7 +206,7 @@ class Session:
                 await self._show_what(command)
 
     async def _show_what(
-        self, command: c.Help | c.ShowModels | c.ShowThreads | c.ShowOutput | c.ShowStatus
+        self, command: c.Help | c.ShowModels | c.ShowThreads | c.ShowOutput | c.ShowOlder | c.ShowStatus
     ) -> None:
         match command:
             case c.Help():
@@ -218,6 +218,8 @@ class Session:
                 await self._show_threads()
             case c.ShowOutput(number):
                 self._show_output(number)
+            case c.ShowOlder():
+                await self._past.show(None if self.loading else self.view)
             case c.ShowStatus():
                 agent = self.client.agent_name if self.client.online else "not connected"
                 model = self.model or "the agent's own choice"
@@ -290,7 +292,7 @@ class Session:
         await self._close_view()
         self.wish = AS_IT_IS
         self.loading = True
-        self._follow_view(self.client.open_thread(thread_id))
+        self._follow_view(self.client.open_thread(thread_id, recent=LOADED_TURNS))
 
     async def _choose_model(self, command: c.ChooseModel) -> None:
         self.providers = await self.client.models()
@@ -299,7 +301,7 @@ class Session:
             self.wish = wish
         else:
             await self.client.change_model(self.view.thread_id, wish)
-        self._show([render.notice(f"From the next turn on: {_full_name(wish)}")])
+        self._show([render.notice(f"From the next turn on: {c.full_name(wish)}")])
 
     async def _show_threads(self) -> None:
         self.listed = await self.client.all_threads(LISTED_THREADS)
@@ -323,6 +325,7 @@ class Session:
     def _follow_view(self, view: ThreadView) -> None:
         self.view = view
         self.scroll = Scroll(self.me)
+        self._past.forget()
         self._decided.clear()
         self._answered.clear()
         self._tasks.start(self._follow(view), "follow the thread")
@@ -339,12 +342,11 @@ class Session:
                 return
             match update:
                 case Happened(change=change):
-                    if change is not None and not self.loading:
-                        if isinstance(change.event.body, ThreadCleared):
-                            self._show([Text(), render.notice("── the thread was cleared ──")])
-                        await self._decide_alone()
+                    await self._happened(change)
                 case Loaded():
                     self._loaded(view)
+                case Older():
+                    self._past.came(view, update)
                 case Offline(reason):
                     self.offline = reason.rstrip(".")
                     self._show([render.warning(f"{reason} Waiting for it to come back.")])
@@ -358,13 +360,20 @@ class Session:
                     assert_never(update)
             self._changed()
 
+    async def _happened(self, change: Change | None) -> None:
+        if change is None or self.loading:
+            return
+        if isinstance(change.event.body, ThreadCleared):
+            self._past.forget()
+            self._show([Text(), render.notice("── the thread was cleared ──")])
+        await self._decide_alone()
+
     def _loaded(self, view: ThreadView) -> None:
         if not self.loading:
             return
-        left_out = self.scroll.skip(view.transcript, RECENT_TURNS)
         name = self._names.get(view.thread_id)
         head: list[RenderableType] = [Text(), render.notice(f"── {name or view.thread_id} ──")]
-        self._show([*head, earlier(left_out)] if left_out else head)
+        self._show([*head, *self._past.opened(view, self.scroll)])
         self.loading = False
 
     async def _decide_alone(self) -> None:
@@ -389,11 +398,3 @@ class Session:
         while len(self._names) > 10 * LISTED_THREADS:
             del self._names[next(iter(self._names))]
         self._changed()
-
-
-def _sending(text: str) -> Text:
-    return Text(f"⋯ › {text}", "dim", no_wrap=True, overflow="ellipsis")
-
-
-def _full_name(wish: ModelWish) -> str:
-    return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { costOf } from "../../../process_agent/studio/static/model/extras.js";
 import { LOG_LIMIT } from "../../../process_agent/studio/static/model/items.js";
+import { askedOlder } from "../../../process_agent/studio/static/model/older.js";
 import { newThread, reduceThread, runningTurn } from "../../../process_agent/studio/static/model/thread.js";
 
 const T = "dataset://agents/bot/threads/1";
@@ -354,4 +355,46 @@ test("the cost of turns is added up where it is known", () => {
   const thread = play([start("U"), used("U", 0.25), start("V"), used("V"), start("W"), used("W", 0.5)]);
   assert.equal(costOf(thread), 0.75);
   assert.equal(costOf(newThread(T)), null);
+});
+
+test("a page of earlier turns comes first, whatever goes on meanwhile", () => {
+  const at = (second, type, fields) => ({
+    ...message(type, fields),
+    created_at: new Date(START + 1_000_000 + second * 1000).toISOString(),
+  });
+  const turn = (second, id) => [
+    at(second, "turn.started", { source_message_id: `m${id}`, turn_id: id, content }),
+    at(second + 1, "text_content.delta", { turn_id: id, item_id: `t${id}`, text: id }),
+  ];
+  const feed = (thread, messages) => messages.reduce((t, m) => reduceThread(t, m, START), thread);
+  let thread = feed(newThread(T, { loading: true }), [
+    ...turn(10, "B"),
+    at(12, "turn.ended", { turn_id: "B" }),
+    at(13, "thread.loaded", { source_message_id: "o", metadata: { process: { older: "c1" } } }),
+  ]);
+  assert.equal(thread.older, "c1");
+  thread = askedOlder(thread, "page", newThread(T));
+  thread = feed(thread, [
+    ...turn(1, "A"),
+    at(2, "model.changed", { model: "old" }),
+    at(3, "turn.start.accepted", { source_message_id: "mB", turn_id: "B", content }),
+    ...turn(20, "C"),
+    at(4, "turn.ended", { turn_id: "A" }),
+    at(5, "turn.started", { source_message_id: "mX", turn_id: "X", content }),
+  ]);
+  assert.deepEqual(
+    thread.turns.map((t) => t.id),
+    ["B", "C"],
+  );
+  thread = feed(thread, [at(21, "thread.loaded", { source_message_id: "page" })]);
+  assert.deepEqual(
+    thread.turns.map((t) => [t.id, t.state]),
+    [
+      ["A", "ended"],
+      ["X", "ended"],
+      ["B", "ended"],
+      ["C", "running"],
+    ],
+  );
+  assert.deepEqual([thread.older, thread.olderPage, thread.model, thread.pending], [null, null, null, []]);
 });

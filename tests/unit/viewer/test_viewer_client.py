@@ -35,7 +35,7 @@ from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import RoomError, TurnRefusedError
 from process_agent.viewer.client import AgentClient, ListChange
-from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Online, Update
+from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online, Update
 from process_agent.viewer.view import ThreadView
 from tests.fakes.viewer_room import START, FakeMessaging, agent, event, wire_event, wire_reply
 
@@ -353,3 +353,65 @@ async def test_a_turn_can_be_steered_only_while_its_status_says_so() -> None:
             await anext(updates)
             steerable.append(view.steerable)
         assert steerable == [None, None, "U", None]
+
+
+# --- Earlier turns ------------------------------------------------------------------------------------
+
+
+async def test_earlier_turns_come_among_live_ones_and_are_told_apart() -> None:
+    room = FakeMessaging(agent())
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"), recent=1)
+        stream = await room.stream(0)
+        assert stream.opening["metadata"] == {"process": {"before": None, "limit": 1}}
+        for at, turn in ((10.0, "U5"), (11.0, "U6")):
+            stream.say(wire_event(event(TurnStarted(MessageId(f"m{turn}"), HELLO, "ana"), turn, at=at)))
+            stream.say(wire_event(event(TurnEnded(EndReason.COMPLETED), turn, at=at + 0.5)))
+        stream.say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"), older="c1")))
+        await until(view, Loaded)
+        assert view.has_older
+        assert await view.older(2)
+        assert not await view.older(2)  # one page at a time
+        asked = stream.sent[-1]
+        assert asked["metadata"] == {"process": {"before": "c1", "limit": 2}}
+        old = ModelChanged(None, "codex", "openai", "old")
+        said = [
+            (event(TurnStarted(MessageId("m1"), HELLO, "ana"), "U1", at=1), "old"),
+            (event(TurnAccepted(MessageId("mU5"), HELLO, "ana"), "U5", at=2), "known"),
+            (event(TurnStarted(MessageId("m7"), HELLO, "ana"), "U7", at=20), "live"),
+            (event(old, None, at=3), "old"),
+            (event(TextDelta(ItemId("i"), "long ago"), "U1", at=3), "old"),
+            (event(TurnEnded(EndReason.COMPLETED), "U1", at=4), "old"),
+        ]
+        for happened, _ in said:
+            stream.say(wire_event(happened))
+        stream.say(wire_reply(ThreadLoaded(MessageId(str(asked["message_id"])), ThreadId("T"))))
+        page = (await until(view, Older))[-1]
+        assert isinstance(page, Older)
+        assert [turn.id for turn in page.turns] == ["U1"]
+        assert (page.more, page.error, view.has_older) == (False, None, False)
+        assert [turn.id for turn in view.transcript.turns] == ["U5", "U6", "U7"]
+        assert view.transcript.model is None
+
+
+async def test_earlier_turns_that_cannot_be_read_or_do_not_come_say_so() -> None:
+    room = FakeMessaging(agent())
+    async with client_in(room) as client:
+        view = client.open_thread(ThreadId("T"), recent=1)
+        stream = await room.stream(0)
+        stream.say(wire_reply(ThreadLoaded(MessageId("x"), ThreadId("T"), older="c1")))
+        await until(view, Loaded)
+        await view.older(2)
+        source = MessageId(str(stream.sent[-1]["message_id"]))
+        error = ErrorInfo("no such page", "thread_not_available")
+        stream.say(wire_reply(RequestRejected(source, ThreadId("T"), error)))
+        stream.say(wire_reply(ThreadLoaded(source, ThreadId("T"), older="c2")))
+        page = (await until(view, Older))[-1]
+        assert isinstance(page, Older)
+        assert page.error == error
+        await view.older(2)
+        room.connection(False)
+        page = (await until(view, Older))[-1]
+        assert isinstance(page, Older)
+        assert page.error is not None
+        assert page.error.code == "connection_lost"

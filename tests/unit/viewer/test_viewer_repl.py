@@ -258,6 +258,29 @@ async def test_an_opened_thread_shows_its_last_turns() -> None:
         await ana.sees("answer 24")
         assert "answer 4\r" not in ana.screen.text
         assert "answer 5\r" in ana.screen.text
+        ana.types("/older", ENTER)
+        await ana.sees("── 5 earlier turns ──")
+        await ana.sees("answer 4\r")
+        ana.types("/older", ENTER)
+        await ana.sees("There are no earlier turns.")
+
+
+async def test_earlier_turns_are_asked_of_the_agent() -> None:
+    fake = FakeAgent()
+    fake.stored = [event(TurnStarted(MessageId("m9"), (), "ana"), "U9", at=9), event(DONE, "U9", at=9.5)]
+    async with person(fake, thread="1") as ana:
+        stream = await fake.room.stream(0)
+        fake.opened(older="c1")
+        await ana.sees("… earlier turns; /older shows them")
+        ana.types("/older", ENTER)
+        await fake.heard("thread.open")
+        fake.emit(TurnStarted(MessageId("m1"), (), "ana"), "U1", at=1)
+        fake.emit(TextDelta(ItemId("i"), "said long ago"), "U1", at=2)
+        fake.emit(DONE, "U1", at=3)
+        fake.opened(MessageId(str(stream.sent[-1]["message_id"])))
+        await ana.sees("── 1 earlier turn ──")
+        await ana.sees("said long ago")
+        await ana.sees("── what came after them is further up ──")
 
 
 async def test_an_agent_that_goes_and_comes_back() -> None:

@@ -1,5 +1,6 @@
 /** The whole page as one value. `reduce` is pure; `store.js` holds the value. */
 
+import { askedOlder } from "./older.js";
 import { newThread, PREFIX, reduceThread, withoutPending, withPending } from "./thread.js";
 
 /**
@@ -31,6 +32,7 @@ import { newThread, PREFIX, reduceThread, withoutPending, withPending } from "./
  *   | {type: "approval.answered", turnId: string, itemId: string}
  *   | {type: "secret.answered", id: string}
  *   | {type: "thread.late", path: string}
+ *   | {type: "thread.older", id: string}
  *   | {type: "choice", choice: Choice | null}
  *   | {type: "notice", notice: Notice}
  *   | {type: "notice.gone", id: string}} Action
@@ -114,6 +116,8 @@ function threadAction(state, action) {
       return inThread(state, (t) => answering(t, action.turnId, action.itemId));
     case "secret.answered":
       return inThread(state, (t) => ({ ...t, secrets: t.secrets.filter((asked) => asked.id !== action.id) }));
+    case "thread.older":
+      return inThread(state, (t) => askedOlder(t, action.id, newThread(t.path)));
     case "thread.late":
       return inThread(state, (t) => (t.path === action.path && t.loading ? { ...t, late: true } : t));
   }

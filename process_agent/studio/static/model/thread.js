@@ -2,6 +2,7 @@
 
 import { EXTRA_RULES } from "./extras.js";
 import { ITEM_RULES, settle } from "./items.js";
+import { cursorOf, isEnd, isOlder, withOlder } from "./older.js";
 import { statusOf } from "./readings.js";
 import { changeTurn, lastTurnNotice, notice, withItem, withTurn } from "./turns.js";
 
@@ -39,6 +40,8 @@ export function newThread(path, rest = {}) {
     model: null,
     secrets: [],
     late: false,
+    older: null,
+    olderPage: null,
     ...rest,
   };
 }
@@ -52,6 +55,8 @@ export function newThread(path, rest = {}) {
  * @returns {Thread}
  */
 export function reduceThread(thread, message, at) {
+  if (thread.olderPage && isEnd(thread, message)) return withOlder(thread, message);
+  if (thread.olderPage && isOlder(thread, message)) return withPage(thread, message, at);
   const type = String(message.type).slice(PREFIX.length);
   const when = Date.parse(message.created_at ?? "") || at;
   const rule = THREAD_RULES[type];
@@ -61,6 +66,13 @@ export function reduceThread(thread, message, at) {
   return withItem(thread, message.turn_id, itemRule.kind, message.item_id, when, (item) =>
     itemRule.change(item, message, when),
   );
+}
+
+/** A message of the page; what it says of turns that are shown is known. @param {Thread} thread @param {Body} message @param {number} at */
+function withPage(thread, message, at) {
+  const page = thread.olderPage;
+  if (!page || !message.turn_id || thread.turns.some((turn) => turn.id === message.turn_id)) return thread;
+  return { ...thread, olderPage: { ...page, thread: reduceThread(page.thread, message, at) } };
 }
 
 /** @type {Record<string, (thread: Thread, message: Body, at: number) => Thread>} */
@@ -85,7 +97,13 @@ const THREAD_RULES = {
   "turn.interrupted": (t, m) => changeTurn(t, m.turn_id, (turn) => ({ ...turn, outcome: "interrupted" })),
   "turn.ended": turnEnded,
   "thread.status": (t, m) => ({ ...t, status: statusOf(m) }),
-  "thread.loaded": (t) => ({ ...t, loading: false, previous: null, pending: confirmed(t) }),
+  "thread.loaded": (t, m) => ({
+    ...t,
+    loading: false,
+    previous: null,
+    pending: confirmed(t),
+    older: t.loading ? cursorOf(m) : t.older,
+  }),
   "thread.cleared": cleared,
   "model.changed": (t, m) => ({
     ...t,

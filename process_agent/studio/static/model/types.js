@@ -79,6 +79,8 @@
  * @property {{used: number, total: number | null, compactsAt: number | null} | null} context tokens
  * @property {Choice | null} model
  * @property {AskedSecret[]} secrets what the agent asks the user of this page for
+ * @property {string | null} older where the turns before those shown begin; null when there are none
+ * @property {{id: string, until: number, thread: Thread} | null} olderPage a page of those that is on its way
  * @property {boolean} late the agent gave no answer to the wish to open it
  *
  * @typedef {{path: string, name: string, created_at: string, modified_at: string}} ThreadEntry

@@ -79,15 +79,18 @@ export class AgentClient {
   }
 
   /**
-   * Opens a thread, with its history when `load`; the former one is closed.
+   * Opens a thread, with its history when `load`, of which the last `limit` turns; the former one is closed.
+   * Agents that know nothing of `limit` send as much as they like.
    * @param {string} path
    * @param {boolean} load
+   * @param {number} [limit]
    */
-  async open(path, load) {
+  async open(path, load, limit) {
     this.closeThread();
     this.path = path;
     this.seen = new Seen();
-    const message = complete({ type: "thread.open", thread_id: path, load });
+    const paging = limit === undefined ? {} : { metadata: { process: { limit } } };
+    const message = complete({ type: "thread.open", thread_id: path, load, ...paging });
     if (this.#hasStreams()) {
       try {
         const line = await this.#stream(THREAD_STREAM, message, () => this.#threadLineEnded(path));
@@ -99,6 +102,11 @@ export class AgentClient {
       }
     }
     this.#send(message);
+  }
+
+  /** Asks for turns before those that came. @param {string} id @param {string} path @param {string} before @param {number} limit */
+  older(id, path, before, limit) {
+    this.#say({ type: "thread.open", thread_id: path, load: false, metadata: { process: { before, limit } } }, id);
   }
 
   closeThread() {

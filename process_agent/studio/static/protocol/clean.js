@@ -78,6 +78,7 @@ const PICTURE = having(shape({ uri: text, mime_type: text, width: number, height
 const OWN = shape({
   cost: number,
   automatic: flag,
+  older: text,
   summary: text,
   reason: text,
   approval_reason: text,

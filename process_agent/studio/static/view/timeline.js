@@ -2,7 +2,7 @@
 
 import { runningTurn } from "../model/thread.js";
 import { currentAgent, shownThread } from "../model/select.js";
-import { h, Keyed, setAttribute } from "./dom.js";
+import { h, Keyed, setAttribute, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { pendingView } from "./pending.js";
 import { secretCard } from "./secret_card.js";
@@ -30,6 +30,8 @@ export class Timeline {
     this.follow = true;
     /** @type {string | null} */
     this.path = null;
+    /** The first turn known. @type {string | null} */
+    this.first = null;
     this.earlier = h(
       "button",
       { type: "button", class: "button earlier", on: { click: () => this.#more() } },
@@ -88,7 +90,9 @@ export class Timeline {
     const thread = shownThread(state);
     if (!this.turnViews || (thread?.path ?? null) !== this.path) this.#enter(state, thread?.path ?? null);
     const turns = thread?.turns ?? [];
-    setAttribute(this.earlier, "hidden", turns.length <= this.limit);
+    const before = this.el.scrollHeight - this.el.scrollTop;
+    const came = this.#cameBefore(turns);
+    this.#drawEarlier(state, turns.length);
     this.turnViews?.update(turns.slice(-this.limit));
     this.pendingViews.update(state.starting ? [state.starting] : [...(state.thread?.pending ?? [])]);
     this.secretViews.update(state.thread?.secrets ?? []);
@@ -97,6 +101,26 @@ export class Timeline {
     setAttribute(this.el, "aria-busy", state.thread?.loading ? "true" : null);
     if (this.follow) this.#stick();
     else this.#scrolled();
+    if (came) this.el.scrollTop = this.el.scrollHeight - before;
+  }
+
+  /** Whether turns came before those known; some of them are shown at once. @param {Turn[]} turns */
+  #cameBefore(turns) {
+    const came = this.first === null ? 0 : turns.findIndex((turn) => turn.id === this.first);
+    this.first = turns[0]?.id ?? null;
+    if (came <= 0) return false;
+    this.limit = turns.length - came + PAGE;
+    this.follow = false;
+    return true;
+  }
+
+  /** @param {State} state @param {number} known */
+  #drawEarlier(state, known) {
+    const thread = state.thread;
+    const reading = thread?.olderPage !== null && thread?.olderPage !== undefined;
+    setAttribute(this.earlier, "hidden", known <= this.limit && !thread?.older);
+    setAttribute(this.earlier, "disabled", reading);
+    setText(this.earlier, reading ? "Reading earlier turns" : "Show earlier turns");
   }
 
   /** Once a second. @param {number} now */
@@ -112,6 +136,7 @@ export class Timeline {
   /** @param {State} state @param {string | null} path */
   #enter(state, path) {
     this.path = path;
+    this.first = null;
     this.limit = PAGE;
     this.follow = true;
     this.turns.replaceChildren();
@@ -130,6 +155,11 @@ export class Timeline {
   }
 
   #more() {
+    const known = (this.state && shownThread(this.state)?.turns.length) ?? 0;
+    if (known <= this.limit) {
+      this.actions.olderTurns();
+      return;
+    }
     const before = this.el.scrollHeight - this.el.scrollTop;
     this.limit += PAGE;
     this.follow = false;

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,7 +17,19 @@ from benchmarks import reference as references
 from benchmarks.figures import Section, as_json, markdown
 from benchmarks.programs import machine
 
-NAMES = ("help", "join", "turn", "stream", "viewers", "threads", "opening", "inserts", "stop")
+NAMES = (
+    "help",
+    "join",
+    "turn",
+    "stream",
+    "viewers",
+    "threads",
+    "load",
+    "opening",
+    "inserts",
+    "stop",
+    "stop-codex",
+)
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -56,7 +69,9 @@ async def _measure(
 ) -> list[Section]:
     """The sections asked for, each printed as soon as it is measured; adds load averages to `load`."""
     from benchmarks import (
+        codex_stops,
         codex_turn,
+        full_load,
         help_time,
         inserts,
         interrupts,
@@ -69,8 +84,11 @@ async def _measure(
 
     sections: list[Section] = []
 
+    began = time.monotonic()
+
     def done(section: Section) -> None:
         print(markdown([section]) + "\n", flush=True)
+        print(f"{section.name}: done {time.monotonic() - began:.0f} s after the start", file=sys.stderr)
         sections.append(section)
         load.append(os.getloadavg()[0])
 
@@ -84,8 +102,10 @@ async def _measure(
         "stream": lambda stage: codex_turn.measure_streaming(stage, 1 if quick else codex_turn.STREAM_ROUNDS),
         "viewers": lambda stage: viewers.measure(stage, 1 if quick else viewers.ROUNDS),
         "threads": lambda stage: many_threads.measure(stage, 1 if quick else many_threads.ROUNDS),
+        "load": lambda stage: full_load.measure(stage, 320 if quick else full_load.TURNS),
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
+        "stop-codex": lambda stage: codex_stops.measure(stage, quick),
     }
     wanted = [measure for name, measure in measures.items() if name in names]
     if wanted:

@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.chat import StopSeen
 from benchmarks.programs import environment
 from benchmarks.stage import codex_binary
 from process_agent.io.child import Child, Command
@@ -17,32 +19,79 @@ from process_agent.wire.jsonrpc import Notification
 _OFF = ("plugins", "apps", "remote_plugin", "plugin_sharing", "tool_suggest", "goals", "multi_agent")
 
 
-class BareCodex:
-    """One thread of a `codex app-server`. Made by `bare_codex`."""
+@dataclass(frozen=True, slots=True)
+class BareTurn:
+    """A turn of Codex alone: milliseconds until it was accepted, said its first delta, had ended."""
 
-    def __init__(self, child: Child) -> None:
-        self._arrived: asyncio.Queue[tuple[float, Notification]] = asyncio.Queue()
+    accepted_ms: float
+    first_delta_ms: float
+    ended_ms: float
+
+
+class BareCodex:
+    """A `codex app-server` and its threads. Made by `bare_codex`, with one thread."""
+
+    def __init__(self, child: Child, work: Path) -> None:
+        self._work = work
+        self._arrived: dict[str, asyncio.Queue[tuple[float, Notification]]] = {}
         self.connection = Connection(child, self._told, lambda request: None)
-        self.thread_id = ""
+        self.pid = child.pid
+        self.threads: list[str] = []
 
     def _told(self, note: Notification) -> None:
-        self._arrived.put_nowait((time.perf_counter(), note))
+        queue = self._arrived.get(str(note.params.get("threadId")))
+        if queue is not None:
+            queue.put_nowait((time.perf_counter(), note))
 
-    async def turn(self, text: str) -> tuple[float, float]:
-        """Run a turn; milliseconds until its first delta and until its end."""
+    async def new_thread(self) -> str:
+        """Start a thread that nothing is kept of; returns its id."""
+        started = await self.connection.request("thread/start", {"cwd": str(self._work), "ephemeral": True})
+        thread = str(started["thread"]["id"])
+        self._arrived[thread] = asyncio.Queue()
+        self.threads.append(thread)
+        return thread
+
+    async def turn(self, text: str, thread: str | None = None) -> BareTurn:
+        """Run a turn, in the first thread unless told otherwise."""
+        thread = thread or self.threads[0]
         began = time.perf_counter()
-        params = {"threadId": self.thread_id, "input": [{"type": "text", "text": text}]}
-        await self.connection.request("turn/start", params)
-        first: float | None = None
+        await self._start(thread, text)
+        accepted = time.perf_counter()
+        first, _ = await self._next(thread, "item/agentMessage/delta")
+        ended, _ = await self._next(thread, "turn/completed")
+        return BareTurn((accepted - began) * 1000, (first - began) * 1000, (ended - began) * 1000)
+
+    async def stop(self, threads: list[str], text: str) -> list[StopSeen]:
+        """Start a turn in each thread, and stop all of them when each has said something."""
+        turns = await asyncio.gather(*(self._start(thread, text) for thread in threads))
+        for thread in threads:
+            await self._next(thread, "item/agentMessage/delta")
+        return await asyncio.gather(*map(self._stop, threads, turns))
+
+    async def _stop(self, thread: str, turn: str) -> StopSeen:
+        began = time.perf_counter()
+        params = {"threadId": thread, "turnId": turn}
+        await self.connection.request("turn/interrupt", params, urgent=True)
+        accepted = time.perf_counter()
+        ended, _ = await self._next(thread, "turn/completed")
+        await self.connection.request("thread/backgroundTerminals/clean", {"threadId": thread}, urgent=True)
+        return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
+
+    async def _start(self, thread: str, text: str) -> str:
+        queue = self._arrived[thread]
+        while not queue.empty():
+            queue.get_nowait()
+        params = {"threadId": thread, "input": [{"type": "text", "text": text}]}
+        started = await self.connection.request("turn/start", params)
+        return str(started["turn"]["id"])
+
+    async def _next(self, thread: str, method: str) -> tuple[float, Notification]:
         while True:
-            at, note = await self._arrived.get()
-            if note.method == "item/agentMessage/delta" and first is None:
-                first = at
+            at, note = await self._arrived[thread].get()
+            if note.method == method:
+                return at, note
             if note.method == "turn/completed":
-                break
-        if first is None:
-            raise RuntimeError(f"the turn {text!r} failed: {note.params}")
-        return (first - began) * 1000, (at - began) * 1000
+                raise RuntimeError(f"a turn of Codex alone failed: {note.params}")
 
 
 @asynccontextmanager
@@ -65,13 +114,13 @@ async def bare_codex(folder: Path, model: Mapping[str, str]) -> AsyncIterator[Ba
     child = await Child.spawn(Command([str(codex_binary()), *options, "app-server"], env, work))
     try:
         async with asyncio.TaskGroup() as group:
-            codex = BareCodex(child)
+            codex = BareCodex(child, work)
             group.create_task(codex.connection.run())
             info = {"name": "benchmark", "title": "Benchmark", "version": "0"}
-            await codex.connection.request("initialize", {"clientInfo": info, "capabilities": {}})
+            hello = {"clientInfo": info, "capabilities": {"experimentalApi": True}}
+            await codex.connection.request("initialize", hello)
             codex.connection.notify("initialized")
-            started = await codex.connection.request("thread/start", {"cwd": str(work), "ephemeral": True})
-            codex.thread_id = started["thread"]["id"]
+            await codex.new_thread()
             yield codex
             await child.stop()
     finally:

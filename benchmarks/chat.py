@@ -197,6 +197,28 @@ class Chat:
         ended, _ = await self._next_at(thread_id, "turn.ended")
         return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
 
+    async def stop(self, thread_ids: list[str], text: str) -> list[StopSeen]:
+        """Start a turn in each thread, and stop all of them when each has said something."""
+        turns = await asyncio.gather(*(self._begun(thread_id, text) for thread_id in thread_ids))
+        return await asyncio.gather(*map(self._stop, thread_ids, turns))
+
+    async def _begun(self, thread_id: str, text: str) -> str:
+        arrived = self._arrived[thread_id]
+        while not arrived.empty():
+            arrived.get_nowait()
+        content = [{"type": "text", "text": text}]
+        await self._send(thread_id, _message("turn.start", thread_id=thread_id, content=content))
+        turn_id = str((await self._next(thread_id, "turn.started"))["turn_id"])
+        await self._next(thread_id, "text_content.delta")
+        return turn_id
+
+    async def _stop(self, thread_id: str, turn_id: str) -> StopSeen:
+        began = time.perf_counter()
+        await self._send(thread_id, _message("turn.interrupt", thread_id=thread_id, turn_id=turn_id))
+        accepted, _ = await self._next_at(thread_id, "turn.interrupt.accepted")
+        ended, _ = await self._next_at(thread_id, "turn.ended")
+        return StopSeen((accepted - began) * 1000, (ended - began) * 1000)
+
     async def close(self) -> None:
         """Stop reading."""
         await self._tasks.close()

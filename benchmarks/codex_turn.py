@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -56,6 +57,7 @@ async def talk(stage: Stage, agent: Agent) -> AsyncIterator[Talk]:
 async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Section:
     """Programs take rounds of short turns; the first round is not counted."""
     first, ended = Figure("request to first delta", "ms"), Figure("request to end of turn", "ms")
+    later = Figure("first delta later than that of Codex alone in the same round", "ms")
     cpu = Figure("the agent's processor time for each turn", "ms")
     async with AsyncExitStack() as stack:
         bare = await stack.enter_async_context(bare_codex(stage.folder, stage.model))
@@ -65,19 +67,21 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
         }
         for number in range(rounds + 1):
             counted = number > 0
-            times = [await bare.turn(f"say turn {number}.{n}") for n in range(turns)]
-            _add(first, ended, BARE, times, counted)
+            seen = [await bare.turn(f"say turn {number}.{n}") for n in range(turns)]
+            alone = [(turn.first_delta_ms, turn.ended_ms) for turn in seen]
+            _add(first, ended, BARE, alone, counted)
             for program, running_talk in talks.items():
                 times, used = await _round(running_talk, number, turns)
                 _add(first, ended, program, times, counted)
                 if counted:
+                    later.add(program, median(t[0] for t in times) - median(t[0] for t in alone))
                     cpu.add(program, used)
     notes = (
         f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
         "its own process. *Codex alone* is its app-server without room, thread store or approvals. Processor "
         "time is that of the agent without its children, until half a second after the last turn of a round."
     )
-    return Section("turn", "A short Codex turn", LABELS, [first, ended, cpu], notes)
+    return Section("turn", "A short Codex turn", LABELS, [first, ended, later, cpu], notes)
 
 
 async def _round(running_talk: Talk, number: int, turns: int) -> tuple[list[tuple[float, float]], float]:

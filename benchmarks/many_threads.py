@@ -1,65 +1,96 @@
-"""Many threads of one agent at once, and what an open one costs."""
+"""Many threads of one agent at once, beside Codex driven directly, and what an open one costs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
+from benchmarks.bare_codex import bare_codex
 from benchmarks.codex_turn import LABELS, talk
 from benchmarks.figures import BARE, Figure, Section
-from benchmarks.programs import resident_mb
+from benchmarks.programs import codex_mb, resident_mb
 from benchmarks.stage import Stage
 
 COUNTS = (1, 20, 200)
 ROUNDS = 3
 
 
+class Turn(Protocol):
+    """A turn, as `chat.TurnSeen` and `bare_codex.BareTurn` have it."""
+
+    @property
+    def accepted_ms(self) -> float: ...
+    @property
+    def first_delta_ms(self) -> float: ...
+    @property
+    def ended_ms(self) -> float: ...
+
+
+type Run = Callable[[str, str], Awaitable[Turn]]
+"""Runs a turn in a thread: thread and text."""
+
+
+class Together:
+    """Turns that are started together, and how they went."""
+
+    def __init__(self, counts: tuple[int, ...], rounds: int) -> None:
+        self._rounds = rounds
+        self.failed: list[str] = []
+        self.figures = {
+            count: [
+                Figure(f"{count} at once: request to accepted", "ms"),
+                Figure(f"{count} at once: request to first delta", "ms"),
+                Figure(f"{count} at once: request to end of turn", "ms"),
+                Figure(f"{count} at once: turns each second, from the first request to the last end", ""),
+            ]
+            for count in counts
+        }
+
+    async def measure(self, program: str, threads: list[str], run: Run) -> None:
+        """One short turn in each of so many threads at once; the first round is not counted."""
+        for count, figures in self.figures.items():
+            for number in range(self._rounds + 1):
+                turns = [run(thread, f"say {number} {place}") for place, thread in enumerate(threads[:count])]
+                seen = await asyncio.gather(*turns, return_exceptions=True)
+                done = [turn for turn in seen if not isinstance(turn, BaseException)]
+                if len(done) < count:
+                    self.failed.append(f"{count - len(done)} of {count} turns of {LABELS[program]} failed")
+                    if not done:
+                        break
+                if number:
+                    figures[0].add(program, *(turn.accepted_ms for turn in done))
+                    figures[1].add(program, *(turn.first_delta_ms for turn in done))
+                    figures[2].add(program, *(turn.ended_ms for turn in done))
+                    figures[3].add(program, len(done) * 1000 / max(turn.ended_ms for turn in done))
+
+
 async def measure(stage: Stage, rounds: int = ROUNDS, counts: tuple[int, ...] = COUNTS) -> Section:
-    """One short turn in each of so many threads at once; the first round is not counted."""
-    times = {
-        count: [
-            Figure(f"{count} at once: request to accepted", "ms"),
-            Figure(f"{count} at once: request to first delta", "ms"),
-            Figure(f"{count} at once: request to end of turn", "ms"),
-        ]
-        for count in counts
-    }
-    memory = Figure(f"the agent's memory for each of {counts[-1]} open threads", "MB")
-    failed: list[str] = []
+    """Programs take turns; each has its threads for itself."""
+    together = Together(counts, rounds)
+    most = counts[-1]
+    memory = Figure(f"the agent's memory for each of {most} open threads", "MB")
+    codex = Figure("the memory of its Codex for each", "MB")
+    async with bare_codex(stage.folder, stage.model) as bare:
+        before = codex_mb(bare.pid)
+        while len(bare.threads) < most:
+            await bare.new_thread()
+        await together.measure(BARE, bare.threads, lambda thread, text: bare.turn(text, thread))
+        codex.add(BARE, (codex_mb(bare.pid) - before) / most)
     for program, agent in stage.agents().items():
         async with talk(stage, agent) as talking:
-            before = resident_mb(talking.pid)
+            before, codex_before = resident_mb(talking.pid), codex_mb(talking.pid)
             threads = [talking.thread_id]
-            while len(threads) < counts[-1]:
+            while len(threads) < most:
                 threads.append(await talking.chat.new_thread(talking.agent))
-            for count in counts:
-                for number in range(rounds + 1):
-                    turns = [
-                        talking.chat.turn(thread, f"say {number} {place}")
-                        for place, thread in enumerate(threads[:count])
-                    ]
-                    seen = await asyncio.gather(*turns, return_exceptions=True)
-                    done = [turn for turn in seen if not isinstance(turn, BaseException)]
-                    if len(done) < count:
-                        failed.append(f"{count - len(done)} of {count} turns of {LABELS[program]} failed")
-                        if not done:
-                            break
-                    if number:
-                        for figure, values in zip(
-                            times[count],
-                            (
-                                [turn.accepted_ms for turn in done],
-                                [turn.first_delta_ms for turn in done],
-                                [turn.ended_ms for turn in done],
-                            ),
-                            strict=True,
-                        ):
-                            figure.add(program, *values)
-            memory.add(program, (resident_mb(talking.pid) - before) / counts[-1])
+            await together.measure(program, threads, talking.chat.turn)
+            memory.add(program, (resident_mb(talking.pid) - before) / most)
+            codex.add(program, (codex_mb(talking.pid) - codex_before) / most)
     notes = (
         f"{rounds} rounds of one short turn in each thread, an instant scripted model, one viewer with a "
-        "stream for each thread. Both agents run them on one Codex app-server. "
-        + ("; ".join(failed) + "." if failed else "All turns completed.")
+        "stream for each thread; *Codex alone* is asked in its own protocol by the measuring process. All "
+        "run on one Codex app-server. "
+        + (f"{'; '.join(together.failed)}." if together.failed else "No turn failed.")
     )
-    labels = {name: label for name, label in LABELS.items() if name != BARE}
-    figures = [figure for group in times.values() for figure in group]
-    return Section("threads", "Many threads", labels, [*figures, memory], notes)
+    figures = [figure for group in together.figures.values() for figure in group]
+    return Section("threads", "Many threads", LABELS, [*figures, memory, codex], notes)

@@ -106,6 +106,27 @@ def resident_mb(pid: int) -> float:
     raise RuntimeError(f"process {pid} is gone")
 
 
+def codex_mb(pid: int) -> float:
+    """Resident memory of the Codex app-servers below a process."""
+    parents: dict[int, list[int]] = {}
+    names: dict[int, str] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            head, _, tail = stat.read_text().rpartition(")")
+        except OSError:
+            continue  # it ended while we looked
+        child = int(stat.parent.name)
+        names[child] = head.partition("(")[2]
+        parents.setdefault(int(tail.split()[1]), []).append(child)
+    found, below = 0.0, [pid]
+    while below:
+        each = below.pop()
+        below += parents.get(each, [])
+        if names.get(each) == "codex":
+            found += resident_mb(each)
+    return found
+
+
 def machine(load: Sequence[float]) -> str:
     """A line about the machine and how busy it was; `load` are load averages from start to end.
 

@@ -314,7 +314,8 @@ class CodexBackend:
                 ("working folder", self.folder),
                 *(("warning", f"hooks of Codex are off: {key} could approve") for key in self._hooks),
                 *(("warning", text) for text in (*launch.warnings, *shown)),
-            )
+            ),
+            self._sandbox.caution,
         )
 
 

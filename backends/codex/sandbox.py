@@ -22,6 +22,14 @@ PROFILE: Final = f"room-{secrets.token_hex(4)}"
 
 _BASES: Final = {"read-only": ":read-only", "workspace-write": ":workspace"}
 
+FULL_ACCESS: Final = (
+    "Full access: commands run without a sandbox, with all rights of the agent's owner, keys and logins "
+    "included."
+)
+NO_SANDBOX: Final = (
+    "No sandbox works where this agent runs: commands that are accepted have all rights of its owner."
+)
+
 NO_SANDBOX_FIX: Final = (
     "Allow unprivileged user namespaces on this machine, or choose --approvals ask to decide about each "
     "command, or --sandbox full-access where the machine itself is the sandbox."
@@ -30,11 +38,14 @@ NO_SANDBOX_FIX: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Settings for threads. `line` describes them in the start summary."""
+    """Settings for threads. `line` describes them in the start summary, `caution` is for the people in the
+    room, where there is no sandbox.
+    """
 
     line: str
     thread: Mapping[str, Any]
     approval_policy: str
+    caution: str | None = None
 
 
 def choose_sandbox(config: BackendConfig, *, available: bool = True) -> Sandbox:
@@ -42,13 +53,13 @@ def choose_sandbox(config: BackendConfig, *, available: bool = True) -> Sandbox:
     if config.sandbox == "full-access":
         policy = "untrusted" if config.approvals == "ask" else "never"
         line = "full-access: commands have all your rights, keys and logins included; no sandbox"
-        return Sandbox(line, {"sandbox": "danger-full-access"}, policy)
+        return Sandbox(line, {"sandbox": "danger-full-access"}, policy, FULL_ACCESS)
     if not available:
         line = (
             f"{config.sandbox} cannot be enforced here: every command and file change asks first, and has "
             "all your rights when it is accepted"
         )
-        return Sandbox(line, {"sandbox": "danger-full-access"}, "untrusted")
+        return Sandbox(line, {"sandbox": "danger-full-access"}, "untrusted", NO_SANDBOX)
     policy = "never" if config.approvals == "deny" else "on-request"
     network = "network on" if config.network else "network off"
     return Sandbox(f"{config.sandbox}, {network}", {"permissions": PROFILE}, policy)

@@ -233,8 +233,14 @@ class Agent:
 
     def _profile(self) -> ChannelProfile:
         config = self._config
+        cautions = [summary.caution for summary in self._summaries if summary.caution]
         return ChannelProfile(
-            config.agent_name, config.channel_options, self._new_id, self._clock, self._only_thread()
+            config.agent_name,
+            config.channel_options,
+            self._new_id,
+            self._clock,
+            self._only_thread(),
+            " ".join(cautions) or None,
         )
 
     def _only_thread(self) -> ThreadId | None:

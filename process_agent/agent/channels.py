@@ -78,6 +78,8 @@ class ChannelProfile:
     clock: Clock
     single_thread: ThreadId | None = None
     """The one thread for everybody, in an agent that has no others."""
+    caution: str | None = None
+    """See `core.discovery.ChatProfile`."""
 
 
 def create_channels(specs: Sequence[ChannelSpec], profile: ChannelProfile, room: AgentRoom) -> list[Channel]:
@@ -124,7 +126,9 @@ def _chat(profile: ChannelProfile, room: AgentRoom, messaging: Messaging, name: 
     from process_agent.channels.chat import ChatChannel
     from process_agent.core.discovery import ChatProfile
 
-    described = ChatProfile(profile.agent_name, room.store.directory, profile.single_thread)
+    described = ChatProfile(
+        profile.agent_name, room.store.directory, profile.single_thread, caution=profile.caution
+    )
     return ChatChannel(messaging, described, name, new_id=profile.new_id, clock=profile.clock)
 
 

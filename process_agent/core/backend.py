@@ -126,9 +126,14 @@ class BackendConfig:
 
 @dataclass(frozen=True, slots=True)
 class BackendSummary:
-    """Lines of the start summary: label and text, in order, like ("codex", "0.163.0, …/bin/codex")."""
+    """Lines of the start summary: label and text, in order, like ("codex", "0.163.0, …/bin/codex").
+
+    `caution` is a sentence for everybody who talks to the agent: what its turns may do that one would not
+    expect. None when there is nothing of the kind.
+    """
 
     lines: tuple[tuple[str, str], ...]
+    caution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,15 @@ def only_thread(directory: str) -> ThreadId:
 @dataclass(frozen=True, slots=True)
 class ChatProfile:
     """What clients learn about the agent before they talk to it. `thread_dir` has its scheme once; an agent
-    with a `thread_path` has that one thread for everybody.
+    with a `thread_path` has that one thread for everybody. `caution` is what everybody who talks to it should
+    know first; our Studio shows it, and other clients do not know it.
     """
 
     agent_name: str
     thread_dir: str
     thread_path: str | None = None
     empty_state_title: str = "How can I help you?"
+    caution: str | None = None
 
     def threading(self) -> dict[str, str]:
         """Where the threads are: the keys that participant attributes and service annotations share."""
@@ -43,6 +45,7 @@ class ChatProfile:
             "supports_agent_messages": True,
             "supports_messaging_streams": True,
             "empty_state_title": self.empty_state_title,
+            **({"process.caution": self.caution} if self.caution else {}),
             **self.threading(),
         }
 

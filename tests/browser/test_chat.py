@@ -40,6 +40,21 @@ async def test_a_turn_with_everything_in_it(studio: Studio) -> None:
     assert studio.complaints == []
 
 
+async def test_an_agent_without_a_sandbox_is_seen_as_such(studio: Studio) -> None:
+    async with chat_agent(studio.room) as agent:
+        page = await studio.enter()
+        badge = page.get_by_text("no sandbox", exact=True)
+        await expect(badge).to_be_hidden()
+        await agent.warn("Full access: commands <b>run</b> without a sandbox.")
+        await expect(badge).to_be_visible()
+        await expect(badge).to_have_attribute("title", re.compile("Full access: commands <b>run"))
+        await expect(page.get_by_role("note")).to_have_text(
+            "Full access: commands <b>run</b> without a sandbox."
+        )
+        await studio.picture(page, "caution")
+    assert studio.complaints == []
+
+
 async def test_tool_calls_are_folded_and_open_to_a_terminal(studio: Studio) -> None:
     async with chat_agent(studio.room):
         page = await studio.enter()

@@ -80,6 +80,7 @@ async def test_no_login_and_nothing_of_the_room_can_be_read(tmp_path: Path, sand
     variables = {"KUBECONFIG": f"relative:{tmp_path}/kube"}
     async with codex_room(tmp_path, sandbox=sandbox, environment=variables) as room:
         assert dict(room.summary.lines)["sandbox"].startswith(f"{sandbox}, "), "it can be enforced"
+        assert room.summary.caution is None
         (room.folder / "link").symlink_to(home)
         (room.folder / "key.png").symlink_to(real_data / "signing-key")
         names = " ".join(map(str, secrets))
@@ -269,6 +270,7 @@ async def test_without_namespaces_every_step_asks(
         line = dict(room.summary.lines)["sandbox"]
         assert "cannot be enforced here: every command and file change asks first" in line
         assert "all your rights" in line
+        assert room.summary.caution is not None
         thread = await room.thread()
         asked: list[str] = []
 
@@ -293,4 +295,6 @@ async def test_full_access_says_what_it_is(tmp_path: Path) -> None:
     key = hide(Path(os.environ["HOME"]) / ".ssh/id")
     async with codex_room(tmp_path, sandbox="full-access", approvals="auto") as room:
         assert "keys and logins included" in dict(room.summary.lines)["sandbox"]
+        assert room.summary.caution is not None
+        assert "keys and logins included" in room.summary.caution, "people in the room learn it, too"
         assert SECRET in await said(room, await room.thread(), f"cat {key}")

@@ -132,6 +132,7 @@ class FakeBackend:
         self.closed = False
         self.threads: list[FakeThread] = []
         self.turns: list[PlayedTurn] = []
+        self.caution: str | None = None
         self.start_error: ProcessError | None = None
         self.open_error: Exception | None = None
         self.offers: Sequence[ToolkitInfo] = ()
@@ -150,7 +151,7 @@ class FakeBackend:
         if self.start_error is not None:
             raise self.start_error
         self.started = True
-        return BackendSummary((("fake", "played by a test"),))
+        return BackendSummary((("fake", "played by a test"),), self.caution)
 
     def models(self) -> Sequence[ProviderModels]:
         infos = tuple(ModelInfo(name, active=name == self._models[0]) for name in self._models)

@@ -79,6 +79,10 @@ class ChatAgent:
         await self._client.local_participant.set_attribute("empty_state_title", "What shall we build?")
         await self._client.local_participant.set_attribute("supports_agent_messages", True)
 
+    async def warn(self, caution: str) -> None:
+        """Say what everybody who talks to it should know."""
+        await self._client.local_participant.set_attribute("process.caution", caution)
+
     async def only(self, path: str) -> None:
         """Say that there is this one thread for everybody."""
         await self._client.local_participant.set_attribute("meshagent.chatbot.thread-path", path)

@@ -83,6 +83,13 @@ async def test_discovery(room: Room) -> None:
     assert room.backend.closed
 
 
+async def test_what_everybody_should_know_is_said_in_the_room(room: Room) -> None:
+    room.backend.caution = "Commands have all rights."
+    async with room.agent():
+        assert room.messaging.attributes["process.caution"] == "Commands have all rights."
+    assert room.messaging.attributes["process.caution"] is None
+
+
 async def test_another_agent_of_our_name(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     room.messaging.join("bot")  # a person of that name is no agent
     async with room.agent():

@@ -26,6 +26,12 @@ export function currentAgent(state) {
   return found ?? null;
 }
 
+/** What one should know before one talks to the agent. @param {State} state @returns {string | null} */
+export function cautionOf(state) {
+  const caution = currentAgent(state)?.attributes["process.caution"];
+  return typeof caution === "string" && caution ? caution.slice(0, 300) : null;
+}
+
 /**
  * Which agent to talk to: the chosen one, else the owner of the wanted thread, else the first one here.
  * @param {State} state

@@ -1,6 +1,6 @@
 /** What is open: the thread and the agent. */
 
-import { currentAgent } from "../model/select.js";
+import { cautionOf, currentAgent } from "../model/select.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -22,13 +22,18 @@ export class Header {
     this.title = h("h2", { class: "title" });
     this.dot = h("span", { class: "dot", "aria-hidden": "true" });
     this.agent = h("span", {});
-    this.who = h("span", { class: "with" }, this.dot, this.agent);
+    this.caution = h("span", { class: "caution", hidden: true, tabindex: "0" }, "no sandbox");
+    this.who = h("span", { class: "with" }, this.caution, this.dot, this.agent);
     this.el = h("header", { class: "header" }, this.menu, this.title, this.who);
   }
 
   /** @param {import("../model/types.js").State} state */
   update(state) {
     const here = currentAgent(state) !== null;
+    const caution = cautionOf(state);
+    setAttribute(this.caution, "hidden", !caution);
+    setAttribute(this.caution, "title", caution);
+    setAttribute(this.caution, "aria-label", caution);
     setText(this.title, threadName(state));
     setText(this.agent, state.agent ? `${state.agent}${here ? "" : " (away)"}` : "");
     setAttribute(this.dot, "data-phase", here ? "online" : "ended");

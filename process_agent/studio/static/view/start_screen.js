@@ -1,6 +1,6 @@
 /** What an empty thread shows: a greeting with first ideas, or what is missing. */
 
-import { agents, currentAgent, currentModel } from "../model/select.js";
+import { agents, cautionOf, currentAgent, currentModel } from "../model/select.js";
 import { copyButton } from "./code.js";
 import { h } from "./dom.js";
 
@@ -41,8 +41,9 @@ function sceneOf(state) {
     };
   const scripted = currentModel(state)?.scripted ?? false;
   const title = agent.attributes.empty_state_title || "How can I help you?";
+  const caution = cautionOf(state);
   return {
-    key: `start ${agent.name} ${title} ${scripted}`,
+    key: `start ${agent.name} ${title} ${scripted} ${caution}`,
     draw: (actions) => [
       h("h2", {}, title),
       h(
@@ -52,6 +53,7 @@ function sceneOf(state) {
           ? `${agent.name} answers with the scripted model: no account, no network, real commands.`
           : `You are talking to ${agent.name}.`,
       ),
+      caution && h("p", { class: "start-caution", role: "note" }, caution),
       h(
         "div",
         { class: "ideas" },

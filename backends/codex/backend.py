@@ -17,13 +17,15 @@ from backends.codex.catalogue import Windows, describe_models
 from backends.codex.conversation import discard_thread
 from backends.codex.launch import Launch, prepare
 from backends.codex.locate import locate
-from backends.codex.models import default_choice, provider_models
+from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.project_docs import project_docs
 from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
 from backends.codex.shapes import as_dict
+from backends.codex.skills import offer_skills
 from backends.codex.thread import CodexThread
 from backends.codex.titles import Titles, asks_for_title
 from backends.codex.toolkits import mcp_toolkits, own_toolkit
+from backends.codex.turn_settings import Efforts, turn_settings
 from process_agent.core.backend import (
     ApprovalMode,
     BackendConfig,
@@ -33,10 +35,11 @@ from process_agent.core.backend import (
     KeptState,
     ThreadState,
     ToolkitInfo,
+    TurnInput,
 )
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice, ProviderModels
-from process_agent.errors import BackendError, ProcessError
+from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
 
@@ -70,6 +73,10 @@ class CodexBackend:
         self._compact_limit: int | None = None
         self._toolkits: tuple[ToolkitInfo, ...] = ()
         self._hooks: tuple[str, ...] = ()
+        self._skills: tuple[str, ...] = ()
+        self._efforts = Efforts()
+        self._user_effort: str | None = None
+        self._user_instructions = ""
         self._titles = Titles(str(config.working_dir))
         self._tasks = Tasks("codex")
 
@@ -124,11 +131,12 @@ class CodexBackend:
                 account = await self._configured(server, account)
             self._sandbox = await self._checked_sandbox(server)
             listed = await client.list_models(server)
+            self._default = default_choice(NAME, config, account, listed)
+            self._efforts = self._known_efforts(listed)
         except BaseException:
             await server.close()
             raise
         self._models = provider_models(NAME, config, account, listed, self._windows)
-        self._default = default_choice(NAME, config, account, listed)
         return self._summary(launch, label, server.warnings)
 
     def models(self) -> Sequence[ProviderModels]:
@@ -205,17 +213,22 @@ class CodexBackend:
     def thread_settings(self, model: str | None, instructions: str | None = None) -> dict[str, Any]:
         """What every thread is made, resumed and copied with."""
         chosen = model or self._default.model
-        parts = [self._config.instructions or "", project_docs(self._config.working_dir), instructions or ""]
-        developer = "\n\n".join(text for text in parts if text)
+        developer = "\n\n".join(text for text in (self._user_instructions, instructions) if text)
         return {
             "cwd": self.folder,
             "approvalPolicy": self._sandbox.approval_policy,
             "approvalsReviewer": "user",
             **self._sandbox.thread,
             **({"model": chosen} if chosen else {}),
-            **({"developerInstructions": developer} if developer else {}),
+            **({"developerInstructions": developer} if instructions else {}),
             **({"config": {"features.hooks": False}} if self._hooks else {}),
         }
+
+    def turn_settings(self, turn: TurnInput, about_senders: str) -> dict[str, Any]:
+        """Members of `turn/start` beside thread and input; see the port `Host`."""
+        model = turn.model.model or self._default.model or ""
+        texts = (project_docs(turn.folder or self._config.working_dir), about_senders)
+        return turn_settings(turn, model, self._efforts, texts)
 
     def compacts_at(self, model: str | None, window: int | None) -> int | None:
         """The fill at which Codex compacts, in tokens; None when `window` is not what the catalogue says."""
@@ -229,10 +242,20 @@ class CodexBackend:
         found = await client.read_config(server, self._config.working_dir)
         limit, model = found.get("model_auto_compact_token_limit"), found.get("model")
         self._compact_limit = limit if isinstance(limit, int) else None
+        self._user_instructions = str(found.get("developer_instructions") or "")
+        self._user_effort = str(found.get("model_reasoning_effort") or "") or None
         self._titles.servers = tuple(as_dict(found.get("mcp_servers")))
         if self._titles.servers:
             self._tasks.start(self._list_mcp(server), "MCP servers")
         return replace(account, model=account.model or (model if isinstance(model, str) and model else None))
+
+    def _known_efforts(self, listed: Sequence[dict[str, Any]]) -> Efforts:
+        """Raises `UsageError` or `BackendError` when the agent's own model cannot be used as wanted."""
+        if self._default.model is None:
+            raise BackendError("Codex names no model to use.", fix="Name one with --model codex/NAME.")
+        levels = {name: found for name, model in by_name(listed).items() if (found := efforts_of(model))}
+        Efforts(self._config.effort, levels).check_default(self._default.model)
+        return Efforts(self._config.effort or self._user_effort, levels)
 
     async def _list_mcp(self, server: AppServer) -> None:
         """Beside the start: servers may take long to come up, and nothing waits for their names."""
@@ -259,10 +282,12 @@ class CodexBackend:
         server = AppServer(launch)
         await server.start()
         try:
-            self._hooks = await client.hooks_that_approve(server, self._config.working_dir)
+            folder = self._config.working_dir
+            self._hooks = await client.hooks_that_approve(server, folder)
+            self._skills = await offer_skills(server, self._config.skill_dirs, folder)
         except BaseException as error:
             await server.close()
-            if isinstance(error, ProcessError):
+            if isinstance(error, RemoteError | TimeLimitError):
                 raise BackendError(f"Codex did not take its settings: {error}") from error
             raise
         return server
@@ -312,6 +337,7 @@ class CodexBackend:
                 ("sandbox", self._sandbox.line),
                 ("approvals", approvals),
                 ("working folder", self.folder),
+                *((("skills", ", ".join(self._skills)),) if self._skills else ()),
                 *(("warning", f"hooks of Codex are off: {key} could approve") for key in self._hooks),
                 *(("warning", text) for text in (*launch.warnings, *shown)),
             ),

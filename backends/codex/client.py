@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,20 +87,10 @@ async def start_turn(
     server: AppServer,
     codex_thread: str,
     items: list[dict[str, Any]],
-    model: str | None,
-    effort: str | None = None,
-    message_id: str | None = None,
+    settings: Mapping[str, Any],
 ) -> str:
-    """`turn/start`; returns the id of the Codex turn. Model and effort stay for later turns; `message_id` is
-    recorded with the message.
-    """
-    params: dict[str, Any] = {"threadId": codex_thread, "input": items}
-    if message_id is not None:
-        params["clientUserMessageId"] = message_id
-    if effort is not None:
-        params["effort"] = effort
-    if model is not None:
-        params["model"] = model
+    """`turn/start`; returns the id of the Codex turn. Most settings stay for later turns."""
+    params = {"threadId": codex_thread, "input": items, **settings}
     turn = as_dict((await server.request("turn/start", params)).get("turn"))
     if not isinstance(turn.get("id"), str):
         raise BackendError("Codex started a turn and did not say its id.")

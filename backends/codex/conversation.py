@@ -167,7 +167,7 @@ class Conversation:
     async def _start(self, server: AppServer, settings: dict[str, Any], turn: TurnId) -> str:
         own = {"ephemeral": not self._state.durable, "experimentalRawEvents": True}
         thread = await client.start_thread(server, {**settings, **own})
-        if history := responses_items(self._memory.items()):
+        if history := self._told(self._memory.items()):
             await client.inject_items(server, thread, history)
         self._earlier, self.record = frozenset(), None
         self._take_on(server, thread, settings)
@@ -288,13 +288,16 @@ class Conversation:
     async def _tell_unseen(
         self, server: AppServer, thread: str, unseen: Sequence[HistoryItem], turn: TurnId
     ) -> None:
-        items = responses_items(unseen)
+        items = self._told(unseen)
         if not items:
             return
         self._keep(turn, telling=True)
         await self._state.flush()
         await client.inject_items(server, thread, items)
         self._keep(turn)
+
+    def _told(self, items: Sequence[HistoryItem]) -> list[dict[str, Any]]:
+        return responses_items(items, senders=self._memory.senders.several)
 
     def _keep(self, turn: TurnId, *, telling: bool = False) -> None:
         if self.codex_thread is None or self._fixed is None:

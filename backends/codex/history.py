@@ -12,7 +12,9 @@ from typing import Any, Final, assert_never
 
 from backends.codex.inputs import image_problem, is_image, part_text
 from backends.codex.items import CLIENT, CODEX
+from backends.codex.memory import SUMMARY
 from backends.codex.notices import NOTICE_TOOLS
+from backends.codex.senders import sender_line
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import (
     EmptyResult,
@@ -20,6 +22,7 @@ from process_agent.core.content import (
     JsonResult,
     LinkResult,
     TextResult,
+    plain_text,
 )
 
 MAX_HISTORY: Final = 400_000
@@ -42,12 +45,16 @@ _LEFT_OUT: Final = NOTICE_TOOLS | {"diff_updated", "plan"}
 _NAME: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
-def responses_items(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> list[dict[str, Any]]:
-    """The newest part of the history that fits into `limit` bytes, oldest first."""
+def responses_items(
+    history: Sequence[HistoryItem], limit: int = MAX_HISTORY, *, senders: bool = False
+) -> list[dict[str, Any]]:
+    """The newest part of the history that fits into `limit` bytes, oldest first; with `senders` each message
+    says who wrote it.
+    """
     groups: list[list[dict[str, Any]]] = []
     room, images = limit, MAX_IMAGES
     for position in range(len(history) - 1, -1, -1):
-        group = list(_items(history[position], position, images))
+        group = list(_items(history[position], position, images, senders))
         images -= sum(map(_images, group))
         room -= sum(map(_length, group))
         if room < 0:
@@ -56,11 +63,13 @@ def responses_items(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) ->
     return [item for group in reversed(groups) for item in group]
 
 
-def _items(item: HistoryItem, position: int, images: int) -> Iterator[dict[str, Any]]:
+def _items(item: HistoryItem, position: int, images: int, senders: bool) -> Iterator[dict[str, Any]]:
     match item:
         case UserMessage():
             parts = _user_parts(item, images)
             if parts:
+                if senders and not plain_text(item.content).startswith(SUMMARY):
+                    parts.insert(0, {"type": "input_text", "text": sender_line(item.sender_name, item.at)})
                 yield {"type": "message", "role": "user", "content": parts}
         case AgentMessage():
             if item.text:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backends.codex.app_server import AppServer
-from process_agent.core.backend import ApprovalMode
+from process_agent.core.backend import ApprovalMode, TurnInput
 from process_agent.core.models import ModelChoice
 
 
@@ -55,6 +55,12 @@ class Host(Protocol):
 
     def thread_settings(self, model: str | None, instructions: str | None) -> dict[str, Any]:
         """Parameters of `thread/start`, `thread/resume` and `thread/fork`."""
+        ...
+
+    def turn_settings(self, turn: TurnInput, about_senders: str) -> dict[str, Any]:
+        """Members of `turn/start` beside thread and input. Raises `TurnRefusedError` for what the model of
+        the turn cannot do.
+        """
         ...
 
     def compacts_at(self, model: str | None, window: int | None) -> int | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from backends.codex.account import KEY_VARIABLE, TEMPLATE_MODEL, Account, agent_folder
 from backends.codex.locate import Program, Version
-from backends.codex.private_places import check_folder, private_places
+from backends.codex.private_places import check_folder, check_readable, private_places
 from backends.codex.sandbox import profile_arguments
 from backends.codex.shapes import as_dict, dicts
 from backends.codex.toml import Value, inline_table, text
@@ -89,6 +89,7 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
     """
     places = private_places(config, account.home, account.own_home)
     warnings = tuple(check_folder(config, places))
+    check_readable(config.skill_dirs, places)
     scratch = agent_folder(config) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark = mark_children(agent_folder(config) / "marks")
@@ -126,6 +127,8 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         "notify": "[]",
         "thread_unload_delay_secs": "1",
     }
+    if account.own_home:  # commands cannot read the skills that Codex brings along there
+        values["skills.bundled.enabled"] = "false"
     if account.provider is not None:
         values["features.image_generation"] = "false"
     if not searches(config, account):

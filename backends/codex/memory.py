@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from backends.codex.inputs import is_image
+from backends.codex.senders import Senders
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart, plain_text
 from process_agent.core.events import (
@@ -43,6 +44,7 @@ class Memory:
 
     def __init__(self, history: Iterable[HistoryItem]) -> None:
         self._items = deque(history, maxlen=MAX_ITEMS)
+        self.senders = Senders(self._items)
         self._turn: TurnId | None = None
         self._texts: dict[ItemId, tuple[Phase, list[str]]] = {}
         self._tools: dict[ItemId, ToolStarted] = {}

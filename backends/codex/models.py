@@ -8,7 +8,7 @@ from typing import Any
 from backends.codex.account import Account
 from backends.codex.catalogue import Windows
 from backends.codex.prices import PRICES
-from backends.codex.shapes import as_list
+from backends.codex.shapes import as_list, dicts
 from process_agent.core.backend import BackendConfig
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 
@@ -22,10 +22,10 @@ def provider_models(
 ) -> tuple[ProviderModels, ...]:
     """One provider with its models; `listed` is the answer to `model/list`."""
     default = default_choice(backend, config, account, listed).model
-    by_name = {str(model.get("model") or model.get("id")): model for model in listed}
+    known = by_name(listed)
     pinned = [choice.model for choice in config.models if choice.model]
-    names = pinned or [name for name, model in by_name.items() if not model.get("hidden")]
-    models = tuple(_info(name, by_name.get(name, {}), account, windows, name == default) for name in names)
+    names = pinned or [name for name, model in known.items() if not model.get("hidden")]
+    models = tuple(_info(name, known.get(name, {}), account, windows, name == default) for name in names)
     friendly = account.label if account.scripted else "Codex"
     return (ProviderModels(provider_name(account), friendly, backend, default, models),)
 
@@ -40,6 +40,17 @@ def default_choice(
     own = account.model if account else None
     name = pinned or own or (str(marked.get("model") or marked.get("id")) if marked else None)
     return ModelChoice(backend, provider, name)
+
+
+def by_name(listed: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The models that Codex lists, by the names that turns use."""
+    return {str(model.get("model") or model.get("id")): model for model in listed}
+
+
+def efforts_of(listed: dict[str, Any]) -> tuple[str, ...]:
+    """The reasoning efforts of a model, from the least on; empty where Codex does not say."""
+    levels = [level.get("reasoningEffort") for level in dicts(listed.get("supportedReasoningEfforts"))]
+    return tuple(level for level in levels if isinstance(level, str) and level)
 
 
 def provider_name(account: Account) -> str:
@@ -59,4 +70,6 @@ def _info(name: str, listed: dict[str, Any], account: Account, windows: Windows,
         accepts=tuple(kind for kind in accepts if isinstance(kind, str) and kind != "text"),
         active=active,
         pricing=PRICES.get(name) if account.priced else None,
+        efforts=efforts_of(listed),
+        default_effort=str(listed.get("defaultReasoningEffort") or "") or None,
     )

@@ -66,6 +66,18 @@ def private_places(config: BackendConfig, home: Path, own_home: bool) -> list[Pa
     return [place for place in places if place.exists() or not place.is_relative_to(folder)]
 
 
+def check_readable(folders: Iterable[Path], private: Iterable[Path]) -> None:
+    """Raise `UsageError` for a folder that is kept from commands, which have to read the skills."""
+    places = list(private)
+    for folder in folders:
+        for place in places:
+            if folder.resolve().is_relative_to(place):
+                raise UsageError(
+                    f"--skill-dir {folder}: commands cannot read what lies below {place}.",
+                    fix="Keep the skills elsewhere.",
+                )
+
+
 def fixed_parents(config: BackendConfig, places: Iterable[Path]) -> list[Path]:
     """Folders on the way from the working folder to a private place, which commands must not write.
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from backends.codex import client
@@ -20,6 +21,7 @@ from backends.codex.inputs import input_items
 from backends.codex.memory import Memory
 from backends.codex.notices import NOTICE, notice_of
 from backends.codex.running import GivenUp, RunningTurn
+from backends.codex.senders import sender_line
 from backends.codex.texts import input_text
 from backends.codex.usage import TurnUsage
 from process_agent.core.backend import (
@@ -30,7 +32,7 @@ from process_agent.core.backend import (
     TurnInput,
     UserMessage,
 )
-from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.content import ContentPart, ErrorInfo, TextPart
 from process_agent.core.events import BackendEvent, EndReason
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError, TurnRefusedError
@@ -106,14 +108,16 @@ class CodexThread:
         over = running.mapper.ended or running.interrupted
         if server is None or thread is None or codex_turn is None or over:
             raise TurnRefusedError("The turn takes no more input.", code="turn_not_in_progress")
-        items = input_items(content)
+        self._memory.senders.heard(sender_name)
+        said = UserMessage(content, sender_name, at=datetime.now(UTC))
+        items = self._input(said)
         running.mapper.said_by_us(input_text(items))
         try:
             await client.steer_turn(server, thread, codex_turn, items)
         except ProcessError as error:
             info = refused(error, "codex_turn_steer_failed")
             raise TurnRefusedError(info.message, code=info.code) from error
-        self._memory.said(UserMessage(content, sender_name))
+        self._memory.said(said)
 
     async def interrupt(self) -> None:
         """Stop the running turn; see the port."""
@@ -155,9 +159,11 @@ class CodexThread:
         """Have Codex accept the turn. Returns the end of the turn when it does not."""
         mapper = running.mapper
         if turn.compact and not self._memory.items():
-            said = mapper.notice(NOTICE, "There is nothing to compact: nobody has said anything yet.")
-            return [*said, *mapper.finish(EndReason.COMPLETED)]
-        items = input_items(turn.content)
+            nothing = mapper.notice(NOTICE, "There is nothing to compact: nobody has said anything yet.")
+            return [*nothing, *mapper.finish(EndReason.COMPLETED)]
+        self._memory.senders.heard(turn.sender_name)
+        said = UserMessage(turn.content, turn.sender_name, at=datetime.now(UTC))
+        items = self._input(said)
         mapper.said_by_us(input_text(items))
         try:
             accepted = await self._accepted(running, turn, items)
@@ -167,23 +173,29 @@ class CodexThread:
             return mapper.finish(EndReason.FAILED, refused(error, "codex_turn_start_failed"))
         finally:
             if not turn.compact:
-                self._memory.said(UserMessage(turn.content, turn.sender_name))
+                self._memory.said(said)
         if not accepted:
             return mapper.finish(EndReason.INTERRUPTED)
         notice = self._talk.take_notice()
         return [] if notice is None else mapper.notice(NOTICE, notice)
 
+    def _input(self, said: UserMessage) -> list[dict[str, Any]]:
+        """A message as Codex takes it, with the line that says who wrote it where several do."""
+        line = [TextPart(sender_line(said.sender_name, said.at))] if self._memory.senders.several else []
+        return input_items([*line, *said.content])
+
     async def _accepted(self, running: RunningTurn, turn: TurnInput, items: list[dict[str, Any]]) -> bool:
         """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
         model = turn.model.model or self._host.default_model().model
         standing = None if turn.compact else _standing(turn)
+        settings = {} if turn.compact else self._host.turn_settings(turn, self._memory.senders.rule())
         for attempt in (1, 2):
             server, thread = await self._talk.connected(model, standing, turn.turn_id)
             if running.interrupted:
                 return False
             running.goes_to(server, thread, self._talk.used, self._talk.record)
             try:
-                await self._start(running, server, thread, items, model)
+                await self._start(running, server, thread, items, settings, model)
             except ProcessError as error:
                 if server.alive and not isinstance(error, RemoteError):
                     self._talk.leave()  # it may begin yet
@@ -203,11 +215,11 @@ class CodexThread:
         server: AppServer,
         thread: str,
         items: list[dict[str, Any]],
+        settings: dict[str, Any],
         model: str | None,
     ) -> None:
         if not running.frame.compact:
-            message_id = running.frame.turn_id
-            running.accepted(await client.start_turn(server, thread, items, model, message_id=message_id))
+            running.accepted(await client.start_turn(server, thread, items, settings))
             return
         if model is not None and model != self._talk.model:
             await client.change_model(server, thread, model)

@@ -124,7 +124,7 @@ class Titles:
         server.attach(thread, running.hear)
         try:
             items = input_items([TextPart(ASK + text[:MAX_READ])])
-            turn = await client.start_turn(server, thread, items, None, effort="low")
+            turn = await client.start_turn(server, thread, items, {"effort": "low"})
             running.server, running.codex_thread = server, thread
             running.accepted(turn)
             return await _said(running)

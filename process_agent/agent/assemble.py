@@ -16,8 +16,10 @@ from process_agent.agent import registry
 from process_agent.agent.attachments import Attachments
 from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
 from process_agent.agent.models import Selection, select
+from process_agent.agent.provisions import Provisions
 from process_agent.agent.runner import Runner
 from process_agent.agent.shelf import Shelf, plain_name
+from process_agent.agent.standing_rules import RulesOptions, StandingRules
 from process_agent.agent.tools.sources import ToolOptions, ToolRoom, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
@@ -56,6 +58,7 @@ class AgentConfig:
     tools: ToolOptions = field(default_factory=ToolOptions)
     copies: Path | None = None
     """Folder for copies of what people attach, which commands can read; none are kept without one."""
+    rules: RulesOptions = field(default_factory=RulesOptions)
     approval_seconds: float = 300.0
     single_thread: bool = False
     isolation: IsolationMode = "global"
@@ -168,8 +171,11 @@ class Agent:
             workspaces = create_workspaces(self._config.backend)
             leaving.push_async_callback(workspaces.close)
             await workspaces.start()
+            rules = StandingRules(self._config.rules, self._room.files)
+            await rules.start()
+            provisions = Provisions(attachments, self._tooling, rules)
             supervisor, store = Supervisor(setting), self._room.store
-            runner = Runner(supervisor, store, backends, channels, attachments, self._tooling, workspaces)
+            runner = Runner(supervisor, store, backends, channels, provisions, workspaces)
             leaving.push_async_callback(runner.close)
             for channel in channels:
                 leaving.push_async_callback(channel.close)

@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from process_agent.agent.attachments import Attachments
+from process_agent.agent.provisions import Provisions
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
 from process_agent.agent.titling import Titling
 from process_agent.agent.tools.tool import Report
-from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork, discard
 from process_agent.core import commands as c
 from process_agent.core.backend import Backend, KeptState
@@ -45,15 +44,13 @@ class Runner:
         store: ThreadStore,
         backends: Mapping[str, Backend],
         channels: Sequence[Channel],
-        attachments: Attachments,
-        tooling: Tooling,
+        provisions: Provisions,
         workspaces: Workspaces | None = None,
     ) -> None:
         self._supervisor = supervisor
         self._store = store
         self._backends = backends
-        self._attachments = attachments
-        self._tooling = tooling
+        self._provisions = provisions
         self._workspaces = workspaces
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
@@ -293,7 +290,7 @@ class Runner:
 
     def _work_on(self, thread_id: ThreadId, log: ThreadLog, *, new: bool) -> TurnWork:
         files = ThreadFiles(None if self._workspaces is None else self._workspaces.of(thread_id))
-        return TurnWork(thread_id, log, self._backends, self._attachments, self._tooling, files, new=new)
+        return TurnWork(thread_id, log, self._backends, self._provisions, files, new=new)
 
     async def _open_log(
         self, thread_id: ThreadId, create: str | None
@@ -345,7 +342,7 @@ class Runner:
         self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
 
     async def _discard(self, thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]) -> None:
-        await self._attachments.forget(thread_id)
+        await self._provisions.attachments.forget(thread_id)
         self._tasks.start(discard(self._backends, thread_id, kept), "drop what was kept")
         if self._workspaces is not None:
             self._tasks.start(self._workspaces.remove(thread_id), "remove a workspace")

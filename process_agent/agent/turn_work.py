@@ -8,11 +8,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from process_agent.agent.attachments import Attachments
+from process_agent.agent.provisions import Provisions
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.tools.tool import Report, Scope
 from process_agent.agent.tools.toolbox import TurnTools
-from process_agent.agent.tools.tooling import Tooling
 from process_agent.core.backend import (
     Answered,
     Backend,
@@ -23,9 +22,10 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.content import ContentPart, ErrorInfo
-from process_agent.core.events import EndReason, TurnEnded
+from process_agent.core.events import EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
+from process_agent.core.turn_output import NOTICE
 from process_agent.core.workspace import FileCommand
 from process_agent.errors import ProcessError, TurnRefusedError
 
@@ -53,15 +53,13 @@ class TurnWork:
         thread_id: ThreadId,
         log: ThreadLog,
         backends: Mapping[str, Backend],
-        attachments: Attachments,
-        tooling: Tooling,
+        provisions: Provisions,
         files: ThreadFiles,
         *,
         new: bool = False,
     ) -> None:
         self.log = log
-        self._attachments = attachments
-        self._tooling = tooling
+        self._provisions = provisions
         self._files = files
         self._thread_id = thread_id
         self._backends = backends
@@ -106,9 +104,12 @@ class TurnWork:
             await self._files.begin(turn, report)
             opened = self._thread
             thread = await self._open(turn.model.backend)
-            content = await self._attachments.resolve(self._thread_id, turn.content)
+            content = await self._provisions.attachments.resolve(self._thread_id, turn.content)
             running.tools = await self._tools(turn, report)
-        turn = replace(turn, content=content, toolbox=running.tools)
+            standing = await self._provisions.rules.read(turn.client)
+        for number, text in enumerate(standing.news):
+            _say(f"{turn.turn_id}:rules-{number}", text, turn.turn_id, report)
+        turn = replace(turn, content=content, toolbox=running.tools, rules=standing.text)
         turn = self._files.told(turn, knows=thread is not opened)
         running.opened = True
         events = thread.run(turn)
@@ -133,7 +134,7 @@ class TurnWork:
         if turn.compact or not self._backends[turn.model.backend].takes_tools:
             return None
         scope = Scope(self._thread_id, turn.turn_id, turn.sender_name, self.log)
-        return await self._tooling.open(scope, report)
+        return await self._provisions.tooling.open(scope, report)
 
     async def _open(self, name: str) -> BackendThread:
         if self._thread is not None and self._backend == name:
@@ -146,7 +147,7 @@ class TurnWork:
         state = LoggedState(self.log, name)
         if not self._new:  # nothing was said in a new thread before
             said, kept = await self.log.history(), await self.log.kept()
-            history = self._attachments.recalled(self._thread_id, said)
+            history = self._provisions.attachments.recalled(self._thread_id, said)
             state = LoggedState(self.log, name, kept.get(name))
         self._new = False
         self._thread = await backend.open_thread(self._thread_id, history, state)
@@ -165,7 +166,7 @@ class TurnWork:
             if thread is None or turn_id not in self._runs:
                 return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
             try:
-                files = await self._attachments.resolve(self._thread_id, content)
+                files = await self._provisions.attachments.resolve(self._thread_id, content)
                 await thread.steer(files, sender_name)
             except TurnRefusedError as error:
                 return ErrorInfo(str(error), error.code)
@@ -291,6 +292,17 @@ class _Run:
         self.opened = False
         self.stopped = False
         self.tools: TurnTools | None = None
+
+
+def _say(name: str, text: str, turn_id: TurnId, report: Report) -> None:
+    """A line of the agent's own; no model hears of it."""
+    item = ItemId(f"{NOTICE}{name}")
+    for event in (
+        TextStarted(item, "commentary"),
+        TextDelta(item, text, "commentary"),
+        TextEnded(item, "commentary"),
+    ):
+        report(turn_id, event)
 
 
 def _failed(text: str, code: str) -> TurnEnded:

@@ -70,14 +70,6 @@ ApprovalTimeout = Annotated[
     typer.Option("--approval-timeout", metavar="SECONDS", min=1, help="Seconds until no answer means no."),
 ]
 Network = Annotated[bool, typer.Option("--network", help="Let sandboxed commands use the network.")]
-Rules = Annotated[
-    list[str] | None,
-    typer.Option("--rule", "-r", metavar="TEXT", help="A rule for the agent. Repeatable."),
-]
-RulesFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--rules-file", metavar="FILE", help="A file with a rule per line. Repeatable."),
-]
 Port = Annotated[
     int | None,
     typer.Option(

@@ -9,8 +9,10 @@ import typer
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.talking import (
     DEFAULT_WAIT,
+    Effort,
     HowToApprove,
     Message,
+    OutputSchema,
     Person,
     Talk,
     Thread,
@@ -42,6 +44,8 @@ def chat(
     ] = None,
     name: Person = None,
     timeout: Timeout = None,
+    effort: Effort = None,
+    output_schema: OutputSchema = None,
     wait: Annotated[
         float,
         typer.Option(
@@ -68,6 +72,8 @@ def chat(
         model=model,
         timeout=timeout,
         history=settings.paths(data_dir).root / "chat-history",
+        effort=effort,
+        output_schema=output_schema,
         wait=wait,
     )
     wish = JoinWish(room, name or login_name(), "user", local)

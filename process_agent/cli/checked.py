@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from process_agent.cli.channel_flags import ChannelFlags
+from process_agent.cli.model_flags import ModelFlags
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
+    from process_agent.agent.standing_rules import RulesOptions
     from process_agent.channels.specs import ChannelSpec
     from process_agent.core.backend import ApprovalMode, SandboxMode
     from process_agent.core.speaker import IsolationMode
@@ -20,8 +22,6 @@ APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
 THREADING_MODES = ("default-new", "none")
 THREAD_STORAGES = ("dataset", "none")
 ISOLATIONS: tuple[IsolationMode, ...] = ("global", "participant")
-MAX_RULES_BYTES = 256 * 1024
-"""Largest rules file: rules travel with every turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class JoinOptions:
     approvals: ApprovalMode
     approval_seconds: float
     network: bool
-    instructions: str | None
+    rules: RulesOptions
     local: bool
     data_dir: Path | None
     port: int | None
@@ -53,6 +53,7 @@ class JoinOptions:
     """`time.monotonic()` when the command began."""
     channel_flags: ChannelFlags = field(default_factory=ChannelFlags)
     isolation: IsolationMode = "global"
+    model_flags: ModelFlags = field(default_factory=ModelFlags)
 
 
 class Given(TypedDict):
@@ -69,8 +70,7 @@ class Given(TypedDict):
     approvals: str
     approval_seconds: float
     network: bool
-    rule: list[str] | None
-    rules_file: list[Path] | None
+    rules: RulesOptions
     local: bool
     data_dir: Path | None
     port: int | None
@@ -83,6 +83,7 @@ class Given(TypedDict):
     started: float
     channel_flags: NotRequired[ChannelFlags]
     thread_isolation: NotRequired[str]
+    model_flags: NotRequired[ModelFlags]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
@@ -104,7 +105,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         approvals=one_of("--approvals", given["approvals"], APPROVALS),
         approval_seconds=given["approval_seconds"],
         network=given["network"],
-        instructions=rules(given["rule"] or [], given["rules_file"] or []),
+        rules=given["rules"],
         local=given["local"],
         data_dir=given["data_dir"],
         port=given["port"],
@@ -117,6 +118,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         started=given["started"],
         channel_flags=given.get("channel_flags", ChannelFlags()),
         isolation=isolation,
+        model_flags=given.get("model_flags", ModelFlags()),
     )
 
 
@@ -147,21 +149,3 @@ def folder(path: Path | None) -> Path:
     if not found.is_dir():
         raise UsageError(f"--working-dir {found} is not a folder.", fix="Make it, or name another.")
     return found
-
-
-def rules(lines: list[str], files: list[Path]) -> str | None:
-    """The rules of flags and files, a line each; lines that begin with # are comments.
-
-    Raises `UsageError` for a file that cannot be read or is too large.
-    """
-    found = [line.strip() for line in lines]
-    for path in files:
-        try:
-            if path.stat().st_size > MAX_RULES_BYTES:
-                raise UsageError(f"The rules file {path} is larger than {MAX_RULES_BYTES} bytes.")
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UsageError(f"The rules file {path} cannot be read: {reason}.") from error
-        found += [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return "\n".join(line for line in found if line) or None

@@ -20,8 +20,6 @@ from process_agent.cli.agent_options import (
     ProjectId,
     Provider,
     Room,
-    Rules,
-    RulesFiles,
     Sandbox,
     SummaryJson,
     ThreadDir,
@@ -38,7 +36,9 @@ from process_agent.cli.channel_flags import (
     WebsocketOrigins,
     channel_flags,
 )
+from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
+from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 
 if TYPE_CHECKING:
     from process_agent.cli.checked import JoinOptions
@@ -57,8 +57,13 @@ def join(
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
-    rule: Rules = None,
+    rule: RuleTexts = None,
     rules_file: RulesFiles = None,
+    room_rules: RoomRules = None,
+    instructions: Instructions = None,
+    skill_dir: SkillDirs = None,
+    reasoning_effort: ReasoningEffort = None,
+    codex_home: CodexHome = None,
     local: Local = False,
     data_dir: DataDir = None,
     port: Port = None,
@@ -97,8 +102,7 @@ def join(
         approvals=approvals,
         approval_seconds=approval_timeout,
         network=network,
-        rule=rule,
-        rules_file=rules_file,
+        rules=rules_options(rule, rules_file, room_rules, instructions),
         local=local,
         data_dir=data_dir,
         port=port,
@@ -113,6 +117,7 @@ def join(
         channel_flags=channel_flags(
             websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
         ),
+        model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
     )
     run(options, config.load())
 

@@ -148,6 +148,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         lines += [("backend", name), *backend.lines]
     lines += [
         ("channels", ", ".join(ready.channels)),
+        *((file.kind, f"{file.path}, read for each turn") for file in options.rules.files),
         *websocket_lines(options),
         ("thread folder", ready.thread_dir),
         *([("threads", "each participant's own")] if options.isolation == "participant" else []),
@@ -207,7 +208,9 @@ def _config(
         sandbox=options.sandbox,
         approvals=options.approvals,
         network=options.network,
-        instructions=options.instructions,
+        effort=options.model_flags.effort,
+        skill_dirs=options.model_flags.skill_dirs,
+        home=options.model_flags.codex_home,
         environment=environment_for_child(BACKEND_ENVIRONMENT),
     )
     return AgentConfig(
@@ -221,6 +224,7 @@ def _config(
         models=options.models,
         approval_seconds=options.approval_seconds,
         copies=settings.cache_dir / "files",
+        rules=options.rules,
     )
 
 

@@ -17,16 +17,18 @@ from process_agent.cli.agent_options import (
     Port,
     ProjectId,
     Provider,
-    Rules,
-    RulesFiles,
     Sandbox,
     ThreadDir,
     WorkingDir,
 )
+from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
+from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.talking import (
+    Effort,
     HowToApprove,
     Message,
+    OutputSchema,
     Person,
     Thread,
     Timeout,
@@ -67,13 +69,20 @@ def run(
     approve: HowToApprove = None,
     name: Person = None,
     timeout: Timeout = None,
+    effort: Effort = None,
+    output_schema: OutputSchema = None,
     working_dir: WorkingDir = None,
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
-    rule: Rules = None,
+    rule: RuleTexts = None,
     rules_file: RulesFiles = None,
+    room_rules: RoomRules = None,
+    instructions: Instructions = None,
+    skill_dir: SkillDirs = None,
+    reasoning_effort: ReasoningEffort = None,
+    codex_home: CodexHome = None,
     local: Local = False,
     data_dir: DataDir = None,
     port: Port = None,
@@ -114,8 +123,7 @@ def run(
         approvals=approvals,
         approval_seconds=approval_timeout,
         network=network,
-        rule=rule,
-        rules_file=rules_file,
+        rules=rules_options(rule, rules_file, room_rules, instructions),
         local=local,
         data_dir=data_dir,
         port=port,
@@ -126,6 +134,7 @@ def run(
         thread_storage="dataset",
         json=json,
         started=started,
+        model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
     )
     talk = talk_of(
         message,
@@ -135,6 +144,8 @@ def run(
         model=None,
         timeout=timeout,
         history=settings.paths(data_dir).root / "chat-history",
+        effort=effort,
+        output_schema=output_schema,
     )
     here = Here(options, talk, name or login_name())
     run_to_end(lambda: run_here(here, settings), interactive=talk.message is None)

@@ -17,8 +17,6 @@ from process_agent.cli.agent_options import (
     Models,
     Network,
     Provider,
-    Rules,
-    RulesFiles,
     Sandbox,
     ThreadDir,
     ThreadingMode,
@@ -33,6 +31,8 @@ from process_agent.cli.channel_flags import (
     WebsocketOrigins,
     channel_flags,
 )
+from process_agent.cli.model_flags import ReasoningEffort, model_flags
+from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +84,20 @@ ContainerFolder = Annotated[
         help="Folder of the container the agent works in, like /data, the room's storage.",
     ),
 ]
+ContainerSkills = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skill-dir", metavar="FOLDER", help="Folder of the container with agent skills. Repeatable."
+    ),
+]
+ContainerHome = Annotated[
+    str | None,
+    typer.Option(
+        "--codex-home",
+        metavar="FOLDER",
+        help="Codex's folder in the container: configuration, skills, login, like /data/.codex.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON in place of YAML.")]
 
 
@@ -99,8 +113,13 @@ def spec(
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
-    rule: Rules = None,
+    rule: RuleTexts = None,
     rules_file: RulesFiles = None,
+    room_rules: RoomRules = None,
+    instructions: Instructions = None,
+    skill_dir: ContainerSkills = None,
+    reasoning_effort: ReasoningEffort = None,
+    codex_home: ContainerHome = None,
     join_timeout: JoinTimeout = 15,
     threading_mode: ThreadingMode = "default-new",
     thread_dir: ThreadDir = None,
@@ -141,8 +160,7 @@ def spec(
         approvals=approvals,
         approval_seconds=approval_timeout,
         network=network,
-        rule=rule,
-        rules_file=rules_file,
+        rules=rules_options(rule, rules_file, room_rules, instructions),
         local=False,
         data_dir=None,
         port=None,
@@ -157,8 +175,10 @@ def spec(
         channel_flags=channel_flags(
             websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
         ),
+        model_flags=model_flags(reasoning_effort, None, None),
     )
-    name = _check(options, working_dir)
+    folders = [("--working-dir", working_dir), ("--codex-home", codex_home)]
+    name = _check(options, [*folders, *(("--skill-dir", folder) for folder in skill_dir or ())])
     files = _shipped(rules_file or ())
     flags = (*_given(context), *(word for file in files for word in ("--rules-file", file.path)))
     document = service_document(
@@ -180,7 +200,7 @@ def spec(
     typer.echo((as_json if json else as_yaml)(document).encode(), nl=False)
 
 
-def _check(options: JoinOptions, working_dir: str | None) -> str:
+def _check(options: JoinOptions, folders: Sequence[tuple[str, str | None]]) -> str:
     """The agent's name. Raises `UsageError` for what would end `process join` in the container."""
     from process_agent.agent import registry
     from process_agent.agent.models import select
@@ -190,14 +210,20 @@ def _check(options: JoinOptions, working_dir: str | None) -> str:
     if options.agent_name is None:
         raise UsageError("Under which name?", fix="Give one with --agent-name.")
     check_used(options)
+    _check_folders(folders)
     chosen = select(options.backends, options.models, registry.installed())
     registry.check(name for name, _ in chosen.backends)
-    if working_dir is not None and not PurePosixPath(working_dir).is_absolute():
-        raise UsageError(
-            f"--working-dir {working_dir!r} is no folder of a container.",
-            fix="Name it from its root, like /data, where the room's storage is.",
-        )
     return usable_name(options.agent_name)
+
+
+def _check_folders(named: Sequence[tuple[str, str | None]]) -> None:
+    """Raise `UsageError` for a folder, beside its flag, that cannot be one of the container."""
+    for flag, folder in named:
+        if folder is not None and not PurePosixPath(folder).is_absolute():
+            raise UsageError(
+                f"{flag} {folder!r} is no folder of a container.",
+                fix="Name it from its root, like /data, where the room's storage is.",
+            )
 
 
 def _chat(options: JoinOptions, name: str) -> ChatProfile | None:
@@ -226,7 +252,7 @@ def _image(image: str | None) -> str:
 
 
 def _shipped(paths: Sequence[Path]) -> tuple[ShippedFile, ...]:
-    """The rules files, which `checked` has read once: they are text, and not too large."""
+    """The rules files, which were read once: they are text, and not too large."""
     from process_agent.services.document import ShippedFile
 
     return tuple(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from process_agent.cli.one_turn import turn_options
 from process_agent.errors import ProcessError, UsageError
 from process_agent.viewer.approvals import Approve
 
 if TYPE_CHECKING:
     from process_agent.core.ids import ThreadId
-    from process_agent.core.requests import ModelWish
+    from process_agent.core.requests import ModelWish, TurnOptions
     from process_agent.viewer.client import AgentClient
 
 DEFAULT_WAIT = 30.0
@@ -48,6 +49,16 @@ HowToApprove = Annotated[
         " [default: ask; wait with --message]",
     ),
 ]
+Effort = Annotated[
+    str | None,
+    typer.Option("--effort", metavar="LEVEL", help="How much the model reasons in a --message turn."),
+]
+OutputSchema = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-schema", metavar="FILE", help="JSON schema that the answer of a --message turn follows."
+    ),
+]
 Person = Annotated[
     str | None,
     typer.Option("--name", "--user", metavar="NAME", help="Your name in the room. [default: the login name]"),
@@ -71,6 +82,7 @@ class Talk:
     wait: float
     history: Path
     """File of the lines typed before."""
+    options: TurnOptions
 
 
 def talk_of(
@@ -83,10 +95,14 @@ def talk_of(
     timeout: float | None,
     history: Path,
     wait: float = DEFAULT_WAIT,
+    effort: str | None = None,
+    output_schema: Path | None = None,
 ) -> Talk:
     """The flags, checked. Raises `UsageError`."""
     how = approve or (Approve.ASK if message is None else Approve.WAIT)
-    talk = Talk(_text(message), thread, json, how, model, timeout, wait, history)
+    talk = Talk(
+        _text(message), thread, json, how, model, timeout, wait, history, turn_options(effort, output_schema)
+    )
     _check(talk)
     return talk
 
@@ -146,7 +162,13 @@ def _check(talk: Talk) -> None:
                 fix="With --message use --approve wait, never or always.",
             )
         return
-    for given, flag in ((talk.json, "--json"), (talk.timeout is not None, "--timeout")):
+    given_for_one = (
+        (talk.json, "--json"),
+        (talk.timeout is not None, "--timeout"),
+        (talk.options.effort is not None, "--effort"),
+        (talk.options.output_schema is not None, "--output-schema"),
+    )
+    for given, flag in given_for_one:
         if given:
             raise UsageError(f"{flag} goes with --message.")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -189,6 +211,7 @@ async def _once(talk: Talk, client: AgentClient) -> None:
         content=(TextPart(talk.message or ""),),
         thread=None if talk.thread is None else await _thread_id(client, talk.thread),
         wish=AS_IT_IS if talk.model is None else await _wish(client, talk.model),
+        options=talk.options,
         approve=talk.approve,
         limit=talk.timeout,
     )

@@ -71,6 +71,8 @@ class Admission:
         self.note(source)
         turn = Turn(TurnId(self._speaker.setting.new_id()), source, viewer, name, request.content, model)
         turn.options, turn.present = request.options, viewer in self._speaker.viewers
+        client = request.envelope.sender.attributes.get("client")
+        turn.client = client if isinstance(client, str) else None
         asked = (None, None, None) if model is None else (model.backend, model.provider, model.model)
         said = e.TurnRequested(turn.content, name, *asked)
         requested = self._speaker.make(said, turn, message_id=source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
@@ -39,6 +40,7 @@ class UserMessage:
     sender_name: str | None
     turn_id: TurnId | None = field(default=None, compare=False)
     item_id: ItemId | None = field(default=None, compare=False)
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,10 @@ class BackendConfig:
     sandbox: SandboxMode = "workspace-write"
     approvals: ApprovalMode = "ask"
     network: bool = False
-    instructions: str | None = None
+    effort: str | None = None
+    """How much models are to reason where neither thread nor turn says; None leaves it to the backend."""
+    skill_dirs: tuple[Path, ...] = ()
+    """Folders of agent skills beside those that the backend finds by itself."""
     home: Path | None = None
     """Folder where the program behind the backend finds configuration and login, in place of the user's."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -138,7 +143,12 @@ class BackendSummary:
 
 @dataclass(frozen=True, slots=True)
 class TurnInput:
-    """What one turn starts with."""
+    """What one turn starts with.
+
+    `rules` hold from this turn on until a turn brings others, and take the place of earlier ones; `client` is
+    the program of the sender, as that names itself. `instructions`, `effort` and `output_schema`, the JSON
+    schema that the answer has to follow, are for this turn alone.
+    """
 
     turn_id: TurnId
     content: tuple[ContentPart, ...]
@@ -152,6 +162,10 @@ class TurnInput:
     """Where its commands run, the same in all turns of a thread; None: `BackendConfig.working_dir`."""
     toolbox: Toolbox | None = None
     """Tools that the agent runs for the model; None when there are none, or the backend takes none."""
+    rules: str | None = None
+    client: str | None = None
+    effort: str | None = None
+    output_schema: Mapping[str, Json] | None = None
 
 
 type Answered = ToolResult | ErrorInfo | Secret

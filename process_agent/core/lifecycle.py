@@ -110,12 +110,13 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ModelChanged:
-    """The thread uses another model from its next turn on."""
+    """The thread uses another model, or the same with another effort, from its next turn on."""
 
     source: MessageId | None
     backend: str
     provider: str | None
     model: str | None
+    effort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

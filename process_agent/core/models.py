@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model by its full name. None means "the backend's (provider's) default"."""
+    """A model by its full name. None means "the backend's (provider's) default". `effort` is how much it is
+    to reason, as the model's provider calls it; None is the agent's or the model's own.
+    """
 
     backend: str
     provider: str | None = None
     model: str | None = None
+    effort: str | None = None
+
+    def same_model(self, other: ModelChoice) -> bool:
+        """Whether both name one model, whatever the effort."""
+        mine, theirs = (self.backend, self.provider, self.model), (other.backend, other.provider, other.model)
+        return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,9 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model as a picker shows it; `context_window` in tokens."""
+    """One model as a picker shows it; `context_window` in tokens, `efforts` from the least on, empty where
+    they are not known.
+    """
 
     name: str
     friendly_name: str | None = None
@@ -34,6 +44,8 @@ class ModelInfo:
     accepts: tuple[str, ...] = ()
     active: bool = False
     pricing: Pricing | None = None
+    efforts: tuple[str, ...] = ()
+    default_effort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

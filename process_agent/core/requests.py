@@ -46,13 +46,16 @@ class ClientTool:
 class TurnOptions:
     """What a request says about its turn beside content and model.
 
-    `instructions` hold for this turn only. Where a turn is not `attended`, somebody waits for its end and
-    cannot be asked: what needs an approval is declined at once, unless another participant views the thread.
+    `instructions`, `effort` and `output_schema`, the JSON schema of the answer, hold for this turn only.
+    Where a turn is not `attended`, somebody waits for its end and cannot be asked: what needs an approval is
+    declined at once, unless another participant views the thread.
     """
 
     instructions: str | None = None
     client_tools: tuple[ClientTool, ...] = ()
     attended: bool = True
+    effort: str | None = None
+    output_schema: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from process_agent.core.content import ErrorInfo
 from process_agent.core.model_names import LLM, provider_of, readings
@@ -23,7 +24,7 @@ class Catalogue:
     def known(self, choice: ModelChoice) -> ModelChoice | None:
         """The choice with its missing parts filled in; None when it is not on offer (any more)."""
         found = self._find(choice.backend, choice.provider, choice.model)
-        return found[0] if found else None
+        return replace(found[0], effort=choice.effort) if found else None
 
     def resolve(self, wish: ModelWish, current: ModelChoice) -> ModelChoice | ErrorInfo:
         """The model a wish means, or why there is none.
@@ -45,7 +46,8 @@ class Catalogue:
                 if len({choice.backend for choice in found}) > 1:
                     return _ambiguous(reading.model, found)
             if found:
-                return min(found, key=lambda choice: _distance(choice, current))
+                best = min(found, key=lambda choice: _distance(choice, current))
+                return current if best.same_model(current) else best
         return self._refusal(wish)
 
     def info(self, choice: ModelChoice) -> ModelInfo | None:

@@ -20,6 +20,7 @@ class CommandName(StrEnum):
 
     MODELS = "/models"
     MODEL = "/model"
+    EFFORT = "/effort"
     CLEAR = "/clear"
     COMPACT = "/compact"
     DIFF = "/diff"
@@ -47,6 +48,8 @@ _HELP = {
     "/models": "the models on offer",
     "/model": "the model of this thread",
     "/model NAME": "use another model from the next turn on",
+    "/effort": "how much the model of this thread reasons",
+    "/effort LEVEL": "have it reason more or less from the next turn on; `default` is its own measure",
     "/clear": "forget everything said in this thread",
     "/compact": "shorten what the model remembers of this thread",
     "/diff": "what the last turn changed, or the running one so far",
@@ -58,6 +61,9 @@ _HELP = {
     "/new": "how to start a new thread",
     "/help": "this list",
 }
+
+DEFAULT = "default"
+"""The effort that is nobody's choice."""
 
 MAX_COMMAND = 1_000
 """Characters of a command; whatever is longer was not meant as one."""
@@ -113,6 +119,21 @@ def current_text(current: ModelChoice) -> str:
     return f"This thread uses `{name_of(current)}`."
 
 
+def effort_text(current: ModelChoice, info: ModelInfo | None) -> str:
+    """What `/effort` says."""
+    own = f", which is `{info.default_effort}`" if info is not None and info.default_effort else ""
+    used = f"`{current.effort}`" if current.effort else f"the default{own}"
+    levels = ", ".join(f"`{level}`" for level in (info.efforts if info is not None else ()))
+    more = f" Others: {levels}." if levels else ""
+    return f"The reasoning effort of this thread is {used}.{more} `/effort LEVEL` chooses one."
+
+
+def no_effort_text(wanted: str, current: ModelChoice, info: ModelInfo) -> str:
+    """What `/effort` says about a level that the model does not have."""
+    levels = ", ".join(f"`{level}`" for level in info.efforts)
+    return f"`{name_of(current)}` has no reasoning effort `{wanted}`. There is: {levels}, `{DEFAULT}`."
+
+
 def stopping_text(waiting: int) -> str:
     """What `/stop` says when something runs; `waiting` turns come after it."""
     if not waiting:
@@ -131,5 +152,5 @@ def _line(provider: ProviderModels, model: ModelInfo, current: ModelChoice) -> s
     friendly = model.friendly_name if model.friendly_name not in (None, model.name) else None
     window = None if model.context_window is None else f"{model.context_window:,} tokens"
     notes = ", ".join(note for note in (friendly, window) if note)
-    mark = " **← this thread**" if choice == current else ""
+    mark = " **← this thread**" if choice.same_model(current) else ""
     return f"- `{name_of(choice)}`" + (f" ({notes})" if notes else "") + mark

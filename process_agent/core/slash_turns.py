@@ -4,6 +4,8 @@ for its time as other turns do: it needs the backend. The workspace answers `/di
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from process_agent.core import slash
 from process_agent.core.content import ErrorInfo
 from process_agent.core.requests import ModelWish, StartThread, StartTurn
@@ -69,19 +71,30 @@ def _reply(
         case CommandName.STOP:
             stopping = turns.interrupt_running(request.envelope.message_id)
             return slash.stopping_text(len(turns.queue)) if stopping else slash.NOTHING_RUNS
-        case CommandName.MODEL if command.argument:
-            return _change_model(turns, catalogue, request, command.argument)
-        case CommandName.MODEL:
-            listed = slash.models_text(catalogue.providers, turns.model)
-            return f"{slash.current_text(turns.model)}\n\n{listed}"
+        case CommandName.MODEL | CommandName.MODELS | CommandName.EFFORT:
+            return _about_model(turns, catalogue, request, command)
         case CommandName.COMPACT:  # a thread that begins with it
             return slash.NOTHING_TO_COMPACT
         case CommandName.CLEAR:
             return _clear(turns, request)
         case CommandName.DIFF | CommandName.UNDO | CommandName.REDO:
             raise ValueError(f"the workspace answers {command.name.value}")
-        case CommandName.MODELS:
-            return slash.models_text(catalogue.providers, turns.model)
+
+
+def _about_model(
+    turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, command: SlashCommand
+) -> str:
+    match command.name:
+        case CommandName.MODEL if command.argument:
+            return _change_model(turns, catalogue, request, command.argument)
+        case CommandName.EFFORT if command.argument:
+            return _change_effort(turns, catalogue, request, command.argument.lower())
+        case CommandName.EFFORT:
+            return slash.effort_text(turns.model, catalogue.info(turns.model))
+        case _:
+            listed = slash.models_text(catalogue.providers, turns.model)
+            current = f"{slash.current_text(turns.model)}\n\n"
+            return listed if command.name is CommandName.MODELS else current + listed
 
 
 def _change_model(
@@ -94,3 +107,14 @@ def _change_model(
         return f"This thread uses `{slash.name_of(choice)}` already."
     turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
     return f"This thread uses `{slash.name_of(choice)}` from its next turn on."
+
+
+def _change_effort(
+    turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, wanted: str
+) -> str:
+    info, effort = catalogue.info(turns.model), None if wanted == slash.DEFAULT else wanted
+    if effort is not None and info is not None and info.efforts and effort not in info.efforts:
+        return slash.no_effort_text(wanted, turns.model, info)
+    choice = replace(turns.model, effort=effort)
+    turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))
+    return f"The reasoning effort of this thread is `{wanted}` from its next turn on."

@@ -84,7 +84,8 @@ class ThreadTurns:
     def model_now(self) -> e.ThreadEvent:
         """The model of the next turn, for one who did not see it chosen."""
         choice = self.model
-        return self._speaker.make(e.ModelChanged(None, choice.backend, choice.provider, choice.model))
+        changed = e.ModelChanged(None, choice.backend, choice.provider, choice.model, choice.effort)
+        return self._speaker.make(changed)
 
     def so_far(self) -> list[e.ThreadEvent]:
         """The turns that run and wait, as somebody who did not load the thread should see them."""
@@ -191,7 +192,7 @@ class ThreadTurns:
 
     def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: c.Viewer) -> None:
         """Use another model from the next turn on. Asking for the current one stores nothing."""
-        changed = e.ModelChanged(source, choice.backend, choice.provider, choice.model)
+        changed = e.ModelChanged(source, choice.backend, choice.provider, choice.model, choice.effort)
         if choice == self.model:
             self._speaker.tell(changed, viewer)
             return
@@ -315,7 +316,9 @@ class ThreadTurns:
         choice = turn.model or self.model
         if choice != self.model:
             self.model = choice
-            changed = e.ModelChanged(turn.source, choice.backend, choice.provider, choice.model)
+            changed = e.ModelChanged(
+                turn.source, choice.backend, choice.provider, choice.model, choice.effort
+            )
             self._speaker.say(changed, turn)
         self._begin(turn, choice)
         self._out(c.RunTurn(self._speaker.thread_id, input_of(turn, choice)))

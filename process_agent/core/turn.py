@@ -69,6 +69,8 @@ class Turn:
     model: ModelChoice | None = None
     options: TurnOptions = field(default_factory=TurnOptions)
     present: bool = True
+    client: str | None = None
+    """Which program its sender uses, as that says: its attribute `client`."""
     compact: bool = False
     """Nobody asks anything: the backend shortens what its model remembers."""
     files: FileCommand | None = None
@@ -136,6 +138,9 @@ def input_of(turn: Turn, model: ModelChoice) -> TurnInput:
         turn.options.instructions,
         turn.options.client_tools,
         turn.compact,
+        client=turn.client,
+        effort=turn.options.effort or model.effort,
+        output_schema=turn.options.output_schema,
     )
 
 

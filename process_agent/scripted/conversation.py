@@ -11,6 +11,9 @@ from process_agent.wire.responses import Call, CallOutput, InputItem, Message, R
 _TAGGED = re.compile(r"\s*(?:<(\w+_\w+|skill)(?: [^>\n]*)?>.*</\1>|</?image(?: [^>\n]*)?>)\s*", re.DOTALL)
 """A text Codex adds around a prompt: <environment_context>, <turn_aborted>, <external_room>, …"""
 
+_SENDER = re.compile(r'\[From (?:"[^\n]*"|somebody without a name)(?:, [0-9TZ:-]+)?\](?:\n|\Z)')
+"""The line that an agent puts before messages where several people write."""
+
 _ADDED_BEGINNINGS = (
     "# AGENTS.md instructions",
     "Another language model started to solve this problem",
@@ -56,8 +59,9 @@ def _said(item: InputItem) -> str | None:
     """What a person said in this item, without what a client added; None when nothing."""
     if not isinstance(item, Message) or item.role != "user":
         return None
-    parts = [part for part in item.parts if not _is_added(part)]
-    return "\n".join(parts) if parts else None
+    said = [part for part in item.parts if not _is_added(part)]
+    parts = [_SENDER.sub("", part, count=1) if _SENDER.match(part) else part for part in said]
+    return "\n".join(part for part in parts if part or len(parts) == 1) if parts else None
 
 
 def _is_added(text: str) -> bool:

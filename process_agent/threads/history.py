@@ -68,15 +68,15 @@ class History:
     def _add_said(self, event: ThreadEvent) -> None:
         match event.body:
             case e.TurnRequested(content, sender):
-                self._say(event.message_id, event.turn_id, content, sender)
+                self._say(event.message_id, event.turn_id, UserMessage(content, sender, at=event.created_at))
             case e.TurnAccepted(source, content, sender):
-                self._say(source, event.turn_id, content, sender)
+                self._say(source, event.turn_id, UserMessage(content, sender, at=event.created_at))
             case e.SteerRequested(content, sender):
-                self._say(event.message_id, None, content, sender)
+                self._say(event.message_id, None, UserMessage(content, sender, at=event.created_at))
             case e.SteerAccepted(source, content, sender):
-                self._say(source, None, content, sender)
+                self._say(source, None, UserMessage(content, sender, at=event.created_at))
             case e.TurnStarted(source, content, sender) | e.Steered(source, content, sender):
-                self._say(source, event.turn_id, content, sender)
+                self._say(source, event.turn_id, UserMessage(content, sender, at=event.created_at))
                 self._hear(source, event.turn_id)
             case e.TextDelta(item) if item.startswith(NOTICE):
                 return
@@ -125,11 +125,9 @@ class History:
     def _call(self, turn: TurnId | None, ref: e.ToolRef) -> ToolCall:
         return self._tools.get((turn, ref.item_id), ToolCall(ref, {}, turn_id=turn))
 
-    def _say(
-        self, source: MessageId, turn: TurnId | None, content: tuple[ContentPart, ...], sender: str | None
-    ) -> None:
-        if content and source not in self._heard:
-            self._said[source] = (turn, UserMessage(content, sender))
+    def _say(self, source: MessageId, turn: TurnId | None, message: UserMessage) -> None:
+        if message.content and source not in self._heard:
+            self._said[source] = (turn, message)
 
     def _hear(self, source: MessageId, turn: TurnId | None) -> None:
         said = self._said.pop(source, None)

@@ -148,8 +148,8 @@ class DatasetThreadLog:
     def _note(self, event: ThreadEvent) -> None:
         turn = event.turn_id
         match event.body:
-            case e.ModelChanged(_, backend, provider, model):
-                self._model = ModelChoice(backend, provider or None, model or None)
+            case e.ModelChanged(_, backend, provider, model, effort):
+                self._model = ModelChoice(backend, provider or None, model or None, effort)
                 self._model_known = True
             case e.UsageUpdated():
                 self._usage = event

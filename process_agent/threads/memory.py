@@ -62,8 +62,8 @@ class MemoryThreadLog:
     def append(self, event: ThreadEvent) -> None:
         """Remember an event."""
         match event.body:
-            case e.ModelChanged(_, backend, provider, model):
-                self._model = ModelChoice(backend, provider or None, model or None)
+            case e.ModelChanged(_, backend, provider, model, effort):
+                self._model = ModelChoice(backend, provider or None, model or None, effort)
             case e.TurnRequested() if event.turn_id is not None:
                 self._running[event.turn_id] = None
             case e.TurnEnded() if event.turn_id is not None:

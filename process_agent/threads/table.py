@@ -243,7 +243,7 @@ def _model(row: Row) -> ModelChoice | None:
     if not isinstance(stored, ThreadEvent) or not isinstance(stored.body, e.ModelChanged):
         return None
     changed = stored.body
-    return ModelChoice(changed.backend, changed.provider or None, changed.model or None)
+    return ModelChoice(changed.backend, changed.provider or None, changed.model or None, changed.effort)
 
 
 def _kept(rows: Iterable[Row]) -> dict[str, KeptState]:

@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 from process_agent.core.content import ContentPart
 from process_agent.core.events import EndReason, SecretRequested
 from process_agent.core.ids import MessageId, ThreadId, TurnId
-from process_agent.core.requests import ModelWish
+from process_agent.core.requests import ModelWish, TurnOptions
 from process_agent.core.titles import title_of
 from process_agent.errors import BackendError, ProcessError, RoomClosedError, TimeLimitError, TurnRefusedError
 from process_agent.viewer import secrets
@@ -21,6 +21,9 @@ from process_agent.viewer.received import Received
 from process_agent.viewer.transcript import Change
 from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online, Update
 from process_agent.viewer.view import AS_IT_IS, ThreadView
+
+PLAIN = TurnOptions()
+"""A turn that nothing is said about."""
 
 STOP_SECONDS = 5.0
 """How long a turn that was asked to stop may take to say that it ended."""
@@ -55,6 +58,7 @@ class Errand:
     content: tuple[ContentPart, ...]
     thread: ThreadId | None = None
     wish: ModelWish = AS_IT_IS
+    options: TurnOptions = PLAIN
     approve: Approve = Approve.WAIT
     limit: float | None = None
 
@@ -101,7 +105,7 @@ class _Once:
             self._view = await self._client.start_thread(title_of(errand.content))
         else:
             self._view = self._client.open_thread(errand.thread, load=False)
-        self._source = await self._view.start_turn(errand.content, errand.wish)
+        self._source = await self._view.start_turn(errand.content, errand.wish, errand.options)
         turn = await self._until_ended(self._view.updates())
         self._sink.ended(turn)
         return turn

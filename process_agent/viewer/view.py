@@ -31,6 +31,7 @@ from process_agent.core.requests import (
     Secret,
     StartTurn,
     SteerTurn,
+    TurnOptions,
 )
 from process_agent.core.room import AGENT_MESSAGE, OutgoingStream
 from process_agent.errors import RoomError, TurnRefusedError
@@ -150,7 +151,12 @@ class ThreadView:
 
     # --- Asking ---------------------------------------------------------------------------------
 
-    async def start_turn(self, content: tuple[ContentPart, ...], wish: ModelWish = AS_IT_IS) -> MessageId:
+    async def start_turn(
+        self,
+        content: tuple[ContentPart, ...],
+        wish: ModelWish = AS_IT_IS,
+        options: TurnOptions = TurnOptions(),  # noqa: B008 - it cannot change
+    ) -> MessageId:
         """Queue a turn; its acceptance or refusal comes with the updates. Returns the id it answers to.
 
         While the thread is not open, the request waits for that.
@@ -159,7 +165,7 @@ class ThreadView:
             raise RoomError(
                 f"{UNACKNOWLEDGED_LIMIT} messages wait for {self._link.name} to acknowledge them."
             )
-        request = StartTurn(self._link.envelope(), self.thread_id, content, wish=wish)
+        request = StartTurn(self._link.envelope(), self.thread_id, content, wish=wish, options=options)
         message_id = request.envelope.message_id
         self._unacknowledged[message_id] = request
         if self._live:

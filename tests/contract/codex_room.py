@@ -80,6 +80,13 @@ class Room:
         items = self.model.requests[request].body["input"]
         return [said for item in items for said in _sent(item)]
 
+    def rules(self, request: int = -1) -> list[str]:
+        """What the model was told to heed in a request, one text for each time that it changed."""
+        items = self.model.requests[request].body["input"]
+        parts = [str(part.get("text")) for item in items for part in item.get("content") or ()]
+        begin, end = "<collaboration_mode>", "</collaboration_mode>"
+        return [text.removeprefix(begin).removesuffix(end) for text in parts if text.startswith(begin)]
+
     async def thread(
         self,
         history: Sequence[HistoryItem] = (),
@@ -102,8 +109,9 @@ class Room:
         """
         self.turns += 1
         content: tuple[ContentPart, ...] = () if prompt is None else (TextPart(prompt), *files)
+        sender = options.pop("sender", "ada")
         model = options.pop("model", self.backend.default_model())
-        given = TurnInput(TurnId(f"turn-{self.turns}"), content, "ada", model, **options)
+        given = TurnInput(TurnId(f"turn-{self.turns}"), content, sender, model, **options)
         told = Told()
         async with aclosing(thread.run(given)) as events:  # type: ignore[type-var]
             async for event in events:

@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ CALL = script({"call": "pick_colour", "arguments": {"of": "cars"}}, {"report": T
 async def test_a_compaction_shortens_what_the_model_gets_and_says_how(tmp_path: Path) -> None:
     async with codex_room(tmp_path) as room:
         thread = await room.thread(
-            [UserMessage((TextPart("My cat is Ada."),), "bob"), AgentMessage("Noted.")]
+            [UserMessage((TextPart("My cat is Ada."),), "ada"), AgentMessage("Noted.")]
         )
         told = await room.turn(thread, None, compact=True)
         assert told.end == TurnEnded(EndReason.COMPLETED)
@@ -255,13 +256,14 @@ async def test_a_steer_while_the_client_is_waited_for(tmp_path: Path) -> None:
 
 
 async def test_instructions_hold_for_their_turn_and_do_not_pile_up(tmp_path: Path) -> None:
-    async with codex_room(tmp_path, instructions="Always be brief.") as room:
+    async with codex_room(tmp_path) as room:
         thread = await room.thread()
         seen = []
         for number, text in enumerate([None, "Answer in French.", "Answer in Greek.", None]):
-            assert (await room.turn(thread, f"say {number}", instructions=text)).text == str(number)
+            options: dict[str, Any] = {"instructions": text, "rules": "Always be brief."}
+            assert (await room.turn(thread, f"say {number}", **options)).text == str(number)
             developer = [said for role, said in room.sent() if role == "developer"]
-            assert all(part.count("Always be brief.") <= 1 for part in developer)
+            assert [rules.count("Always be brief.") for rules in room.rules()] == [1]
             seen.append("\n".join(developer))
         assert [[language in text for language in ("French", "Greek")] for text in seen] == [
             [False, False],

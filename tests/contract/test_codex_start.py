@@ -217,8 +217,8 @@ async def test_network_is_off_unless_asked_for(tmp_path: Path) -> None:
 async def test_project_instructions_reach_the_model(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "AGENTS.md").write_text("Always answer in verse.")
-    async with codex_room(tmp_path, instructions="You are in a room.") as room:
-        await room.turn(await room.thread(), "say hi")
+    async with codex_room(tmp_path) as room:
+        await room.turn(await room.thread(), "say hi", rules="You are in a room.")
         texts = str([i for i in room.model.requests[-1].body["input"] if i.get("role") == "developer"])
         assert texts.index("You are in a room.") < texts.index("Always answer in verse.")
         assert str(room.model.requests[-1].body).count("Always answer in verse.") == 1

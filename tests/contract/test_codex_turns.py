@@ -92,7 +92,7 @@ async def test_the_start_summary_and_the_models(tmp_path: Path) -> None:
 
 async def test_history_is_told_once_and_again_after_codex_was_killed(tmp_path: Path) -> None:
     history: list[HistoryItem] = [
-        UserMessage((TextPart("My cat is called Ada."),), "bob"),
+        UserMessage((TextPart("My cat is called Ada."),), "ada"),
         AgentMessage("Noted: Ada."),
     ]
     async with codex_room(tmp_path) as room:

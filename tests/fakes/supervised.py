@@ -337,7 +337,8 @@ class World:
         changes = [event.body for event in self.logs[thread_id] if isinstance(event.body, ModelChanged)]
         if not changes:
             return None
-        return ModelChoice(changes[-1].backend, changes[-1].provider, changes[-1].model)
+        last = changes[-1]
+        return ModelChoice(last.backend, last.provider, last.model, last.effort)
 
     def stored_usage(self, thread_id: ThreadId) -> ThreadEvent | None:
         log = self.logs[thread_id]

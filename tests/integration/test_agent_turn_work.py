@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.provisions import Provisions
 from process_agent.agent.thread_files import ThreadFiles
-from process_agent.agent.tools.tooling import Tooling
 from process_agent.agent.turn_work import TurnWork
 from process_agent.core import events as e
 from process_agent.core.backend import TurnInput
@@ -37,8 +37,7 @@ class Bench:
             THREAD,
             self.log,
             {"codex": self.codex, "other": self.other},
-            Attachments(self.files),
-            Tooling(),
+            Provisions(Attachments(self.files)),
             ThreadFiles(self.workspace),
         )
         self.heard: list[tuple[TurnId, e.BackendEvent]] = []

@@ -108,6 +108,7 @@ def _model_changed(f: Fields) -> e.EventBody:
         backend=f.maybe_text("backend") or "",
         provider=f.maybe_text("provider") or None,
         model=f.maybe_text("model") or None,
+        effort=effort if isinstance(effort := _own(f).get("effort"), str) else None,
     )
 
 

@@ -147,10 +147,11 @@ def _encode_state(
                 "lines_added": None,
                 "lines_removed": None,
             }
-        case e.ModelChanged(source, backend, provider, model):
+        case e.ModelChanged(source, backend, provider, model, effort):
             # The published model requires both names as text.
             chosen: dict[str, Json] = {"backend": backend, "provider": provider or "", "model": model or ""}
-            return "model.changed", {"source_message_id": source, **chosen}
+            mark: dict[str, Json] = {} if effort is None else {"metadata": {OWN: {"effort": effort}}}
+            return "model.changed", {"source_message_id": source, **chosen, **mark}
         case e.UsageUpdated(usage, context, cost):
             own: dict[str, Json] = {} if cost is None else {OWN: {"cost": cost}}
             return "usage.updated", {

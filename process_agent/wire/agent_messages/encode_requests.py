@@ -111,7 +111,16 @@ def _encode_options(options: r.TurnOptions) -> dict[str, Json]:
         }
         for tool in options.client_tools
     ]
-    return {"instructions": options.instructions, "client_toolkits": tools or None}
+    own: dict[str, Json] = {}
+    if options.effort is not None:
+        own["effort"] = options.effort
+    if options.output_schema is not None:
+        own["output_schema"] = dict(options.output_schema)
+    return {
+        "instructions": options.instructions,
+        "client_toolkits": tools or None,
+        "metadata": {OWN: own} if own else None,
+    }
 
 
 def _encode_answer(request: r.AnswerClientTool | r.AnswerSecret) -> _Encoded:

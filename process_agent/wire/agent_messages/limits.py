@@ -22,6 +22,12 @@ MAX_PARTS = 500
 MAX_INSTRUCTIONS = 200_000
 """Characters."""
 
+MAX_SCHEMA = 100_000
+"""Characters of an output schema, as JSON."""
+
+MAX_EFFORT = 40
+"""Characters of a reasoning effort."""
+
 MAX_CLIENT_TOOLS = 128
 """Tools that one client offers with a turn."""
 

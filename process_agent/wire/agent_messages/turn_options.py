@@ -3,6 +3,8 @@
 | Field | What becomes of it |
 |---|---|
 | `instructions` | hold for this turn |
+| `metadata.process` | ours alone, so that no other client sends it: `effort`, the reasoning effort, and |
+| | `output_schema`, the JSON schema of the answer; both hold for this turn |
 | `client_toolkits` | the tools that the asking client runs itself |
 | `output_modalities`, `voice`, `realtime_protocol` | anything but text is refused: `unsupported_modality` |
 | `tool_choice` | refused, `unsupported_tool_choice`: which tool is called is the model's choice here, and a |
@@ -19,10 +21,19 @@ no error text.
 
 from __future__ import annotations
 
+import json
+
+from process_agent.core.content import Json
 from process_agent.core.requests import ClientTool, TurnOptions
 from process_agent.errors import WireError
-from process_agent.wire.agent_messages.limits import MAX_CLIENT_TOOLS, MAX_INSTRUCTIONS, MAX_NAME
-from process_agent.wire.agent_messages.parts import Fields
+from process_agent.wire.agent_messages.limits import (
+    MAX_CLIENT_TOOLS,
+    MAX_EFFORT,
+    MAX_INSTRUCTIONS,
+    MAX_NAME,
+    MAX_SCHEMA,
+)
+from process_agent.wire.agent_messages.parts import OWN, Fields
 
 UNSUPPORTED_MODALITY = "unsupported_modality"
 
@@ -35,7 +46,14 @@ def decode_options(f: Fields) -> TurnOptions:
     instructions = f.maybe_text("instructions")
     if instructions is not None and len(instructions) > MAX_INSTRUCTIONS:
         raise WireError(f"instructions have more than {MAX_INSTRUCTIONS} characters")
-    return TurnOptions(instructions=instructions or None, client_tools=_client_tools(f))
+    own = f.object("metadata").get(OWN)
+    mine = Fields({**(own if isinstance(own, dict) else {}), "type": f.type})
+    return TurnOptions(
+        instructions=instructions or None,
+        client_tools=_client_tools(f),
+        effort=_effort(mine),
+        output_schema=_output_schema(mine),
+    )
 
 
 def refuse_voice(f: Fields) -> None:
@@ -49,6 +67,22 @@ def refuse_voice(f: Fields) -> None:
             "This agent answers in text only: choose text instead of audio, and no voice.",
             refusal=UNSUPPORTED_MODALITY,
         )
+
+
+def _effort(f: Fields) -> str | None:
+    effort = f.maybe_text("effort")
+    if effort is not None and not (effort.isidentifier() and len(effort) <= MAX_EFFORT):
+        raise WireError(f"{f.type}: effort must be a word like low or high")
+    return effort
+
+
+def _output_schema(f: Fields) -> dict[str, Json] | None:
+    if f.body.get("output_schema") is None:
+        return None
+    schema = f.object("output_schema")
+    if len(json.dumps(schema, ensure_ascii=False)) > MAX_SCHEMA:
+        raise WireError(f"{f.type}: output_schema has more than {MAX_SCHEMA} characters")
+    return schema
 
 
 def _refuse_choice(f: Fields) -> None:

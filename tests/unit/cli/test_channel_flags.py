@@ -14,6 +14,7 @@ from process_agent.agent.channels import ChannelOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.cli.channel_flags import ChannelFlags, channel_flags, channel_options, websocket_lines
 from process_agent.cli.checked import JoinOptions, checked
+from process_agent.cli.rule_flags import rules_options
 from process_agent.errors import UsageError
 from process_agent.rooms.tokens import read_claims
 from process_agent.wire import participant_token
@@ -37,8 +38,7 @@ def options(
         "approvals": "ask",
         "approval_seconds": 1,
         "network": False,
-        "rule": None,
-        "rules_file": None,
+        "rules": rules_options(None, None, None, None),
         "local": local,
         "data_dir": folder / "data",
         "port": None,

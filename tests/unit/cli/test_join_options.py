@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from process_agent.cli import INTERRUPTED, join, main
-from process_agent.cli.checked import MAX_RULES_BYTES, JoinOptions, rules
+from process_agent.cli.checked import JoinOptions
+from process_agent.cli.model_flags import ModelFlags
+from process_agent.cli.rule_flags import read_rules
 from process_agent.cli.summary import as_json, as_text
 from process_agent.config import Settings
+from process_agent.core.rules import MAX_RULES
 from process_agent.errors import UsageError
 
 
@@ -52,7 +55,7 @@ def test_flags_repeat_and_keep_their_order(seen: list[JoinOptions], monkeypatch:
     assert process(monkeypatch, *typed.split()) == 0
     [options] = seen
     assert options.models == ("codex/a", "codex/b")
-    assert options.instructions == "one\ntwo"
+    assert options.rules.given.general == ("one", "two")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +68,11 @@ def test_flags_repeat_and_keep_their_order(seen: list[JoinOptions], monkeypatch:
         ("--channel chat --provider magic", "--provider cannot be 'magic'"),
         ("--channel chat --working-dir /no/such/folder", "is not a folder"),
         ("--channel chat --rules-file /no/such/file", "cannot be read"),
+        ("--channel chat --room-rules ../x", "not the path of a file in the room"),
+        ("--channel chat --instructions /", "not the path of a file in the room"),
+        ("--channel chat --skill-dir /no/such/folder", "--skill-dir /no/such/folder is not a folder"),
+        ("--channel chat --codex-home /no/such/folder", "--codex-home /no/such/folder is not a folder"),
+        ("--channel chat --reasoning-effort very-high", "--reasoning-effort cannot be"),
         ("--channel chat --port 99999", "99999"),
         ("--channel chat --thread-isolation mine", "--thread-isolation cannot be 'mine'"),
         ("--channel chat --thread-isolation participant --threading-mode none", "more than the one thread"),
@@ -97,16 +105,29 @@ def test_an_address_without_scheme_in_the_environment_is_named(
 
 def test_rules_files_lose_comments_and_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "rules.txt"
-    path.write_text("# why\nBe brief.\n\n  # no\nUse [bold] and ünïcode.\n", "utf-8")
-    assert rules(["First."], [path]) == "First.\nBe brief.\nUse [bold] and ünïcode."
-    assert rules([], []) is None
+    path.write_text("# why\nBe brief.\n\n  # no\nUse [bold] and ünïcode.\n[boards]\nUse tables.\n", "utf-8")
+    rules = read_rules(path)
+    assert rules.general == ("Be brief.", "Use [bold] and ünïcode.")
+    assert rules.for_client("boards") == (*rules.general, "Use tables.")
 
 
 def test_a_huge_rules_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rules.txt"
-    path.write_bytes(b"x" * (MAX_RULES_BYTES + 1))
+    path.write_bytes(b"x" * (MAX_RULES + 1))
     with pytest.raises(UsageError, match="larger than"):
-        rules([], [path])
+        read_rules(path)
+
+
+def test_files_in_the_room_keep_their_order_and_kind(
+    seen: list[JoinOptions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    typed = "join --room r --agent-name a --channel chat -rr /rules.txt --room-rules b --instructions how.md"
+    flags = ("--reasoning-effort", "high", "--skill-dir", str(tmp_path), "--codex-home", str(tmp_path))
+    assert process(monkeypatch, *typed.split(), *flags) == 0
+    [options] = seen
+    named = [(file.kind, file.path) for file in options.rules.files]
+    assert named == [("rules", "/rules.txt"), ("rules", "b"), ("instructions", "how.md")]
+    assert options.model_flags == ModelFlags("high", (tmp_path,), tmp_path)
 
 
 def test_summary_forms() -> None:

@@ -11,6 +11,7 @@ from process_agent.core import slash
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.selection import Catalogue
 from process_agent.core.slash import CommandName, SlashCommand
 from process_agent.core.speaker import Limits
 from process_agent.core.titles import UNTITLED
@@ -185,6 +186,53 @@ def test_a_client_that_names_a_model_nobody_has_can_ask_for_the_models(world: Wo
     wish = r.ModelWish(model="gone")
     world.ask(r.StartTurn(world.envelope(ANA), thread_id, (TextPart("/models"),), wish=wish))
     assert answer(world, thread_id).startswith("Models on offer")
+
+
+LEVELS = Catalogue(
+    [
+        ProviderModels(
+            *("openai", "OpenAI Codex", "codex", "gpt-5.5"),
+            (ModelInfo("gpt-5.5", efforts=("low", "high"), default_effort="low"), ModelInfo("gpt-5.5-mini")),
+        )
+    ],
+    ModelChoice("codex", "openai", "gpt-5.5"),
+)
+
+
+def test_the_effort_of_a_thread_stays_until_its_model_changes() -> None:
+    world = World(catalogue=LEVELS)
+    thread_id = begin(world, "/effort")
+    assert answer(world, thread_id).startswith(
+        "The reasoning effort of this thread is the default, which is `low`"
+    )
+    world.start_turn(ANA, thread_id, "/effort HIGH")
+    assert answer(world, thread_id) == "The reasoning effort of this thread is `high` from its next turn on."
+    assert world.stored_model(thread_id) == ModelChoice("codex", "openai", "gpt-5.5", "high")
+
+    def efforts(wish: r.ModelWish, options: r.TurnOptions = r.TurnOptions()) -> str | None:  # noqa: B008
+        world.ask(
+            r.StartTurn(world.envelope(ANA), thread_id, (TextPart("do it"),), wish=wish, options=options)
+        )
+        world.settle()
+        (run,) = [x for x in world.outstanding if isinstance(x, c.RunTurn)]
+        world.backend(thread_id, run.turn.turn_id, e.TurnEnded(e.EndReason.COMPLETED))
+        world.backend_done(run.turn.turn_id)
+        world.settle()
+        return run.turn.effort
+
+    same = r.ModelWish("codex", "openai", "gpt-5.5")
+    assert efforts(same) == "high", "clients that name the model they see do not lose the effort"
+    assert efforts(same, r.TurnOptions(effort="low")) == "low"
+    assert efforts(r.ModelWish()) == "high"
+    assert efforts(r.ModelWish(model="gpt-5.5-mini")) is None
+    world.start_turn(ANA, thread_id, "/model gpt-5.5")
+    world.start_turn(ANA, thread_id, "/effort enormous")
+    assert "has no reasoning effort `enormous`. There is: `low`, `high`, `default`." in answer(
+        world, thread_id
+    )
+    world.start_turn(ANA, thread_id, "/effort high")
+    world.start_turn(ANA, thread_id, "/effort default")
+    assert efforts(r.ModelWish()) is None
 
 
 def test_new_is_for_the_client(world: World) -> None:

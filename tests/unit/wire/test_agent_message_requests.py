@@ -11,7 +11,7 @@ from process_agent.core.content import ErrorInfo, Json, JsonResult
 from process_agent.core.ids import ParticipantId
 from process_agent.core.participants import Participant
 from process_agent.errors import WireError
-from process_agent.wire.agent_messages import decode_request, limits, unpack
+from process_agent.wire.agent_messages import decode_request, encode_request, limits, unpack
 
 PREFIX = "meshagent.agent."
 SENDER = Participant(ParticipantId("p1"), "user", {"name": "ana"})
@@ -41,6 +41,9 @@ def decode(kind: str, **fields: Json) -> r.Request | None:
         ("invalid_message", {"client_toolkits": [{"name": "a", "input_schema": []}]}),
         ("invalid_message", {"client_toolkits": [{"name": str(n)} for n in range(200)]}),
         ("invalid_message", {"instructions": "x" * (limits.MAX_INSTRUCTIONS + 1)}),
+        ("invalid_message", {"metadata": {"process": {"effort": "very high"}}}),
+        ("invalid_message", {"metadata": {"process": {"output_schema": ["object"]}}}),
+        ("invalid_message", {"metadata": {"process": {"output_schema": {"x": "x" * limits.MAX_SCHEMA}}}}),
         ("invalid_message", {"content": [{"type": "video"}]}),
         ("invalid_message", {"content": [{"type": "text", "text": "x"}] * (limits.MAX_PARTS + 1)}),
         ("invalid_message", {"content": [{"type": "text", "text": "half a pair: \ud83d"}]}),
@@ -89,6 +92,18 @@ def test_what_a_turn_says_and_we_do_not_need_is_left_out() -> None:
     assert request.options == r.TurnOptions(instructions="be brief")
     assert (request.create, request.options.attended) == (False, True)
     assert "s3cret" not in repr(request)
+
+
+def test_what_is_ours_alone_about_a_turn() -> None:
+    schema: dict[str, Json] = {"type": "object"}
+    request = decode(
+        "turn.start", **THREAD, metadata={"process": {"effort": "high", "output_schema": schema}}
+    )
+    assert isinstance(request, r.StartTurn)
+    assert request.options == r.TurnOptions(effort="high", output_schema=schema)
+    again = decode_request(encode_request(request), channel="chat", sender=SENDER, new_id=lambda: "n")
+    assert isinstance(again, r.StartTurn)
+    assert again.options == request.options
 
 
 @pytest.mark.parametrize("kind", ["turn.interrupt", "turn.steer", "tool_call.approve", "secret.response"])

@@ -1,0 +1,18 @@
+"""What turns of every thread of an agent get beside what the thread itself holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from process_agent.agent.attachments import Attachments
+from process_agent.agent.standing_rules import RulesOptions, StandingRules
+from process_agent.agent.tools.tooling import Tooling
+
+
+@dataclass(frozen=True, slots=True)
+class Provisions:
+    """Attached files, tools that the agent runs, and rules."""
+
+    attachments: Attachments
+    tooling: Tooling = field(default_factory=Tooling)
+    rules: StandingRules = field(default_factory=lambda: StandingRules(RulesOptions(), None))

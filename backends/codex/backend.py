@@ -104,7 +104,7 @@ class CodexBackend:
     def provider(self) -> str:
         """Who makes the model's answers: reasoning is encrypted for one of them."""
         account = None if self._launch is None else self._launch.account
-        if account is None or not account.own_home:
+        if account is None or account.provider is None:
             return "of the user's configuration"
         return SCRIPTED_LABEL if account.scripted else f"{account.provider} at {account.base_url}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from process_agent.cli.options import DataDir, Local
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
+    from process_agent.core.backend import KeptState
     from process_agent.core.ids import ThreadId
     from process_agent.core.store import ThreadEntry
     from process_agent.rooms.join import JoinedRoom
@@ -106,7 +107,7 @@ def show(
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Print a thread: every item with its text in full, and how each turn ended."""
+    """Print a thread: every item with its text in full, how each turn ended, how to go on in a terminal."""
     _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), thread)
 
 
@@ -123,6 +124,7 @@ def _run(options: _Options, thread: str | None) -> None:
 
 async def _read(options: _Options, thread: str | None) -> list[str]:
     from process_agent import config
+    from process_agent.cli.going_on import commands
     from process_agent.cli.local import join_target
     from process_agent.cli.who import login_name
     from process_agent.rooms.credentials import JoinWish
@@ -136,7 +138,12 @@ async def _read(options: _Options, thread: str | None) -> list[str]:
         if thread is None:
             return list(_listing(await _entries(room, folders), json=options.json))
         thread_id = await _thread_id(room, folders, thread)
-        return list(_printed(await _transcript(room, thread_id), json=options.json))
+        transcript, kept = await _transcript(room, thread_id)
+        going_on = list(commands(kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
+        return [
+            *_printed(transcript, json=options.json),
+            *_going_on(going_on, json=options.json),
+        ]
 
 
 # --- Whose threads ------------------------------------------------------------------------------------
@@ -227,8 +234,10 @@ async def _thread_id(room: JoinedRoom, folders: dict[str, str], ref: str) -> Thr
     return resolve_thread(ref, await _entries(room, folders), see="`process threads`").path
 
 
-async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> Transcript:
-    """The thread as stored; a turn whose agent is gone reads as lost. Writes nothing."""
+async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> tuple[Transcript, Mapping[str, KeptState]]:
+    """The thread as stored, and what backends kept with it; a turn whose agent is gone reads as lost. Writes
+    nothing.
+    """
     from process_agent.viewer.transcript import Transcript
 
     directory, _, _ = thread_id.rpartition("/")
@@ -238,8 +247,9 @@ async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> Transcript:
     transcript = Transcript()
     async for event in log.replay():
         transcript.apply(event)
+    kept = await log.kept()
     await log.close()
-    return transcript
+    return transcript, kept
 
 
 # --- Printing -----------------------------------------------------------------------------------------
@@ -280,3 +290,12 @@ def _printed(transcript: Transcript, *, json: bool) -> Iterator[str]:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else PAPER_WIDTH
     yield to_ansi(document(transcript, width), width, "standard" if terminal else None).rstrip("\n")
+
+
+def _going_on(found: Sequence[tuple[str, str]], *, json: bool) -> Iterator[str]:
+    for backend, command in found:
+        if json:
+            record = {"type": "resume", "backend": backend, "command": command}
+            yield json_module.dumps(record, ensure_ascii=False)
+        else:
+            yield f"\nGo on in a terminal: {command}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backends.codex.account import KEY_VARIABLE
 from process_agent.core import events as e
 from process_agent.core.backend import BackendThread
 from process_agent.core.content import TextPart, TextResult
@@ -417,15 +420,35 @@ async def test_a_discarded_thread_is_gone_from_the_disk(tmp_path: Path, model: S
             assert records(room) == []
 
 
-async def test_codex_itself_finds_the_thread(tmp_path: Path, model: ScriptedServer) -> None:
+async def test_a_person_goes_on_in_codex_itself_and_then_in_the_room(
+    tmp_path: Path, model: ScriptedServer
+) -> None:
     room_thread = RoomThread()
     async with codex_room(tmp_path, model=model) as room:
         thread = await room_thread.opened(room)
         await room_thread.turn(room, thread, script({"say": "one."}))
-        kept = room_thread.state.kept
+        kept, launch = room_thread.state.kept, room.backend._launch
         assert kept is not None
+        assert launch is not None
         command = room.backend.command(kept)
     home = tmp_path / "data" / "codex" / "codex-agent"
     assert command == f"CODEX_HOME={home} codex resume {kept['thread']}"
-    found = [path for path in home.rglob("*.jsonl") if str(kept["thread"]) in path.name]
-    assert len(found) == 1
+    given = launch.command.arguments
+    provider = [word for a, b in pairwise(given) if a == "-c" and b.startswith("model") for word in (a, b)]
+    program = await asyncio.create_subprocess_exec(
+        *(given[0], "exec", *provider, "--skip-git-repo-check"),
+        *("resume", str(kept["thread"]), script({"say": "typed."})),
+        env={**os.environ, "CODEX_HOME": str(home), KEY_VARIABLE: model.api_key},
+        cwd=tmp_path / "work",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(30):
+        assert await program.wait() == 0
+    assert words(model).count("one.") == 1
+    async with codex_room(tmp_path, model=model) as room:
+        thread = await room_thread.opened(room)
+        assert notices(await room_thread.turn(room, thread, script({"say": "two."}))) == []
+        assert key(model) == key(model, 0)
+        assert [words(model).count(each) for each in ("one.", "typed.")] == [1, 1]

@@ -122,10 +122,13 @@ def test_a_thread_goes_on_and_reading_it_writes_nothing(house: House) -> None:
     before = house.rows()
     listed = house.threads()
     assert (listed[0]["path"], listed[0]["name"]) == (thread, "say one")
-    texts = [r["text"] for r in house.threads("show", "1") if r["type"] == "message"]
-    assert texts == ["say one", "one", "say two", "two"]
+    shown = house.threads("show", "1")
+    assert [r["text"] for r in shown if r["type"] == "message"] == ["say one", "one", "say two", "two"]
+    (resume,) = [r for r in shown if r["type"] == "resume"]
+    assert re.fullmatch(r"CODEX_HOME=\S+/codex/codex-agent codex resume [0-9a-f-]{36}", resume["command"])
     paper = house.run("threads", "show", thread, "--room", ROOM)
     assert "› say two" in paper.stdout
+    assert paper.stdout.endswith(f"\nGo on in a terminal: {resume['command']}\n")
     assert "\x1b" not in paper.stdout
     assert house.rows() == before
 

@@ -135,6 +135,7 @@ class Runner:
         command: c.Replay
         | c.CreateThread
         | c.FindOwner
+        | c.ForkThread
         | c.OpenLog
         | c.ReleaseThread
         | c.StoreTurnEnd
@@ -180,7 +181,9 @@ class Runner:
                 self._keep_closed(request.thread_id, deleting)
             case c.CloseBackendThread(thread_id):
                 self._tasks.start(self._work[thread_id].forget(), "clear a thread")
-            case c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename() | c.FindOwner():
+            case (
+                c.TouchThread() | c.NameThread() | c.ReadList() | c.Rename() | c.FindOwner() | c.ForkThread()
+            ):
                 self._tasks.start(self._list.carry_out(command), "thread list")
             case _:
                 assert_never(command)

@@ -23,7 +23,9 @@ NOT_FOUND = 1003
 
 _WATCH_AGAIN = Backoff(first=1.0, ceiling=300.0)
 
-type ListCommand = c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete | c.FindOwner
+type ListCommand = (
+    c.TouchThread | c.NameThread | c.ReadList | c.Rename | c.Delete | c.FindOwner | c.ForkThread
+)
 
 
 class ThreadListWork:
@@ -68,6 +70,9 @@ class ThreadListWork:
                     self._report(supervisor.thread_deleted(delete))
                 case c.FindOwner():
                     await self._find_owner(command)
+                case c.ForkThread(request, name, without, owner):
+                    entry = await store.fork(request.thread_id, name, without=without, owner=owner)
+                    self._report(supervisor.thread_forked(command, entry))
                 case _:
                     assert_never(command)
         except ProcessError as error:
@@ -105,6 +110,10 @@ class ThreadListWork:
         match command:
             case c.ReadList(request) | c.Rename(request) | c.Delete(request):
                 self._report(self._supervisor.request_failed(request, failure("The room refused", error)))
+            case c.ForkThread():
+                logger.warning("a thread was not copied: %s", error)
+                failed = failure("The room refused", error)
+                self._report(self._supervisor.thread_forked(command, failed))
             case c.FindOwner(thread_id):
                 logger.info("whose %s is, is not known: %s", thread_id, error)
                 failed = failure("The thread cannot be opened", error)

@@ -45,7 +45,7 @@ class Asides:
         """A whole turn at once; `reply` acts and says what it did, with `act_first` before the turn is
         announced.
         """
-        if not self._admission.allows(request, viewer, self._ending()):
+        if not self.answers(request, viewer):
             return
         text = reply() if act_first else None
         turn = self._begin(request, viewer)
@@ -57,6 +57,10 @@ class Asides:
         ):
             self._speaker.say(body, turn)
         self._finish(turn, e.TurnEnded(e.EndReason.COMPLETED))
+
+    def answers(self, request: StartTurn | StartThread, viewer: c.Viewer) -> bool:
+        """Whether `answer` would do anything; when it would not, the one who asked is told why."""
+        return self._admission.allows(request, viewer, self._ending())
 
     def look(self, request: StartTurn | StartThread, viewer: c.Viewer, command: FileCommand) -> None:
         """A whole turn that the workspace answers in its own time; it changes nothing."""

@@ -15,7 +15,7 @@ from process_agent.core.content import ContentPart
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.replies import Reply
-from process_agent.core.requests import DeleteThread, ListThreads, RenameThread
+from process_agent.core.requests import DeleteThread, ListThreads, RenameThread, StartTurn
 from process_agent.core.workspace import FileCommand
 
 type Audience = Mapping[str, tuple[ParticipantId, ...]]
@@ -176,6 +176,18 @@ class ReadList:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkThread:
+    """Copy a thread, without these turns, as `name` (None: after the thread), `owner`'s if it is to be
+    anybody's; report `thread_forked`.
+    """
+
+    request: StartTurn
+    name: str | None
+    without: frozenset[TurnId] = frozenset()
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """Rename as asked; report `thread_updated` or `request_failed`."""
 
@@ -329,6 +341,7 @@ type Command = (
     | NameThread
     | MakeTitle
     | ReadList
+    | ForkThread
     | Rename
     | Delete
     | RunTurn

@@ -42,15 +42,21 @@ class Creations:
 
     def begin(self, request: r.StartThread, model: ModelChoice) -> str | ErrorInfo:
         """The key of a new thread to be made, or why there is none."""
-        limit = self._setting.limits.threads_a_minute
-        if not self._allows(request.envelope.sender, limit):
-            text = f"You started {limit} threads within a minute. Wait a moment."
-            return ErrorInfo(text, "too_many_requests")
+        if (refusal := self.refusal(request.envelope.sender)) is not None:
+            return refusal
         if len(self._pending) >= MAX_PENDING:
             return ErrorInfo("Too many threads are being made. Wait a moment.", "too_many_requests")
         key = self._setting.new_id()
         self._pending[key] = Creation(request, model)
         return key
+
+    def refusal(self, sender: Participant) -> ErrorInfo | None:
+        """Count one more thread of a participant; why it may have none, if so."""
+        limit = self._setting.limits.threads_a_minute
+        if self._allows(sender, limit):
+            return None
+        text = f"You started {limit} threads within a minute. Wait a moment."
+        return ErrorInfo(text, "too_many_requests")
 
     def pop(self, key: str) -> Creation:
         """The thread was made, or cannot be."""

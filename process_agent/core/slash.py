@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from process_agent.core.content import ContentPart, TextPart
+from process_agent.core.content import ContentPart, ErrorInfo, TextPart
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.store import ThreadEntry
 
 
 class CommandName(StrEnum):
@@ -26,6 +27,7 @@ class CommandName(StrEnum):
     DIFF = "/diff"
     UNDO = "/undo"
     REDO = "/redo"
+    FORK = "/fork"
     STOP = "/stop"
     NEW = "/new"
     HELP = "/help"
@@ -57,6 +59,8 @@ _HELP = {
     "/diff uncommitted": "what differs from the last commit",
     "/undo": "take back the file changes of the last turn; again for the turn before",
     "/redo": "bring back what `/undo` took back",
+    "/fork": "go on from here in a copy of this thread",
+    "/fork NAME": "the same, with a name for the copy",
     "/stop": "stop the running turn",
     "/new": "how to start a new thread",
     "/help": "this list",
@@ -74,13 +78,16 @@ NEW = (
 )
 CLEARED = "This thread was cleared: neither people nor models see what was said before."
 NOT_CLEARED = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `/clear` again."
-NOTHING_TO_COMPACT = "Nothing was said in this thread yet: there is nothing to shorten."
 NO_UNDO = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `{command}` again."
 MAY_NOT = (
     "This agent is read-only (`--sandbox read-only`): only a participant who may approve file changes can "
     "take them back or bring them back."
 )
 UNKNOWN_DIFF = "`/diff` takes nothing, `thread` or `uncommitted`."
+NOTHING_YET = {
+    CommandName.COMPACT: "Nothing was said in this thread yet: there is nothing to shorten.",
+    CommandName.FORK: "Nothing was said in this thread yet: there is nothing to copy.",
+}
 NOTHING_RUNS = "Nothing is running in this thread."
 
 
@@ -140,6 +147,20 @@ def stopping_text(waiting: int) -> str:
         return "Stopping the running turn."
     more = "1 more turn waits and runs" if waiting == 1 else f"{waiting} more turns wait and run"
     return f"Stopping the running turn. {more} after it."
+
+
+def forked_text(entry: ThreadEntry, *, without_running: bool) -> str:
+    """What `/fork` says."""
+    left_out = " The turn that runs is not in it." if without_running else ""
+    return (
+        f"What was said so far is also in a thread of its own now, **{entry.name}** (`{entry.path}`). Choose "
+        f"it in your list of threads to go on there; this thread stays as it is.{left_out}"
+    )
+
+
+def not_forked_text(error: ErrorInfo) -> str:
+    """What `/fork` says when there is no copy."""
+    return f"This thread was not copied. {error.message}"
 
 
 def name_of(choice: ModelChoice) -> str:

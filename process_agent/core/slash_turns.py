@@ -73,8 +73,8 @@ def _reply(
             return slash.stopping_text(len(turns.queue)) if stopping else slash.NOTHING_RUNS
         case CommandName.MODEL | CommandName.MODELS | CommandName.EFFORT:
             return _about_model(turns, catalogue, request, command)
-        case CommandName.COMPACT:  # a thread that begins with it
-            return slash.NOTHING_TO_COMPACT
+        case CommandName.COMPACT | CommandName.FORK:  # a thread that begins with it
+            return slash.NOTHING_YET[command.name]
         case CommandName.CLEAR:
             return _clear(turns, request)
         case CommandName.DIFF | CommandName.UNDO | CommandName.REDO:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import ThreadId
+from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 
 
@@ -130,6 +130,20 @@ class ThreadStore(Protocol):
 
     async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
         """Create a thread with a new id and list it. With an `owner` it is somebody's from the beginning."""
+        ...
+
+    async def fork(
+        self,
+        thread_id: ThreadId,
+        name: str | None = None,
+        *,
+        without: Collection[TurnId] = (),
+        owner: str | None = None,
+    ) -> ThreadEntry:
+        """Make and list a thread that begins with the last turns of another one, as many as a replay of it
+        gives, but those in `without`; what backends kept there is in it too. Without a `name` its own tells
+        where it comes from. Raises `RoomRequestError` when there is no such thread.
+        """
         ...
 
     async def owner(

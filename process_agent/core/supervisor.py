@@ -13,6 +13,7 @@ from process_agent.core import requests as r
 from process_agent.core import slash, slash_turns
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.creations import Creations
+from process_agent.core.forks import Forks
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.isolation import Isolation, not_there
 from process_agent.core.models import ModelChoice
@@ -39,6 +40,7 @@ class Supervisor(OpenThreads):
         self._list = ThreadList(setting, self._views, self._isolation, self._do)
         self._titles = Titles()
         self._creations = Creations(setting)
+        self._forks = Forks(self._creations, self._isolation, self._refusals, self._do)
         self._stopping = False
 
     @property
@@ -156,7 +158,10 @@ class Supervisor(OpenThreads):
         if (command := slash.parse(request.content)) is not None:
             if command.name is slash.CommandName.CLEAR and turns.at_rest:
                 self._titles.forget(request.thread_id)  # no model is told what was cleared
-            slash_turns.answer(turns, self._setting.catalogue, request, command)
+            if command.name is slash.CommandName.FORK:
+                self._forks.begin(turns, request, command.argument)
+            else:
+                slash_turns.answer(turns, self._setting.catalogue, request, command)
             return
         choice = self._setting.catalogue.resolve(request.wish, turns.model)
         if isinstance(choice, ErrorInfo):
@@ -237,6 +242,16 @@ class Supervisor(OpenThreads):
         elif request.content:
             turns.accept(request, viewer, None)
         self._watch_idle(entry.path)
+        return self._take()
+
+    def thread_forked(self, asked: c.ForkThread, made: ThreadEntry | ErrorInfo) -> list[c.Command]:
+        """There is a copy of a thread, or there cannot be one."""
+        if isinstance(made, ThreadEntry):
+            self._isolation.know(made.path, asked.owner)
+            self._list.created(made)
+        thread_id = asked.request.thread_id
+        self._forks.done(asked, made, self._turns(thread_id))
+        self._watch_idle(thread_id)
         return self._take()
 
     def thread_not_created(self, key: str, error: ErrorInfo) -> list[c.Command]:

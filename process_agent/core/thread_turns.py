@@ -72,6 +72,11 @@ class ThreadTurns:
         return self.running is None and not self.queue
 
     @property
+    def unfinished(self) -> frozenset[TurnId]:
+        """The turns that run or wait."""
+        return frozenset(turn.id for turn in (self.running, *self.queue) if turn is not None)
+
+    @property
     def unpublished(self) -> tuple[MessageId, ...]:
         """Ids of events that are in the log and were not shown yet."""
         return tuple(event.message_id for event in self._unpublished.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
@@ -19,6 +19,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.store import LAST, ListChange, Page, ThreadEntry
+from process_agent.threads.copying import in_copy, moved, name_of_copy
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
@@ -99,6 +100,13 @@ class MemoryThreadLog:
         """Nothing: what ends with the agent names nothing that outlives it."""
         return ()
 
+    def fill(self, other: MemoryThreadLog, without: Collection[TurnId]) -> None:
+        """Begin with what another thread holds, but those turns."""
+        kept = [moved(row, self._thread_id) for row in other._rows if in_copy(row, without)]
+        self._rows.extend(kept)
+        self._numbers = itertools.count(kept[-1].sequence + 1 if kept else 0)
+        self._model, self._usage, self._kept = other._model, other._usage, dict(other._kept)
+
     async def flush(self) -> None:
         """There is nowhere to write to."""
 
@@ -167,6 +175,20 @@ class MemoryThreadStore:
         entry = self._create(ThreadId(f"{self._directory}/{self._new_id()}"), name)
         if owner is not None:
             self._owners[entry.path] = owner
+        return entry
+
+    async def fork(
+        self,
+        thread_id: ThreadId,
+        name: str | None = None,
+        *,
+        without: Collection[TurnId] = (),
+        owner: str | None = None,
+    ) -> ThreadEntry:
+        """Copy a thread; see the port."""
+        log, listed = await self.open(thread_id), self._entries[thread_id]
+        entry = await self.create(name or name_of_copy(listed.name), owner)
+        self._logs[entry.path].fill(log, without)
         return entry
 
     async def owner(

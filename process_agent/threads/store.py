@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from process_agent.core.backend import KeptState
-from process_agent.core.ids import Clock, IdSource, ThreadId
+from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.room import Datasets, TableRef
 from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
-from process_agent.threads.index import ThreadIndex
+from process_agent.threads.copying import copy_rows, name_of_copy
+from process_agent.threads.index import UNNAMED, ThreadIndex
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.owners import ThreadOwners
 from process_agent.threads.paths import (
@@ -97,12 +98,44 @@ class DatasetThreadStore:
 
     async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
         """Create a thread with a new id and list it; see the port."""
-        now = self._clock()
-        entry = ThreadEntry(ThreadId(f"{self._directory}/{self._new_id()}"), name, now, now)
+        entry = self._new_entry(name)
         if owner is not None:  # before it is listed: nobody else can claim it
             await self._owned().put(entry.path, owner)
         await self._create(entry)
         return entry
+
+    async def fork(
+        self,
+        thread_id: ThreadId,
+        name: str | None = None,
+        *,
+        without: Collection[TurnId] = (),
+        owner: str | None = None,
+    ) -> ThreadEntry:
+        """Copy a thread; see the port. It is listed once it is whole."""
+        ref = table_of(thread_id, self._namespace)
+        await self._require(ref, thread_id)
+        if (log := self._logs.get(thread_id)) is not None:
+            await log.flush()
+        listed = await self._index.get(thread_id)
+        entry = self._new_entry(name or name_of_copy(listed.name if listed else UNNAMED))
+        copy = table_of(entry.path, self._namespace)
+        await self._datasets.create(copy, THREAD, "create_if_not_exists")
+        try:
+            source = ThreadTable(self._datasets, ref, thread_id)
+            target = ThreadTable(self._datasets, copy, entry.path)
+            await copy_rows(source, target, entry.path, without)
+        except BaseException:
+            await self._datasets.drop(copy)
+            raise
+        if owner is not None:  # before it is listed: nobody else can claim it
+            await self._owned().put(entry.path, owner)
+        await self._index.put(entry)
+        return entry
+
+    def _new_entry(self, name: str) -> ThreadEntry:
+        now = self._clock()
+        return ThreadEntry(ThreadId(f"{self._directory}/{self._new_id()}"), name, now, now)
 
     async def owner(
         self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False

@@ -116,3 +116,32 @@ async def test_twenty_threads_at_once(server: LocalRoom, model: ScriptedServer, 
         for delta in ana.all("text_content.delta"):
             said[delta["thread_id"]] = said.get(delta["thread_id"], "") + delta["text"]
         assert sorted(said.values()) == sorted(f"answer {number}." for number in range(count))
+
+
+async def test_a_thread_goes_on_in_a_copy(server: LocalRoom, model: ScriptedServer, tmp_path: Path) -> None:
+    async with (
+        agent_in(server, tmp_path, model=model, approvals="auto"),
+        chat_client(server, "ana") as ana,
+        chat_client(server, "ben") as ben,
+    ):
+        await ben.send("thread.watch")
+        thread, turn = await started(ana, script({"run": "echo out"}, {"say": "in both."}))
+        await ana.wait("turn.ended", turn_id=turn)
+        await ben.wait("thread.created")
+        await ana.say("turn.start", "/fork Other way", thread_id=thread)
+        copy = (await ben.wait("thread.created"))["thread"]
+        assert copy["name"] == "Other way"
+        assert copy["path"] in (await ana.wait("text_content.delta"))["text"]
+        await ana.say("turn.start", script({"say": "only in the first."}), thread_id=thread)
+        await ana.wait("turn.ended")
+        await ana.wait("turn.ended")
+        await ben.send("thread.open", thread_id=copy["path"], load=True)
+        await ben.wait("thread.loaded")
+        assert ben.texts() == "in both."
+        await ben.say("turn.start", script({"say": "only in the copy."}), thread_id=copy["path"])
+        await ben.wait("turn.ended", turn_id=(await ben.wait("turn.started"))["turn_id"])
+        request = model.requests[-1].body
+        said = json.dumps(request["input"])
+        assert (said.count('"in both."'), said.count("only in the first"), said.count("/fork")) == (1, 0, 0)
+        assert '"call_id"' in said, "calls come along as Codex recorded them"
+        assert request["prompt_cache_key"] != model.requests[0].body["prompt_cache_key"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -11,7 +11,7 @@ from itertools import count
 from process_agent.core import events as e
 from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import ThreadId
+from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.models import ModelChoice
 from process_agent.core.store import LAST, ListChange, Page, ThreadEntry, ThreadLog
@@ -148,6 +148,22 @@ class MemoryThreadStore:
     async def start(self) -> None:
         for thread_id in self.rows:
             self.entries[thread_id] = ThreadEntry(thread_id, "old", self._tick(), self._now)
+
+    async def fork(
+        self,
+        thread_id: ThreadId,
+        name: str | None = None,
+        *,
+        without: Collection[TurnId] = (),
+        owner: str | None = None,
+    ) -> ThreadEntry:
+        if thread_id not in self.rows:
+            raise RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=1003)
+        entry = await self.create(name or f"{self.entries[thread_id].name} (fork)", owner)
+        rows = [replace(x, thread_id=entry.path) for x in self.rows[thread_id] if x.turn_id not in without]
+        self.rows[entry.path].extend(rows)
+        self.kept[entry.path] = list(self.kept.get(thread_id, []))
+        return entry
 
     async def owner(
         self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False

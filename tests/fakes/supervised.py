@@ -299,6 +299,15 @@ class World:
             case c.Rename(request):
                 entry = self.entry(request.thread_id, request.name)
                 self.carry_out(self.supervisor.thread_updated(entry, request))
+            case c.ForkThread(request, name, without, owner):
+                thread_id = ThreadId(f"{request.thread_id}-copy{len(self.logs)}")
+                rows = [x for x in self.logs[request.thread_id] if x.turn_id not in without]
+                self.logs[thread_id] = [replace(x, thread_id=thread_id) for x in rows]
+                if owner is not None:
+                    self.owners[thread_id] = owner
+                self.carry_out(
+                    self.supervisor.thread_forked(command, self.entry(thread_id, name or "x (fork)"))
+                )
             case c.Delete(request):
                 self.open_logs.discard(request.thread_id)
                 self.logs.pop(request.thread_id, None)

@@ -10,6 +10,7 @@ from process_agent.core import requests as r
 from process_agent.core import slash
 from process_agent.core.content import TextPart
 from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.slash import CommandName
 from process_agent.core.turn_output import NOTICE
 from process_agent.core.usage import ContextWindow, Usage
 from tests.fakes.supervised import World, person
@@ -93,7 +94,9 @@ def test_a_thread_that_begins_with_it(world: World) -> None:
     world.start_thread(ANA, "/compact")
     world.settle()
     (log,) = world.logs.values()
-    assert [x.body.text for x in log if isinstance(x.body, e.TextDelta)] == [slash.NOTHING_TO_COMPACT]
+    assert [x.body.text for x in log if isinstance(x.body, e.TextDelta)] == [
+        slash.NOTHING_YET[CommandName.COMPACT]
+    ]
     assert not world.running()
 
 

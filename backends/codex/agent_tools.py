@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from backends.codex.client_tools import response
 from backends.codex.items import MESHAGENT
@@ -15,6 +15,8 @@ from process_agent.core.events import BackendEvent, ToolEnded, ToolRef
 from process_agent.core.ids import ItemId
 from process_agent.core.tools import Toolbox, ToolOutcome
 from process_agent.wire.jsonrpc import Request, RequestId
+
+_STOPPED: Final = ErrorInfo("Stopped.", "interrupted")
 
 type Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 type Reply = Callable[[RequestId, object], None]
@@ -51,7 +53,7 @@ class AgentCalls:
         self._start = start
         self._reply = reply
         self._names = frozenset(kit.name for kit in toolbox.toolkits) if toolbox else frozenset()
-        self._running: dict[RequestId, asyncio.Task[None]] = {}
+        self._running: dict[RequestId, tuple[ItemId, asyncio.Task[None]]] = {}
         self._outcomes: dict[ItemId, ToolOutcome] = {}
 
     def open(self, request: Request, ref: ToolRef | None) -> bool:
@@ -65,22 +67,29 @@ class AgentCalls:
         arguments = params.get("arguments")
         given = arguments if isinstance(arguments, dict) else {}
         run = self._run(self._toolbox, request.id, ref, given)
-        self._running[request.id] = self._start(run, f"{namespace}.{tool}")
+        self._running[request.id] = (ref.item_id, self._start(run, f"{namespace}.{tool}"))
         return True
 
     def told(self, event: BackendEvent) -> BackendEvent:
-        """The end of a call with what the tool gave back, rather than what became of it on the way."""
-        if not isinstance(event, ToolEnded) or event.ref.item_id not in self._outcomes:
+        """The end of a call with what the tool gave back, rather than what became of it on the way. Codex
+        ends one that it does not wait for any more as failed.
+        """
+        if not isinstance(event, ToolEnded):
             return event
-        outcome = self._outcomes.pop(event.ref.item_id)
+        stopped = any(item == event.ref.item_id for item, _ in self._running.values())
+        outcome = self._outcomes.pop(event.ref.item_id, _STOPPED if stopped else None)
+        if outcome is None:
+            return event
         if isinstance(outcome, ErrorInfo):
             return replace(event, result=None, error=outcome)
         return replace(event, result=outcome.result, error=None)
 
     def withdrawn(self, request: object) -> None:
         """Codex needs the answer to this request no more."""
-        task = self._running.pop(request, None) if isinstance(request, int | str) else None
-        if task is not None:
+        found = self._running.pop(request, None) if isinstance(request, int | str) else None
+        if found is not None:
+            item_id, task = found
+            self._outcomes.setdefault(item_id, _STOPPED)
             task.cancel()
 
     def close(self) -> None:

@@ -20,7 +20,8 @@ from process_agent.agent.provisions import Provisions
 from process_agent.agent.runner import Runner
 from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
-from process_agent.agent.tools.sources import ToolOptions, ToolRoom, tool_sources
+from process_agent.agent.tools.remote import ToolRoom
+from process_agent.agent.tools.sources import ToolOptions, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
@@ -33,6 +34,7 @@ from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import Workspaces
+from process_agent.errors import UsageError
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class Ready:
     backends: tuple[tuple[str, BackendSummary], ...]
     default_model: ModelChoice
     thread_dir: str
+    tools: str = ""
+    """The toolkits that flags asked for, and on mixed agents, whose models can use them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,20 @@ async def started(backends: Sequence[Backend]) -> AsyncIterator[StartedBackends]
 
 def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
     """The backends of an agent, not started. Raises `UsageError` and `BackendError`; does no other I/O than
-    loading them, so that wrong names are told before anything is joined.
+    loading them, so that wrong names, and flags that none of them can use, are told before anything is
+    joined.
     """
     chosen = _selection(config)
-    return tuple(
+    backends = tuple(
         registry.create(name, replace(config.backend, models=models)) for name, models in chosen.backends
     )
+    if config.tools.flags and not any(backend.takes_tools for backend in backends):
+        names = " and ".join(backend.name for backend in backends)
+        raise UsageError(
+            f"{config.tools.flags[0]} has no effect: {names} takes no tools from the agent.",
+            fix="Leave it out, or add a backend that does, like --backend codex.",
+        )
+    return backends
 
 
 class Agent:
@@ -150,8 +162,11 @@ class Agent:
         self._new_id = new_id
         self._clock = clock
         self._leaving = AsyncExitStack()
+        messaging, name = room.messaging, config.agent_name
+        here = ToolRoom(room.files, room.toolkits, self._shelf(), messaging.participant, name, room.store)
+        apart = config.isolation == "participant"
         self._tooling = Tooling(
-            tool_sources(config.tools, ToolRoom(room.files, room.toolkits), config.backend, config.channels)
+            tool_sources(config.tools, here, config.backend, config.channels, apart=apart)
         )
 
     async def __aenter__(self) -> Agent:
@@ -189,6 +204,7 @@ class Agent:
             backends=tuple(zip((b.name for b in self._backends), self._summaries, strict=True)),
             default_model=setting.catalogue.default,
             thread_dir=self._room.store.directory,
+            tools=self._tools_line(),
         )
         return self
 
@@ -230,6 +246,14 @@ class Agent:
                 "just stopped will be gone soon; stop any other, or choose another --agent-name",
                 name,
             )
+
+    def _tools_line(self) -> str:
+        if not self._config.tools.flags:
+            return ""
+        names = ", ".join(info.name for info in self._tooling.listed())
+        takers = [backend.name for backend in self._backends if backend.takes_tools]
+        others = [backend.name for backend in self._backends if not backend.takes_tools]
+        return f"{names}, for {', '.join(takers)}; not for {', '.join(others)}" if others else names
 
     def _shelf(self) -> Shelf | None:
         folder = self._config.copies

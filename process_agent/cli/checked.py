@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.cli.model_flags import ModelFlags
+from process_agent.cli.tool_flags import ToolFlags
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class JoinOptions:
     channel_flags: ChannelFlags = field(default_factory=ChannelFlags)
     isolation: IsolationMode = "global"
     model_flags: ModelFlags = field(default_factory=ModelFlags)
+    tool_flags: ToolFlags = field(default_factory=ToolFlags)
 
 
 class Given(TypedDict):
@@ -84,6 +86,7 @@ class Given(TypedDict):
     channel_flags: NotRequired[ChannelFlags]
     thread_isolation: NotRequired[str]
     model_flags: NotRequired[ModelFlags]
+    tool_flags: NotRequired[ToolFlags]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
@@ -119,6 +122,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         channel_flags=given.get("channel_flags", ChannelFlags()),
         isolation=isolation,
         model_flags=given.get("model_flags", ModelFlags()),
+        tool_flags=given.get("tool_flags", ToolFlags()),
     )
 
 

@@ -39,6 +39,16 @@ from process_agent.cli.channel_flags import (
 from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
+from process_agent.cli.tool_flags import (
+    TOOL_SECONDS,
+    ReadOnlyStorage,
+    RequireToolkits,
+    Storage,
+    ToolApprovals,
+    ToolSearchFlag,
+    ToolTimeout,
+    tool_flags,
+)
 
 if TYPE_CHECKING:
     from process_agent.cli.checked import JoinOptions
@@ -57,6 +67,12 @@ def join(
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
+    require_toolkit: RequireToolkits = None,
+    tool_search: ToolSearchFlag = "none",
+    storage: Storage = False,
+    read_only_storage: ReadOnlyStorage = False,
+    tool_approvals: ToolApprovals = "as-needed",
+    tool_timeout: ToolTimeout = TOOL_SECONDS,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -118,6 +134,9 @@ def join(
             websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
         ),
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
+        tool_flags=tool_flags(
+            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout
+        ),
     )
     run(options, config.load())
 

@@ -149,6 +149,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
     lines += [
         ("channels", ", ".join(ready.channels)),
         *((file.kind, f"{file.path}, read for each turn") for file in options.rules.files),
+        *((("tools", ready.tools),) if ready.tools else ()),
         *websocket_lines(options),
         ("thread folder", ready.thread_dir),
         *([("threads", "each participant's own")] if options.isolation == "participant" else []),
@@ -223,6 +224,7 @@ def _config(
         backends=options.backends,
         models=options.models,
         approval_seconds=options.approval_seconds,
+        tools=options.tool_flags.options(),
         copies=settings.cache_dir / "files",
         rules=options.rules,
     )

@@ -36,6 +36,16 @@ from process_agent.cli.talking import (
     run_to_end,
     talk_of,
 )
+from process_agent.cli.tool_flags import (
+    TOOL_SECONDS,
+    ReadOnlyStorage,
+    RequireToolkits,
+    Storage,
+    ToolApprovals,
+    ToolSearchFlag,
+    ToolTimeout,
+    tool_flags,
+)
 
 DEFAULT_NAME = "agent"
 
@@ -76,6 +86,12 @@ def run(
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
+    require_toolkit: RequireToolkits = None,
+    tool_search: ToolSearchFlag = "none",
+    storage: Storage = False,
+    read_only_storage: ReadOnlyStorage = False,
+    tool_approvals: ToolApprovals = "as-needed",
+    tool_timeout: ToolTimeout = TOOL_SECONDS,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -135,6 +151,9 @@ def run(
         json=json,
         started=started,
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
+        tool_flags=tool_flags(
+            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout
+        ),
     )
     talk = talk_of(
         message,

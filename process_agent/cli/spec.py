@@ -33,6 +33,16 @@ from process_agent.cli.channel_flags import (
 )
 from process_agent.cli.model_flags import ReasoningEffort, model_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
+from process_agent.cli.tool_flags import (
+    TOOL_SECONDS,
+    ReadOnlyStorage,
+    RequireToolkits,
+    Storage,
+    ToolApprovals,
+    ToolSearchFlag,
+    ToolTimeout,
+    tool_flags,
+)
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,6 +123,12 @@ def spec(
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
+    require_toolkit: RequireToolkits = None,
+    tool_search: ToolSearchFlag = "none",
+    storage: Storage = False,
+    read_only_storage: ReadOnlyStorage = False,
+    tool_approvals: ToolApprovals = "as-needed",
+    tool_timeout: ToolTimeout = TOOL_SECONDS,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -176,6 +192,9 @@ def spec(
             websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
         ),
         model_flags=model_flags(reasoning_effort, None, None),
+        tool_flags=tool_flags(
+            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout
+        ),
     )
     folders = [("--working-dir", working_dir), ("--codex-home", codex_home)]
     name = _check(options, [*folders, *(("--skill-dir", folder) for folder in skill_dir or ())])

@@ -39,7 +39,7 @@ class ToolCalls:
         """See the port. The published client's own reading gives up at the first odd description."""
         with self._room.request("list its toolkits"):
             answer: Any = await self._room.client.send_request("room.list_toolkits", {})
-        tools = answer.get("tools") if isinstance(answer, dict) else None
+        tools = answer.json.get("tools") if isinstance(answer, JsonContent) else None
         listed = tools.items() if isinstance(tools, dict) else ()
         return [_toolkit(name, about) for name, about in [*listed][:MAX_TOOLKITS] if isinstance(about, dict)]
 

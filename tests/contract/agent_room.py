@@ -13,6 +13,7 @@ from typing import Any
 
 from process_agent.agent.assemble import Agent, AgentConfig, create_backends, started
 from process_agent.agent.channels import AgentRoom, ChannelOptions
+from process_agent.agent.tools.sources import ToolOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig, SandboxMode
 from process_agent.core.speaker import IsolationMode
@@ -37,6 +38,7 @@ async def agent_in(
     channels: Sequence[str] = ("chat",),
     options: ChannelOptions | None = None,
     isolation: IsolationMode = "global",
+    tools: ToolOptions | None = None,
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -59,6 +61,7 @@ async def agent_in(
         channels=parse_channels(channels),
         channel_options=options or ChannelOptions(),
         isolation=isolation,
+        tools=tools or ToolOptions(),
         copies=folder / "copies",
     )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:

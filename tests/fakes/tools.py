@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from process_agent.agent.tools.tool import Call, Need, Report, Scope, Tool, Toolkit, parameters
+from process_agent.agent.tools.tool import Call, Need, Plan, Report, Scope, Tool, Toolkit, parameters
 from process_agent.agent.tools.toolbox import Consents, TurnTools
 from process_agent.core.backend import Decision
 from process_agent.core.content import Json, TextResult
@@ -52,10 +52,11 @@ class Bench:
         self,
         name: str,
         run: Callable[[Call], Awaitable[ToolOutput]],
-        needs: Callable[[Mapping[str, Json]], Need | None] = lambda _: None,
+        need: Need | None = None,
         seconds: float = 5.0,
     ) -> Bench:
-        self.tools[name] = Tool(ToolSpec(name, name, parameters([])), run, needs, seconds)
+        spec = ToolSpec(name, name, parameters([]))
+        self.tools[name] = Tool(spec, run, lambda *_: Plan(run, need), seconds)
         return self
 
     def open(self) -> TurnTools:
@@ -84,10 +85,12 @@ def scope(thread: str = "T", sender: str | None = "ana") -> Scope:
     return Scope(ThreadId(thread), TurnId("turn"), sender, log)
 
 
-async def run(tool: Tool, report: Report = lambda *_: None, **arguments: Json) -> ToolOutput:
+async def run(tool: Tool, report: Report = lambda *_: None, /, **arguments: Json) -> ToolOutput:
     """Run a tool as it is, without limits."""
     ref = ToolRef(ItemId("i"), "kit", tool.spec.name)
-    return await tool.run(Call(ref, arguments, scope(), report))
+    plan = tool.planned(arguments, scope())
+    assert plan.need is None, plan.need
+    return await plan.run(Call(ref, arguments, scope(), report))
 
 
 def text_of(outcome: ToolOutcome) -> str:

@@ -87,11 +87,16 @@ class Attaching:
     async def _run(self, call: Call) -> ToolOutput:
         path = self.workplace.inside(call.text("path"))
         data = await asyncio.to_thread(read_beneath, self.workplace.folder, path, MAX_FILE)
-        thread = hashlib.sha256(call.scope.thread_id.encode()).hexdigest()[:12]
-        stored = await store_new(self.files, f"agents/{self.agent_name}/files/{thread}", path.name, data)
-        url = f"room:///{quote(stored)}"
-        call.show(url)
+        url = await show_file(call, self.files, self.agent_name, path.name, data)
         return said(f"{path} is shown in the conversation as {url} ({len(data):,} bytes).")
+
+
+async def show_file(call: Call, files: RoomFiles, agent_name: str, name: str, data: bytes) -> str:
+    """Keep a file in the room, show it in the thread, and return its address. Raises `RoomError`."""
+    thread = hashlib.sha256(call.scope.thread_id.encode()).hexdigest()[:12]
+    url = f"room:///{quote(await store_new(files, f'agents/{agent_name}/files/{thread}', name, data))}"
+    call.show(url)
+    return url
 
 
 async def store_new(files: RoomFiles, folder: str, name: str, data: bytes) -> str:

@@ -5,39 +5,129 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from process_agent.agent.tools.attach import Attaching, workplace
+from process_agent.agent.tools.attach import Attaching, Workplace, workplace
+from process_agent.agent.tools.conversation import search_toolkit
+from process_agent.agent.tools.discovery import ToolSearch
+from process_agent.agent.tools.remote import CALL_SECONDS, RoomTools, ToolRoom
+from process_agent.agent.tools.required import RequiredToolkits
+from process_agent.agent.tools.storage import StorageTools
+from process_agent.agent.tools.thread_list import ThreadListTools
 from process_agent.agent.tools.tool import FixedTools, Tool, Toolkit, ToolSource
 from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec
 from process_agent.core.backend import BackendConfig
-from process_agent.core.room_ports import RoomFiles, Toolkits
+from process_agent.core.room_ports import RemoteToolkit
+from process_agent.errors import UsageError
 
-_CHAT = "The conversation you are in."
+type SearchMode = Literal["none", "agent", "room"]
+type StorageMode = Literal["none", "read", "write"]
+
+CHAT, MAIL, SEARCH = "chat", "mail", "search"
+BUILT_IN = (CHAT, MAIL, SEARCH)
+"""Toolkits of the agent's own that `--require-toolkit` names."""
+
+_CHAT_ABOUT = "The conversation you are in, and the people in it."
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """What the flags say about tools."""
+    """What the flags say about tools. `required` are the toolkits that the operator named."""
 
+    required: tuple[str, ...] = ()
+    search: SearchMode = "none"
+    storage: StorageMode = "none"
+    ask_always: bool = False
+    seconds: float = CALL_SECONDS
 
-@dataclass(frozen=True, slots=True)
-class ToolRoom:
-    """What tools use of the room; None where it has no such thing."""
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags that have an effect only where a backend takes tools."""
+        found = [f"--require-toolkit {name}" for name in self.required]
+        found += ["--storage"] if self.storage == "write" else []
+        found += ["--read-only-storage"] if self.storage == "read" else []
+        return (*found, f"--tool-search {self.search}") if self.search != "none" else tuple(found)
 
-    files: RoomFiles | None = None
-    toolkits: Toolkits | None = None
+    @property
+    def of_the_room(self) -> tuple[str, ...]:
+        """Required toolkits that somebody in the room hosts."""
+        return tuple(name for name in self.required if name not in BUILT_IN)
 
 
 def tool_sources(
-    options: ToolOptions, room: ToolRoom, backend: BackendConfig, channels: Sequence[ChannelSpec]
+    options: ToolOptions,
+    room: ToolRoom,
+    backend: BackendConfig,
+    channels: Sequence[ChannelSpec],
+    *,
+    apart: bool = False,
 ) -> list[ToolSource]:
-    """The sources of an agent's tools."""
+    """The sources of an agent's tools. Where threads are kept `apart`, each belongs to one participant.
+    Raises `UsageError` for what the room or the agent has not.
+    """
+    place = workplace(backend.working_dir, _private(backend))
     chat: list[Tool] = []
-    talks = any(isinstance(channel, ChatSpec | MemorySpec) for channel in channels)
-    if talks and room.files is not None:
-        place = workplace(backend.working_dir, _private(backend))
+    if room.files is not None and any(isinstance(channel, ChatSpec | MemorySpec) for channel in channels):
         chat.append(Attaching(room.files, place, backend.agent_name).tool())
-    return [FixedTools((Toolkit("chat", _CHAT, tuple(chat), "Chat"),))] if chat else []
+    if CHAT in options.required:
+        chat += _thread_list(room, apart=apart)
+    own = [Toolkit(CHAT, _CHAT_ABOUT, tuple(chat), "Chat")]
+    if SEARCH in options.required:
+        own.append(search_toolkit())
+    if MAIL in options.required:
+        raise UsageError("--require-toolkit mail is not there in this version.")
+    if options.storage != "none":
+        own.append(_storage(options, room, place))
+    return [FixedTools(tuple(own)), *_of_the_room(options, room)]
+
+
+def _thread_list(room: ToolRoom, *, apart: bool) -> tuple[Tool, ...]:
+    if apart:
+        raise UsageError(
+            "--require-toolkit chat would show every participant the names of the others' threads, which "
+            "--thread-isolation participant keeps apart."
+        )
+    return () if room.store is None else ThreadListTools(room.store).tools()
+
+
+def _storage(options: ToolOptions, room: ToolRoom, place: Workplace) -> Toolkit:
+    if room.files is None:
+        raise UsageError(f"{options.flags[-1]} needs a room that keeps files.")
+    read_only, ask = options.storage == "read", options.ask_always
+    return StorageTools(room.files, place, room.shelf, read_only=read_only, ask_always=ask).toolkit()
+
+
+def _of_the_room(options: ToolOptions, room: ToolRoom) -> list[ToolSource]:
+    if not options.of_the_room and options.search == "none":
+        return []
+    if room.toolkits is None:
+        raise UsageError(f"{options.flags[0]} needs a room: there is none to look in.")
+    tools = RoomTools(room, room.toolkits, options.ask_always, options.seconds)
+    required = RequiredToolkits(tools, options.of_the_room)
+    if options.search == "agent":
+        return [_Unlisted(required), ToolSearch(tools, required.toolkits, required.kits)]
+    if options.search == "none":
+        return [required]
+
+    def others() -> list[RemoteToolkit]:
+        return [kit for kit in tools.others() if kit.name not in options.required]
+
+    return [required, ToolSearch(tools, tools.look, others)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unlisted:
+    """Required toolkits that are found by search instead of being listed."""
+
+    required: RequiredToolkits
+
+    async def start(self) -> None:
+        """See `ToolSource`."""
+        await self.required.start()
+
+    async def toolkits(self) -> Sequence[Toolkit]:
+        """See `ToolSource`."""
+        return ()
 
 
 def _private(backend: BackendConfig) -> list[Path]:

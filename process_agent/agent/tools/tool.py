@@ -81,27 +81,45 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Need:
     """A call that somebody has to allow: `reason` is what people read. Who allows it for the session allows
-    all further calls with the same `key` in this thread.
+    all further calls with the same `key` in this thread; where it is `sticky`, whoever allows it at all does.
     """
 
     key: str
     reason: str
+    sticky: bool = False
 
 
-def _free(_arguments: Arguments) -> Need | None:
-    return None
+type Run = Callable[[Call], Awaitable[ToolOutput]]
+"""Raises `ToolFailedError` and `RoomError`, whose texts the model reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a call will do once it is allowed, and nothing else than what was allowed."""
+
+    run: Run
+    need: Need | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool with what it does. `run` raises `ToolFailedError` and `RoomError`, whose texts the model reads;
-    `needs` says whether a call has to be allowed.
+    """A tool with what it does: `run`, or what `plan` makes of a call's arguments, which may raise what `run`
+    may.
     """
 
     spec: ToolSpec
-    run: Callable[[Call], Awaitable[ToolOutput]]
-    needs: Callable[[Arguments], Need | None] = _free
+    run: Run
+    plan: Callable[[Arguments, Scope], Plan] | None = None
     seconds: float = CALL_SECONDS
+
+    def planned(self, arguments: Arguments, scope: Scope) -> Plan:
+        """What a call with these arguments comes to."""
+        return Plan(self.run) if self.plan is None else self.plan(arguments, scope)
+
+
+async def unplanned(call: Call) -> ToolOutput:
+    """The `run` of a tool that plans every call."""
+    raise AssertionError(f"{call.ref.tool} was not planned")
 
 
 @dataclass(frozen=True, slots=True)

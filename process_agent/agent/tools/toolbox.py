@@ -111,11 +111,11 @@ class TurnTools:
     async def _run(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ToolOutcome:
         tool = self._tools[ref.toolkit, ref.tool]
         try:
-            need = tool.needs(arguments)
-            if need is not None and not await self._allowed(ref, arguments, need):
+            plan = tool.planned(arguments, self._scope)
+            if plan.need is not None and not await self._allowed(ref, arguments, plan.need):
                 return DECLINED
             async with self._free, asyncio.timeout(tool.seconds):
-                return cut(await tool.run(Call(ref, arguments, self._scope, self._report)))
+                return cut(await plan.run(Call(ref, arguments, self._scope, self._report)))
         except TimeoutError:
             return ErrorInfo(f"It did not answer within {tool.seconds:g} s, and was given up.", "timeout")
         except (ToolFailedError, RoomError) as error:
@@ -140,5 +140,6 @@ class TurnTools:
             self._waiting.pop(ref.item_id, None)
         if decision is not Decision.ACCEPT:
             return False
-        self._consents.give(thread_id, need.key)
+        if need.sticky:
+            self._consents.give(thread_id, need.key)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -152,12 +153,12 @@ async def test_what_a_call_tells_while_it_runs(monkeypatch: pytest.MonkeyPatch) 
 # --- Decisions -------------------------------------------------------------------------------------
 
 
-def _needs(arguments: object) -> Need | None:
-    return Need("kit.hello", "says hello to a stranger")
+NEED = Need("kit.hello", "says hello to a stranger")
+STICKY = replace(NEED, sticky=True)
 
 
 async def test_a_call_that_needs_a_decision_waits_for_it_and_can_be_declined() -> None:
-    bench = Bench(decide=Decision.DECLINE).add("hello", hello, _needs)
+    bench = Bench(decide=Decision.DECLINE).add("hello", hello, NEED)
     assert text_of(await bench.call("hello")) == "declined: Declined: the tool was not called."
     (asked,) = bench.asked
     assert (asked.reason, asked.ref.tool) == ("says hello to a stranger", "hello")
@@ -165,13 +166,28 @@ async def test_a_call_that_needs_a_decision_waits_for_it_and_can_be_declined() -
 
 
 async def test_time_that_somebody_takes_to_decide_is_not_the_tools() -> None:
-    bench = Bench().add("hello", hello, _needs, seconds=0.02)
+    bench = Bench().add("hello", hello, NEED, seconds=0.02)
     async with asyncio.TaskGroup() as group:
         calling = group.create_task(bench.call("hello"))
         await bench.news.wait()
         await asyncio.sleep(0.05)
         assert bench.box.decide(bench.asked[0].ref.item_id, Decision.ACCEPT)
     assert text_of(calling.result()) == "hello None"
+
+
+async def test_what_is_allowed_for_the_session_is_asked_about_once_in_a_thread() -> None:
+    bench = (
+        Bench(decide=Decision.ACCEPT).add("hello", hello, STICKY).add("once", hello, replace(NEED, key="x"))
+    )
+    for item in "ab":
+        await bench.call("hello", item=item)
+    assert len(bench.asked) == 1
+    for item in "cd":
+        await bench.call("once", item=item)
+    assert len(bench.asked) == 3, "what is not for the session is asked about each time"
+    other = Bench(decide=Decision.ACCEPT, consents=bench.consents, thread="U").add("hello", hello, STICKY)
+    await other.call("hello")
+    assert len(other.asked) == 1
 
 
 # --- Outputs ---------------------------------------------------------------------------------------

@@ -259,7 +259,7 @@ class Agent:
         folder = self._config.copies
         if folder is None:
             return None
-        return Shelf(folder / plain_name(self._config.agent_name), self._config.channel_options.room or "")
+        return Shelf(folder / plain_name(self._config.agent_name))
 
     def _profile(self) -> ChannelProfile:
         config = self._config

@@ -32,10 +32,9 @@ MAX_NAME = 120
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The copies of one agent. `room` keeps threads of different rooms apart."""
+    """The copies of one agent in one room."""
 
     folder: Path
-    room: str = ""
 
     async def keep(self, thread_id: ThreadId, url: str, name: str, data: bytes) -> str:
         """Keep a copy; returns its path. Raises `OSError` and `ToolFailedError`."""
@@ -60,7 +59,7 @@ class Shelf:
         return PurePosixPath(self._thread(thread_id), _digest(url), plain_name(name))
 
     def _thread(self, thread_id: ThreadId) -> str:
-        return _digest(f"{self.room}\n{thread_id}")
+        return _digest(thread_id)
 
 
 def plain_name(name: str) -> str:

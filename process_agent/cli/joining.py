@@ -52,6 +52,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
     from process_agent.agent.assemble import create_backends, run_agent, started
+    from process_agent.agent.shelf import plain_name
     from process_agent.rooms.credentials import LocalRoom
     from process_agent.rooms.join import join_room, load_client
 
@@ -76,6 +77,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
         room.on_connection_change(_say_back)
         joined = replace(inside(options, room, config.agent_name), token=target.token)
+        config = replace(config, copies=settings.cache_dir / "files" / plain_name(room.name))
         work = run_agent(config, joined, backends, on_ready, stop)
         await while_joined(room, work)
     if isinstance(place, LocalRoom):

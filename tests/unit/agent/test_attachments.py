@@ -99,7 +99,7 @@ def copy_of(part: FilePart) -> bytes:
 
 async def test_copies_lie_where_commands_find_them(tmp_path: Path) -> None:
     files = MemoryFiles({"a.pdf": b"%PDF", "deep/a.pdf": b"other", "../x": b"tricks"})
-    attachments = Attachments(files, Shelf(tmp_path / "kept", "demo"))
+    attachments = Attachments(files, Shelf(tmp_path / "kept"))
     parts = (FilePart("room:///a.pdf"), FilePart("room:///deep/a.pdf"), FilePart("data:text/plain,hi"))
     found = await attachments.resolve(THREAD, parts)
     paths = [Path(part.path) for part in found if isinstance(part, FilePart) and part.path]

@@ -133,7 +133,8 @@ class TurnWork:
     async def _tools(self, turn: TurnInput, report: Report) -> TurnTools | None:
         if turn.compact or not self._backends[turn.model.backend].takes_tools:
             return None
-        scope = Scope(self._thread_id, turn.turn_id, turn.sender_name, self.log)
+        sender, folder = turn.sender_name, self._files.folder
+        scope = Scope(self._thread_id, turn.turn_id, sender, self.log, folder)
         return await self._provisions.tooling.open(scope, report)
 
     async def _open(self, name: str) -> BackendThread:

@@ -162,7 +162,6 @@ def spec(
     from process_agent.channels.specs import parse_channels
     from process_agent.cli.checked import checked
     from process_agent.services.document import Service, secret_variable, service_document
-    from process_agent.services.written import as_json, as_yaml
 
     options = checked(
         room=None,
@@ -215,7 +214,13 @@ def spec(
     )
     # The words too: quotes of the command line could part a key.
     _refuse_credentials({**document, "flags": list(flags)}, config.load())
-    # Bytes, because a document is UTF-8 whatever the terminal is.
+    _print(document, json=json)
+
+
+def _print(document: dict[str, Json], *, json: bool) -> None:
+    """In bytes, because a document is UTF-8 whatever the terminal is."""
+    from process_agent.services.written import as_json, as_yaml
+
     typer.echo((as_json if json else as_yaml)(document).encode(), nl=False)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from process_agent.agent.tools.tool import Call, Tool, parameters, said, text_argument
+from process_agent.agent.tools.tool import Call, Scope, Tool, parameters, said, text_argument
 from process_agent.core.room_ports import RoomFiles
 from process_agent.core.tools import ToolOutput, ToolSpec
 from process_agent.errors import ToolFailedError
@@ -45,6 +45,10 @@ class Workplace:
     named: Path | None = None
     """The folder as it was named, perhaps through a link."""
 
+    def of(self, scope: Scope) -> Workplace:
+        """That of a turn, which may have a folder of its own."""
+        return self if scope.folder in (None, self.named) else workplace(scope.folder, self.private)
+
     def inside(self, wanted: str) -> PurePosixPath:
         """The path below the folder that is meant. Raises `ToolFailedError` for one that may not be shown."""
         path = PurePosixPath(wanted.strip())
@@ -65,7 +69,7 @@ class Workplace:
 
 
 def workplace(folder: Path, private: Iterable[Path]) -> Workplace:
-    """The workplace of an agent that works in `folder`."""
+    """The workplace of an agent, or a turn, that works in `folder`."""
     return Workplace(folder.resolve(), tuple(place.resolve() for place in private), folder)
 
 
@@ -85,8 +89,9 @@ class Attaching:
         )
 
     async def _run(self, call: Call) -> ToolOutput:
-        path = self.workplace.inside(call.text("path"))
-        data = await asyncio.to_thread(read_beneath, self.workplace.folder, path, MAX_FILE)
+        place = self.workplace.of(call.scope)
+        path = place.inside(call.text("path"))
+        data = await asyncio.to_thread(read_beneath, place.folder, path, MAX_FILE)
         url = await show_file(call, self.files, self.agent_name, path.name, data)
         return said(f"{path} is shown in the conversation as {url} ({len(data):,} bytes).")
 

@@ -144,8 +144,8 @@ class StorageTools:
         if (content is None) == (not file):
             raise ToolFailedError("Give either content or file.")
         if file:
-            source = self.workplace.inside(file)
-            data = await asyncio.to_thread(read_beneath, self.workplace.folder, source, MAX_FILE)
+            place = self.workplace.of(call.scope)
+            data = await asyncio.to_thread(read_beneath, place.folder, place.inside(file), MAX_FILE)
         elif isinstance(content, str):
             data = content.encode("utf-8", "replace")
         else:

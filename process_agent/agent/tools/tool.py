@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from process_agent.core.backend import ToolkitInfo
@@ -26,12 +27,15 @@ type Report = Callable[[TurnId, BackendEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The turn that tools are for. `sender_name` is who asked for it, as the room authenticated it."""
+    """The turn that tools are for. `sender_name` is who asked for it, as the room authenticated it; `folder`
+    is where its commands run, None for the agent's working folder.
+    """
 
     thread_id: ThreadId
     turn_id: TurnId
     sender_name: str | None
     log: ThreadLog
+    folder: Path | None = None
 
 
 class Call:

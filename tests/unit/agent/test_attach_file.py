@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from process_agent.agent.tools import attach
 from process_agent.agent.tools.attach import Attaching, workplace
-from process_agent.core.events import BackendEvent, FileShown
+from process_agent.agent.tools.tool import Call
+from process_agent.core.events import BackendEvent, FileShown, ToolRef
+from process_agent.core.ids import ItemId
 from process_agent.errors import ToolFailedError
 from tests.fakes.memory_room import MemoryFiles
-from tests.fakes.tools import run, text_of
+from tests.fakes.tools import run, scope, text_of
 
 
 @pytest.fixture
@@ -52,6 +55,21 @@ async def test_the_folder_may_be_named_through_a_link(folder: Path, tmp_path: Pa
     assert "room:///" in text_of(await run(tool, path=f"{link}/out/chart.png"))
     with pytest.raises(ToolFailedError, match="kept from commands"):
         await run(tool, path=f"{link}/data/key")
+
+
+async def test_a_turn_with_a_folder_of_its_own_shows_files_of_that(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "a.txt").write_bytes(b"own")
+    (folder / "a.txt").write_bytes(b"shared")
+    files = MemoryFiles()
+    tool = attaching(folder, files).tool()
+    ref = ToolRef(ItemId("i"), "chat", "attach_file")
+    mine = replace(scope(), folder=own)
+    await tool.run(Call(ref, {"path": f"{own}/a.txt"}, mine, lambda *_: None))
+    assert [*files.files.values()] == [b"own"]
+    with pytest.raises(ToolFailedError, match="outside"):
+        await tool.run(Call(ref, {"path": f"{folder}/a.txt"}, mine, lambda *_: None))
 
 
 @pytest.mark.parametrize(

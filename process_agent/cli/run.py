@@ -119,14 +119,9 @@ def run(
     from process_agent.cli.checked import checked
     from process_agent.cli.running import Here, run_here
     from process_agent.cli.who import login_name
-    from process_agent.errors import UsageError
 
     settings = config.load()
-    place = None if no_room else room or settings.room
-    if no_room and room is not None:
-        raise UsageError("--room and --no-room contradict each other.")
-    if place is None and channel:
-        raise UsageError("Without a room there is no channel but this terminal.", fix="Name a --room.")
+    place = _place(None if no_room else room or settings.room, no_room and room is not None, channel)
     options = checked(
         room=place,
         agent_name=agent_name,
@@ -168,3 +163,14 @@ def run(
     )
     here = Here(options, talk, name or login_name())
     run_to_end(lambda: run_here(here, settings), interactive=talk.message is None)
+
+
+def _place(room: str | None, contradicted: bool, channels: list[str] | None) -> str | None:
+    """The room, if there is one. Raises `UsageError` for flags that do not fit."""
+    from process_agent.errors import UsageError
+
+    if contradicted:
+        raise UsageError("--room and --no-room contradict each other.")
+    if room is None and channels:
+        raise UsageError("Without a room there is no channel but this terminal.", fix="Name a --room.")
+    return room

@@ -212,8 +212,7 @@ def spec(
             run_as=run_as,
         )
     )
-    # The words too: quotes of the command line could part a key.
-    _refuse_credentials({**document, "flags": list(flags)}, config.load())
+    _refuse_credentials(document, flags, config.load())
     _print(document, json=json)
 
 
@@ -307,7 +306,8 @@ def _words(flag: str, value: object) -> tuple[str, ...]:
     return (f"{flag}={text}",) if text.startswith("-") else (flag, text)
 
 
-def _refuse_credentials(document: dict[str, Json], settings: Settings) -> None:
+def _refuse_credentials(document: dict[str, Json], flags: Sequence[str], settings: Settings) -> None:
+    """Refuse them in the words of the command line too: its quotes could part a key."""
     from process_agent.services.credentials import refuse_credentials
 
     known = (
@@ -318,4 +318,4 @@ def _refuse_credentials(document: dict[str, Json], settings: Settings) -> None:
         settings.anthropic_api_key,
         settings.smtp.password,
     )
-    refuse_credentials(document, known)
+    refuse_credentials({**document, "flags": list(flags)}, known)

@@ -44,8 +44,8 @@ class BareCodex:
             queue.put_nowait((time.perf_counter(), note))
 
     async def new_thread(self) -> str:
-        """Start a thread that nothing is kept of; returns its id."""
-        started = await self.connection.request("thread/start", {"cwd": str(self._work), "ephemeral": True})
+        """Start a thread that Codex keeps, as our agent's are; returns its id."""
+        started = await self.connection.request("thread/start", {"cwd": str(self._work)})
         thread = str(started["thread"]["id"])
         self._arrived[thread] = asyncio.Queue()
         self.threads.append(thread)

@@ -78,8 +78,9 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
                     cpu.add(program, used)
     notes = (
         f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
-        "its own process. *Codex alone* is its app-server without room, thread store or approvals. Processor "
-        "time is that of the agent without its children, until half a second after the last turn of a round."
+        "its own process. *Codex alone* is its app-server without room, thread store or approvals; it keeps "
+        "its own record of a thread, as it does for `process`. Processor time"
+        " is that of the agent without its children, until half a second after the last turn of a round."
     )
     return Section("turn", "A short Codex turn", LABELS, [first, ended, later, cpu], notes)
 

@@ -185,5 +185,5 @@ def _resolved(path: Path) -> Path:
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
-    found = list(dict.fromkeys(paths))
-    return [path for path in found if not any(path.is_relative_to(o) for o in found if o != path)]
+    found = dict.fromkeys(paths)
+    return [path for path in found if found.keys().isdisjoint(path.parents)]

@@ -6,6 +6,7 @@ folder, in each the first of `AGENTS.override.md` and `AGENTS.md`, 32 KiB in all
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -16,31 +17,34 @@ MAX_BYTES: Final = 32 * 1024
 def project_docs(folder: Path) -> str:
     """The instructions for a working folder, each under the name of its folder; empty when there are none.
 
-    A link out of the project is not followed: a command could have made it, to have us read for it what the
+    They are read for each turn, mostly to find none: hence paths as text. A link out of the project, or to
+    what is no Markdown, is not followed: a command could have made it, to have us read for it what the
     sandbox keeps from it.
     """
-    folder = folder.resolve()
-    root = _root(folder)
+    place = os.path.realpath(folder)
+    above = [place]
+    while (parent := os.path.dirname(above[-1])) != above[-1]:
+        above.append(parent)
+    root = next((each for each in above if os.path.exists(os.path.join(each, ".git"))), place)
     left, parts = MAX_BYTES, []
-    for place in reversed([folder, *folder.parents]):
-        if place.is_relative_to(root) and left > 0:
-            text = _read(place, root, left)
-            left -= len(text)
-            if text.strip():
-                parts.append(f"# Project instructions in {place}\n\n{text.decode(errors='replace').strip()}")
+    for each in reversed(above[: above.index(root) + 1]):
+        text = _read(each, root, left) if left > 0 else b""
+        left -= len(text)
+        if text.strip():
+            parts.append(f"# Project instructions in {each}\n\n{text.decode(errors='replace').strip()}")
     return "\n\n".join(parts)
 
 
-def _root(folder: Path) -> Path:
-    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
-
-
-def _read(place: Path, root: Path, limit: int) -> bytes:
+def _read(place: str, root: str, limit: int) -> bytes:
     for name in NAMES:
-        path = (place / name).resolve()
-        if path.is_relative_to(root) and path.is_file():
+        path = os.path.join(place, name)
+        if not os.path.isfile(path):
+            continue
+        path = os.path.realpath(path)
+        inside = os.path.commonpath([path, root]) == root
+        if inside and path.endswith(".md"):
             try:
-                with path.open("rb") as file:
+                with open(path, "rb") as file:
                     return file.read(limit)
             except OSError:
                 return b""

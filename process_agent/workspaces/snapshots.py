@@ -19,6 +19,7 @@ from typing import Final
 from process_agent.errors import WorkspaceError
 from process_agent.workspaces.changes import Change, Entry
 from process_agent.workspaces.git import Git, lines_of
+from process_agent.workspaces.stillness import Sight, look
 
 MAX_FILE: Final = 16 << 20
 """Bytes of a file that is kept; a larger one is only watched."""
@@ -78,6 +79,7 @@ class Snapshots:
         self._unkept: dict[str, tuple[int, int]] = {}
         self._written: tuple[int, int] | None = None
         self._tree = _EMPTY_TREE
+        self._sight: Sight | None = None
 
     async def open(self) -> None:
         """Make or open the repository. Raises `WorkspaceError`."""
@@ -118,12 +120,18 @@ class Snapshots:
 
     async def take(self) -> Snapshot:
         """The files as they are now. Raises `WorkspaceError`."""
+        sight = look(self.folder)  # before Git looks: what changes meanwhile is another sight the next time
+        if sight is not None and sight == self._sight:
+            return Snapshot(self._tree, {}, dict(self._unkept))
+        self._sight = None
         listed = await self._git("ls-files", "-z", "--modified", "--others", "--exclude-standard")
         paths = lines_of(listed)
         self.nested = tuple(path for path in paths if path.endswith("/"))
         self._unkept.clear()
         touched = await self._take_in(path for path in dict.fromkeys(paths) if not path.endswith("/"))
-        return Snapshot(await self._write_tree(), touched, dict(self._unkept))
+        taken = Snapshot(await self._write_tree(), touched, dict(self._unkept))
+        self._sight = sight
+        return taken
 
     async def _take_in(self, paths: Iterable[str]) -> dict[str, int]:
         """Bring the index up to date for some paths. Returns when each of them changed."""

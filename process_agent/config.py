@@ -7,6 +7,7 @@ environment.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +126,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         cache_dir=(Path(env["XDG_CACHE_HOME"]) if "XDG_CACHE_HOME" in env else home / ".cache") / "process",
         smtp=_smtp(env),
+    )
+
+
+def has_screen() -> bool:
+    """Whether a browser window can be opened here."""
+    return sys.platform in ("darwin", "win32") or any(
+        os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY")
     )
 
 

@@ -48,6 +48,16 @@ class Account:
         """Whether tokens cost what OpenAI's list of prices says: a key of its own API, no login, no proxy."""
         return bool(self.key) and urlsplit(self.base_url or "").hostname == "api.openai.com"
 
+    def login_stamp(self) -> tuple[int, int] | None:
+        """Tells one login in Codex's folder from another; None where it does not count, or cannot be seen."""
+        if self.provider is not None:
+            return None
+        try:
+            found = (self.home / "auth.json").stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
     @property
     def scripted(self) -> bool:
         """Whether this is the scripted model."""

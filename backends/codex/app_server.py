@@ -72,6 +72,11 @@ class AppServer:
         return self._connection is not None and not self._connection.closed
 
     @property
+    def idle(self) -> bool:
+        """Whether no turn runs."""
+        return all(over.is_set() for over, _ in self._turns)
+
+    @property
     def busy(self) -> bool:
         """Whether an ordinary request would have to wait for a place."""
         return self._connection is not None and self._connection.busy

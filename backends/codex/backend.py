@@ -17,6 +17,7 @@ from backends.codex.catalogue import Windows, describe_models
 from backends.codex.conversation import discard_thread
 from backends.codex.launch import Launch, prepare
 from backends.codex.locate import locate
+from backends.codex.login import open_login
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.project_docs import project_docs
 from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
@@ -38,6 +39,7 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.ids import ThreadId
+from process_agent.core.login import Login
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError
 from process_agent.io.backoff import Backoff
@@ -73,6 +75,7 @@ class CodexBackend:
         self._compact_limit: int | None = None
         self._toolkits: tuple[ToolkitInfo, ...] = ()
         self._hooks: tuple[str, ...] = ()
+        self._login: tuple[int, int] | None = None
         self._skills: tuple[str, ...] = ()
         self._efforts = Efforts()
         self._user_effort: str | None = None
@@ -167,6 +170,10 @@ class CodexBackend:
                 raise
         return await self._titles.make(await self.server(), self._default.model, text)
 
+    async def login(self) -> Login:
+        """See `core.login.WithLogin`."""
+        return await open_login(self._config)
+
     async def open_thread(
         self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState
     ) -> BackendThread:
@@ -205,10 +212,19 @@ class CodexBackend:
         async with self._restarting:
             if self._launch is None or self._server is None or self._closed:
                 raise BackendError("Codex is not running.")
+            if self._server.alive and self._server.idle and self._login_changed(self._launch):
+                logger.info("the login changed, and Codex is started again with it")
+                await self._server.close()
+            elif not self._server.alive:
+                logger.warning("Codex is gone and is started again")
             if not self._server.alive:
                 await self._server.close()
                 self._server = await self._restarted(self._launch)
             return self._server
+
+    def _login_changed(self, launch: Launch) -> bool:
+        """Codex reads an API key when it starts, and a login that it could not renew once more at most."""
+        return launch.account.login_stamp() != self._login
 
     def thread_settings(self, model: str | None, instructions: str | None = None) -> dict[str, Any]:
         """What every thread is made, resumed and copied with."""
@@ -267,7 +283,6 @@ class CodexBackend:
         self._toolkits = (*self._toolkits, *mcp_toolkits(listed))
 
     async def _restarted(self, launch: Launch) -> AppServer:
-        logger.warning("Codex is gone and is started again")
         failure = BackendError("Codex could not be started again.")
         for delay in islice(Backoff(first=0.2, ceiling=2).delays(), _RESTARTS):
             try:
@@ -279,6 +294,7 @@ class CodexBackend:
 
     async def _greeted(self, launch: Launch) -> AppServer:
         """A new app-server, with what has to be settled before its first thread. Raises `BackendError`."""
+        self._login = launch.account.login_stamp()
         server = AppServer(launch)
         await server.start()
         try:

@@ -23,6 +23,13 @@ MAX_MESSAGE = 2_000
 """Characters of an error message that are passed on."""
 
 
+LOG_IN = (
+    "The login or key that pays for the model is refused or has expired. Whoever runs the agent can log in "
+    "again with `process login codex`, which counts from the next turn on, or start it with a valid key."
+)
+_SIGN_IN = re.compile(r"\b(?:sign|log) ?in again\b", re.IGNORECASE)
+
+
 def without_addresses(text: str) -> str:
     """The text without web addresses: they name the operator's provider (page section 13)."""
     return _ADDRESS.sub("", text).strip()[:MAX_MESSAGE]
@@ -58,6 +65,8 @@ def turn_error(error: object) -> ErrorInfo:
     message = without_addresses(str(members.get("message") or "")) or "The turn failed without saying why."
     if status is not None and str(status) not in message:
         message = f"{message} (HTTP {status})"
+    if name == "unauthorized" or status == 401 or _SIGN_IN.search(message):
+        return ErrorInfo(f"{message.rstrip('.')}. {LOG_IN}", "unauthorized")
     return ErrorInfo(message, "codex_turn_failed" if name in ("", "other") else snake_case(name))
 
 

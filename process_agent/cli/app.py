@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, join, room, run, spec, threads, token
+from process_agent.cli import chat, join, login, room, run, spec, threads, token
 
 app = typer.Typer(
     name="process",
@@ -24,6 +24,8 @@ app.command(name="chat")(chat.chat)
 app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
 app.add_typer(room.app, name="room")
+app.command(name="login")(login.login)
+app.command(name="logout")(login.logout)
 app.command(name="spec")(spec.spec)
 app.command(name="token")(token.token)
 

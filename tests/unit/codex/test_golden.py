@@ -306,7 +306,7 @@ def test_a_steer_cuts_what_was_being_written_and_is_not_shown_twice() -> None:
     ("name", "code"),
     [
         ("error-400", "codex_turn_failed"),
-        ("error-401", "http_connection_failed"),
+        ("error-401", "unauthorized"),
         ("error-429", "response_too_many_failed_attempts"),
         ("error-429-quota", "usage_limit_exceeded"),
         ("error-500", "internal_server_error"),

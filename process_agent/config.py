@@ -136,6 +136,11 @@ def has_screen() -> bool:
     )
 
 
+def variable(name: str) -> str | None:
+    """One variable of our environment, by a name that the user made up; None when it is not set or empty."""
+    return os.environ.get(name) or None
+
+
 def environment_for_child(names: tuple[str, ...]) -> dict[str, str]:
     """The named variables of our environment that are set; a child process gets these and no others."""
     return {name: os.environ[name] for name in names if name in os.environ}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from process_agent.core.backend import BackendConfig
+from process_agent.core.backend import BackendConfig, ModelEndpoint
 from process_agent.errors import AuthError, BackendError
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -20,7 +20,8 @@ TEMPLATE_MODEL: Final = "gpt-5.5"
 """The catalogue entry that works with any Responses server (page section 9)."""
 
 THREE_WAYS: Final = (
-    "Set OPENAI_API_KEY, or run `process login codex`, or pass `--provider scripted` for a demonstration."
+    "Set OPENAI_API_KEY, or run `process login codex`, or pass `--provider scripted` for a demonstration; in "
+    "a hosted room `--provider meshagent` has its project pay."
 )
 
 
@@ -38,10 +39,12 @@ class Account:
     home: Path
     provider: str | None = None
     base_url: str | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     slugs: tuple[str, ...] = ()
     model: str | None = None
     own_home: bool = False
+    extra: tuple[str, ...] = ()
+    """Models of further providers, to describe beside those that Codex knows."""
 
     @property
     def priced(self) -> bool:
@@ -65,8 +68,31 @@ class Account:
 
 
 def choose_account(config: BackendConfig) -> Account:
-    """Decide from the configuration. Raises `AuthError` when there is no way to a model."""
-    pinned = tuple(choice.model for choice in config.models if choice.model)
+    """Decide from the configuration. Raises `AuthError` when there is no way to a model.
+
+    Where all models that the operator named are of further providers, the first of these is the account.
+    """
+    pinned = models_of(config, None)
+    named = {endpoint.name: models_of(config, endpoint) for endpoint in config.endpoints}
+    first = next((endpoint for endpoint in config.endpoints if named[endpoint.name]), None)
+    if first is not None and not pinned:
+        account = _with_endpoint(config, first, named[first.name])
+    else:
+        account = _own_account(config, pinned)
+    others = [model for name, models in named.items() if name != account.provider for model in models]
+    return replace(account, extra=tuple(dict.fromkeys(others)))
+
+
+def models_of(config: BackendConfig, endpoint: ModelEndpoint | None) -> tuple[str, ...]:
+    """The models that the operator named for a further provider, or, with None, for none of those."""
+    names = {each.name for each in config.endpoints}
+    chosen = [choice for choice in config.models if choice.model]
+    if endpoint is None:
+        return tuple(choice.model for choice in chosen if choice.model and choice.provider not in names)
+    return tuple(choice.model for choice in chosen if choice.model and choice.provider == endpoint.name)
+
+
+def _own_account(config: BackendConfig, pinned: tuple[str, ...]) -> Account:
     if config.provider == "scripted":
         if not config.base_url:
             raise BackendError("The scripted model was chosen, and its address is not known.")
@@ -113,19 +139,41 @@ def no_model(home: Path) -> AuthError:
 
 
 def _with_key(config: BackendConfig, pinned: tuple[str, ...]) -> Account:
-    """A key says who pays; servers, skills and settings are the user's all the same, where there are any."""
-    home = chosen_home(config)
-    own_home = config.home is None and not home.is_dir()
-    if own_home:
-        home = agent_folder(config)
+    home, own_home = _home(config)
     url = config.base_url or OPENAI_URL
     host = urlsplit(url).hostname or url
     label = f"API key, {host}" if config.api_key else f"no key, {host}"
-    if host.endswith("openai.com"):
+    if config.provider == "meshagent":
+        label = f"MeshAgent project, {host}"
+    if passes_through(url):
         model = pinned[0] if pinned else None
         return Account(label, home, "openai_http", url, config.api_key, (), model, own_home)
     slugs = pinned or (TEMPLATE_MODEL,)
     return Account(label, home, "openai_http", url, config.api_key, slugs, slugs[0], own_home)
+
+
+def _with_endpoint(config: BackendConfig, endpoint: ModelEndpoint, models: tuple[str, ...]) -> Account:
+    home, own_home = _home(config)
+    url, key = endpoint.base_url, endpoint.api_key
+    label = f"{endpoint.name}, {urlsplit(url).hostname or url}"
+    return Account(label, home, endpoint.name, url, key, models, models[0], own_home)
+
+
+def passes_through(url: str) -> bool:
+    """Whether models there are OpenAI's own, as Codex knows them: its API, or a proxy like MeshAgent's, whose
+    addresses end so (gateway page, section 1).
+    """
+    parts = urlsplit(url)
+    return (parts.hostname or "").endswith("openai.com") or parts.path.rstrip("/").endswith("/openai/v1")
+
+
+def _home(config: BackendConfig) -> tuple[Path, bool]:
+    """Codex's folder, and whether it is the agent's own. A key says who pays; servers, skills and settings
+    are the user's all the same, where there are any.
+    """
+    home = chosen_home(config)
+    own = config.home is None and not home.is_dir()
+    return (agent_folder(config) if own else home), own
 
 
 def _folder_name(agent_name: str) -> str:

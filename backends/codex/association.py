@@ -72,7 +72,11 @@ def fixed_key(provider: str, settings: Mapping[str, Any]) -> str:
     """Stands for what cannot be changed in a Codex thread that exists: instructions and tools are stored when
     it is made, and what reasoning a provider encrypted no other can read.
     """
-    fixed = [provider, settings.get("developerInstructions"), settings.get("dynamicTools")]
+    fixed = [
+        settings.get("modelProvider") or provider,
+        settings.get("developerInstructions"),
+        settings.get("dynamicTools"),
+    ]
     return sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
 
 

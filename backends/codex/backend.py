@@ -139,6 +139,7 @@ class CodexBackend:
         except BaseException:
             await server.close()
             raise
+        self._titles.provider = self.endpoint_of(self._default)
         self._models = provider_models(NAME, config, account, listed, self._windows)
         return self._summary(launch, label, server.warnings)
 
@@ -221,6 +222,13 @@ class CodexBackend:
                 await self._server.close()
                 self._server = await self._restarted(self._launch)
             return self._server
+
+    def endpoint_of(self, model: ModelChoice) -> str | None:
+        """The further provider that a model is of; see the port `Host`."""
+        provider = model.provider or self._default.provider
+        primary = self._launch.account.provider if self._launch else None
+        names = {endpoint.name for endpoint in self._config.endpoints}
+        return provider if provider in names and provider != primary else None
 
     def _login_changed(self, launch: Launch) -> bool:
         """Codex reads an API key when it starts, and a login that it could not renew once more at most."""

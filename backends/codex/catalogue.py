@@ -45,7 +45,7 @@ async def describe_models(launch: Launch, folder: Path) -> Windows:
     Raises `BackendError` when Codex does not list its models, `OSError` when the files cannot be written.
     """
     account, program = launch.account, launch.program
-    target = catalog_path(folder, account, program.version) if account.slugs else None
+    target = catalog_path(folder, account, program.version) if account.slugs or account.extra else None
     kept = folder / f"windows-{program.version_text}.json"
     windows = _kept(kept)
     if windows is None or (target is not None and not target.is_file()):
@@ -77,7 +77,11 @@ def read_windows(listed: object) -> dict[str, Window]:
 def _with_ours(windows: dict[str, Window], account: Account) -> Windows:
     """A model of ours has the window of the entry it was described with."""
     template = windows.get(TEMPLATE_MODEL)
-    return windows if template is None else {**dict.fromkeys(account.slugs, template), **windows}
+    return (
+        windows
+        if template is None
+        else {**dict.fromkeys((*account.slugs, *account.extra), template), **windows}
+    )
 
 
 def _kept(path: Path) -> dict[str, Window] | None:

@@ -151,6 +151,8 @@ class Conversation:
 
     def _settings(self, model: str | None, standing: Standing) -> dict[str, Any]:
         settings = self._host.thread_settings(model, standing.instructions)
+        if standing.provider is not None:
+            settings["modelProvider"] = standing.provider
         return {**settings, "dynamicTools": list(standing.tools)} if standing.tools else settings
 
     def _tell(self, reason: NotResumedError) -> None:

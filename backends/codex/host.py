@@ -20,6 +20,8 @@ class Standing:
 
     instructions: str | None = None
     tools: tuple[dict[str, Any], ...] = ()
+    provider: str | None = None
+    """One of the further providers; None is that of the account."""
 
 
 class Host(Protocol):
@@ -38,6 +40,10 @@ class Host(Protocol):
     @property
     def provider(self) -> str:
         """What tells one provider of models from another."""
+        ...
+
+    def endpoint_of(self, model: ModelChoice) -> str | None:
+        """The further provider that a model is of, if it is of one."""
         ...
 
     @property

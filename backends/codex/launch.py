@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from backends.codex.account import KEY_VARIABLE, TEMPLATE_MODEL, Account, agent_folder
 from backends.codex.locate import Program, Version
@@ -101,7 +102,12 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
         "-c",
         f"shell_environment_policy={_environment_policy(config, scratch, mark)}",
     ]
-    environment = {**child_environment(config.environment, program, account), VARIABLE: mark.word}
+    keys = {
+        endpoint_variable(number): endpoint.api_key
+        for number, endpoint in enumerate(config.endpoints)
+        if endpoint.api_key
+    }
+    environment = {**child_environment(config.environment, program, account), **keys, VARIABLE: mark.word}
     command = Command(arguments, environment, config.working_dir)
     return Launch(program, account, command, scratch, mark, warnings)
 
@@ -136,7 +142,11 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
     if account.provider is not None:
         values["model_provider"] = text(account.provider)
         values[f"model_providers.{account.provider}"] = _provider(account)
-    if account.slugs:
+    for number, endpoint in enumerate(config.endpoints):
+        if endpoint.name != account.provider:
+            variable = endpoint_variable(number) if endpoint.api_key else None
+            values[f"model_providers.{endpoint.name}"] = _table(endpoint.name, endpoint.base_url, variable)
+    if account.slugs or account.extra:
         values["model_catalog_json"] = text(str(catalog_path(agent_folder(config), account, version)))
     if account.model is not None:
         values["model"] = text(account.model)
@@ -159,7 +169,7 @@ def child_environment(given: Mapping[str, str], program: Program, account: Accou
 
 def catalog_path(folder: Path, account: Account, version: Version) -> Path:
     """Where the description of our models for this version of Codex is kept, below the agent's folder."""
-    key = json.dumps([version, account.slugs, account.label])
+    key = json.dumps([version, account.slugs, account.label, account.extra])
     return folder / f"models-{sha256(key.encode()).hexdigest()[:16]}.json"
 
 
@@ -169,8 +179,10 @@ def catalog(models: object, account: Account) -> str | None:
     template = next((e for e in entries if e.get("slug") == TEMPLATE_MODEL), None)
     if template is None:
         return None
-    ours = [_entry(template, slug, account) for slug in account.slugs]
-    return json.dumps({"models": ours}, ensure_ascii=False)
+    known = [] if account.slugs else entries
+    slugs = {entry.get("slug") for entry in known}
+    ours = [_entry(template, s, account) for s in (*account.slugs, *account.extra) if s not in slugs]
+    return json.dumps({"models": [*known, *ours]}, ensure_ascii=False)
 
 
 def _entry(template: Mapping[str, object], slug: str, account: Account) -> dict[str, object]:
@@ -181,13 +193,29 @@ def _entry(template: Mapping[str, object], slug: str, account: Account) -> dict[
     return {**template, "slug": slug, "display_name": name, "description": about, "upgrade": None}
 
 
+def endpoint_variable(number: int) -> str:
+    """Variable of the app-server that holds the key of a further provider; commands do not get it."""
+    return f"{KEY_VARIABLE}_{number + 1}"
+
+
 def _provider(account: Account) -> str:
+    few = {"request_max_retries": 1, "stream_max_retries": 1} if account.scripted else {}
+    return _table(account.label, account.base_url or "", KEY_VARIABLE if account.key else None, **few)
+
+
+def _table(label: str, url: str, variable: str | None, **more: Value) -> str:
+    """A provider of ours. MeshAgent's room proxy wants a name for the run (gateway page, section 1.2)."""
+    path = urlsplit(url).path
+    session: dict[str, Value] = (
+        {"http_headers": {"Meshagent-Session": "process"}} if "/rooms/" in path else {}
+    )
     values: dict[str, Value] = {
-        "name": account.label,
-        "base_url": account.base_url or "",
+        "name": label,
+        "base_url": url,
         "wire_api": "responses",
-        **({"env_key": KEY_VARIABLE} if account.key else {}),
-        **({"request_max_retries": 1, "stream_max_retries": 1} if account.scripted else {}),
+        **({"env_key": variable} if variable else {}),
+        **session,
+        **more,
     }
     return inline_table(values)
 

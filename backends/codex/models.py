@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from backends.codex.account import Account
+from backends.codex.account import Account, models_of
 from backends.codex.catalogue import Windows
 from backends.codex.prices import PRICES
 from backends.codex.shapes import as_list, dicts
@@ -20,14 +21,24 @@ def provider_models(
     listed: Sequence[dict[str, Any]],
     windows: Windows,
 ) -> tuple[ProviderModels, ...]:
-    """One provider with its models; `listed` is the answer to `model/list`."""
-    default = default_choice(backend, config, account, listed).model
+    """The account's models, and those of each further provider; `listed` is the answer to `model/list`."""
+    default = default_choice(backend, config, account, listed)
     known = by_name(listed)
-    pinned = [choice.model for choice in config.models if choice.model]
-    names = pinned or [name for name, model in known.items() if not model.get("hidden")]
-    models = tuple(_info(name, known.get(name, {}), account, windows, name == default) for name in names)
-    friendly = account.label if account.scripted else "Codex"
-    return (ProviderModels(provider_name(account), friendly, backend, default, models),)
+
+    def offer(name: str, friendly: str, models: Sequence[str], account: Account) -> ProviderModels:
+        active = default.model if default.provider == name else None
+        infos = tuple(_info(m, known.get(m, {}), account, windows, m == active) for m in models)
+        return ProviderModels(name, friendly, backend, active or next(iter(models), None), infos)
+
+    offers = []
+    others = [endpoint for endpoint in config.endpoints if models_of(config, endpoint)]
+    if account.provider not in {endpoint.name for endpoint in others}:
+        listed_names = [n for n, model in known.items() if not model.get("hidden") and n not in account.extra]
+        names = models_of(config, None) or listed_names
+        friendly = account.label if account.scripted else "Codex"
+        offers.append(offer(provider_name(account), friendly, names, account))
+    free = replace(account, base_url=None)  # what others charge is not known
+    return (*offers, *(offer(each.name, each.name, models_of(config, each), free) for each in others))
 
 
 def default_choice(
@@ -35,10 +46,16 @@ def default_choice(
 ) -> ModelChoice:
     """The first named model, that of the account, or the one Codex marks as default."""
     provider = provider_name(account) if account else None
-    pinned = next((choice.model for choice in config.models if choice.model), None)
+    pinned = next((choice for choice in config.models if choice.model), None)
+    if pinned is not None and pinned.provider in {endpoint.name for endpoint in config.endpoints}:
+        return ModelChoice(backend, pinned.provider, pinned.model)
     marked = next((model for model in listed if model.get("isDefault")), None)
     own = account.model if account else None
-    name = pinned or own or (str(marked.get("model") or marked.get("id")) if marked else None)
+    name = (
+        (pinned.model if pinned else None)
+        or own
+        or (str(marked.get("model") or marked.get("id")) if marked else None)
+    )
     return ModelChoice(backend, provider, name)
 
 

@@ -187,7 +187,7 @@ class CodexThread:
     async def _accepted(self, running: RunningTurn, turn: TurnInput, items: list[dict[str, Any]]) -> bool:
         """Start the turn, again if Codex dies before it took it. False when it was interrupted before."""
         model = turn.model.model or self._host.default_model().model
-        standing = None if turn.compact else _standing(turn)
+        standing = None if turn.compact else _standing(turn, self._host.endpoint_of(turn.model))
         settings = {} if turn.compact else self._host.turn_settings(turn, self._memory.senders.rule())
         for attempt in (1, 2):
             server, thread = await self._talk.connected(model, standing, turn.turn_id)
@@ -320,9 +320,9 @@ class CodexThread:
                 return
 
 
-def _standing(turn: TurnInput) -> Standing:
+def _standing(turn: TurnInput, provider: str | None) -> Standing:
     tools = (*dynamic_tools(turn.client_tools), *namespaces(turn.toolbox))
-    return Standing(turn.instructions or None, tools)
+    return Standing(turn.instructions or None, tools, provider)
 
 
 def _is_notice(notification: Notification) -> bool:

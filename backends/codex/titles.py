@@ -75,6 +75,8 @@ class Titles:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self.provider: str | None = None
+        """The further provider that the model for titles is of, if any."""
         self.servers: tuple[str, ...] = ()
         """MCP servers of the user's configuration, which are not started for a title."""
         self._one = asyncio.Semaphore(1)
@@ -118,6 +120,7 @@ class Titles:
             "baseInstructions": INSTRUCTIONS,
             "config": {**_BARE, "mcp_servers": {name: {"enabled": False} for name in self.servers}},
             **({"model": model} if model else {}),
+            **({"modelProvider": self.provider} if self.provider else {}),
         }
         thread = await client.start_thread(server, settings)
         running = RunningTurn(Frame(TurnId("title"), self._folder, approvals="deny"))

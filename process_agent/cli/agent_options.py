@@ -38,11 +38,12 @@ Models = Annotated[
     ),
 ]
 Provider = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
         "--provider",
         metavar="NAME",
-        help="default, or scripted: the built-in model that needs no account.",
+        help="default; scripted: the built-in model that needs no account; meshagent: the hosted room's "
+        "project pays; or NAME=ADDRESS of a Responses API, its key in $NAME_API_KEY. Repeatable.",
     ),
 ]
 WorkingDir = Annotated[

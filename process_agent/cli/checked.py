@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.cli.model_flags import ModelFlags
+from process_agent.cli.providers import Providers, parse_providers
 from process_agent.cli.tool_flags import ToolFlags
 from process_agent.errors import UsageError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from process_agent.core.backend import ApprovalMode, SandboxMode
     from process_agent.core.speaker import IsolationMode
 
-PROVIDERS = ("default", "scripted")
 SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
 APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
 THREADING_MODES = ("default-new", "none")
@@ -34,7 +34,7 @@ class JoinOptions:
     channels: tuple[ChannelSpec, ...]
     backends: tuple[str, ...]
     models: tuple[str, ...]
-    scripted: bool
+    providers: Providers
     working_dir: Path
     sandbox: SandboxMode
     approvals: ApprovalMode
@@ -66,7 +66,7 @@ class Given(TypedDict):
     channels: tuple[ChannelSpec, ...]
     backends: list[str] | None
     models: list[str] | None
-    provider: str
+    provider: list[str] | None
     working_dir: Path | None
     sandbox: str
     approvals: str
@@ -102,7 +102,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         channels=given["channels"],
         backends=tuple(given["backends"] or ()),
         models=tuple(given["models"] or ()),
-        scripted=one_of("--provider", given["provider"], PROVIDERS) == "scripted",
+        providers=parse_providers(given["provider"] or [], given["models"] or []),
         working_dir=folder(given["working_dir"]),
         sandbox=one_of("--sandbox", given["sandbox"], SANDBOXES),
         approvals=one_of("--approvals", given["approvals"], APPROVALS),

@@ -61,7 +61,7 @@ def join(
     channel: Channels = None,
     backend: Backends = None,
     model: Models = None,
-    provider: Provider = "default",
+    provider: Provider = None,
     working_dir: WorkingDir = None,
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",

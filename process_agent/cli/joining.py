@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
+from process_agent.cli.providers import key_variable
 from process_agent.cli.summary import Lines, as_json, as_text
-from process_agent.config import Settings, environment_for_child
-from process_agent.core.backend import BackendConfig
-from process_agent.errors import UsageError
+from process_agent.config import Settings, environment_for_child, variable
+from process_agent.core.backend import BackendConfig, ModelEndpoint
+from process_agent.errors import AuthError, UsageError
 from process_agent.rooms.tokens import read_claims
 
 if TYPE_CHECKING:
@@ -185,13 +186,40 @@ def usable_name(name: str) -> str:
 @asynccontextmanager
 async def model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
     """The agent's configuration, with the scripted model running behind it when it was asked for."""
-    if not options.scripted:
+    kind = options.providers.kind
+    if kind == "meshagent":
+        yield _config(options, settings, *await _project_proxy(options, settings))
+        return
+    if kind == "default":
         yield _config(options, settings, settings.openai_base_url, settings.openai_api_key)
         return
     from process_agent.scripted.server import ScriptedServer
 
     async with ScriptedServer() as model:
         yield _config(options, settings, model.base_url, model.api_key)
+
+
+async def _project_proxy(options: JoinOptions, settings: Settings) -> tuple[str, str]:
+    """Address and key of MeshAgent's proxy for models: the room's project pays, by the participant's token.
+
+    Raises `UsageError` where there is no hosted room, `AuthError` for a token that may not use models.
+    """
+    from process_agent.rooms.credentials import LocalRoom
+
+    place, wish = place_of(options, settings)
+    if isinstance(place, LocalRoom):
+        raise UsageError(
+            "--provider meshagent needs a hosted room, whose project pays for the models.",
+            fix="Set MESHAGENT_API_KEY or MESHAGENT_TOKEN, or leave --local away.",
+        )
+    target = await reach(place, settings, wish, data_dir=options.data_dir, start=False, port=options.port)
+    claims = read_claims(target.token)
+    if claims is not None and not claims.may_use_models:
+        raise AuthError(
+            "This participant token may not use models: it has no grant `llm`.",
+            fix="Use a token that has it, or an OPENAI_API_KEY of your own.",
+        )
+    return f"{settings.api_url or target.base_url.replace('ws', 'http', 1)}/openai/v1", target.token
 
 
 def _config(
@@ -205,9 +233,13 @@ def _config(
         agent_name=name,
         working_dir=options.working_dir,
         data_dir=settings.paths(options.data_dir).root,
-        provider="scripted" if options.scripted else "default",
+        provider=options.providers.kind,
         base_url=base_url,
         api_key=api_key,
+        endpoints=tuple(
+            ModelEndpoint(each, url, variable(key_variable(each)))
+            for each, url in options.providers.endpoints
+        ),
         sandbox=options.sandbox,
         approvals=options.approvals,
         network=options.network,

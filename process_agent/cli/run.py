@@ -72,7 +72,7 @@ def run(
     ] = None,
     backend: Backends = None,
     model: Models = None,
-    provider: Provider = "default",
+    provider: Provider = None,
     thread: Thread = None,
     message: Message = None,
     json: TurnJson = False,

@@ -117,7 +117,7 @@ def spec(
     channel: Channels = None,
     backend: Backends = None,
     model: Models = None,
-    provider: Provider = "default",
+    provider: Provider = None,
     working_dir: ContainerFolder = None,
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",

@@ -103,6 +103,17 @@ class ThreadState(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelEndpoint:
+    """A further provider: an address with OpenAI's Responses API. Threads use it by choosing one of its
+    models, which are those named with its name as their provider.
+    """
+
+    name: str
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class BackendConfig:
     """What a backend gets from the command line and the environment, as plain values.
 
@@ -114,9 +125,10 @@ class BackendConfig:
     working_dir: Path
     data_dir: Path
     models: tuple[ModelChoice, ...] = ()
-    provider: Literal["default", "scripted"] = "default"
+    provider: Literal["default", "scripted", "meshagent"] = "default"
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    endpoints: tuple[ModelEndpoint, ...] = ()
     sandbox: SandboxMode = "workspace-write"
     approvals: ApprovalMode = "ask"
     network: bool = False

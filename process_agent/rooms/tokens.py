@@ -20,6 +20,8 @@ class TokenClaims:
     role: str
     project_id: str | None
     expires: float | None
+    may_use_models: bool = False
+    """Whether it opens MeshAgent's proxy for models (gateway page, section 5.2)."""
 
 
 def read_claims(token: str) -> TokenClaims | None:
@@ -48,6 +50,7 @@ def _claims(payload: Mapping[str, Any]) -> TokenClaims:
         role=_text(scopes.get("role")) or "user",
         project_id=_text(payload.get("sub")),
         expires=float(expires) if isinstance(expires, int | float) else None,
+        may_use_models=isinstance(api := scopes.get("api"), dict) and api.get("llm") is not None,
     )
 
 

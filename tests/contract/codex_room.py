@@ -26,7 +26,7 @@ from process_agent.core.backend import (
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.events import BackendEvent, TextDelta, TextStarted, ToolEnded, ToolStarted, TurnEnded
 from process_agent.core.ids import ThreadId, TurnId
-from process_agent.scripted.server import ScriptedServer
+from process_agent.scripted.server import RecordedRequest, ScriptedServer
 
 type OnEvent = Callable[[BackendEvent], object]
 
@@ -77,8 +77,11 @@ class Room:
 
     def sent(self, request: int = -1) -> list[tuple[str, str]]:
         """Role and text of what the model got in a request, without Codex's own prompt; calls as `call`."""
-        items = self.model.requests[request].body["input"]
-        return [said for item in items for said in _sent(item)]
+        return self.said_in(self.model.requests[request])
+
+    def said_in(self, request: RecordedRequest) -> list[tuple[str, str]]:
+        """The same of a request to any scripted model."""
+        return [said for item in request.body["input"] for said in _sent(item)]
 
     def rules(self, request: int = -1) -> list[str]:
         """What the model was told to heed in a request, one text for each time that it changed."""

@@ -32,7 +32,7 @@ def options(
         "channels": parse_channels(channels),
         "backends": None,
         "models": None,
-        "provider": "default",
+        "provider": None,
         "working_dir": folder,
         "sandbox": "read-only",
         "approvals": "ask",

@@ -10,6 +10,7 @@ import pytest
 from process_agent.cli import INTERRUPTED, join, main
 from process_agent.cli.checked import JoinOptions
 from process_agent.cli.model_flags import ModelFlags
+from process_agent.cli.providers import Providers
 from process_agent.cli.rule_flags import read_rules
 from process_agent.cli.summary import as_json, as_text
 from process_agent.config import Settings
@@ -46,7 +47,7 @@ def test_the_documented_command(seen: list[JoinOptions], monkeypatch: pytest.Mon
         "codex-agent",
         ("codex",),
     )
-    assert (options.sandbox, options.approvals, options.scripted) == ("workspace-write", "ask", False)
+    assert (options.sandbox, options.approvals, options.providers) == ("workspace-write", "ask", Providers())
     assert options.working_dir == Path.cwd()
 
 
@@ -66,6 +67,11 @@ def test_flags_repeat_and_keep_their_order(seen: list[JoinOptions], monkeypatch:
         ("--channel chat --sandbox none", "--sandbox cannot be 'none'"),
         ("--channel chat --approvals maybe", "--approvals cannot be 'maybe'"),
         ("--channel chat --provider magic", "--provider cannot be 'magic'"),
+        ("--channel chat --provider scripted --provider meshagent", "at once"),
+        ("--channel chat --provider gpu=http://h/v1", "--model codex/gpu/MODEL"),
+        ("--channel chat --provider gpu=h:8000 --model codex/gpu/m", "no address of a Responses API"),
+        ("--channel chat --provider gpu=https://u:secret@h/v1 --model codex/gpu/m", "GPU_API_KEY"),
+        ("--channel chat --provider openai=http://h/v1 --model codex/openai/m", "cannot be called 'openai'"),
         ("--channel chat --working-dir /no/such/folder", "is not a folder"),
         ("--channel chat --rules-file /no/such/file", "cannot be read"),
         ("--channel chat --room-rules ../x", "not the path of a file in the room"),

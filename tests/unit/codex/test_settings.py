@@ -75,6 +75,31 @@ def test_accounts(tmp_path: Path) -> None:
     assert (login.home, login.own_home) == (tmp_path / ".codex", False)
 
 
+@pytest.mark.parametrize(
+    ("url", "label", "slugs", "session"),
+    [
+        ("https://api.meshagent.com/openai/v1", "MeshAgent project, api.meshagent.com", (), None),
+        (
+            "https://api.meshagent.com/rooms/r/openai/v1",
+            "MeshAgent project, api.meshagent.com",
+            (),
+            "process",
+        ),
+        ("https://gpu.example/v1", "MeshAgent project, gpu.example", ("gpt-5.5",), None),
+    ],
+)
+def test_a_proxy_that_passes_through_has_the_models_of_openai(
+    tmp_path: Path, url: str, label: str, slugs: tuple[str, ...], session: str | None
+) -> None:
+    given = config(tmp_path, provider="meshagent", base_url=url, api_key="jwt-of-the-room")
+    account = choose_account(given)
+    assert (account.label, account.slugs, account.priced) == (label, slugs, False)
+    launch = prepare(given, PROGRAM, account)
+    table = parsed(launch.command.arguments[2:])["model_providers"]["openai_http"]
+    assert table.get("http_headers", {}).get("Meshagent-Session") == session
+    assert "jwt-of-the-room" not in repr((given, account, launch.command.arguments))
+
+
 def test_the_key_is_in_the_environment_only(tmp_path: Path) -> None:
     given = config(tmp_path, provider="scripted", base_url="http://127.0.0.1:1/v1", api_key="sk-secret")
     launch = prepare(given, PROGRAM, choose_account(given))

@@ -131,7 +131,7 @@ def test_without_credentials_join_stops_with_3_and_says_three_ways(tmp_path: Pat
     try:
         done = program.run(JOIN + more)
         assert done.returncode == 3, done
-        for way in ("OPENAI_API_KEY", "codex login", "--provider scripted"):
+        for way in ("OPENAI_API_KEY", "process login codex", "--provider scripted"):
             assert way in done.stderr
         assert "Traceback" not in done.stderr
     finally:

@@ -179,7 +179,7 @@ class Agent:
             channels = create_channels(self._config.channels, self._profile(), self._room)
             setting = self._setting(channels)
             backends = {backend.name: backend for backend in self._backends}
-            attachments = Attachments(self._room.files, self._shelf())
+            attachments = Attachments(self._room.files, self._shelf(), self._room.store.images)
             if attachments.shelf is not None:
                 await attachments.shelf.tidy()
             await self._tooling.start()

@@ -20,8 +20,9 @@ from process_agent.agent.shelf import Shelf
 from process_agent.core.backend import HistoryItem, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import ThreadId
-from process_agent.core.room_ports import RoomFiles
-from process_agent.errors import RoomError, ToolFailedError
+from process_agent.core.images import id_of
+from process_agent.core.room_ports import RoomFiles, RoomImages
+from process_agent.errors import RoomError, RoomRequestError, ToolFailedError
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +56,13 @@ class _Left:
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """Fetches the files of messages; without `files` there is no room to fetch them from, without `shelf` no
-    copies are kept.
+    """Fetches the files of messages; without `files` and `images` there is no room to fetch them from,
+    without `shelf` no copies are kept.
     """
 
     files: RoomFiles | None
     shelf: Shelf | None = None
+    images: RoomImages | None = None
 
     async def resolve(self, thread_id: ThreadId, content: tuple[ContentPart, ...]) -> tuple[ContentPart, ...]:
         """The message with its files as a backend gets them."""
@@ -68,7 +70,7 @@ class Attachments:
         found: list[ContentPart] = []
         for part in content:
             scheme = part.url[:5].lower() if isinstance(part, FilePart) else ""
-            if isinstance(part, FilePart) and scheme == "room:":
+            if isinstance(part, FilePart) and (scheme == "room:" or id_of(part.url) is not None):
                 found.append(await self._fetched(thread_id, part, left))
             elif isinstance(part, FilePart) and scheme == "data:":
                 found.append(await self._copied(thread_id, part, left))
@@ -102,13 +104,13 @@ class Attachments:
         name = _name_of(part)
         left.files -= 1
         limit = min(left.given, MAX_BYTES) if self.shelf is None else min(left.copied, MAX_COPY)
-        if self.files is None:
+        if self.files is None and self.images is None:
             return _unreadable(name, "this agent is in no room that keeps files")
         if left.files < 0 or limit <= 0:
             return _unreadable(name, _too_many(self.shelf is not None))
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                data = await self.files.read(_path_of(part.url), limit)
+                data, kind = await self._read(part.url, limit)
         except RoomError as error:
             return _unreadable(name, str(error))
         except TimeoutError:
@@ -118,7 +120,16 @@ class Attachments:
         if not small and path is None:
             return _unreadable(name, _too_many(False))
         left.given -= len(data) if small else 0
-        return FilePart(_data_url(name, data) if small else part.url, name, path)
+        return FilePart(_data_url(kind or _kind_of(name), data) if small else part.url, name, path)
+
+    async def _read(self, url: str, limit: int) -> tuple[bytes, str | None]:
+        """A file of the room, or an image of its table, with its kind if that is known."""
+        if id_of(url) is not None and self.images is not None:
+            image = await self.images.read(url, limit)
+            return image.data, image.mime_type
+        if self.files is None or id_of(url) is not None:
+            raise RoomRequestError("this room keeps nothing of the kind")
+        return await self.files.read(_path_of(url), limit), None
 
     async def _copied(self, thread_id: ThreadId, part: FilePart, left: _Left) -> ContentPart:
         """A file that came with the message."""
@@ -142,6 +153,8 @@ class Attachments:
 def _name_of(part: FilePart) -> str:
     if part.name:
         return part.name
+    if id_of(part.url) is not None:
+        return "image"
     if part.url[:5].lower() == "room:":
         return _path_of(part.url).rsplit("/", 1)[-1]
     kind = part.url[5:].partition(",")[0].partition(";")[0].lower()
@@ -157,8 +170,11 @@ def _path_of(url: str) -> str:
     return unquote(parts.netloc + parts.path).lstrip("/")
 
 
-def _data_url(name: str, data: bytes) -> str:
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+def _kind_of(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _data_url(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 

@@ -173,7 +173,13 @@ def _mail(spec: MailSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
         return not any(p.name == profile.agent_name and p.role == "agent" for p in others)
 
     return MailChannel(
-        MailRoom(room.queues, room.files, book, Unanswered(room.datasets, room.store.directory)),
+        MailRoom(
+            room.queues,
+            room.files,
+            book,
+            Unanswered(room.datasets, room.store.directory),
+            room.store.images,
+        ),
         MailProfile(mailbox, profile.single_thread, alone),
         SmtpSender(account),
         new_id=profile.new_id,

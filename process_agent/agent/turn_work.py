@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
+from process_agent.agent import pictures
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.tools.tool import Report, Scope
@@ -22,7 +23,7 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.content import ContentPart, ErrorInfo
-from process_agent.core.events import EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
+from process_agent.core.events import EndReason, ImageCompleted, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
 from process_agent.core.turn_output import NOTICE
@@ -117,6 +118,8 @@ class TurnWork:
             async for event in events:
                 running.begun.set()
                 self._files.observe(event)
+                if isinstance(event, ImageCompleted):
+                    event = await pictures.kept(self._provisions.attachments.images, self._thread_id, event)
                 report(turn.turn_id, event)
                 if isinstance(event, TurnEnded):
                     return

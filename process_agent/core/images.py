@@ -1,6 +1,12 @@
-"""Kinds of images that models take and browsers show."""
+"""Kinds of images that models take and browsers show, and addresses of those that a room keeps."""
 
 from __future__ import annotations
+
+import base64
+import binascii
+from urllib.parse import parse_qs, quote, urlsplit
+
+_TABLE = "images"
 
 
 def image_type(head: bytes) -> str | None:
@@ -14,3 +20,34 @@ def image_type(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return None
+
+
+def address_of(image_id: str) -> str:
+    """The address of an image in the room's table of images (agent protocol, section 6.7)."""
+    return f"dataset://{_TABLE}?id={quote(image_id, safe='')}"
+
+
+def id_of(address: str) -> str | None:
+    """The id of an image in the room's table of images; None for every other address. Images in other tables
+    are none: who can name an address must not read any table.
+    """
+    try:
+        parts = urlsplit(address.strip())
+        ids = parse_qs(parts.query).get("id", [])
+    except ValueError:
+        return None
+    place = parts.netloc + parts.path.rstrip("/")
+    return ids[0] if parts.scheme == "dataset" and place == _TABLE and ids and ids[0].strip() else None
+
+
+def embedded(address: str) -> tuple[str, bytes] | None:
+    """The MIME type and the bytes of an image in a `data:` address; None when none can be shown."""
+    head, comma, data = address.partition(",")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        return None
+    try:
+        found = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    kind = image_type(found)
+    return None if kind is None else (kind, found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from process_agent.core.content import Json
-from process_agent.core.ids import ParticipantId
+from process_agent.core.ids import ParticipantId, ThreadId
 from process_agent.core.participants import Participant
 
 
@@ -60,6 +60,32 @@ class RoomFiles(Protocol):
 
     async def delete(self, path: str) -> None:
         """Remove a file. Raises `RoomRequestError` when it is missing, or a folder that holds something."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoomImage:
+    """An image with its MIME type."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
+
+
+class RoomImages(Protocol):
+    """Images that the room keeps, each under an address like `dataset://images?id=…`. Every method raises
+    `RoomRequestError` when the room refuses it.
+    """
+
+    async def keep(self, image: RoomImage, thread_id: ThreadId) -> str:
+        """Store an image that was made in a thread; returns its address."""
+        ...
+
+    async def read(self, address: str, limit: int) -> RoomImage:
+        """The image at an address; refused when there is none, or it has more than `limit` bytes."""
+        ...
+
+    async def remove(self, addresses: Sequence[str]) -> None:
+        """Remove those of these images that we made; others, and missing ones, are passed over."""
         ...
 
 

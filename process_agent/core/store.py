@@ -11,6 +11,7 @@ from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.room_ports import RoomImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,11 @@ class ThreadStore(Protocol):
         """The folder of the threads, like `dataset://agents/codex-agent/threads`."""
         ...
 
+    @property
+    def images(self) -> RoomImages | None:
+        """Where the room keeps the images of threads; None where it keeps none."""
+        ...
+
     async def start(self) -> None:
         """Create the index if it is missing, and close turns that nobody runs any more (LOST)."""
         ...
@@ -186,7 +192,9 @@ class ThreadStore(Protocol):
         ...
 
     async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
-        """Remove the rows and the entry; returns all that backends ever kept there."""
+        """Remove the rows, the entry, and the images that were made in the thread; returns all that backends
+        ever kept there.
+        """
         ...
 
     async def close(self) -> None:

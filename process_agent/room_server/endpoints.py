@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection, Request
@@ -36,6 +36,15 @@ MAX_BODY_BYTES = 64 * 1024
 
 MINTED_SECONDS = 24 * 3600
 """How long a token lives that the server gives out."""
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """A toolkit that has images for pages; it is not imported here, because it takes long to load."""
+
+    async def picture(self, caller: Caller, image_id: str) -> tuple[bytes, str]:
+        """The bytes and the MIME type of an image. Raises `ToolError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,24 @@ class Endpoints:
             "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(stored.name)}",
         }
         return StreamingResponse(_pieces(stored), media_type=stored.mime_type, headers=headers)
+
+    async def picture(self, request: Request) -> Response:
+        """`GET /rooms/{room}/images/{id}`: an image that models made, for the page of who is in that room."""
+        room = request.path_params["room"]
+        try:
+            identity = self._session(request)
+        except AuthError as error:
+            return _error(401, error.message)
+        toolkit: object = self.hub.toolkit(room, "dataset") if identity.room == room else None
+        if not isinstance(toolkit, Pictures):
+            return _error(404, "There is no such image.")
+        api = participant_token.default_api("user")
+        caller = Caller(uuid.uuid4().hex, identity.name, "user", room, api, False)
+        try:
+            data, kind = await toolkit.picture(caller, request.path_params["id"])
+        except ToolError as error:
+            return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
+        return Response(data, media_type=kind, headers=dict(DOWNLOAD_HEADERS))
 
     def _caller(self, websocket: WebSocket, room: str) -> Caller:
         headers = websocket.headers

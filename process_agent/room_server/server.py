@@ -92,6 +92,7 @@ def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlett
             Route("/session", endpoints.read_session, methods=["GET"]),
             WebSocketRoute("/rooms/{room}", endpoints.room),
             Route("/rooms/{room}/files/{path:path}", endpoints.download),
+            Route("/rooms/{room}/images/{id:path}", endpoints.picture),
             *page,
         ],
         middleware=[Middleware(_Door, bound_to=config.host)],

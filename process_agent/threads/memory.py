@@ -167,6 +167,10 @@ class MemoryThreadStore:
         """The folder of the threads."""
         return self._directory
 
+    @property
+    def images(self) -> None:
+        """Images stay with their thread."""
+
     async def start(self) -> None:
         """Nothing is left from before."""
 

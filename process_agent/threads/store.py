@@ -13,6 +13,7 @@ from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.copying import copy_rows, name_of_copy
+from process_agent.threads.images import ImageTable
 from process_agent.threads.index import UNNAMED, ThreadIndex
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.owners import ThreadOwners
@@ -69,6 +70,7 @@ class DatasetThreadStore:
         self._others_here = others_here
         self._index = ThreadIndex(datasets, self._namespace, clock)
         self._owners = ThreadOwners(datasets, self._namespace, clock) if apart else None
+        self._images = ImageTable(datasets, agent_name, clock=clock, new_id=new_id)
         self._logs: dict[ThreadId, DatasetThreadLog] = {}
         # Opening and recovering one thread take turns; a few locks serve all threads.
         self._locks = [asyncio.Lock() for _ in range(64)]
@@ -78,6 +80,11 @@ class DatasetThreadStore:
     def directory(self) -> str:
         """The folder of the threads, like `dataset://agents/codex-agent/threads`."""
         return self._directory
+
+    @property
+    def images(self) -> ImageTable:
+        """Where the room keeps the images of threads."""
+        return self._images
 
     async def start(self) -> None:
         """Create the index if it is missing, and close turns that nobody runs any more (LOST).
@@ -124,7 +131,7 @@ class DatasetThreadStore:
         try:
             source = ThreadTable(self._datasets, ref, thread_id)
             target = ThreadTable(self._datasets, copy, entry.path)
-            await copy_rows(source, target, entry.path, without)
+            await copy_rows(source, target, entry.path, without, self._images)
         except BaseException:
             await self._datasets.drop(copy)
             raise
@@ -239,11 +246,26 @@ class DatasetThreadStore:
         if log is not None:
             await log.close()
         kept = await self._ever_kept(ref, thread_id)
+        images = await self._images_of(ref, thread_id)
         await self._index.remove(thread_id)
         await self._datasets.drop(ref)
+        await self._remove_images(images)
         if self._owners is not None:  # last: what is left of a thread is nobody else's
             await self._owners.remove(thread_id)
         return kept
+
+    async def _images_of(self, ref: TableRef, thread_id: ThreadId) -> Sequence[str]:
+        try:
+            return await ThreadTable(self._datasets, ref, thread_id).images()
+        except RoomRequestError as error:  # as above
+            logger.info("which images %s has is not known: %s", thread_id, error)
+            return ()
+
+    async def _remove_images(self, addresses: Sequence[str]) -> None:
+        try:
+            await self._images.remove(addresses)
+        except RoomRequestError as error:
+            logger.warning("images of a deleted thread stay in the room: %s", error)
 
     async def _ever_kept(self, ref: TableRef, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
         try:

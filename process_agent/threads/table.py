@@ -37,6 +37,7 @@ PAGE_ROWS = 2048
 _LIGHT = ("sequence", "turn_id", "item_id", "type")
 _MODEL_CHANGED = PREFIX + "model.changed"
 _USAGE = PREFIX + "usage.updated"
+IMAGES = PREFIX + "image_generation.completed"
 
 
 _FULL = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
@@ -137,6 +138,12 @@ class ThreadTable:
         """All that backends kept."""
         found = [to_stored(row) async for row in self._where(f"item_id = {quoted(STATE)}")]
         return [(each.backend, each.state) for each in found if isinstance(each, BackendState)]
+
+    async def images(self) -> Sequence[str]:
+        """Addresses of the images that were made in the thread."""
+        rows = [to_stored(row) async for row in self._where(f"type = {quoted(IMAGES)}")]
+        bodies = [row.body for row in rows if isinstance(row, ThreadEvent)]
+        return [image.uri for body in bodies if isinstance(body, e.ImageCompleted) for image in body.images]
 
     # --- Reading the last turns ------------------------------------------------------------------
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
+from process_agent.threads.images import IMAGES
 from tests.browser.driver import Studio, conversation, ended, say, turns
 from tests.fakes.chat_agent import ChatAgent, chat_agent
 from tests.fakes.chat_scripts import PNG
@@ -15,23 +17,41 @@ from tests.fakes.chat_scripts import PNG
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+def kept(image_id: str, url: str) -> dict[str, Any]:
+    """A row of the room's table of images."""
+    data = b64decode(url.partition(",")[2])
+    return {
+        "id": image_id,
+        "data": data,
+        "mime_type": "image/png",
+        "created_at": "2026-01-01T10:00:00Z",
+        "created_by": "bot",
+        "annotations": [],
+    }
+
+
 async def test_images_are_shown_and_nothing_is_fetched_from_elsewhere(studio: Studio) -> None:
     async with chat_agent(studio.room):
         async with studio.room.client("uploader", role="agent") as client:
             await client.storage.upload(path="images/a cat.png", data=b64decode(PNG.partition(",")[2]))
+            await client.datasets.create_table_with_schema(name="images", schema=IMAGES, mode="create")
+            await client.datasets.insert(table="images", records=[kept("a/b", PNG)])
         page = await studio.enter()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         remote = "https://example.org/spy.png"
-        await say(page, f"image room:///images/a%20cat.png room:///images/missing.png {remote} room:///x.svg")
+        stored = "dataset://images?id=a%2Fb"
+        said = f"image room:///images/a%20cat.png room:///images/missing.png {remote} room:///x.svg {stored}"
+        await say(page, said)
         await ended(page)
         images = conversation(page).get_by_role("img", name="Image from the agent")
-        await expect(images).to_have_count(2)
+        await expect(images).to_have_count(3)
         await page.wait_for_function(
             "() => [...document.querySelectorAll('.generated img')].every(i => i.naturalWidth === 2)"
         )
         addresses = conversation(page).locator(".generated code")
-        await expect(addresses).to_have_text(["room:///images/missing.png", remote, "room:///x.svg"])
+        missing = ["room:///images/missing.png", remote, "room:///x.svg"]
+        await expect(addresses).to_have_text(missing)
         await expect(conversation(page)).to_contain_text(
             "The image could not be made. <b>The model refused.</b>"
         )

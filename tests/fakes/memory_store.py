@@ -14,6 +14,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.models import ModelChoice
+from process_agent.core.room_ports import RoomImages
 from process_agent.core.store import LAST, ListChange, Page, ThreadEntry, ThreadLog
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.threads.history import History
@@ -130,6 +131,7 @@ class MemoryThreadStore:
         self.entries: dict[ThreadId, ThreadEntry] = {}
         self.kept: dict[ThreadId, list[tuple[str, KeptState]]] = {}
         self.owners: dict[ThreadId, str] = {}
+        self.pictures: RoomImages | None = None
         self.elsewhere: asyncio.Queue[ListChange] = asyncio.Queue()
         self.logs: list[MemoryLog] = []
         self.fails = False
@@ -144,6 +146,10 @@ class MemoryThreadStore:
     @property
     def directory(self) -> str:
         return DIRECTORY
+
+    @property
+    def images(self) -> RoomImages | None:
+        return self.pictures
 
     async def start(self) -> None:
         for thread_id in self.rows:

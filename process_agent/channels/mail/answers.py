@@ -22,7 +22,7 @@ from process_agent.channels.mail.unanswered import Unanswered
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.events import EndReason
 from process_agent.core.ids import Clock, IdSource, ThreadId
-from process_agent.core.room_ports import Queues, RoomFiles
+from process_agent.core.room_ports import Queues, RoomFiles, RoomImages
 from process_agent.errors import MailError, RoomError, WireError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class MailRoom:
     files: RoomFiles
     book: MailBook
     unanswered: Unanswered
+    images: RoomImages | None = None
 
 
 class Answers:
@@ -52,7 +53,7 @@ class Answers:
         clock: Clock,
     ) -> None:
         self._mailbox = mailbox
-        self._book, self._files = room.book, room.files
+        self._book, self._files, self._images = room.book, room.files, room.images
         self._unanswered = room.unanswered
         self._items = items
         self._delivery = delivery
@@ -63,7 +64,7 @@ class Answers:
         """Send one mail about how the turn of `mail` ended. One that no server takes is kept and reported."""
         if outcome.ended is not EndReason.COMPLETED:
             logger.warning("the mail %s was not done: %s", mail.id, outcome.error or outcome.ended)
-        files, left_out = await attached(outcome.files, self._files)
+        files, left_out = await attached(outcome.files, self._files, self._images)
         lines = [
             text_of(outcome),
             *([""] if left_out else []),

@@ -11,7 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 from process_agent.channels.mail.attachments import safe_name
 from process_agent.channels.mail.message import Attachment
-from process_agent.core.room_ports import RoomFiles
+from process_agent.core.images import id_of
+from process_agent.core.room_ports import RoomFiles, RoomImages
 from process_agent.errors import RoomError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ MAX_BYTES = 10 << 20
 ROOM = "room://"
 
 
-async def attached(urls: Sequence[str], files: RoomFiles) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
+async def attached(
+    urls: Sequence[str], files: RoomFiles, images: RoomImages | None = None
+) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
     """The files that can be attached, and a line for each of the others.
 
     Files in folders that begin with a dot are the room's own, other people's mail among them: they are not
@@ -37,7 +40,10 @@ async def attached(urls: Sequence[str], files: RoomFiles) -> tuple[tuple[Attachm
         if len(found) >= MAX_FILES:
             left_out.append(f"{name} (more than {MAX_FILES} files)")
             continue
-        file = await _file(url, number, files, space)
+        if images is not None and id_of(url) is not None:
+            file = await _image(url, number, images, space)
+        else:
+            file = await _file(url, number, files, space)
         if isinstance(file, str):
             left_out.append(f"{name} ({file})")
         else:
@@ -62,6 +68,17 @@ async def _file(url: str, number: int, files: RoomFiles, space: int) -> Attachme
         return "missing or too large"
     mime_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return Attachment(safe_name(path, mime_type), mime_type, data)
+
+
+async def _image(url: str, number: int, images: RoomImages, space: int) -> Attachment | str:
+    """An image of the room's table, as it would be from a `data:` address."""
+    try:
+        image = await images.read(url, space)
+    except RoomError as error:
+        logger.warning("%s is not attached to a mail: %s", url, error)
+        return "missing or too large"
+    ending = mimetypes.guess_extension(image.mime_type) or ".bin"
+    return Attachment(f"file-{number}{ending}", image.mime_type, image.data)
 
 
 def _embedded(url: str, number: int, space: int) -> Attachment | str:

@@ -11,7 +11,16 @@ from typing import Any, Final
 import lance
 import pyarrow as pa
 
-from process_agent.room_server.datasets import arrow, indexes, reading, requests, streams, upkeep, values
+from process_agent.room_server.datasets import (
+    arrow,
+    indexes,
+    pictures,
+    reading,
+    requests,
+    streams,
+    upkeep,
+    values,
+)
 from process_agent.room_server.datasets.engine import Outcome
 from process_agent.room_server.datasets.names import MAIN, TableKey
 from process_agent.room_server.datasets.sql import Queries
@@ -19,6 +28,7 @@ from process_agent.room_server.datasets.tables import Tables
 from process_agent.room_server.toolkit import (
     EMPTY,
     Call,
+    Caller,
     Chunks,
     Content,
     SendChunk,
@@ -102,6 +112,10 @@ class DatasetToolkit:
         if tool is None:
             raise ToolError(f"the dataset toolkit has no streamed tool {call.tool!r}")
         await tool(self._tables, call.caller, chunks, send)
+
+    async def picture(self, caller: Caller, image_id: str) -> tuple[bytes, str]:
+        """An image of the table `images`; see `pictures.picture`."""
+        return await pictures.picture(self._tables, caller, image_id)
 
     async def close(self) -> None:
         """Finish the writes under way and end queries and watches."""

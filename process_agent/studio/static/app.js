@@ -35,7 +35,7 @@ import { newId } from "./wire/ids.js";
  * @property {() => void} moreThreads
  * @property {() => void} olderTurns
  * @property {() => void} openAgain
- * @property {(path: string) => Promise<string | null>} findFile
+ * @property {import("./view/picture.js").FindFile} findFile
  * @property {(asked: import("./model/types.js").AskedSecret, value: string | null) => void} answerSecret
  * @property {(turnId: string, itemId: string, accepted: boolean) => void} decide
  * @property {(choice: Choice) => void} pickModel
@@ -135,9 +135,10 @@ export class App {
     if (thread) this.#open(thread.path);
   }
 
-  /** @param {string} path */
-  async findFile(path) {
-    return this.room ? this.room.fileAddress(path) : null;
+  /** @type {import("./view/picture.js").FindFile} */
+  async findFile(wanted) {
+    if (!this.room) return null;
+    return "image" in wanted ? this.room.imageAddress(wanted.image) : this.room.fileAddress(wanted.file);
   }
 
   /** @param {import("./model/types.js").AskedSecret} asked @param {string | null} value null refuses */

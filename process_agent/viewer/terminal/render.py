@@ -12,6 +12,7 @@ from rich.text import Text
 
 from process_agent.core.content import FilePart, GeneratedImage, plain_text
 from process_agent.core.events import EndReason
+from process_agent.core.images import id_of
 from process_agent.core.usage import ContextWindow
 from process_agent.viewer.items import (
     AskedSecret,
@@ -113,7 +114,8 @@ def _image_line(image: GeneratedImage) -> str:
     if image.uri.startswith("data:"):
         kind = image.mime_type or image.uri[5:60].partition(";")[0].partition(",")[0]
         return f"image {size}{printable(kind)}, {quantity(len(image.uri) * 3 // 4)} bytes, shown in Studio"
-    return f"image {size}{printable(image.uri)}"
+    kind = f"{printable(image.mime_type)}, shown in Studio: " if id_of(image.uri) and image.mime_type else ""
+    return f"image {size}{kind}{printable(image.uri)}"
 
 
 def compaction(item: CompactionItem, *, full: bool = False) -> RenderableType:

@@ -121,6 +121,11 @@ export class Room {
     }
   }
 
+  /** Where this server shows an image of the room's table. @param {string} id */
+  imageAddress(id) {
+    return `/rooms/${encodeURIComponent(this.name)}/images/${encodeURIComponent(id)}`;
+  }
+
   #live() {
     if (!this.connection) throw new ConnectionLost("not connected to the room");
     return this.connection;

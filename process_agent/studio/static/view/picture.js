@@ -3,9 +3,15 @@
 import { h } from "./dom.js";
 
 /** @typedef {import("../model/types.js").Picture} Picture */
-/** @typedef {(path: string) => Promise<string | null>} FindFile  an address of this server, or null */
+/**
+ * Where this server has a file of the room's storage, or an image of its table; null when it has none.
+ * @typedef {{file: string} | {image: string}} Wanted
+ * @typedef {(wanted: Wanted) => Promise<string | null>} FindFile
+ */
 
 const INLINE = /^data:image\/(png|jpe?g|gif|webp|avif);base64,/i;
+/** An image in the room's table of images, by its id. */
+const KEPT = /^dataset:\/\/images\/?\?(?:.*&)?id=([^&#]{1,600})/i;
 const STORED = /^room:\/\/\/?(.+\.(?:png|jpe?g|gif|webp|avif))$/i;
 
 /**
@@ -19,15 +25,26 @@ export function pictureView(picture, find) {
   const size = { width: side(width), height: side(height) };
   const words = { alt: "Image from the agent", loading: "lazy", decoding: "async" };
   if (INLINE.test(uri)) return h("img", { src: uri, ...words, ...size });
+  const kept = KEPT.exec(uri);
+  if (kept) return shown(find({ image: decoded(kept[1]) }), uri, { ...words, ...size });
   const stored = STORED.exec(uri);
-  if (!stored) return address(uri);
+  return stored ? shown(find({ file: decoded(stored[1]) }), uri, { ...words, ...size }) : address(uri);
+}
+
+/**
+ * What is loaded first, then the image, or its address when there is none.
+ * @param {Promise<string | null>} looking
+ * @param {string} uri
+ * @param {Record<string, any>} words
+ */
+function shown(looking, uri, words) {
   const frame = h("span", { class: "picture", role: "status" }, "Loading the image…");
-  void find(decoded(stored[1])).then((found) => {
+  void looking.then((found) => {
     if (found === null) {
       frame.replaceWith(address(uri));
       return;
     }
-    const image = h("img", { src: found, ...words, ...size });
+    const image = h("img", { src: found, ...words });
     image.addEventListener("error", () => image.replaceWith(address(uri)));
     frame.replaceWith(image);
   });

@@ -149,7 +149,7 @@ export class Timeline {
           self: state.self?.name ?? null,
           agent,
           decide: (itemId, accepted) => this.actions.decide(turn.id, itemId, accepted),
-          find: (path) => this.actions.findFile(path),
+          find: (wanted) => this.actions.findFile(wanted),
         }),
     );
   }

@@ -27,7 +27,11 @@ Channels = Annotated[
 ]
 Backends = Annotated[
     list[str] | None,
-    typer.Option("--backend", metavar="NAME", help="What runs the turns: codex. Repeatable."),
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="What runs the turns: codex, or chat (people talk, nobody answers). Repeatable.",
+    ),
 ]
 Models = Annotated[
     list[str] | None,

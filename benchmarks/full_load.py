@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable
 
 from benchmarks.bare_codex import bare_codex
 from benchmarks.codex_turn import LABELS, talk
-from benchmarks.figures import BARE, OURS, Figure, Section
+from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
 from benchmarks.programs import codex_mb, resident_mb, whole_cpu_ms
 from benchmarks.stage import Stage
 
 THREADS = 20
 TURNS = 2_000
-"""Of our agent; the others show their rate in a quarter of that."""
+"""Of our agent; the others show their rate in less."""
+
+SHARES = {BARE: 4, REFERENCE: 8}
+"""By how much less."""
 
 WARM_UP = 10
 """Turns of each thread before memory is looked at for the first time."""
@@ -38,7 +41,7 @@ async def measure(stage: Stage, turns: int = TURNS, threads: int = THREADS) -> S
         await _turns(bare.threads, WARM_UP, run)
         before = codex_mb(bare.pid)
         for _ in range(STEPS):
-            rate.add(BARE, await _turns(bare.threads, turns // threads // STEPS // STEPS, run))
+            rate.add(BARE, await _turns(bare.threads, turns // threads // STEPS // SHARES[BARE], run))
         codex.add(BARE, codex_mb(bare.pid) - before)
     for program, agent in stage.agents().items():
         async with talk(stage, agent) as talking:
@@ -47,7 +50,7 @@ async def measure(stage: Stage, turns: int = TURNS, threads: int = THREADS) -> S
                 ids.append(await talking.chat.new_thread(talking.agent))
             await _turns(ids, WARM_UP, talking.chat.turn)
             before, codex_before = resident_mb(talking.pid), codex_mb(talking.pid)
-            share = turns // threads // STEPS // (1 if program == OURS else STEPS)
+            share = turns // threads // STEPS // SHARES.get(program, 1)
             for step in range(STEPS):
                 used = whole_cpu_ms(talking.pid), whole_cpu_ms(stage.room_pid)
                 rate.add(program, await _turns(ids, share, talking.chat.turn))

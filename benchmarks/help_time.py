@@ -9,7 +9,7 @@ from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
 from benchmarks.programs import environment, run, script
 from benchmarks.reference import Reference
 
-RUNS = 10
+RUNS = 6
 
 
 def measure(folder: Path, reference: Reference | None, runs: int = RUNS) -> Section:

@@ -16,7 +16,7 @@ from benchmarks.programs import environment, running, whole_cpu_ms
 from benchmarks.stage import Stage
 
 THREADS = (0, 20, 200)
-STOPS = 40
+STOPS = 20
 AFTER_SECONDS = 0.5
 """How long a turn streams before it is stopped."""
 

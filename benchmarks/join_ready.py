@@ -9,7 +9,7 @@ from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
 from benchmarks.programs import cpu_ms, resident_mb, running
 from benchmarks.stage import Agent, Stage
 
-RUNS = 7
+RUNS = 5
 READY = "supports_agent_messages"
 """The attribute that a chat channel sets when it is ready."""
 

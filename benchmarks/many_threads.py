@@ -48,16 +48,19 @@ class Together:
         }
 
     async def measure(self, program: str, threads: list[str], run: Run) -> None:
-        """One short turn in each of so many threads at once; the first round is not counted."""
+        """One short turn in each of so many threads at once; the first round is not counted.
+
+        A program whose turns fail is not asked for more: each would be waited for.
+        """
         for count, figures in self.figures.items():
             for number in range(self._rounds + 1):
                 turns = [run(thread, f"say {number} {place}") for place, thread in enumerate(threads[:count])]
                 seen = await asyncio.gather(*turns, return_exceptions=True)
                 done = [turn for turn in seen if not isinstance(turn, BaseException)]
                 if len(done) < count:
-                    self.failed.append(f"{count - len(done)} of {count} turns of {LABELS[program]} failed")
-                    if not done:
-                        break
+                    lost = f"{count - len(done)} of {count} turns of {LABELS[program]} failed"
+                    self.failed.append(f"{lost}, which was left out from here on")
+                    return
                 if number:
                     figures[0].add(program, *(turn.accepted_ms for turn in done))
                     figures[1].add(program, *(turn.first_delta_ms for turn in done))

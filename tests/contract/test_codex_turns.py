@@ -229,6 +229,24 @@ async def until_no_command_runs(room: Room) -> None:
             assert await gone(pid, 3)
 
 
+@pytest.mark.parametrize("work", [{"say": "x ", "times": 6_000, "every_ms": 50}, {"sleep_ms": 60_000}])
+async def test_twenty_turns_stop_at_once_and_each_stop_counts_once(
+    tmp_path: Path, work: dict[str, Any]
+) -> None:
+    async with codex_room(tmp_path) as room:
+        threads = [await room.thread() for _ in range(20)]
+        async with asyncio.TaskGroup() as group:
+            turns = [
+                group.create_task(room.turn(thread, script(work, {"say": "late"}))) for thread in threads
+            ]
+            await room.model.wait_for_requests(20)
+            for _ in range(3):
+                await asyncio.gather(*(thread.interrupt() for thread in threads))
+        assert {turn.result().end for turn in turns} == {TurnEnded(EndReason.INTERRUPTED)}
+        again = await asyncio.gather(*(room.turn(thread, "say next") for thread in threads))
+        assert [told.text for told in again] == ["next"] * 20
+
+
 async def test_an_interrupt_before_codex_knows_of_the_turn(tmp_path: Path) -> None:
     async with codex_room(tmp_path) as room:
         thread = await room.thread()

@@ -13,6 +13,7 @@ from typing import Any
 
 from process_agent.agent.assemble import Agent, AgentConfig, create_backends, started
 from process_agent.agent.channels import AgentRoom, ChannelOptions
+from process_agent.agent.standing_rules import RulesOptions
 from process_agent.agent.tools.sources import ToolOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig, SandboxMode
@@ -39,6 +40,7 @@ async def agent_in(
     options: ChannelOptions | None = None,
     isolation: IsolationMode = "global",
     tools: ToolOptions | None = None,
+    rules: RulesOptions | None = None,
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -62,6 +64,7 @@ async def agent_in(
         channel_options=options or ChannelOptions(),
         isolation=isolation,
         tools=tools or ToolOptions(),
+        rules=rules or RulesOptions(),
         copies=folder / "copies",
     )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:
@@ -143,8 +146,10 @@ class ChatClient:
 
 
 @asynccontextmanager
-async def chat_client(server: LocalRoom, name: str) -> AsyncIterator[ChatClient]:
-    """A chat client that sees the agent."""
+async def chat_client(server: LocalRoom, name: str, **attributes: str) -> AsyncIterator[ChatClient]:
+    """A chat client that sees the agent, with attributes of its own."""
     async with server.client(name) as client:
+        for attribute, value in attributes.items():
+            await client.local_participant.set_attribute(attribute, value)
         await client.messaging.enable()
         yield ChatClient(client, await participant(client, AGENT))

@@ -106,6 +106,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/help": ("", "this list"),
     "/models": ("", "the models on offer"),
     "/model": ("NAME", "use another model from the next turn on"),
+    "/effort": ("[LEVEL]", "how much the model of this thread reasons, or have it reason more or less"),
     "/threads": ("", "the agent's threads, newest first"),
     "/open": ("N|ID", "open a thread by its number in /threads, or by its id"),
     "/new": ("", "the next message starts a new thread"),
@@ -183,8 +184,8 @@ def _command(name: str, rest: str) -> Command:
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
-        case "/diff":
-            return ForAgent(f"/diff {rest}".rstrip())
+        case "/diff" | "/effort":
+            return ForAgent(f"{name} {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)
         case _:

@@ -44,6 +44,8 @@ THREADS = [
         ("/output 3", c.ShowOutput(3)),
         ("/diff", c.ForAgent("/diff")),
         ("/diff  thread", c.ForAgent("/diff thread")),
+        ("/effort", c.ForAgent("/effort")),
+        ("/effort high", c.ForAgent("/effort high")),
         ("/undo", c.ForAgent("/undo")),
         ("/quit", c.Quit()),
         ("/exit", c.Quit()),

@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from process_agent.agent.attachments import Attachments
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
 from process_agent.agent.tools.tooling import Tooling
+from process_agent.io.fair_gate import FairGate
+
+STARTING = 16
+"""Turns that are given to their backends at a time: beginning one is more work than what follows. More wait
+at the gate, everybody's in turn.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Provisions:
-    """Attached files, tools that the agent runs, and rules."""
+    """Attached files, tools that the agent runs, and rules; turns begin through the gate `starting`."""
 
     attachments: Attachments
     tooling: Tooling = field(default_factory=Tooling)
     rules: StandingRules = field(default_factory=lambda: StandingRules(RulesOptions(), None))
+    starting: FairGate = field(default_factory=lambda: FairGate(STARTING))

@@ -25,9 +25,13 @@ from process_agent.core.store import Page, ThreadEntry, ThreadLog, ThreadStore
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import Workspaces
 from process_agent.errors import ProcessError, RoomRequestError
+from process_agent.io.fair_gate import FairGate
 from process_agent.io.tasks import Tasks
 
 logger = logging.getLogger(__name__)
+
+CREATING = 8
+"""Threads that are made at a time; more wait, everybody's in turn."""
 
 STORE_SECONDS = 30.0
 """How long the end of a turn may take to become durable before it is shown with a notice."""
@@ -54,6 +58,7 @@ class Runner:
         self._workspaces = workspaces
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
+        self._creating = FairGate(CREATING)
         self._titling = Titling(backends, self._titled)
         self._list = ThreadListWork(supervisor, store, self._carry_out, self._close_work, self._discard)
         self._work: dict[ThreadId, TurnWork] = {}
@@ -264,6 +269,7 @@ class Runner:
 
     async def _create(self, command: c.CreateThread) -> None:
         key = command.key
+        leave = await self._creating.enter(command.asked_by)
         try:
             entry = await self._store.create(command.name, command.owner)
             log = await self._store.open(entry.path)
@@ -272,6 +278,8 @@ class Runner:
             failed = failure("The room did not create the thread", error)
             self._carry_out(self._supervisor.thread_not_created(key, failed))
             return
+        finally:
+            leave()
         self._work[entry.path] = self._work_on(entry.path, log, new=True)
         self._carry_out(self._supervisor.thread_created(key, entry))
 

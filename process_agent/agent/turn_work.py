@@ -40,6 +40,9 @@ ROUNDS_TO_TELL = 3
 hears of the turn after them: it would take the processor, and people would wait for the news.
 """
 
+START_SECONDS = 0.3
+"""How long a turn that was given to its backend may be silent before the next one begins."""
+
 type ReportLoss = Callable[[TurnId, ErrorInfo], None]
 
 
@@ -101,6 +104,16 @@ class TurnWork:
             del self._runs[turn.turn_id]
 
     async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
+        leave = await self._provisions.starting.enter(turn.sender_name or "")
+        try:
+            await self._run_inside(turn, running, report, lost, leave)
+        finally:
+            leave()
+
+    async def _run_inside(
+        self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss, leave: Callable[[], None]
+    ) -> None:
+        """`leave` tells the gate that others may begin."""
         async with asyncio.timeout(OPEN_SECONDS):
             await self._files.begin(turn, report)
             opened = self._thread
@@ -113,10 +126,12 @@ class TurnWork:
         turn = replace(turn, content=content, toolbox=running.tools, rules=standing.text)
         turn = self._files.told(turn, knows=thread is not opened)
         running.opened = True
+        asyncio.get_running_loop().call_later(START_SECONDS, leave)
         events = thread.run(turn)
         try:
             async for event in events:
                 running.begun.set()
+                leave()
                 self._files.observe(event)
                 if isinstance(event, ImageCompleted):
                     event = await pictures.kept(self._provisions.attachments.images, self._thread_id, event)

@@ -102,6 +102,8 @@ class CreateThread:
     key: str
     name: str
     owner: str | None = None
+    asked_by: str = ""
+    """Whose it is to wait, where many are to be made."""
 
 
 @dataclass(frozen=True, slots=True)

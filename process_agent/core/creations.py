@@ -75,9 +75,14 @@ class Creations:
         now = self._setting.clock()
         for name in [name for name, times in self._recent.items() if now - times[-1] > _MINUTE]:
             del self._recent[name]
-        who = sender.id if sender.role == "tool" else sender.name or sender.id
+        who = asker_of(sender)
         times = self._recent.setdefault(who, deque(maxlen=limit))
         if len(times) == limit and now - times[0] <= _MINUTE:
             return False
         times.append(now)
         return True
+
+
+def asker_of(sender: Participant) -> str:
+    """Who counts as one where requests are limited: a name, on whatever device; each errand of a channel."""
+    return sender.id if sender.role == "tool" else sender.name or sender.id

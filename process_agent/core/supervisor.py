@@ -12,7 +12,7 @@ from process_agent.core import replies as a
 from process_agent.core import requests as r
 from process_agent.core import slash, slash_turns
 from process_agent.core.content import ContentPart, ErrorInfo
-from process_agent.core.creations import Creations
+from process_agent.core.creations import Creations, asker_of
 from process_agent.core.forks import Forks
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.isolation import Isolation, not_there
@@ -99,7 +99,8 @@ class Supervisor(OpenThreads):
             self._refusals.thread(request, key)
         else:
             owner = self._isolation.owner(request.envelope)
-            self._do(c.CreateThread(key, title_of(_named(request.content), request.name), owner))
+            title, asker = title_of(_named(request.content), request.name), request.envelope.sender
+            self._do(c.CreateThread(key, title, owner, asker_of(asker)))
 
     def _with_log(self, request: LogRequest) -> None:
         """Requests that need the thread's log; the first of them opens it."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.codex.account import Account, models_of
 from backends.codex.catalogue import Windows
-from backends.codex.prices import PRICES
 from backends.codex.shapes import as_list, dicts
 from process_agent.core.backend import BackendConfig
-from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.models import KnownModels, ModelChoice, ModelFacts, ModelInfo, ProviderModels
+
+OPENAI = "openai"
 
 
 def provider_models(
@@ -27,7 +28,10 @@ def provider_models(
 
     def offer(name: str, friendly: str, models: Sequence[str], account: Account) -> ProviderModels:
         active = default.model if default.provider == name else None
-        infos = tuple(_info(m, known.get(m, {}), account, windows, m == active) for m in models)
+        infos = tuple(
+            _info(m, known.get(m, {}), account, Known(windows, config.facts, name), m == active)
+            for m in models
+        )
         return ProviderModels(name, friendly, backend, active or next(iter(models), None), infos)
 
     offers = []
@@ -75,18 +79,30 @@ def provider_name(account: Account) -> str:
     return account.provider if account.scripted and account.provider else "openai"
 
 
-def _info(name: str, listed: dict[str, Any], account: Account, windows: Windows, active: bool) -> ModelInfo:
-    window = windows.get(name)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of models beside what Codex lists."""
+
+    windows: Windows
+    facts: KnownModels
+    provider: str
+
+
+def _info(name: str, listed: dict[str, Any], account: Account, known: Known, active: bool) -> ModelInfo:
+    window = known.windows.get(name)
+    # OpenAI's list is for its own API: behind a login, a proxy or the scripted model it says nothing.
+    listed_price = account.priced or known.provider != OPENAI
+    facts = (listed_price and known.facts.get((known.provider, name))) or ModelFacts()
     accepts = as_list(listed.get("inputModalities"))
-    friendly = account.label if account.scripted else listed.get("displayName")
+    friendly = account.label if account.scripted else listed.get("displayName") or facts.friendly_name
     return ModelInfo(
         name=name,
         friendly_name=str(friendly) if friendly else None,
         description=str(listed["description"]) if listed.get("description") else None,
-        context_window=window.usable if window else None,
+        context_window=window.usable if window else facts.context_window,
         accepts=tuple(kind for kind in accepts if isinstance(kind, str) and kind != "text"),
         active=active,
-        pricing=PRICES.get(name) if account.priced else None,
+        pricing=facts.pricing,
         efforts=efforts_of(listed),
         default_effort=str(listed.get("defaultReasoningEffort") or "") or None,
     )

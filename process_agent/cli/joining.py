@@ -227,6 +227,7 @@ def _config(
 ) -> AgentConfig:
     from process_agent.agent.assemble import AgentConfig
     from process_agent.cli.channel_flags import channel_options
+    from process_agent.io.model_facts import known_models
 
     name = agent_name(options, settings)
     backend = BackendConfig(
@@ -246,6 +247,7 @@ def _config(
         effort=options.model_flags.effort,
         skill_dirs=options.model_flags.skill_dirs,
         home=options.model_flags.codex_home,
+        facts=known_models(settings.paths(options.data_dir).root),
         environment=environment_for_child(BACKEND_ENVIRONMENT),
     )
     return AgentConfig(

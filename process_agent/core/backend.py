@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
 from process_agent.core.events import BackendEvent, Phase, ToolRef
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
-from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.models import KnownModels, ModelChoice, ProviderModels
 from process_agent.core.requests import ClientTool, Secret
 from process_agent.core.tools import Toolbox
 
@@ -138,6 +138,8 @@ class BackendConfig:
     """Folders of agent skills beside those that the backend finds by itself."""
     home: Path | None = None
     """Folder where the program behind the backend finds configuration and login, in place of the user's."""
+    facts: KnownModels = field(default_factory=dict)
+    """What is known of models, like their prices."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -29,6 +30,20 @@ class Pricing:
     input: float
     output: float
     cached: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model from elsewhere than its backend; `source` says from where. None: not known."""
+
+    friendly_name: str | None = None
+    context_window: int | None = None
+    pricing: Pricing | None = None
+    source: str | None = None
+
+
+type KnownModels = Mapping[tuple[str, str], ModelFacts]
+"""By provider and model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from backends.codex.toml import inline_table, text
 from process_agent.core.backend import BackendConfig
 from process_agent.core.models import ModelChoice, Pricing
 from process_agent.errors import AuthError, BackendError
+from process_agent.io.model_facts import known_models
 
 PROGRAM = Program(Path("/opt/codex"), (0, 163, 0), Path("/opt/tools"))
 
@@ -264,7 +265,8 @@ def test_models_are_the_pinned_ones_or_those_of_codex(tmp_path: Path) -> None:
 
 
 def test_prices_are_those_of_the_api_with_a_key_of_its_own(tmp_path: Path) -> None:
-    pinned = config(tmp_path, models=(ModelChoice("codex", None, "gpt-5.4"),))
+    facts = known_models(tmp_path)
+    pinned = config(tmp_path, models=(ModelChoice("codex", None, "gpt-5.4"),), facts=facts)
 
     def price(**account: Any) -> Pricing | None:
         given = Account("x", tmp_path, "openai_http", **account)

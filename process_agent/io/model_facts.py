@@ -1,0 +1,76 @@
+"""Reads what is known of models: the file that comes with the package, then the user's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from process_agent.core.models import KnownModels, ModelFacts, Pricing
+from process_agent.errors import UsageError
+
+OWN_FILE = "models.toml"
+"""The user's file in the data folder."""
+
+_FIGURES = ("input", "cached", "output")
+_TEXTS = ("friendly_name", "source")
+_MEMBERS = frozenset((*_FIGURES, *_TEXTS, "context_window", "read"))
+
+
+def known_models(data_dir: Path) -> KnownModels:
+    """All that is known, by provider and model; entries of the user's file replace those of the package.
+
+    Raises `UsageError` for a file that cannot be read, naming the entry.
+    """
+    shipped = files(__package__).joinpath("models.toml").read_text("utf-8")
+    found = read_models(shipped, "the package's models.toml")
+    own = data_dir / OWN_FILE
+    try:
+        text = own.read_text("utf-8")
+    except FileNotFoundError:
+        return found
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{own} cannot be read: {error}.") from error
+    return {**found, **read_models(text, str(own))}
+
+
+def read_models(text: str, name: str) -> KnownModels:
+    """The entries of one file. Raises `UsageError`."""
+    try:
+        providers = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name} is no TOML: {error}.") from error
+    found: dict[tuple[str, str], ModelFacts] = {}
+    for provider, models in providers.items():
+        for model, entry in _table(models, name, provider).items():
+            where = f'{name}, [{provider}."{model}"]'
+            found[provider, model] = _facts(_table(entry, name, f"{provider}.{model}"), where)
+    return found
+
+
+def _table(value: object, name: str, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{name}: {what} is no table.", fix='Write it like [openai."gpt-5.5"].')
+    return value
+
+
+def _facts(entry: Mapping[str, Any], where: str) -> ModelFacts:
+    if unknown := sorted(entry.keys() - _MEMBERS):
+        raise UsageError(f"{where} has {unknown[0]!r}.", fix=f"It can have {', '.join(sorted(_MEMBERS))}.")
+    prices = [entry.get(figure) for figure in _FIGURES]
+    for figure, price in zip(_FIGURES, prices, strict=True):
+        if price is not None and (isinstance(price, bool) or not isinstance(price, int | float) or price < 0):
+            raise UsageError(f"{where}: {figure} is no price in US dollars for a million tokens.")
+    given, cached, output = prices
+    if (given is None) != (output is None) or (cached is not None and given is None):
+        raise UsageError(f"{where} has a price for one of input and output.", fix="Give both, or neither.")
+    window = entry.get("context_window")
+    if window is not None and (isinstance(window, bool) or not isinstance(window, int) or window < 1):
+        raise UsageError(f"{where}: context_window is no number of tokens.")
+    for member in _TEXTS:
+        if not isinstance(entry.get(member, ""), str):
+            raise UsageError(f"{where}: {member} is no text.")
+    pricing = None if given is None or output is None else Pricing(given, output, cached)
+    return ModelFacts(entry.get("friendly_name"), window, pricing, entry.get("source"))

@@ -1,6 +1,7 @@
 """Images that Codex makes: items `imageGeneration`, and calls of the provider that Codex makes no item of.
 
-Schema `ThreadItem` of 0.163.0: `result` is the image in base64, `failure` says why there is none.
+Schema `ThreadItem` of 0.163.0: `result` is the image in base64, `failure` says why there is none. 0.169.0 has
+no `result`, only the `savedPath` of a file in Codex's home, which is not read here.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ class OpenImage:
 
 def _image(item: Mapping[str, Any]) -> GeneratedImage | ErrorInfo:
     data = item.get("result")
+    saved = item.get("savedPath")
+    if not data and isinstance(saved, str) and saved:
+        return ErrorInfo(f"The image is in a file where the agent runs: {saved}", "image_in_file")
     if not isinstance(data, str) or not data:
         return _failure(as_dict(item.get("failure")).get("type"))
     if len(data) > MAX_IMAGE:

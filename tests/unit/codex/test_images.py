@@ -94,3 +94,13 @@ def test_an_image_that_codex_makes_no_item_of_is_shown_once() -> None:
     turn = mapper()
     feed(turn, "item/completed", result=PIXEL)
     assert turn.map("rawResponseItem/completed", {"item": raw}, 0) == []
+
+
+def test_an_image_of_a_newer_codex_that_is_only_a_file_says_where_it_is() -> None:
+    turn = mapper()
+    feed(turn, "item/started", status="in_progress")
+    (failed,) = feed(turn, "item/completed", status="completed", savedPath="/home/ada/.codex/images/i.png")
+    assert isinstance(failed, ImageFailed)
+    assert failed.error == ErrorInfo(
+        "The image is in a file where the agent runs: /home/ada/.codex/images/i.png", "image_in_file"
+    )

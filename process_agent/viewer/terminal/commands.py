@@ -118,6 +118,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/undo": ("", "take back the file changes of the last turn; again for the turn before"),
     "/redo": ("", "bring back what /undo took back"),
     "/compact": ("", "let the agent shorten what its model remembers of this thread"),
+    "/fork": ("[NAME]", "go on from here in a copy of this thread"),
     "/clear": ("", "forget what was said in this thread, for everybody"),
     "/quit": ("", "leave; the agent and its turns go on"),
 }
@@ -184,7 +185,7 @@ def _command(name: str, rest: str) -> Command:
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
-        case "/diff" | "/effort":
+        case "/diff" | "/effort" | "/fork":
             return ForAgent(f"{name} {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)

@@ -46,6 +46,8 @@ THREADS = [
         ("/diff  thread", c.ForAgent("/diff thread")),
         ("/effort", c.ForAgent("/effort")),
         ("/effort high", c.ForAgent("/effort high")),
+        ("/fork", c.ForAgent("/fork")),
+        ("/fork Plan B", c.ForAgent("/fork Plan B")),
         ("/undo", c.ForAgent("/undo")),
         ("/quit", c.Quit()),
         ("/exit", c.Quit()),

@@ -99,7 +99,7 @@ class PlayedBackend:
     async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
         pass
 
-    def command(self, state: KeptState) -> str | None:
+    def command(self, thread_id: ThreadId, state: KeptState) -> str | None:
         return None
 
     async def close(self) -> None:

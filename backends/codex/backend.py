@@ -191,10 +191,12 @@ class CodexBackend:
             return
         await discard_thread(await self.server(), kept.thread)
 
-    def command(self, state: KeptState) -> str | None:
+    def command(self, thread_id: ThreadId, state: KeptState) -> str | None:
         """`codex resume …`; see the port."""
         kept = read_association(state)
-        return None if kept is None else resume_command(kept, self._config.environment)
+        if kept is None or kept.room != thread_id:
+            return None
+        return resume_command(kept, self._config.environment)
 
     async def close(self) -> None:
         """Stop the app-server and everything below it. Idempotent."""

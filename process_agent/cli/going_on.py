@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from process_agent.core.backend import KeptState
+    from process_agent.core.ids import ThreadId
 
 
-def commands(kept: Mapping[str, KeptState], environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def commands(
+    thread_id: ThreadId, kept: Mapping[str, KeptState], environment: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     """Names of backends, each with its shell command. The rows may be anybody's: it is the backend, not they,
     that says what to type. One that is not installed here says nothing.
     """
@@ -19,5 +22,5 @@ def commands(kept: Mapping[str, KeptState], environment: Mapping[str, str]) -> I
 
     for name in sorted(set(kept) & set(registry.installed())):
         backend = registry.create(name, BackendConfig("", Path(), Path(), environment=environment))
-        if (command := backend.command(kept[name])) is not None:
+        if (command := backend.command(thread_id, kept[name])) is not None:
             yield name, command

@@ -139,7 +139,7 @@ async def _read(options: _Options, thread: str | None) -> list[str]:
             return list(_listing(await _entries(room, folders), json=options.json))
         thread_id = await _thread_id(room, folders, thread)
         transcript, kept = await _transcript(room, thread_id)
-        going_on = list(commands(kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
+        going_on = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
         return [
             *_printed(transcript, json=options.json),
             *_going_on(going_on, json=options.json),

@@ -279,9 +279,10 @@ class Backend(Protocol):
         """
         ...
 
-    def command(self, state: KeptState) -> str | None:
+    def command(self, thread_id: ThreadId, state: KeptState) -> str | None:
         """A shell command with which a person goes on with the conversation in a terminal, from what was kept
-        with it, or None. Does no I/O and works before `start`.
+        with the thread, or None: it may be a copy that is none yet for the backend. Does no I/O and works
+        before `start`.
         """
         ...
 

@@ -430,7 +430,8 @@ async def test_a_person_goes_on_in_codex_itself_and_then_in_the_room(
         kept, launch = room_thread.state.kept, room.backend._launch
         assert kept is not None
         assert launch is not None
-        command = room.backend.command(kept)
+        command = room.backend.command(ThreadId(THREAD), kept)
+        assert room.backend.command(ThreadId(THREAD + "2"), kept) is None, "it is not a copy's"
     home = tmp_path / "data" / "codex" / "codex-agent"
     assert command == f"CODEX_HOME={home} codex resume {kept['thread']}"
     given = launch.command.arguments

@@ -180,7 +180,7 @@ class FakeBackend:
     async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
         self.discarded.append((thread_id, state))
 
-    def command(self, state: KeptState) -> str | None:
+    def command(self, thread_id: ThreadId, state: KeptState) -> str | None:
         return f"played {state['name']}" if "name" in state else None
 
     async def close(self) -> None:

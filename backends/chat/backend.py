@@ -80,7 +80,7 @@ class ChatBackend:
     async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
         """Nothing was kept."""
 
-    def command(self, state: KeptState) -> str | None:
+    def command(self, thread_id: ThreadId, state: KeptState) -> str | None:
         """There is no conversation elsewhere."""
         return None
 

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from process_agent.core.backend import BackendConfig, ModelEndpoint
+from process_agent.core.models import ModelChoice
 from process_agent.errors import AuthError, BackendError
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -90,6 +91,18 @@ def models_of(config: BackendConfig, endpoint: ModelEndpoint | None) -> tuple[st
     if endpoint is None:
         return tuple(choice.model for choice in chosen if choice.model and choice.provider not in names)
     return tuple(choice.model for choice in chosen if choice.model and choice.provider == endpoint.name)
+
+
+def endpoint_of(config: BackendConfig, account: Account | None, model: ModelChoice) -> str | None:
+    """The further provider that a model is of; None for one of the account. Without a provider the name has
+    to do, where only one of them has a model of that name.
+    """
+    having = [each.name for each in config.endpoints if model.model in models_of(config, each)]
+    provider = model.provider
+    if provider is None and len(having) == 1 and model.model not in models_of(config, None):
+        provider = having[0]
+    primary = None if account is None else account.provider
+    return provider if provider in {each.name for each in config.endpoints} - {primary} else None
 
 
 def _own_account(config: BackendConfig, pinned: tuple[str, ...]) -> Account:

@@ -10,7 +10,14 @@ from itertools import islice
 from typing import Any, Final
 
 from backends.codex import client
-from backends.codex.account import SCRIPTED_LABEL, Account, agent_folder, choose_account, no_model
+from backends.codex.account import (
+    SCRIPTED_LABEL,
+    Account,
+    agent_folder,
+    choose_account,
+    endpoint_of,
+    no_model,
+)
 from backends.codex.app_server import AppServer
 from backends.codex.association import read_association, resume_command
 from backends.codex.catalogue import Windows, describe_models
@@ -227,10 +234,8 @@ class CodexBackend:
 
     def endpoint_of(self, model: ModelChoice) -> str | None:
         """The further provider that a model is of; see the port `Host`."""
-        provider = model.provider or self._default.provider
-        primary = self._launch.account.provider if self._launch else None
-        names = {endpoint.name for endpoint in self._config.endpoints}
-        return provider if provider in names and provider != primary else None
+        account = self._launch.account if self._launch else None
+        return endpoint_of(self._config, account, self._default if model.model is None else model)
 
     def _login_changed(self, launch: Launch) -> bool:
         """Codex reads an API key when it starts, and a login that it could not renew once more at most."""
@@ -239,6 +244,7 @@ class CodexBackend:
     def thread_settings(self, model: str | None, instructions: str | None = None) -> dict[str, Any]:
         """What every thread is made, resumed and copied with."""
         chosen = model or self._default.model
+        provider = self.endpoint_of(ModelChoice(NAME, None, chosen))
         developer = "\n\n".join(text for text in (self._user_instructions, instructions) if text)
         return {
             "cwd": self.folder,
@@ -246,6 +252,7 @@ class CodexBackend:
             "approvalsReviewer": "user",
             **self._sandbox.thread,
             **({"model": chosen} if chosen else {}),
+            **({"modelProvider": provider} if provider else {}),
             **({"developerInstructions": developer} if instructions else {}),
             **({"config": {"features.hooks": False}} if self._hooks else {}),
         }

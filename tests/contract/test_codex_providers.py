@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from process_agent.core.backend import ModelEndpoint
+from process_agent.core.backend import AgentMessage, HistoryItem, ModelEndpoint, UserMessage
+from process_agent.core.content import TextPart
+from process_agent.core.events import EndReason
 from process_agent.core.models import ModelChoice
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.codex_room import codex_room, script
@@ -34,6 +36,19 @@ async def test_a_thread_changes_its_provider_and_keeps_its_history(tmp_path: Pat
             for key in (gpu.api_key, room.model.api_key):
                 assert key not in told.text
                 assert not any(key in word for word in launch.command.arguments)
+
+
+async def test_a_compaction_stays_with_the_provider_of_the_thread(tmp_path: Path) -> None:
+    async with ScriptedServer() as gpu:
+        endpoints = (ModelEndpoint("gpu", gpu.base_url, gpu.api_key),)
+        async with codex_room(tmp_path, endpoints=endpoints, models=(OWN, OTHER)) as room:
+            history: list[HistoryItem] = [
+                UserMessage((TextPart("My cat is Ada."),), "ada"),
+                AgentMessage("Noted."),
+            ]
+            told = await room.turn(await room.thread(history), None, compact=True, model=OTHER)
+            assert told.end.reason is EndReason.COMPLETED
+            assert (len(room.model.requests), len(gpu.requests)) == (0, 1)
 
 
 async def test_further_providers_alone_need_no_other_account(tmp_path: Path) -> None:

@@ -60,6 +60,27 @@ async def test_images_are_shown_and_nothing_is_fetched_from_elsewhere(studio: St
     assert studio.complaints == []
 
 
+async def test_files_the_agent_shows_are_fetched_from_the_room(studio: Studio) -> None:
+    made, png = b"%PDF-1.7 <script>alert(1)</script>", b64decode(PNG.partition(",")[2])
+    async with chat_agent(studio.room), studio.room.client("uploader", role="agent") as client:
+        await client.storage.upload(path="out/a report.pdf", data=made)
+        await client.storage.upload(path="out/cat.png", data=png)
+        page = await studio.enter()
+        await say(page, "show room:///out/a%20report.pdf room:///out/cat.png room:///out/gone.zip")
+        await ended(page)
+        for name, data in (("a report.pdf", made), ("cat.png", png)):
+            async with page.expect_download() as coming:
+                await page.get_by_role("button", name=f"Download {name}").click()
+            download = await coming.value
+            assert download.suggested_filename == name
+            assert (await download.path()).read_bytes() == data
+        await expect(conversation(page).get_by_role("img", name="Image from the agent")).to_have_count(1)
+        await page.get_by_role("button", name="Download gone.zip").click()
+        await expect(conversation(page)).to_contain_text("gone.zip: The room has this file no more")
+        await studio.picture(page, "files")
+    assert studio.complaints == []
+
+
 async def test_an_image_is_seen_while_it_is_made(studio: Studio) -> None:
     async with chat_agent(studio.room):
         page = await studio.enter()

@@ -218,6 +218,13 @@ async def write(_: str, turn: Any) -> Events:
     yield e.TurnEnded(e.EndReason.INTERRUPTED)
 
 
+async def show(text: str, turn: Any) -> Events:
+    """Shows files of the room."""
+    for number, url in enumerate(text.split()[1:]):
+        yield e.FileShown(ItemId(f"{turn.id}:file-{number}"), url)
+    yield e.TurnEnded(e.EndReason.COMPLETED)
+
+
 SCRIPTS: dict[str, Callable[[str, Any], Events]] = {
     "demo": demo,
     "slow": slow,
@@ -225,6 +232,7 @@ SCRIPTS: dict[str, Callable[[str, Any], Events]] = {
     "fail": fail,
     "long": long,
     "image": image,
+    "show": show,
     "compact": compact,
     "secret": secret,
     "write": write,

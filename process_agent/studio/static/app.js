@@ -138,7 +138,7 @@ export class App {
   /** @type {import("./view/picture.js").FindFile} */
   async findFile(wanted) {
     if (!this.room) return null;
-    return "image" in wanted ? this.room.imageAddress(wanted.image) : this.room.fileAddress(wanted.file);
+    return "image" in wanted ? this.room.imageAddress(wanted.image) : this.room.fileAddress(wanted.file, wanted.save);
   }
 
   /** @param {import("./model/types.js").AskedSecret} asked @param {string | null} value null refuses */

@@ -109,11 +109,12 @@ export class Room {
    * An address of this very server under which a stored file can be read for a while; null when the room has
    * no such file, or no storage. Whatever host the answer names, only its path counts.
    * @param {string} path
+   * @param {boolean} [save] whether the browser shall save it rather than show it
    * @returns {Promise<string | null>}
    */
-  async fileAddress(path) {
+  async fileAddress(path, save = false) {
     try {
-      const answer = await this.#live().invoke("storage", "download_url", { path });
+      const answer = await this.#live().invoke("storage", "download_url", { path, download: save });
       const url = new URL(String(answer.json?.url), location.origin);
       return url.pathname + url.search;
     } catch {

@@ -5,6 +5,7 @@ import { totals } from "../text/diff.js";
 import { plural } from "../text/format.js";
 import { countsView, diffView } from "./diff_view.js";
 import { h, setAttribute } from "./dom.js";
+import { fileViews } from "./file.js";
 import { icon } from "./icons.js";
 import { pictureView } from "./picture.js";
 import { RichText } from "./rich_text.js";
@@ -76,7 +77,7 @@ export function mediaView(find) {
     update(item) {
       if (item.url === shown && el.firstChild) return;
       shown = item.url;
-      el.replaceChildren(pictureView({ uri: item.url }, find));
+      el.replaceChildren(...fileViews(item.url, find));
     },
   };
 }

@@ -5,7 +5,8 @@ import { h } from "./dom.js";
 /** @typedef {import("../model/types.js").Picture} Picture */
 /**
  * Where this server has a file of the room's storage, or an image of its table; null when it has none.
- * @typedef {{file: string} | {image: string}} Wanted
+ * With `save` the browser shall save it rather than show it.
+ * @typedef {{file: string, save?: boolean} | {image: string}} Wanted
  * @typedef {(wanted: Wanted) => Promise<string | null>} FindFile
  */
 
@@ -57,13 +58,18 @@ function address(uri) {
   return h("code", {}, uri.length > 300 ? `${uri.slice(0, 300)}…` : uri || "…");
 }
 
+/** Whether an address can be that of an image. @param {string} uri */
+export function isPicture(uri) {
+  return INLINE.test(uri) || STORED.test(uri);
+}
+
 /** Pixels of one side, when they are of any use. @param {number | undefined} value */
 function side(value) {
   return value && value > 0 && value <= 16_384 ? Math.round(value) : null;
 }
 
 /** @param {string} path */
-function decoded(path) {
+export function decoded(path) {
   try {
     return decodeURIComponent(path);
   } catch {

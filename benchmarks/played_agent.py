@@ -75,6 +75,7 @@ class PlayedBackend:
 
     name = "codex"
     takes_tools = True
+    takes_mcp = True
 
     async def start(self) -> BackendSummary:
         return BackendSummary((("played", "by a benchmark"),))

@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Final
 
+from backends.codex.mcp_servers import servers_key
 from process_agent.core.backend import KeptState
 from process_agent.core.content import Json
 from process_agent.core.ids import ThreadId, TurnId
@@ -77,6 +78,8 @@ def fixed_key(provider: str, settings: Mapping[str, Any]) -> str:
         settings.get("developerInstructions"),
         settings.get("dynamicTools"),
     ]
+    servers = servers_key(settings.get("config") or {})
+    fixed += [] if servers is None else [servers]
     return sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -101,6 +101,11 @@ class CodexBackend:
         return True
 
     @property
+    def takes_mcp(self) -> bool:
+        """Codex connects to servers of one thread only."""
+        return True
+
+    @property
     def folder(self) -> str:
         """The working folder of all threads."""
         return str(self._config.working_dir)

@@ -18,6 +18,7 @@ from backends.codex.app_server import AppServer, Inbox
 from backends.codex.association import Association, fixed_key, read_association
 from backends.codex.history import responses_items
 from backends.codex.host import Host, Standing
+from backends.codex.mcp_servers import servers_config
 from backends.codex.memory import Memory
 from backends.codex.rollout import Record
 from process_agent.core.backend import HistoryItem, ThreadState
@@ -153,6 +154,9 @@ class Conversation:
         settings = self._host.thread_settings(model, standing.instructions)
         if standing.provider is not None:
             settings["modelProvider"] = standing.provider
+        if standing.servers:
+            config = {**settings.get("config", {}), **servers_config(standing.servers)}
+            settings = {**settings, "config": config}
         return {**settings, "dynamicTools": list(standing.tools)} if standing.tools else settings
 
     def _tell(self, reason: NotResumedError) -> None:

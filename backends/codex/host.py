@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from backends.codex.app_server import AppServer
 from process_agent.core.backend import ApprovalMode, TurnInput
+from process_agent.core.mcp import McpServer
 from process_agent.core.models import ModelChoice
 
 
@@ -22,6 +23,7 @@ class Standing:
     tools: tuple[dict[str, Any], ...] = ()
     provider: str | None = None
     """One of the further providers; None is that of the account."""
+    servers: tuple[McpServer, ...] = ()
 
 
 class Host(Protocol):

@@ -322,7 +322,7 @@ class CodexThread:
 
 def _standing(turn: TurnInput, provider: str | None) -> Standing:
     tools = (*dynamic_tools(turn.client_tools), *namespaces(turn.toolbox))
-    return Standing(turn.instructions or None, tools, provider)
+    return Standing(turn.instructions or None, tools, provider, turn.mcp_servers)
 
 
 def _is_notice(notification: Notification) -> bool:

@@ -39,6 +39,8 @@ from process_agent.workspaces.shared import SharedWorkspaces, home_of
 
 logger = logging.getLogger(__name__)
 
+_ANOTHER_BACKEND = "Leave it out, or add a backend that does, like --backend codex."
+
 DRAIN_SECONDS = 10.0
 """How long a stopping agent waits for its turns to end."""
 
@@ -132,12 +134,13 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
     backends = tuple(
         registry.create(name, replace(config.backend, models=models)) for name, models in chosen.backends
     )
-    if config.tools.flags and not any(backend.takes_tools for backend in backends):
-        names = " and ".join(backend.name for backend in backends)
+    flags, names = config.tools.flags, " and ".join(backend.name for backend in backends)
+    if flags and not any(backend.takes_tools for backend in backends):
         raise UsageError(
-            f"{config.tools.flags[0]} has no effect: {names} takes no tools from the agent.",
-            fix="Leave it out, or add a backend that does, like --backend codex.",
+            f"{flags[0]} has no effect: {names} takes no tools from the agent.", fix=_ANOTHER_BACKEND
         )
+    if config.tools.mcp != "none" and not any(backend.takes_mcp for backend in backends):
+        raise UsageError(f"--mcp has no effect: {names} connects to no MCP servers.", fix=_ANOTHER_BACKEND)
     return backends
 
 
@@ -228,6 +231,7 @@ class Agent:
             toolkits=self._toolkits,
             limits=Limits(approval=config.approval_seconds),
             isolation=config.isolation,
+            mcp=config.tools.mcp,
             observers=tuple(Viewer(c.name, c.observer) for c in channels if isinstance(c, Observing)),
         )
 
@@ -271,6 +275,7 @@ class Agent:
             self._clock,
             self._only_thread(),
             " ".join(cautions) or None,
+            config.tools.mcp != "none",
         )
 
     def _only_thread(self) -> ThreadId | None:

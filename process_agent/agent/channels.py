@@ -80,6 +80,7 @@ class ChannelProfile:
     """The one thread for everybody, in an agent that has no others."""
     caution: str | None = None
     """See `core.discovery.ChatProfile`."""
+    mcp: bool = False
 
 
 def create_channels(specs: Sequence[ChannelSpec], profile: ChannelProfile, room: AgentRoom) -> list[Channel]:
@@ -127,7 +128,11 @@ def _chat(profile: ChannelProfile, room: AgentRoom, messaging: Messaging, name: 
     from process_agent.core.discovery import ChatProfile
 
     described = ChatProfile(
-        profile.agent_name, room.store.directory, profile.single_thread, caution=profile.caution
+        profile.agent_name,
+        room.store.directory,
+        profile.single_thread,
+        caution=profile.caution,
+        mcp=profile.mcp,
     )
     return ChatChannel(messaging, described, name, new_id=profile.new_id, clock=profile.clock)
 

@@ -25,6 +25,7 @@ from process_agent.core.backend import (
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import EndReason, ImageCompleted, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
+from process_agent.core.mcp import UNSUPPORTED
 from process_agent.core.store import ThreadLog
 from process_agent.core.turn_output import NOTICE
 from process_agent.core.workspace import FileCommand
@@ -149,7 +150,11 @@ class TurnWork:
             await self._files.carry_out(command, turn_id, report)
 
     async def _tools(self, turn: TurnInput, report: Report) -> TurnTools | None:
-        if turn.compact or not self._backends[turn.model.backend].takes_tools:
+        backend = self._backends[turn.model.backend]
+        if turn.mcp_servers and not backend.takes_mcp:
+            text = f"The backend {backend.name} cannot use MCP servers: choose another model."
+            raise TurnRefusedError(text, code=UNSUPPORTED)
+        if turn.compact or not backend.takes_tools:
             return None
         sender, folder = turn.sender_name, self._files.folder
         scope = Scope(self._thread_id, turn.turn_id, sender, self.log, folder)

@@ -41,6 +41,7 @@ from process_agent.cli.options import DataDir, Local
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
+    Mcp,
     ReadOnlyStorage,
     RequireToolkits,
     Storage,
@@ -73,6 +74,7 @@ def join(
     read_only_storage: ReadOnlyStorage = False,
     tool_approvals: ToolApprovals = "as-needed",
     tool_timeout: ToolTimeout = TOOL_SECONDS,
+    mcp: Mcp = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -135,7 +137,7 @@ def join(
         ),
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
         tool_flags=tool_flags(
-            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout
+            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
     )
     run(options, config.load())

@@ -43,6 +43,11 @@ BACKEND_ENVIRONMENT = (
 """Variables a backend may see; credentials are passed by name, never by inheritance."""
 
 
+_MCP = {
+    "public": "messages may bring servers at public addresses, over https",
+    "any": "messages may bring servers at any address that this machine reaches",
+}
+
 MAX_NAME = 100
 """Characters of an agent's name. It becomes part of its threads' paths, and so has no slash either."""
 
@@ -153,6 +158,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         ("channels", ", ".join(ready.channels)),
         *((file.kind, f"{file.path}, read for each turn") for file in options.rules.files),
         *((("tools", ready.tools),) if ready.tools else ()),
+        *((("mcp", _MCP[options.tool_flags.mcp]),) if options.tool_flags.mcp in _MCP else ()),
         *websocket_lines(options),
         ("thread folder", ready.thread_dir),
         *([("threads", "each participant's own")] if options.isolation == "participant" else []),

@@ -38,6 +38,7 @@ from process_agent.cli.talking import (
 )
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
+    Mcp,
     ReadOnlyStorage,
     RequireToolkits,
     Storage,
@@ -92,6 +93,7 @@ def run(
     read_only_storage: ReadOnlyStorage = False,
     tool_approvals: ToolApprovals = "as-needed",
     tool_timeout: ToolTimeout = TOOL_SECONDS,
+    mcp: Mcp = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -147,7 +149,7 @@ def run(
         started=started,
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
         tool_flags=tool_flags(
-            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout
+            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
     )
     talk = talk_of(

@@ -35,6 +35,7 @@ from process_agent.cli.model_flags import ReasoningEffort, model_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
+    Mcp,
     ReadOnlyStorage,
     RequireToolkits,
     Storage,
@@ -129,6 +130,7 @@ def spec(
     read_only_storage: ReadOnlyStorage = False,
     tool_approvals: ToolApprovals = "as-needed",
     tool_timeout: ToolTimeout = TOOL_SECONDS,
+    mcp: Mcp = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -192,7 +194,7 @@ def spec(
         ),
         model_flags=model_flags(reasoning_effort, None, None),
         tool_flags=tool_flags(
-            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout
+            require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
     )
     folders = [("--working-dir", working_dir), ("--codex-home", codex_home)]
@@ -295,6 +297,9 @@ def _given(context: typer.Context) -> Iterator[str]:
             continue
         flag = max(parameter.opts, key=len)
         value = context.params[name]
+        if value is False and parameter.secondary_opts:
+            yield max(parameter.secondary_opts, key=len)
+            continue
         for one in value if isinstance(value, list | tuple) else (value,):
             yield from _words(flag, one)
 

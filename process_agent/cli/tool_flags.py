@@ -48,6 +48,14 @@ ToolTimeout = Annotated[
     typer.Option("--tool-timeout", metavar="SECONDS", min=1, help="How long a tool of the room may take."),
 ]
 
+Mcp = Annotated[
+    bool | None,
+    typer.Option(
+        "--mcp-any/--mcp",
+        help="Let messages bring MCP servers: at any address, or (--mcp) at public ones over https.",
+    ),
+]
+
 TOOL_SECONDS = 300.0
 SEARCHES: tuple[Literal["none", "agent", "room"], ...] = ("none", "agent", "room")
 ASKS: tuple[Literal["as-needed", "always"], ...] = ("as-needed", "always")
@@ -62,12 +70,13 @@ class ToolFlags:
     storage: Literal["none", "read", "write"] = "none"
     ask_always: bool = False
     seconds: float = TOOL_SECONDS
+    mcp: Literal["none", "public", "any"] = "none"
 
     def options(self) -> ToolOptions:
         """What the agent is told."""
         from process_agent.agent.tools.sources import ToolOptions
 
-        return ToolOptions(self.required, self.search, self.storage, self.ask_always, self.seconds)
+        return ToolOptions(self.required, self.search, self.storage, self.ask_always, self.seconds, self.mcp)
 
 
 def tool_flags(
@@ -77,6 +86,7 @@ def tool_flags(
     read_only_storage: bool,
     approvals: str,
     seconds: float,
+    mcp: bool | None,
 ) -> ToolFlags:
     """Check the flags. Raises `UsageError`."""
     from process_agent.cli.checked import one_of
@@ -97,4 +107,5 @@ def tool_flags(
         "write" if storage else ("read" if read_only_storage else "none"),
         one_of("--tool-approvals", approvals, ASKS) == "always",
         seconds,
+        "none" if mcp is None else ("any" if mcp else "public"),
     )

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
 from process_agent.core.events import BackendEvent, Phase, ToolRef
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
+from process_agent.core.mcp import McpServer
 from process_agent.core.models import KnownModels, ModelChoice, ProviderModels
 from process_agent.core.requests import ClientTool, Secret
 from process_agent.core.tools import Toolbox
@@ -180,6 +181,8 @@ class TurnInput:
     client: str | None = None
     effort: str | None = None
     output_schema: Mapping[str, Json] | None = None
+    mcp_servers: tuple[McpServer, ...] = ()
+    """Servers whose tools the model may use in this turn, and in no other."""
 
 
 type Answered = ToolResult | ErrorInfo | Secret
@@ -241,6 +244,11 @@ class Backend(Protocol):
     @property
     def takes_tools(self) -> bool:
         """Whether its models can use the tools of `TurnInput.toolbox`."""
+        ...
+
+    @property
+    def takes_mcp(self) -> bool:
+        """Whether its models can use the servers of `TurnInput.mcp_servers`."""
         ...
 
     async def start(self) -> BackendSummary:

@@ -28,6 +28,8 @@ class ChatProfile:
     thread_path: str | None = None
     empty_state_title: str = "How can I help you?"
     caution: str | None = None
+    mcp: bool = False
+    """Whether messages may bring MCP servers along."""
 
     def threading(self) -> dict[str, str]:
         """Where the threads are: the keys that participant attributes and service annotations share."""
@@ -46,6 +48,7 @@ class ChatProfile:
             "supports_messaging_streams": True,
             "empty_state_title": self.empty_state_title,
             **({"process.caution": self.caution} if self.caution else {}),
+            **({"supports_mcp": True} if self.mcp else {}),
             **self.threading(),
         }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from process_agent.core.content import ContentPart, ErrorInfo, Json, ToolResult
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.mcp import McpServer
 from process_agent.core.participants import Participant
 
 
@@ -56,6 +57,7 @@ class TurnOptions:
     attended: bool = True
     effort: str | None = None
     output_schema: Mapping[str, Json] | None = None
+    mcp_servers: tuple[McpServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

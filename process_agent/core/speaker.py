@@ -10,6 +10,7 @@ from process_agent.core.backend import ApprovalMode, SandboxMode, ToolkitInfo
 from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
 from process_agent.core.events import EventBody, ThreadEvent
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.mcp import McpMode
 from process_agent.core.participants import Participant
 from process_agent.core.selection import Catalogue
 from process_agent.core.turn import Turn
@@ -66,6 +67,8 @@ class Setting:
     limits: Limits = Limits()
     observers: tuple[Viewer, ...] = ()
     isolation: IsolationMode = "global"
+    mcp: McpMode = "none"
+    """Which MCP servers a message may bring along."""
     sandbox: SandboxMode = "workspace-write"
 
     toolkits: Callable[[str], Sequence[ToolkitInfo]] = lambda _backend: ()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from process_agent.core import commands as c
 from process_agent.core import events as e
+from process_agent.core import mcp, slash, slash_turns
 from process_agent.core import replies as a
 from process_agent.core import requests as r
-from process_agent.core import slash, slash_turns
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.creations import Creations, asker_of
 from process_agent.core.forks import Forks
@@ -61,8 +61,18 @@ class Supervisor(OpenThreads):
 
     def handle(self, request: r.Request) -> list[c.Command]:
         """What a participant asks."""
-        self._isolation.admit(request, self._route)
+        refused = self._refused_servers(request)
+        if refused is None:
+            self._isolation.admit(request, self._route)
+        else:
+            self._refusals.refuse(request, refused)
         return self._take()
+
+    def _refused_servers(self, request: r.Request) -> ErrorInfo | None:
+        """Why the MCP servers that a request brings along cannot be used; the turn would miss their tools."""
+        if not isinstance(request, r.StartThread | r.StartTurn):
+            return None
+        return mcp.refusal(request.options.mcp_servers, self._setting.mcp)
 
     def _route(self, request: r.Request) -> None:
         match request:

@@ -141,6 +141,7 @@ def input_of(turn: Turn, model: ModelChoice) -> TurnInput:
         client=turn.client,
         effort=turn.options.effort or model.effort,
         output_schema=turn.options.output_schema,
+        mcp_servers=turn.options.mcp_servers,
     )
 
 

@@ -86,7 +86,7 @@ class ChatClient:
 
     def __init__(self, client: Any, agent: Any) -> None:
         self._client = client
-        self._agent = agent
+        self.agent = agent
         self.got: list[dict[str, Any]] = []
         self.ways: list[str] = []
         self._news = asyncio.Event()
@@ -97,7 +97,7 @@ class ChatClient:
         """Send a message; returns its id."""
         message_id = str(uuid.uuid4())
         body = {"type": PREFIX + kind, "message_id": message_id, **fields}
-        await self._client.messaging.send_message(to=self._agent, type="agent-message", message=body)
+        await self._client.messaging.send_message(to=self.agent, type="agent-message", message=body)
         return message_id
 
     async def say(self, kind: str, text: str, **fields: Any) -> str:
@@ -107,7 +107,7 @@ class ChatClient:
     async def stream(self, stream_type: str, kind: str, **fields: Any) -> Any:
         """Open a stream; what comes down it is in `got` too."""
         body = {"type": PREFIX + kind, "message_id": str(uuid.uuid4()), **fields}
-        return await self._client.messaging.stream(to=self._agent, type=stream_type, message=body)
+        return await self._client.messaging.stream(to=self.agent, type=stream_type, message=body)
 
     async def read(self, stream: Any) -> None:
         """Take in what comes down a stream, until it ends."""

@@ -13,10 +13,12 @@ import pytest
 
 from process_agent.agent.tools.sources import ToolOptions
 from process_agent.core.backend import SandboxMode
+from process_agent.core.mcp import McpMode
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.contract.codex_room import script
 from tests.fakes.hosted_toolkit import HostedToolkit
+from tests.fakes.mcp_server import mcp_server
 from tests.fakes.room import LocalRoom, local_room
 from tests.unit.codex.replay import PNG
 
@@ -215,6 +217,30 @@ async def test_an_interrupt_ends_a_call_of_a_room_tool(
         ended = await ana.wait("turn.ended")
         assert ended["error"]["code"] == "cancelled"
         assert ana.all("tool_call.ended")[0]["error"]["code"] == "interrupted"
+
+
+@pytest.mark.parametrize("mode", ["none", "any"])
+async def test_servers_of_a_message_are_used_where_the_operator_allows_it(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path, mode: McpMode
+) -> None:
+    call = {"call": "weather", "namespace": "mcp__turn_town", "arguments": {"town": "Ulm"}}
+    text = {"type": "text", "text": script(call, {"report": True})}
+    async with (
+        mcp_server() as mcp,
+        agent_in(server, tmp_path, model=model, tools=ToolOptions(mcp=mode)),
+        chat_client(server, "ana") as ana,
+    ):
+        said = bool(ana.agent.get_attribute("supports_mcp"))
+        servers = [{"server_label": "town", "server_url": mcp.url, "authorization": "s3cret"}]
+        await ana.send("thread.start", content=[text], mcp={"servers": servers})
+        if mode == "none":
+            refused = await ana.wait("thread.start.rejected")
+            assert (said, refused["error"]["code"], mcp.headers) == (False, "unsupported_mcp", [])
+        else:
+            await ana.wait("turn.ended")
+            assert said
+            assert "It rains." in ana.texts()
+        assert "s3cret" not in str(ana.got)
 
 
 @asynccontextmanager

@@ -9,8 +9,10 @@ from pathlib import Path
 from process_agent.core.content import ErrorInfo, Json, JsonResult, TextResult
 from process_agent.core.events import BackendEvent, EndReason, ToolEnded, ToolRef, ToolStarted, TurnEnded
 from process_agent.core.ids import ItemId
+from process_agent.core.mcp import McpServer
 from process_agent.core.tools import ToolOutcome, ToolOutput
 from tests.contract.codex_room import codex_room, script
+from tests.fakes.mcp_server import mcp_server
 from tests.fakes.tools import PlayedToolbox
 from tests.unit.codex.replay import PNG
 
@@ -103,3 +105,22 @@ async def test_other_tools_are_offered_from_the_next_turn_on(tmp_path: Path) -> 
         told = await room.turn(thread, script({"call": "look", "namespace": "room", "arguments": {}}))
         assert ItemId("x") not in {event.ref.item_id for event in told.of(ToolStarted)}
         assert "unsupported call" in str(room.model.requests[-1].body["input"][-1])
+
+
+async def test_an_mcp_server_of_one_turn_is_there_for_that_turn_only(tmp_path: Path) -> None:
+    call = {"call": "weather", "namespace": "mcp__turn_town", "arguments": {"town": "Ulm"}}
+    hidden = {**call, "call": "hidden"}
+    async with mcp_server() as mcp, codex_room(tmp_path) as room:
+        server = McpServer("town", mcp.url, {"Authorization": "Bearer tok-s3cret"}, ("weather",))
+        thread = await room.thread()
+        told = await room.turn(thread, script(call, hidden, {"report": True}), mcp_servers=(server,))
+        (started, ended), *_ = told.tools("weather")
+        assert (started.ref.toolkit, ended.result) == ("turn_town", TextResult("It rains."))
+        assert mcp.calls == [{"town": "Ulm"}]
+        assert {headers["authorization"] for headers in mcp.headers} == {"Bearer tok-s3cret"}
+        assert "unsupported call" in told.text, "only the tools that were named are there"
+        after = await room.turn(thread, script(call, {"report": True}))
+        assert after.end == TurnEnded(EndReason.COMPLETED)
+        assert len(mcp.calls) == 1
+        kept = [path for path in room.data.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+        assert not kept, "the token is written nowhere"

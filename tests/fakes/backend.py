@@ -127,6 +127,7 @@ class FakeBackend:
         self._models = tuple(models)
         self.obedient = True
         self.takes_tools = True
+        self.takes_mcp = True
         self.refuses_steers = False
         self.started = False
         self.closed = False

@@ -17,6 +17,7 @@ from process_agent.agent.tools.thread_list import ThreadListTools
 from process_agent.agent.tools.tool import FixedTools, Tool, Toolkit, ToolSource
 from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec
 from process_agent.core.backend import BackendConfig
+from process_agent.core.mcp import McpMode
 from process_agent.core.room_ports import RemoteToolkit
 from process_agent.errors import UsageError
 
@@ -39,6 +40,7 @@ class ToolOptions:
     storage: StorageMode = "none"
     ask_always: bool = False
     seconds: float = CALL_SECONDS
+    mcp: McpMode = "none"
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -9,8 +9,8 @@
 | `output_modalities`, `voice`, `realtime_protocol` | anything but text is refused: `unsupported_modality` |
 | `tool_choice` | refused, `unsupported_tool_choice`: which tool is called is the model's choice here, and a |
 | | turn that calls another tool than the one that was asked for is worse than none |
-| `mcp`, also as `toolkits.mcp` | with servers in it refused, `unsupported_mcp`: the turn would run without |
-| | the tools it needs. The agent does not advertise `supports_mcp`, so clients offer none by themselves |
+| `mcp`, also as `toolkits.mcp` | the servers of the turn, as far as the operator allows any; connectors and |
+| | proxy secrets of MeshAgent's own are refused: `unsupported_mcp` |
 | `toolkits` otherwise | ignored: clients repeat there what they last saw, and the agent's tools are its own |
 | `storage` | ignored: an agent keeps its threads in one place, which its attributes name |
 | `llm_authorization` | ignored: the agent pays with the credentials it was started with |
@@ -33,6 +33,7 @@ from process_agent.wire.agent_messages.limits import (
     MAX_NAME,
     MAX_SCHEMA,
 )
+from process_agent.wire.agent_messages.mcp_servers import decode_servers
 from process_agent.wire.agent_messages.parts import OWN, Fields
 
 UNSUPPORTED_MODALITY = "unsupported_modality"
@@ -42,7 +43,6 @@ def decode_options(f: Fields) -> TurnOptions:
     """The options of a turn. Raises `WireError` with the code to refuse it with."""
     refuse_voice(f)
     _refuse_choice(f)
-    _refuse_servers(f)
     instructions = f.maybe_text("instructions")
     if instructions is not None and len(instructions) > MAX_INSTRUCTIONS:
         raise WireError(f"instructions have more than {MAX_INSTRUCTIONS} characters")
@@ -53,6 +53,7 @@ def decode_options(f: Fields) -> TurnOptions:
         client_tools=_client_tools(f),
         effort=_effort(mine),
         output_schema=_output_schema(mine),
+        mcp_servers=decode_servers(f),
     )
 
 
@@ -91,17 +92,6 @@ def _refuse_choice(f: Fields) -> None:
             "This agent cannot be told which tool to call: send the message without a choice, and say in "
             "its text what should be used.",
             refusal="unsupported_tool_choice",
-        )
-
-
-def _refuse_servers(f: Fields) -> None:
-    mcp = f.object("toolkits").get("mcp")
-    options = mcp.get("client_options") if isinstance(mcp, dict) else None
-    offered = (f.object("mcp"), options if isinstance(options, dict) else {})
-    if any(place.get("servers") for place in offered):
-        raise WireError(
-            "This agent cannot connect to the MCP servers of a message; whoever runs the agent can add some.",
-            refusal="unsupported_mcp",
         )
 
 

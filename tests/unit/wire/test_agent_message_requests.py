@@ -94,6 +94,56 @@ def test_what_a_turn_says_and_we_do_not_need_is_left_out() -> None:
     assert "s3cret" not in repr(request)
 
 
+def test_servers_come_as_the_published_clients_write_them() -> None:
+    bare: dict[str, Json] = {"server_label": "docs", "server_url": "https://docs.example/mcp"}
+    full: dict[str, Json] = {
+        "server_label": "crm",
+        "server_url": "https://crm.example/mcp",
+        "authorization": "s3cret",
+        "headers": [{"name": "X-Team", "value": "s3cret too"}],
+        "allowed_tools": ["find"],
+        "require_approval": "never",
+    }
+    both: list[Json] = [bare, full]
+    kits: dict[str, Json] = {"mcp": {"client_options": {"servers": both}}}
+    request = decode("turn.start", **THREAD, mcp={"servers": [bare]}, toolkits=kits)
+    assert isinstance(request, r.StartTurn)
+    docs, crm = request.options.mcp_servers
+    assert (docs.label, docs.url, docs.headers, docs.tools) == ("docs", bare["server_url"], {}, None)
+    assert crm.headers == {"X-Team": "s3cret too", "Authorization": "Bearer s3cret"}
+    assert crm.tools == ("find",)
+    assert "s3cret" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"server_label": "a.b"},
+        {"server_label": ""},
+        {"server_url": None},
+        {"server_url": "https://x\n"},
+        {"openai_connector_id": "s3cret"},
+        {"use_proxy_secret": "s3cret"},
+        {"headers": {"Host": "s3cret"}},
+        {"headers": {"X": "s3cret\r\nY: z"}},
+        {"headers": [7]},
+        {"headers": 7},
+        {"authorization": ["s3cret"]},
+        {"authorization": "s3cret\n"},
+        {"allowed_tools": "find"},
+    ],
+)
+def test_servers_that_cannot_be_used_refuse_the_turn(change: dict[str, Json]) -> None:
+    server: dict[str, Json] = {"server_label": "x", "server_url": "https://x.example/"}
+    doubled: list[Json] = [server, {**server, "server_url": "https://y.example"}]
+    changed: list[Json] = [{**server, **change}]
+    for servers in (changed, doubled):
+        with pytest.raises(WireError) as caught:
+            decode("turn.start", **THREAD, mcp={"servers": servers})
+        assert caught.value.refusal == "unsupported_mcp"
+        assert "s3cret" not in str(caught.value)
+
+
 def test_what_is_ours_alone_about_a_turn() -> None:
     schema: dict[str, Json] = {"type": "object"}
     request = decode(

@@ -37,6 +37,7 @@ class ChatBackend:
     """See `core.backend.Backend`."""
 
     takes_tools = False
+    takes_mcp = False
 
     def __init__(self, config: BackendConfig) -> None:
         for choice in config.models:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from process_agent.agent.assemble import AgentConfig, create_backends
 from process_agent.agent.shelf import Shelf
 from process_agent.agent.tools import required
 from process_agent.agent.tools.discovery import ToolSearch
@@ -324,3 +325,12 @@ def test_flags_that_this_agent_cannot_have(tmp_path: Path) -> None:
             tool_sources(options, nowhere, config(tmp_path), channels)
     with pytest.raises(UsageError, match="keeps apart"):
         tool_sources(ToolOptions(("chat",)), nowhere, config(tmp_path), channels, apart=True)
+
+
+def test_a_flag_that_no_backend_can_use_is_refused_and_others_are_not(tmp_path: Path) -> None:
+    for tools in (ToolOptions(("math",)), ToolOptions(storage="read"), ToolOptions(mcp="public")):
+        chat = AgentConfig("agent", config(tmp_path), backends=("chat",), tools=tools)
+        with pytest.raises(UsageError, match=r"has no effect: chat (takes|connects)"):
+            create_backends(chat)
+        both = AgentConfig("agent", config(tmp_path), backends=("chat", "codex"), tools=tools)
+        assert [backend.name for backend in create_backends(both)] == ["chat", "codex"]

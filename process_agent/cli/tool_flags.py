@@ -19,8 +19,7 @@ RequireToolkits = Annotated[
         "-rt",
         "--toolkit",
         metavar="NAME",
-        help="Offer this toolkit of the room to the model, or a built-in one: chat, mail, search. "
-        "Repeatable.",
+        help="Offer this toolkit of the room to the model, or a built-in one: chat, search. Repeatable.",
     ),
 ]
 ToolSearchFlag = Annotated[

@@ -73,7 +73,7 @@ class RequiredToolkits:
         if kit.host is None and not kit.tools:
             raise UsageError(
                 f"The room's own toolkit {kit.name!r} lists no tools that a model could call.",
-                fix="Of the room itself there is --storage. Other built-in names are chat, mail and search.",
+                fix="Of the room itself there is --storage. Other built-in names are chat and search.",
             )
         if kit.host is not None and kit.host == self._tools.toolkits.me:
             raise UsageError(f"The agent hosts {kit.name!r} itself: it would call itself.")

@@ -77,7 +77,10 @@ def tool_sources(
     if SEARCH in options.required:
         own.append(search_toolkit())
     if MAIL in options.required:
-        raise UsageError("--require-toolkit mail is not there in this version.")
+        raise UsageError(
+            "--require-toolkit mail is not there in this version: the agent answers mail, and begins none.",
+            fix="Leave it out. Built-in toolkits are chat and search.",
+        )
     if options.storage != "none":
         own.append(_storage(options, room, place))
     return [FixedTools(tuple(own)), *_of_the_room(options, room)]

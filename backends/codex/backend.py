@@ -107,7 +107,7 @@ class CodexBackend:
 
     @property
     def folder(self) -> str:
-        """The working folder of all threads."""
+        """The working folder of threads that have none of their own."""
         return str(self._config.working_dir)
 
     @property
@@ -246,13 +246,13 @@ class CodexBackend:
         """Codex reads an API key when it starts, and a login that it could not renew once more at most."""
         return launch.account.login_stamp() != self._login
 
-    def thread_settings(self, model: str | None, instructions: str | None = None) -> dict[str, Any]:
+    def thread_settings(self, model: str | None, instructions: str | None, folder: str) -> dict[str, Any]:
         """What every thread is made, resumed and copied with."""
         chosen = model or self._default.model
         provider = self.endpoint_of(ModelChoice(NAME, None, chosen))
         developer = "\n\n".join(text for text in (self._user_instructions, instructions) if text)
         return {
-            "cwd": self.folder,
+            "cwd": folder,
             "approvalPolicy": self._sandbox.approval_policy,
             "approvalsReviewer": "user",
             **self._sandbox.thread,

@@ -60,6 +60,7 @@ class Conversation:
         self._inbox = inbox
         self.server: AppServer | None = None
         self.codex_thread: str | None = None
+        self.folder = host.folder
         self.model: str | None = None
         self.used = Usage()
         self.record: Record | None = None
@@ -151,7 +152,7 @@ class Conversation:
             return thread
 
     def _settings(self, model: str | None, standing: Standing) -> dict[str, Any]:
-        settings = self._host.thread_settings(model, standing.instructions)
+        settings = self._host.thread_settings(model, standing.instructions, self.folder)
         if standing.provider is not None:
             settings["modelProvider"] = standing.provider
         if standing.servers:

@@ -31,7 +31,7 @@ class Host(Protocol):
 
     @property
     def folder(self) -> str:
-        """The working folder."""
+        """The working folder of threads that have none of their own."""
         ...
 
     @property
@@ -61,8 +61,8 @@ class Host(Protocol):
         """The model of a thread that never chose one."""
         ...
 
-    def thread_settings(self, model: str | None, instructions: str | None) -> dict[str, Any]:
-        """Parameters of `thread/start`, `thread/resume` and `thread/fork`."""
+    def thread_settings(self, model: str | None, instructions: str | None, folder: str) -> dict[str, Any]:
+        """Parameters of `thread/start`, `thread/resume` and `thread/fork`; the thread works in `folder`."""
         ...
 
     def turn_settings(self, turn: TurnInput, about_senders: str) -> dict[str, Any]:

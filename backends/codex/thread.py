@@ -73,6 +73,7 @@ class CodexThread:
             self._abandon(self._turn)
         running = self._turn = RunningTurn(self._frame(turn), turn.toolbox, self._tasks)
         self._memory.begin(turn.turn_id)
+        self._talk.folder = running.frame.folder
         try:
             begun = await self._begin(running, turn)
             running.mark_end()
@@ -147,7 +148,7 @@ class CodexThread:
         model = turn.model.model or self._host.default_model().model
         return Frame(
             turn.turn_id,
-            self._host.folder,
+            str(turn.folder or self._host.folder),
             self._host.approvals,
             frozenset(tool.name for tool in turn.client_tools),
             frozenset(kit.name for kit in turn.toolbox.toolkits) if turn.toolbox else frozenset(),

@@ -33,9 +33,11 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
-from process_agent.core.workspace import Workspaces
+from process_agent.core.workspace import WorkspaceMode, Workspaces
 from process_agent.errors import UsageError
+from process_agent.workspaces.places import places_of
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
+from process_agent.workspaces.worktrees import ThreadWorktrees
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,9 @@ class AgentConfig:
     rules: RulesOptions = field(default_factory=RulesOptions)
     approval_seconds: float = 300.0
     single_thread: bool = False
+    workspace: WorkspaceMode = "shared"
+    worktrees: Path | None = None
+    """Where work trees of threads are made; None: beside the repository."""
     isolation: IsolationMode = "global"
 
 
@@ -186,7 +191,7 @@ class Agent:
             if attachments.shelf is not None:
                 await attachments.shelf.tidy()
             await self._tooling.start()
-            workspaces = create_workspaces(self._config.backend)
+            workspaces = create_workspaces(self._config)
             leaving.push_async_callback(workspaces.close)
             await workspaces.start()
             rules = StandingRules(self._config.rules, self._room.files)
@@ -284,10 +289,14 @@ class Agent:
         return only_thread(self._room.store.directory)
 
 
-def create_workspaces(config: BackendConfig) -> Workspaces:
+def create_workspaces(config: AgentConfig) -> Workspaces:
     """Where the agent's threads work."""
-    home = home_of(config.data_dir, config.agent_name, config.working_dir)
-    return SharedWorkspaces(config.working_dir, home, config.environment)
+    backend = config.backend
+    home = home_of(backend.data_dir, backend.agent_name, backend.working_dir)
+    if config.workspace == "shared":
+        return SharedWorkspaces(backend.working_dir, home, backend.environment)
+    places = places_of(backend.data_dir, backend.agent_name)
+    return ThreadWorktrees(backend.working_dir, home, places, backend.environment, config.worktrees)
 
 
 def _selection(config: AgentConfig) -> Selection:

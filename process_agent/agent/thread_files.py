@@ -45,12 +45,14 @@ class ThreadFiles:
 
     async def begin(self, turn: TurnInput, report: Report) -> None:
         """A turn is about to run. Raises `WorkspaceError` when there is no folder for it."""
-        if self._workspace is None or turn.compact:
+        if self._workspace is None:
             return
         said = await self._workspace.prepare(title_of(turn.content))
         if said is not None:
             for event in _text(turn.turn_id, "workspace-made", said, "commentary"):
                 report(turn.turn_id, event)
+        if turn.compact:
+            return
         self._seen = _Seen(turn.turn_id)
         await self._workspace.turn_begins(turn.turn_id)
 

@@ -54,6 +54,22 @@ WorkingDir = Annotated[
     Path | None,
     typer.Option("--working-dir", metavar="FOLDER", help="Folder the agent works in. [default: this one]"),
 ]
+Workspace = Annotated[
+    str,
+    typer.Option(
+        "--workspace",
+        metavar="MODE",
+        help="shared: all threads work in the working folder; per-thread: each in its own Git work tree.",
+    ),
+]
+Worktrees = Annotated[
+    Path | None,
+    typer.Option(
+        "--worktrees",
+        metavar="FOLDER",
+        help="Where the work trees of threads are made. [default: REPOSITORY.threads, beside the repository]",
+    ),
+]
 Sandbox = Annotated[
     str,
     typer.Option(

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from process_agent.channels.specs import ChannelSpec
     from process_agent.core.backend import ApprovalMode, SandboxMode
     from process_agent.core.speaker import IsolationMode
+    from process_agent.core.workspace import WorkspaceMode
 
 SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
 APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
+WORKSPACES: tuple[WorkspaceMode, ...] = ("shared", "per-thread")
 THREADING_MODES = ("default-new", "none")
 THREAD_STORAGES = ("dataset", "none")
 ISOLATIONS: tuple[IsolationMode, ...] = ("global", "participant")
@@ -36,6 +38,8 @@ class JoinOptions:
     models: tuple[str, ...]
     providers: Providers
     working_dir: Path
+    workspace: WorkspaceMode
+    worktrees: Path | None
     sandbox: SandboxMode
     approvals: ApprovalMode
     approval_seconds: float
@@ -68,6 +72,8 @@ class Given(TypedDict):
     models: list[str] | None
     provider: list[str] | None
     working_dir: Path | None
+    workspace: NotRequired[str]
+    worktrees: NotRequired[Path | None]
     sandbox: str
     approvals: str
     approval_seconds: float
@@ -93,6 +99,10 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
     """The options, or a `UsageError` that names the first that cannot be used."""
     if given["thread_dir"] is not None and given["thread_storage"] == "none":
         raise UsageError("--thread-dir has no use with --thread-storage none.")
+    workspace = one_of("--workspace", given.get("workspace", "shared"), WORKSPACES)
+    worktrees = given.get("worktrees")
+    if worktrees is not None and workspace == "shared":
+        raise UsageError("--worktrees has no use without --workspace per-thread.")
     isolation = one_of("--thread-isolation", given.get("thread_isolation", "global"), ISOLATIONS)
     if isolation == "participant":
         _can_be_apart(given)
@@ -104,6 +114,8 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         models=tuple(given["models"] or ()),
         providers=parse_providers(given["provider"] or [], given["models"] or []),
         working_dir=folder(given["working_dir"]),
+        workspace=workspace,
+        worktrees=None if worktrees is None else worktrees.expanduser().absolute(),
         sandbox=one_of("--sandbox", given["sandbox"], SANDBOXES),
         approvals=one_of("--approvals", given["approvals"], APPROVALS),
         approval_seconds=given["approval_seconds"],

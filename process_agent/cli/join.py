@@ -27,6 +27,8 @@ from process_agent.cli.agent_options import (
     ThreadIsolation,
     ThreadStorage,
     WorkingDir,
+    Workspace,
+    Worktrees,
 )
 from process_agent.cli.channel_flags import (
     ChannelEnv,
@@ -64,6 +66,8 @@ def join(
     model: Models = None,
     provider: Provider = None,
     working_dir: WorkingDir = None,
+    workspace: Workspace = "shared",
+    worktrees: Worktrees = None,
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
@@ -116,6 +120,8 @@ def join(
         models=model,
         provider=provider,
         working_dir=working_dir,
+        workspace=workspace,
+        worktrees=worktrees,
         sandbox=sandbox,
         approvals=approvals,
         approval_seconds=approval_timeout,

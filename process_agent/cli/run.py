@@ -20,6 +20,8 @@ from process_agent.cli.agent_options import (
     Sandbox,
     ThreadDir,
     WorkingDir,
+    Workspace,
+    Worktrees,
 )
 from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
@@ -83,6 +85,8 @@ def run(
     effort: Effort = None,
     output_schema: OutputSchema = None,
     working_dir: WorkingDir = None,
+    workspace: Workspace = "shared",
+    worktrees: Worktrees = None,
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
@@ -132,6 +136,8 @@ def run(
         models=model,
         provider=provider,
         working_dir=working_dir,
+        workspace=workspace,
+        worktrees=worktrees,
         sandbox=sandbox,
         approvals=approvals,
         approval_seconds=approval_timeout,

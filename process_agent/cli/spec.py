@@ -22,6 +22,7 @@ from process_agent.cli.agent_options import (
     ThreadingMode,
     ThreadIsolation,
     ThreadStorage,
+    Workspace,
 )
 from process_agent.cli.channel_flags import (
     ChannelEnv,
@@ -120,6 +121,7 @@ def spec(
     model: Models = None,
     provider: Provider = None,
     working_dir: ContainerFolder = None,
+    workspace: Workspace = "shared",
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",
     approval_timeout: ApprovalTimeout = 300,
@@ -173,6 +175,7 @@ def spec(
         models=model,
         provider=provider,
         working_dir=None,
+        workspace=workspace,
         sandbox=sandbox,
         approvals=approvals,
         approval_seconds=approval_timeout,
@@ -197,8 +200,7 @@ def spec(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
     )
-    folders = [("--working-dir", working_dir), ("--codex-home", codex_home)]
-    name = _check(options, [*folders, *(("--skill-dir", folder) for folder in skill_dir or ())])
+    name = _check(options, _folders(working_dir, codex_home, skill_dir or ()))
     files = _shipped(rules_file or ())
     flags = (*_given(context), *(word for file in files for word in ("--rules-file", file.path)))
     document = service_document(
@@ -216,6 +218,14 @@ def spec(
     )
     _refuse_credentials(document, flags, config.load())
     _print(document, json=json)
+
+
+def _folders(
+    working_dir: str | None, codex_home: str | None, skill_dirs: Sequence[str]
+) -> list[tuple[str, str | None]]:
+    """Folders of the container, by the flag that names them."""
+    skills = (("--skill-dir", folder) for folder in skill_dirs)
+    return [("--working-dir", working_dir), ("--codex-home", codex_home), *skills]
 
 
 def _print(document: dict[str, Json], *, json: bool) -> None:

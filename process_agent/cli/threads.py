@@ -140,7 +140,9 @@ async def _read(options: _Options, thread: str | None) -> list[str]:
         thread_id = await _thread_id(room, folders, thread)
         transcript, kept = await _transcript(room, thread_id)
         going_on = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
+        place = _workplace(settings.paths(options.data_dir).root, thread_id, json=options.json)
         return [
+            *place,
             *_printed(transcript, json=options.json),
             *_going_on(going_on, json=options.json),
         ]
@@ -273,6 +275,19 @@ def _listing(entries: list[ThreadEntry], *, json: bool) -> Iterator[str]:
             yield f"{entry.path}  {moment}  {one_line(entry.name, 60)}"
     if not entries and not json:
         yield "There are no threads."
+
+
+def _workplace(data_dir: Path, thread_id: ThreadId, *, json: bool) -> list[str]:
+    """Where the thread works, when it has a work tree of its own on this machine."""
+    from process_agent.workspaces.places import place_of
+
+    place = place_of(data_dir, thread_id)
+    if place is None:
+        return []
+    if not json:
+        return [f"Works in {place.folder}, on the branch {place.branch} of {place.repository}"]
+    where = {"folder": str(place.folder), "branch": place.branch, "repository": str(place.repository)}
+    return [json_module.dumps({"type": "workspace", **where}, ensure_ascii=False)]
 
 
 def _printed(transcript: Transcript, *, json: bool) -> Iterator[str]:

@@ -103,14 +103,14 @@ def refused_text(command: str, reasons: Mapping[str, str]) -> str:
 
 def note(command: str, changes: Sequence[Change]) -> str:
     """What the model must know."""
-    if command == "/undo":
-        head = "The user took back the file changes of an earlier turn of yours. As before it again:"
-    else:
-        head = "The user brought back the file changes of an earlier turn of yours, taken back before:"
+    what = "took back" if command == "/undo" else "brought back"
+    state = "As before it again" if command == "/undo" else "Taken back before, and there again"
+    head = f"{_NOT_A_PERSON} The user {what} the file changes of an earlier turn of yours. {state}:"
     lines = [f"- {named(c.path)} ({_NOTED[c.verb]})" for c in changes[:MAX_NAMED]]
     return "\n".join([head, *lines, *_more(changes), "Read files again before you rely on what they held."])
 
 
+_NOT_A_PERSON = "[From the agent that runs you, not from a person]"
 _DONE = {"added": "put back", "deleted": "removed", "changed": "as it was"}
 _NOTED = {"added": "there again", "deleted": "gone again", "changed": "content as before"}
 

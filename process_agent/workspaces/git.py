@@ -35,6 +35,7 @@ class Git:
     environment: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = GIT_SECONDS
 
     async def __call__(
         self, *arguments: str, given: bytes = b"", variables: Mapping[str, str] | None = None
@@ -60,7 +61,7 @@ class Git:
                 ["git", *_CAREFUL, *settings, *arguments],
                 folder=self.folder,
                 environment={**passed, **fixed, **self.variables, **(variables or {})},
-                seconds=GIT_SECONDS,
+                seconds=self.seconds,
                 given=given,
             )
         except FileNotFoundError as error:
@@ -69,7 +70,7 @@ class Git:
         except OSError as error:
             raise WorkspaceError(f"git cannot be run: {error.strerror or error}") from error
         except TimeoutError as error:
-            raise WorkspaceError(f"git {arguments[0]} took longer than {GIT_SECONDS:.0f} s") from error
+            raise WorkspaceError(f"git {arguments[0]} took longer than {self.seconds:.0f} s") from error
 
 
 def lines_of(output: bytes) -> list[str]:

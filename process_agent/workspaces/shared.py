@@ -10,6 +10,7 @@ from pathlib import Path
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.workspace import FileAnswer, FileCommand, Workspace
 from process_agent.workspaces.commands import FileCommands
+from process_agent.workspaces.places import agent_home
 from process_agent.workspaces.records import Records
 from process_agent.workspaces.snapshots import Snapshots
 from process_agent.workspaces.tracked import TrackedFolder
@@ -17,8 +18,7 @@ from process_agent.workspaces.tracked import TrackedFolder
 
 def home_of(data_dir: Path, agent_name: str, folder: Path) -> Path:
     """Where an agent keeps what it knows of a folder."""
-    agent = "".join(char if char.isalnum() or char in "-_" else "_" for char in agent_name)[:100]
-    return data_dir.absolute() / "workspaces" / agent / _short(folder)
+    return agent_home(data_dir, agent_name) / _short(folder)
 
 
 def tracked_folder(folder: Path, home: Path, environment: Mapping[str, str]) -> TrackedFolder:

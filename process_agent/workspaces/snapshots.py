@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,9 @@ MAX_FILE: Final = 16 << 20
 MAX_FILES: Final = 50_000
 MAX_TOTAL: Final = 512 << 20
 """Files and bytes that one snapshot may take in; a folder with more has no snapshots."""
+
+TIDY_SECONDS: Final = 600.0
+"""How long packing may take; nobody waits for it."""
 
 _EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _GITLINK: Final = 0o160000
@@ -175,7 +178,16 @@ class Snapshots:
         if signature != self._written:
             self._tree = (await self._git("write-tree")).decode().strip()
             self._written = signature
+            self._hold(self._tree)
         return self._tree
+
+    def _hold(self, tree: str) -> None:
+        """Packing, which another folder of this home may begin, leaves what a ref names."""
+        ref = self._home / "repository" / "refs" / "kept" / self._index.name
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        beside = ref.with_name(f"{ref.name}.lock")
+        beside.write_text(f"{tree}\n")
+        beside.replace(ref)
 
     # --- Reading ---------------------------------------------------------------------------------
 
@@ -206,7 +218,7 @@ class Snapshots:
         """A tree of these files, for a diff."""
         if not entries:
             return _EMPTY_TREE
-        scratch = {"GIT_INDEX_FILE": str(self._index.with_name("index-scratch"))}
+        scratch = {"GIT_INDEX_FILE": f"{self._index}-scratch"}
         given = b"".join(
             f"{entry.mode:o} {entry.blob}\t{self._prefix}{path}\0".encode("utf-8", "surrogateescape")
             for path, entry in entries.items()
@@ -234,19 +246,21 @@ class Snapshots:
 
     async def keep(self, names: Mapping[str, tuple[str, str]], forget: Iterable[str] = ()) -> None:
         """Hold on to pairs of trees under a name each, and let go of others."""
-        orders = [
+        held = [
             f"update refs/kept/{name}/{number} {tree}\n"
             for name, pair in names.items()
             for number, tree in enumerate(pair)
         ]
-        orders += [f"delete refs/kept/{name}/{number}\n" for name in forget for number in (0, 1)]
-        if orders:
-            await self._git("update-ref", "--stdin", given="".join(orders).encode())
+        dropped = [f"delete refs/kept/{name}/{number}\n" for name in forget for number in (0, 1)]
+        for orders in (held, dropped):
+            if orders:
+                await self._git("update-ref", "--stdin", given="".join(orders).encode())
 
     async def tidy(self) -> None:
         """Pack what is kept and drop what is not, once there is much of it."""
-        await self._git("-c", "gc.auto=20000", "-c", "gc.pruneExpire=1.hour.ago", "-c", "gc.autoDetach=false",
-                        "gc", "--auto", "--quiet")  # fmt: skip
+        settings = ("gc.auto=60000", "gc.pruneExpire=1.hour.ago", "gc.autoDetach=false", "pack.threads=1")
+        patient = replace(self._git, seconds=TIDY_SECONDS)
+        await patient(*(word for text in settings for word in ("-c", text)), "gc", "--auto", "--quiet")
 
     async def uncommitted(self) -> tuple[str, list[str]]:
         """What differs from the last commit of the user's repository, and the files it does not know.
@@ -258,7 +272,7 @@ class Snapshots:
             raise WorkspaceError("The folder is in no Git repository, or nothing was committed there yet.")
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--relative")
         index = (await self._user("rev-parse", "--path-format=absolute", "--git-path", "index")).decode()
-        copy = self._index.with_name("index-of-user")  # git writes to the one it compares with
+        copy = Path(f"{self._index}-of-user")  # git writes to the one it compares with
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(index.rstrip("\n"), copy)
         own = {"GIT_INDEX_FILE": str(copy)}

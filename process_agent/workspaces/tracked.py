@@ -81,6 +81,10 @@ class TrackedFolder:
         except (WorkspaceError, OSError) as error:
             self._give_up(str(error))
             return
+        self._tasks.start(self._tidy(), "pack snapshots")
+
+    async def _tidy(self) -> None:
+        """Nobody waits for it: what is newer than an hour stays as it is."""
         try:
             await self.snapshots.tidy()
         except WorkspaceError as error:

@@ -18,6 +18,7 @@ from process_agent.agent.tools.sources import ToolOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig, SandboxMode
 from process_agent.core.speaker import IsolationMode
+from process_agent.core.workspace import WorkspaceMode
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
 from process_agent.threads.store import DatasetThreadStore
@@ -41,6 +42,7 @@ async def agent_in(
     isolation: IsolationMode = "global",
     tools: ToolOptions | None = None,
     rules: RulesOptions | None = None,
+    workspace: WorkspaceMode = "shared",
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -65,6 +67,7 @@ async def agent_in(
         isolation=isolation,
         tools=tools or ToolOptions(),
         rules=rules or RulesOptions(),
+        workspace=workspace,
         copies=folder / "copies",
     )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:

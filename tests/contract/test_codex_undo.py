@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,13 @@ async def model() -> AsyncIterator[ScriptedServer]:
 def script(*actions: dict[str, Any]) -> str:
     """A prompt the scripted model follows to the letter, after a command that takes a moment."""
     return f"```script\n{json.dumps([{'run': 'true'}, *actions])}\n```"
+
+
+def committed(folder: Path) -> None:
+    """Make a repository of the folder."""
+    own = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (("init", "-q", "-b", "main"), ("add", "."), (*own, "commit", "-qm", "first")):
+        subprocess.run(["git", *command], cwd=folder, check=True)
 
 
 async def turn(ana: ChatClient, thread: str, text: str) -> str:
@@ -96,3 +105,50 @@ async def test_what_commands_changed_is_shown_and_taken_back_and_the_model_hears
         assert body.count("The user brought back the file changes") == 1
         await turn(ben, thread, "/undo")
         assert sorted(path.name for path in work.iterdir()) == ["a.txt"]
+
+
+async def test_two_threads_in_work_trees_of_their_own(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "a.txt").write_text("one\n")
+    (work / "AGENTS.md").write_text("Be kind.\n")
+    await asyncio.to_thread(committed, work)
+    async with (
+        agent_in(server, tmp_path, model=model, workspace="per-thread"),
+        chat_client(server, "ana") as ana,
+    ):
+        threads = []
+        for name in ("first", "second"):
+            source = await ana.say("thread.start", script({"say": f"{name} is ready"}))
+            thread = (await ana.wait("thread.started", source_message_id=source))["thread_id"]
+            started = await ana.wait("turn.started", source_message_id=source)
+            await ana.wait("turn.ended", turn_id=started["turn_id"])
+            assert "This thread works in" in said(ana, started["turn_id"])
+            threads.append(thread)
+        assert "Be kind." in json.dumps(model.requests[-1].body)
+        look = "pwd; echo {0} >> a.txt; git status --short; git diff | tail -1; "
+        leave = f"touch {work}/escaped; git commit -qam no && echo committed"
+        commands = look + leave
+        turns = [
+            await turn(ana, thread, script({"run": commands.format(name)}, {"report": True}))
+            for name, thread in zip("xy", threads, strict=True)
+        ]
+        trees = sorted((tmp_path / "work.threads").iterdir())
+        assert len(trees) == 2
+        for name, turn_id in zip("xy", turns, strict=True):
+            output = said(ana, turn_id)
+            assert any(f"{tree}\n" in output for tree in trees)
+            assert f"+{name}" in output
+            assert "M a.txt" in output
+            assert "committed" not in output  # Git's own files are not commands' to write
+        assert sorted(path.name for path in work.iterdir()) == [".git", "AGENTS.md", "a.txt"]
+        assert {(tree / "a.txt").read_text() for tree in trees} == {"one\nx\n", "one\ny\n"}
+        shown = diff(ana, await turn(ana, threads[0], "/diff"))
+        assert "+x" in shown
+        await turn(ana, threads[1], "/undo")
+        assert {(tree / "a.txt").read_text() for tree in trees} == {"one\nx\n", "one\n"}
+        await ana.send("thread.delete", thread_id=threads[1])
+        await ana.wait("thread.deleted")
+    assert [(tree / "a.txt").read_text() for tree in trees if tree.exists()] == ["one\nx\n"]

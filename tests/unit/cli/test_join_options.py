@@ -86,6 +86,8 @@ def test_flags_repeat_and_keep_their_order(seen: list[JoinOptions], monkeypatch:
             "--channel websocket:8765 --websocket-auth none --thread-isolation participant",
             "--websocket-auth none does not ask",
         ),
+        ("--channel chat --workspace own", "--workspace cannot be 'own'"),
+        ("--channel chat --worktrees /tmp", "no use without --workspace per-thread"),
         ("--channel chat --shout", "--shout"),
     ],
 )

@@ -20,7 +20,8 @@ from process_agent.core.channel import Channel
 from process_agent.core.content import ErrorInfo
 from process_agent.core.events import BackendEvent
 from process_agent.core.ids import ThreadId, TurnId
-from process_agent.core.requests import Request
+from process_agent.core.requests import Request, StartTurn
+from process_agent.core.retry import LastMessage
 from process_agent.core.store import Page, ThreadEntry, ThreadLog, ThreadStore
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import Workspaces
@@ -149,13 +150,7 @@ class Runner:
         | c.ReadList
         | c.Rename
         | c.Delete
-        | c.RunTurn
-        | c.AskWorkspace
-        | c.SteerBackend
-        | c.InterruptBackend
-        | c.AbandonTurn
-        | c.DecideItem
-        | c.AnswerAsk
+        | c.ForThread
         | c.CloseBackendThread,
     ) -> None:
         """Commands that take time."""
@@ -163,6 +158,7 @@ class Runner:
             case (
                 c.RunTurn()
                 | c.AskWorkspace()
+                | c.FindLastMessage()
                 | c.SteerBackend()
                 | c.InterruptBackend()
                 | c.AbandonTurn()
@@ -193,16 +189,7 @@ class Runner:
             case _:
                 assert_never(command)
 
-    def _start_backend(
-        self,
-        command: c.RunTurn
-        | c.AskWorkspace
-        | c.SteerBackend
-        | c.InterruptBackend
-        | c.AbandonTurn
-        | c.DecideItem
-        | c.AnswerAsk,
-    ) -> None:
+    def _start_backend(self, command: c.ForThread) -> None:
         work = self._work[command.thread_id]
         match command:
             case c.RunTurn(thread_id, turn):
@@ -214,6 +201,8 @@ class Runner:
             case c.AskWorkspace(thread_id, turn_id, asked):
                 answering = work.carry_out(asked, turn_id, self._reporting(thread_id))
                 self._tasks.start(answering, asked.value)
+            case c.FindLastMessage(_, request):
+                self._tasks.start(self._find_last(work, request), "find the last message")
             case c.SteerBackend():
                 self._tasks.start(self._steer(work, command), "steer")
             case c.InterruptBackend(_, turn_id):
@@ -351,6 +340,14 @@ class Runner:
             )
             error = failure("The thread cannot be read to its end", reason)
         self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
+
+    async def _find_last(self, work: TurnWork, request: StartTurn) -> None:
+        found: LastMessage | ErrorInfo | None
+        try:
+            found = await work.last_message()
+        except ProcessError as reason:
+            found = failure("The thread cannot be read", reason)
+        self._carry_out(self._supervisor.last_message(request, found))
 
     async def _discard(self, thread_id: ThreadId, kept: Sequence[tuple[str, KeptState]]) -> None:
         await self._provisions.attachments.forget(thread_id)

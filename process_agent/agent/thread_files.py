@@ -9,7 +9,7 @@ from pathlib import Path
 
 from process_agent.agent.tools.tool import Report
 from process_agent.core.backend import TurnInput
-from process_agent.core.content import ErrorInfo, TextPart, TextResult
+from process_agent.core.content import ErrorInfo, TextResult
 from process_agent.core.events import (
     BackendEvent,
     EndReason,
@@ -24,7 +24,7 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import ItemId, TurnId
 from process_agent.core.titles import title_of
-from process_agent.core.workspace import TOOLKIT, FileAnswer, FileCommand, Workspace
+from process_agent.core.workspace import TOOLKIT, FileAnswer, FileCommand, Workspace, for_model
 from process_agent.errors import WorkspaceError
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class ThreadFiles:
         if knows or not notes or turn.compact:
             self._notes = [] if knows else notes
             return turn
-        return replace(turn, content=(TextPart("\n\n".join(notes)), *turn.content))
+        return replace(turn, content=(for_model("\n\n".join(notes)), *turn.content))
 
     def observe(self, event: BackendEvent) -> None:
         """What the turn does."""

@@ -26,7 +26,8 @@ from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.events import EndReason, ImageCompleted, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.mcp import UNSUPPORTED
-from process_agent.core.store import ThreadLog
+from process_agent.core.retry import LastMessage, of_log
+from process_agent.core.store import Page, ThreadLog
 from process_agent.core.turn_output import NOTICE
 from process_agent.core.workspace import FileCommand
 from process_agent.errors import ProcessError, TurnRefusedError
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 OPEN_SECONDS = 120.0
 """How long a backend may take to open a thread."""
+
+LOOK_BACK = 50
+"""Turns among which the last message for a model is looked for."""
 
 ROUNDS_TO_TELL = 3
 """Rounds of the event loop in which what is said about a turn gets from the runner to the socket. The backend
@@ -148,6 +152,10 @@ class TurnWork:
         """Have the thread's files compared or put back, in a turn of its own; put back while nothing runs."""
         async with self._free if command.writes else nullcontext():
             await self._files.carry_out(command, turn_id, report)
+
+    async def last_message(self) -> LastMessage | None:
+        """What was said last to a model, as far as the log tells. Raises `RoomError`."""
+        return of_log([event async for event in self.log.replay(page=Page(limit=LOOK_BACK))])
 
     async def _tools(self, turn: TurnInput, report: Report) -> TurnTools | None:
         backend = self._backends[turn.model.backend]

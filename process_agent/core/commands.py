@@ -228,6 +228,14 @@ class AskWorkspace:
 
 
 @dataclass(frozen=True, slots=True)
+class FindLastMessage:
+    """Look in the log for what was said last to a model (`retry.of_log`); report `last_message`."""
+
+    thread_id: ThreadId
+    request: StartTurn
+
+
+@dataclass(frozen=True, slots=True)
 class SteerBackend:
     """Give the running turn more input; report `steer_decided`."""
 
@@ -327,6 +335,18 @@ class StopTimer:
     timer: Timer
 
 
+type ForThread = (
+    RunTurn
+    | AskWorkspace
+    | FindLastMessage
+    | SteerBackend
+    | InterruptBackend
+    | AbandonTurn
+    | DecideItem
+    | AnswerAsk
+)
+"""What a thread that is open does itself."""
+
 type Command = (
     Emit
     | Answer
@@ -346,13 +366,7 @@ type Command = (
     | ForkThread
     | Rename
     | Delete
-    | RunTurn
-    | AskWorkspace
-    | SteerBackend
-    | InterruptBackend
-    | AbandonTurn
-    | DecideItem
-    | AnswerAsk
+    | ForThread
     | CloseBackendThread
     | StartTimer
     | StopTimer

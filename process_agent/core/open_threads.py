@@ -6,14 +6,20 @@ from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.requests import StartTurn
+from process_agent.core.retry import LastMessage, Retries
 from process_agent.core.speaker import Setting, Speaker
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import Thread
+from process_agent.core.titles import Titles
 from process_agent.core.views import Views
 
 
 class OpenThreads:
     """The half of the supervisor that needs no decision across threads. Each method returns what to do."""
+
+    _retries: Retries
+    _titles: Titles
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -78,6 +84,19 @@ class OpenThreads:
             self._release(timer.thread_id)
         elif (turns := self._turns(timer.thread_id)) is not None:
             turns.timer_fired(timer)
+        return self._take()
+
+    # --- What came of commands: what was looked for or made up ------------------------------------
+
+    def last_message(self, request: StartTurn, found: LastMessage | ErrorInfo | None) -> list[c.Command]:
+        """What was said last to a model in a thread, or why its log cannot be read."""
+        self._retries.found(self._threads.get(request.thread_id), request, found)
+        self._watch_idle(request.thread_id)
+        return self._take()
+
+    def title_made(self, thread_id: ThreadId, title: str | None) -> list[c.Command]:
+        """What a backend would call a thread."""
+        self._do_if(self._titles.made(thread_id, title))
         return self._take()
 
     # --- Inside ----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ class CommandName(StrEnum):
     DIFF = "/diff"
     UNDO = "/undo"
     REDO = "/redo"
+    RETRY = "/retry"
     FORK = "/fork"
     STOP = "/stop"
     NEW = "/new"
@@ -61,6 +62,8 @@ _HELP = {
     "/redo": "bring back what `/undo` took back",
     "/fork": "go on from here in a copy of this thread",
     "/fork NAME": "the same, with a name for the copy",
+    "/retry": "send the last message again",
+    "/retry NAME": "the same with another model, which the thread keeps",
     "/stop": "stop the running turn",
     "/new": "how to start a new thread",
     "/help": "this list",
@@ -79,6 +82,8 @@ NEW = (
 CLEARED = "This thread was cleared: neither people nor models see what was said before."
 NOT_CLEARED = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `/clear` again."
 NO_UNDO = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `{command}` again."
+NO_RETRY = "A turn runs or waits in this thread. `/stop` it, or let it end; then send `/retry` again."
+NOTHING_TO_RETRY = "There is nothing to send again: nobody has written to a model in this thread lately."
 MAY_NOT = (
     "This agent is read-only (`--sandbox read-only`): only a participant who may approve file changes can "
     "take them back or bring them back."
@@ -102,6 +107,8 @@ def parse(content: Iterable[ContentPart]) -> SlashCommand | None:
     word, *rest = text.split(maxsplit=1)
     name = _NAMES.get(word.lower())
     if name is None or (name in _ALONE and rest):
+        return None
+    if name is CommandName.RETRY and len(text.split()) > 2:
         return None
     return SlashCommand(name, "".join(rest))
 

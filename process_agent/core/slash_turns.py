@@ -77,6 +77,8 @@ def _reply(
             return slash.NOTHING_YET[command.name]
         case CommandName.CLEAR:
             return _clear(turns, request)
+        case CommandName.RETRY:  # a thread that begins with it
+            return slash.NOTHING_TO_RETRY
         case CommandName.DIFF | CommandName.UNDO | CommandName.REDO:
             raise ValueError(f"the workspace answers {command.name.value}")
 

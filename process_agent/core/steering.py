@@ -68,6 +68,7 @@ class Steering:
             said = e.SteerRequested(steer.content, steer.sender_name)
             self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
             self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
+            turn.added += steer.content
         else:
             self._speaker.say(e.SteerRejected(source, error), turn)
         return True

@@ -19,6 +19,7 @@ from process_agent.core.isolation import Isolation, not_there
 from process_agent.core.models import ModelChoice
 from process_agent.core.open_threads import OpenThreads
 from process_agent.core.refusals import Refusals
+from process_agent.core.retry import Retries
 from process_agent.core.speaker import Setting
 from process_agent.core.store import ListChange, ThreadEntry, Unlisted
 from process_agent.core.thread_list import ThreadList
@@ -41,6 +42,7 @@ class Supervisor(OpenThreads):
         self._titles = Titles()
         self._creations = Creations(setting)
         self._forks = Forks(self._creations, self._isolation, self._refusals, self._do)
+        self._retries = Retries(setting, self._do, self._start_turn, self._refusals)
         self._stopping = False
 
     @property
@@ -171,6 +173,8 @@ class Supervisor(OpenThreads):
                 self._titles.forget(request.thread_id)  # no model is told what was cleared
             if command.name is slash.CommandName.FORK:
                 self._forks.begin(turns, request, command.argument)
+            elif command.name is slash.CommandName.RETRY:
+                self._retries.begin(thread, turns, request, command)
             else:
                 slash_turns.answer(turns, self._setting.catalogue, request, command)
             return
@@ -344,11 +348,6 @@ class Supervisor(OpenThreads):
             del self._threads[thread_id]
             self._views.close_all(thread_id)
             self._do(c.ReleaseThread(thread_id))
-
-    def title_made(self, thread_id: ThreadId, title: str | None) -> list[c.Command]:
-        """What a backend would call a thread."""
-        self._do_if(self._titles.made(thread_id, title))
-        return self._take()
 
     def thread_deleted(self, request: r.DeleteThread) -> list[c.Command]:
         """A thread is gone."""

@@ -47,6 +47,8 @@ class ThreadTurns:
         self.deleted = False
         self.queue = TurnQueue(speaker.setting.waiting)
         self.output = TurnOutput(speaker)
+        self.last: Turn | None = None
+        """The last turn for a model, if one was accepted since the thread was opened."""
         self._speaker = speaker
         self._out = speaker.out
         self._limits = speaker.setting.limits
@@ -115,6 +117,8 @@ class ThreadTurns:
         if self._admission.allows(request, viewer, len(self.queue), self.queue.size):
             turn = self._admission.admit(request, viewer, model)
             turn.compact, turn.files = compact, files
+            if turn.for_model:
+                self.last = turn
             self.queue.append(turn)
             self._next()
 
@@ -125,6 +129,7 @@ class ThreadTurns:
         if self._admission.repeated(source, "request"):
             return True
         self._admission.note(source)
+        self.last = None
         self.output.forget()
         self._speaker.say_to(e.ThreadCleared(source), viewer)
         self._out(c.CloseBackendThread(self._speaker.thread_id))

@@ -83,6 +83,8 @@ class Turn:
     """What the backend said last, while it has not said whether it took a steer."""
     verdict: TurnEnded | None = None
     """What its end says, whatever the backend makes of it."""
+    added: tuple[ContentPart, ...] = ()
+    """What it was steered with, as far as the backend took it."""
     steers: dict[MessageId, Steer] = field(default_factory=dict)
     approvals: dict[ItemId, Approval] = field(default_factory=dict)
     asks: dict[AskId, Ask] = field(default_factory=dict)

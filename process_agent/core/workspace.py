@@ -7,12 +7,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from process_agent.core.content import TextPart
 from process_agent.core.ids import ThreadId, TurnId
 
 type WorkspaceMode = Literal["shared", "per-thread"]
 
 TOOLKIT = "workspace"
 """Toolkit of the items that tell of undo and redo; a model that opens the thread is told what they say."""
+
+
+def for_model(note: str) -> TextPart:
+    """What a model must know of its files, marked as nothing that a person said."""
+    return TextPart(f"<workspace_note>\n{note}\n</workspace_note>")
 
 
 class FileCommand(StrEnum):

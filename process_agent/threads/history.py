@@ -12,7 +12,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.slash import CommandName, parse
 from process_agent.core.turn_output import NOTICE
-from process_agent.core.workspace import TOOLKIT
+from process_agent.core.workspace import TOOLKIT, for_model
 from process_agent.threads.fold import ItemKey
 
 _UNFINISHED = ErrorInfo("The turn ended before this did.", "incomplete")
@@ -61,7 +61,7 @@ class History:
                 self._said.pop(source, None)
                 self._commands.add(turn)
             case e.ToolEnded(ref, TextResult(text)) if turn in self._commands and ref.toolkit == TOOLKIT:
-                self._items.append(UserMessage((TextPart(text),), None))
+                self._items.append(UserMessage((for_model(text),), None))
             case _ if turn is None or turn not in self._commands:
                 self._add_said(event)
 

@@ -66,7 +66,8 @@ def counted(diff: str) -> tuple[int, int]:
 def diff_text(who: str, changes: Sequence[Change], diff: str, notes: Iterable[str] = ()) -> str:
     """What `/diff` says beside the diff itself."""
     added, removed = counted(diff)
-    head = f"{who} changed {files(len(changes))}: {added:,} lines added, {removed:,} removed."
+    added_lines = "1 line" if added == 1 else f"{added:,} lines"
+    head = f"{who} changed {files(len(changes))}: {added_lines} added, {removed:,} removed."
     return "\n".join([head, "", *_listed(changes), *_cut(shown(diff)), *_apart(notes)])
 
 
@@ -105,12 +106,11 @@ def note(command: str, changes: Sequence[Change]) -> str:
     """What the model must know."""
     what = "took back" if command == "/undo" else "brought back"
     state = "As before it again" if command == "/undo" else "Taken back before, and there again"
-    head = f"{_NOT_A_PERSON} The user {what} the file changes of an earlier turn of yours. {state}:"
+    head = f"The user {what} the file changes of an earlier turn of yours. {state}:"
     lines = [f"- {named(c.path)} ({_NOTED[c.verb]})" for c in changes[:MAX_NAMED]]
     return "\n".join([head, *lines, *_more(changes), "Read files again before you rely on what they held."])
 
 
-_NOT_A_PERSON = "[From the agent that runs you, not from a person]"
 _DONE = {"added": "put back", "deleted": "removed", "changed": "as it was"}
 _NOTED = {"added": "there again", "deleted": "gone again", "changed": "content as before"}
 

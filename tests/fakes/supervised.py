@@ -31,6 +31,7 @@ from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, Thre
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
+from process_agent.core.retry import of_log
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.store import Page, ThreadEntry
@@ -243,6 +244,10 @@ class World:
                 self.carry_out(self.supervisor.steer_decided(thread_id, turn_id, source, None))
             case c.DecideItem(thread_id, turn_id, item_id):
                 self.carry_out(self.supervisor.item_decided(thread_id, turn_id, item_id, True))
+            case c.FindLastMessage(thread_id, request):
+                log = self.logs.get(thread_id, [])
+                found = of_log(log[cleared_at(log) :])
+                self.carry_out(self.supervisor.last_message(request, found))
             case c.AskWorkspace(thread_id, turn_id, asked):
                 item = ItemId(self.new_id())
                 said = TextStarted(item, "final_answer"), TextDelta(item, asked.value, "final_answer")

@@ -35,6 +35,8 @@ WORDS = st.sampled_from(
         "/compact",
         "/diff",
         "/undo",
+        "/retry",
+        "/retry gpt-5.5-mini",
     ]
 )
 TEXTS = st.sampled_from(["a", "b", "ab", "\n"])

@@ -221,7 +221,7 @@ async def test_the_running_turn_s_diff_so_far(tmp_path: Path) -> None:
         assert "changed no file" in (await bench.ask(FileCommand.DIFF)).text
         bench.write("a.txt", "x\n")
         shown = await bench.ask(FileCommand.DIFF)
-        assert shown.text.startswith("The running turn so far changed 1 file: 1 lines added")
+        assert shown.text.startswith("The running turn so far changed 1 file: 1 line added")
         assert "+x" in (shown.diff or "")
         await bench.end(turn)
 

@@ -117,6 +117,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),
     "/undo": ("", "take back the file changes of the last turn; again for the turn before"),
     "/redo": ("", "bring back what /undo took back"),
+    "/retry": ("[NAME]", "send the last message again, with another model if you name one"),
     "/compact": ("", "let the agent shorten what its model remembers of this thread"),
     "/fork": ("[NAME]", "go on from here in a copy of this thread"),
     "/clear": ("", "forget what was said in this thread, for everybody"),
@@ -185,7 +186,7 @@ def _command(name: str, rest: str) -> Command:
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
-        case "/diff" | "/effort" | "/fork":
+        case "/diff" | "/effort" | "/fork" | "/retry":
             return ForAgent(f"{name} {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)
@@ -284,7 +285,7 @@ def completions(
         for command, (argument, explanation) in COMMANDS.items():
             if command.startswith(name):
                 yield command, f"{argument}  {explanation}".strip(), len(name)
-    elif name == "/model":
+    elif name in ("/model", "/retry"):
         yield from _model_completions(rest, providers)
     elif name == "/diff":
         yield from ((word, "", len(rest)) for word in DIFFS if word.startswith(rest))

@@ -155,7 +155,7 @@ class Repl:
             except UsageError as error:
                 self._print([render.warning(str(error))])
                 continue
-            if command is not None and not isinstance(command, commands.Say):
+            if command is not None and not isinstance(command, commands.Say | commands.ForAgent):
                 self._print([Text(), Text(f"› {line.strip()}", "dim")])
             if command is not None and not await self.session.perform(command):
                 self._leave()

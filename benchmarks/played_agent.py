@@ -20,7 +20,6 @@ from process_agent.core.backend import (
     BackendConfig,
     BackendSummary,
     BackendThread,
-    Decision,
     HistoryItem,
     KeptState,
     ThreadState,
@@ -28,6 +27,7 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.content import ContentPart
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
@@ -60,7 +60,7 @@ class PlayedThread:
     async def interrupt(self) -> None:
         self._stop.set()
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
         return False
 
     async def answer(self, ask_id: AskId, answer: Answered) -> bool:

@@ -14,7 +14,6 @@ from process_agent.core.backend import (
     BackendConfig,
     BackendSummary,
     BackendThread,
-    Decision,
     HistoryItem,
     KeptState,
     ThreadState,
@@ -22,6 +21,7 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.content import ContentPart
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
@@ -108,7 +108,7 @@ class ChatThread:
     async def interrupt(self) -> None:
         """A turn is over before anybody can stop it."""
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
         """Nothing waits."""
         return False
 

@@ -6,34 +6,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from backends.codex.forms import FORM_MODES, Form, UserInput, read_form, read_user_input
 from backends.codex.items import script_of
-from backends.codex.shapes import as_dict, dicts
-from process_agent.core.backend import Decision
+from backends.codex.shapes import as_dict, as_list
+from process_agent.core.decisions import EVERY, Answers, Decision
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Request
 
 type Params = Mapping[str, Any]
 
-NO_ANSWER: Final = "Nobody can be asked in between. Ask in your answer and end the turn."
-
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Somebody has to decide. `item_id` names the running item it is about, if any; otherwise `tool` and
-    `arguments` make a tool call of our own. `part` tells several questions about one item apart.
+class Asked:
+    """People are asked. `item_id` names the running item it is about, if any; otherwise `tool` and
+    `arguments` make a tool call of our own. `part` tells several requests about one item apart.
+
+    `results` are the answers to send, by decision; a `form` makes its own of what was answered.
     """
 
     item_id: str | None
     tool: str
     arguments: dict[str, Any]
     reason: str | None
-    accept: object
-    decline: object
+    results: Mapping[Decision, object]
     part: str | None = None
     server: str | None = None
+    form: UserInput | Form | None = None
 
-    def answer(self, decision: Decision) -> object:
-        """The result to send."""
-        return self.accept if decision is Decision.ACCEPT else self.decline
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What people can decide."""
+        return tuple(d for d in EVERY if d in self.results) if self.form is None else _TO_A_QUESTION
+
+    def answer(self, decision: Decision, answers: Answers) -> object:
+        """The result to send. Nobody's answer is a no."""
+        if self.form is not None:
+            return self.form.answered(answers, decision)
+        return self.results.get(decision, self.results[Decision.DECLINE])
+
+
+_TO_A_QUESTION: Final = (Decision.ACCEPT, Decision.DECLINE, Decision.CANCEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Refused:
     notice: str | None = None
 
 
-type Reading = Question | Settled | Refused
+type Reading = Asked | Settled | Refused
 
 
 def read_request(request: Request) -> Reading:
@@ -75,7 +86,7 @@ def read_request(request: Request) -> Reading:
     return Refused(METHOD_NOT_FOUND, f"{request.method} is not supported by this client.")
 
 
-def _command(params: Params) -> Question:
+def _command(params: Params) -> Asked:
     arguments = {
         "command": script_of(params.get("command")),
         **_given(params, cwd="cwd", network="networkApprovalContext", permissions="additionalPermissions"),
@@ -84,62 +95,98 @@ def _command(params: Params) -> Question:
     return _decision(params, tool, arguments)
 
 
-def _decision(params: Params, tool: str, arguments: dict[str, Any]) -> Question:
-    return Question(
+def _decision(params: Params, tool: str, arguments: dict[str, Any]) -> Asked:
+    """Codex names some of these as available; it takes all of them (tried with 0.163.0)."""
+    words = {
+        Decision.ACCEPT: "accept",
+        Decision.ACCEPT_FOR_SESSION: "acceptForSession",
+        Decision.DECLINE: "decline",
+        Decision.CANCEL: "cancel",
+    }
+    return Asked(
         item_id=_string(params, "itemId"),
         tool=tool,
         arguments=arguments,
         reason=_string(params, "reason"),
-        accept={"decision": "accept"},
-        decline={"decision": "decline"},
+        results={decision: {"decision": word} for decision, word in words.items()},
         part=_string(params, "approvalId"),
     )
 
 
-def _permissions(params: Params) -> Question:
+def _permissions(params: Params) -> Asked:
     wanted = params.get("permissions")
-    return Question(
+    nothing = {"permissions": {}, "scope": "turn"}
+    return Asked(
         item_id=_string(params, "itemId"),
         tool="request_permissions",
         arguments={"permissions": wanted, **_given(params, cwd="cwd")},
         reason=_string(params, "reason"),
-        accept={"permissions": wanted, "scope": "turn"},
-        decline={"permissions": {}, "scope": "turn"},
+        results={
+            Decision.ACCEPT: {"permissions": wanted, "scope": "turn"},
+            Decision.ACCEPT_FOR_SESSION: {"permissions": wanted, "scope": "session"},
+            Decision.DECLINE: nothing,
+            Decision.CANCEL: nothing,
+        },
         part="permissions",
     )
 
 
 def _elicitation(params: Params) -> Reading:
-    """An MCP server asks: for a tool call somebody can decide, a form nobody can fill in here."""
+    """An MCP server asks: whether its tool may be called, or for what its form says."""
     meta = as_dict(params.get("_meta"))
     server, message = _string(params, "serverName") or "mcp", _string(params, "message") or ""
     if meta.get("codex_approval_kind") == "mcp_tool_call":
-        return Question(
-            item_id=None,
-            tool="mcp_tool_call",
-            arguments={"server": server, "arguments": meta.get("tool_params")},
-            reason=message or None,
-            accept={"action": "accept", "content": {}},
-            decline={"action": "decline"},
-            server=server,
-        )
-    return Settled(
-        {"action": "decline"}, f"{server} asked for something that cannot be given here: {message}"
+        return _tool_approval(meta, server, message)
+    if params.get("mode") not in FORM_MODES:
+        return Settled({"action": "decline"}, _not_here(server, message, "only a form can be filled in here"))
+    form = read_form(params.get("requestedSchema"))
+    if isinstance(form, str):
+        return Settled({"action": "decline"}, _not_here(server, message, form))
+    return Asked(
+        item_id=None,
+        tool="elicitation",
+        arguments={"server": server, "message": message},
+        reason=f"{server} asks: {message}" if message else f"{server} asks.",
+        results={},
+        form=form,
     )
 
 
-def _user_input(params: Params) -> Settled:
-    asked = dicts(params.get("questions"))
-    answers = {str(q.get("id")): {"answers": [NO_ANSWER]} for q in asked}
-    lines = [f"{q.get('question') or q.get('header')}{_options(q)}" for q in asked]
-    return Settled(
-        {"answers": answers}, "Codex asked: " + " ".join(lines) + " It was told to ask in its answer."
+def _tool_approval(meta: Params, server: str, message: str) -> Asked:
+    accept: dict[str, Any] = {"action": "accept", "content": {}}
+    results: dict[Decision, object] = {
+        Decision.ACCEPT: accept,
+        Decision.DECLINE: {"action": "decline"},
+        Decision.CANCEL: {"action": "cancel"},
+    }
+    if "session" in as_list(meta.get("persist")):
+        results[Decision.ACCEPT_FOR_SESSION] = accept | {"_meta": {"persist": "session"}}
+    return Asked(
+        item_id=None,
+        tool="mcp_tool_call",
+        arguments={"server": server, "arguments": meta.get("tool_params")},
+        reason=message or None,
+        results=results,
+        server=server,
     )
 
 
-def _options(question: Params) -> str:
-    labels = [str(option.get("label")) for option in dicts(question.get("options"))]
-    return f" ({', '.join(labels)})" if labels else ""
+def _not_here(server: str, message: str, why: str) -> str:
+    return f"{server} asked for something that cannot be given here ({why}): {message}"
+
+
+def _user_input(params: Params) -> Reading:
+    form = read_user_input(params)
+    if form is None:
+        return Settled({"answers": {}}, "Codex asked a question without saying which.")
+    return Asked(
+        item_id=None,
+        tool="request_user_input",
+        arguments={"questions": params.get("questions")},
+        reason=None,
+        results={},
+        form=form,
+    )
 
 
 def _tool_call(params: Params) -> Settled:

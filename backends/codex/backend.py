@@ -35,7 +35,6 @@ from backends.codex.titles import Titles, asks_for_title
 from backends.codex.toolkits import mcp_toolkits, own_toolkit
 from backends.codex.turn_settings import Efforts, turn_settings
 from process_agent.core.backend import (
-    ApprovalMode,
     BackendConfig,
     BackendSummary,
     BackendThread,
@@ -122,11 +121,6 @@ class CodexBackend:
         if account is None or account.provider is None:
             return "of the user's configuration"
         return SCRIPTED_LABEL if account.scripted else f"{account.provider} at {account.base_url}"
-
-    @property
-    def approvals(self) -> ApprovalMode:
-        """Who answers Codex's questions."""
-        return self._config.approvals
 
     async def start(self) -> BackendSummary:
         """Start the app-server and see what works. Raises `BackendError` or `AuthError`."""

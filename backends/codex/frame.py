@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from process_agent.core.backend import ApprovalMode
 from process_agent.core.ids import TurnId
 
 
@@ -15,14 +14,14 @@ def _unknown(window: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`folder` is the working folder, for relative paths; `client_tools` are the names the turn's client
-    offers, `toolkits` those of what the agent runs; `compact` when the turn is nothing but a compaction;
-    `compacts_at` as in `usage.CompactsAt`.
+    """`folder` is the working folder, for relative paths; nobody can be asked unless `asks`; `client_tools`
+    are the names the turn's client offers, `toolkits` those of what the agent runs; `compact` when the turn
+    is nothing but a compaction; `compacts_at` as in `usage.CompactsAt`.
     """
 
     turn_id: TurnId
     folder: str
-    approvals: ApprovalMode = "ask"
+    asks: bool = True
     client_tools: frozenset[str] = frozenset()
     toolkits: frozenset[str] = frozenset()
     compact: bool = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backends.codex.app_server import AppServer
-from process_agent.core.backend import ApprovalMode, TurnInput
+from process_agent.core.backend import TurnInput
 from process_agent.core.mcp import McpServer
 from process_agent.core.models import ModelChoice
 
@@ -46,11 +46,6 @@ class Host(Protocol):
 
     def endpoint_of(self, model: ModelChoice) -> str | None:
         """The further provider that a model is of, if it is of one."""
-        ...
-
-    @property
-    def approvals(self) -> ApprovalMode:
-        """Who answers Codex's questions."""
         ...
 
     async def server(self) -> AppServer:

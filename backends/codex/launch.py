@@ -126,6 +126,7 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         **{f"features.{name}": "false" for name in _FEATURES_OFF},
         switch: "false",
         "tools.update_plan.enabled": "true",
+        "features.default_mode_request_user_input": "true",
         "allow_login_shell": "false",
         "project_doc_max_bytes": "0",
         "analytics.enabled": "false",

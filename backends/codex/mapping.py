@@ -107,14 +107,14 @@ class TurnMapper:
         self._open[opened.ref.item_id] = opened
         return opened, opened.start()
 
-    def close_own_tool(self, item_id: str, accepted: bool) -> Events:
+    def close_own_tool(self, item_id: str, accepted: bool, result: str | None = None) -> Events:
         """The end of a tool call made by `open_own_tool`."""
         opened = self.tool(item_id)
         if opened is None:
             return []
         del self._open[item_id]
         if accepted:
-            return [ToolEnded(opened.ref, TextResult("Accepted."))]
+            return [ToolEnded(opened.ref, TextResult(result or "Accepted."))]
         return [ToolEnded(opened.ref, error=ErrorInfo("Declined.", "declined"))]
 
     def working(self, text: str, pending: ItemId | None = None) -> Events:

@@ -7,22 +7,31 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from backends.codex.agent_tools import AgentCalls
 from backends.codex.app_server import AppServer, Lost
-from backends.codex.approvals import Question, Refused, Settled, read_request
+from backends.codex.approvals import Asked, Refused, Settled, read_request
 from backends.codex.client_tools import ClientAsks, response
+from backends.codex.forms import UserInput
 from backends.codex.frame import Frame
 from backends.codex.mapping import TurnMapper
 from backends.codex.notices import NOTICE
 from backends.codex.rollout import READ_AT, Record
 from backends.codex.shapes import as_dict
 from backends.codex.tools import OpenTool
-from process_agent.core.backend import Answered, Decision
+from process_agent.core.backend import Answered
 from process_agent.core.content import ErrorInfo
-from process_agent.core.events import ApprovalRequested, BackendEvent, EndReason, TurnEnded
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
+from process_agent.core.events import (
+    ApprovalRequested,
+    BackendEvent,
+    ClientToolCancelled,
+    EndReason,
+    SecretRequested,
+    TurnEnded,
+)
 from process_agent.core.ids import AskId, ItemId
 from process_agent.core.requests import Secret
 from process_agent.core.tools import Toolbox
@@ -45,6 +54,7 @@ class Decided:
     item_id: ItemId
     own: bool
     accepted: bool
+    result: str | None = None
 
 
 class Answer:
@@ -55,14 +65,26 @@ class GivenUp:
     """Codex did not end an interrupted turn in time."""
 
 
-type Heard = Notification | Request | Lost | Decided | Answer | GivenUp
-
-
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A secret is needed no more."""
+
+    ask_id: AskId
+
+
+type Heard = Notification | Request | Lost | Decided | Withdrawn | Answer | GivenUp
+
+
+@dataclass(slots=True)
 class _Pending:
     request: RequestId
-    question: Question
+    asked: Asked
     own: bool
+    secrets: dict[AskId, str] = field(default_factory=dict)
+    """Secrets that wait still, with the ids of their questions."""
+    given: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    decision: Decision | None = None
+    """What was decided about the rest, while secrets wait."""
 
 
 class RunningTurn:
@@ -85,6 +107,7 @@ class RunningTurn:
         self._heard: deque[Heard] = deque()
         self._more = asyncio.Event()
         self._pending: dict[ItemId, _Pending] = {}
+        self._secrets = 0
         self._asked_before: set[ItemId] = set()
         """Each question has an id of its own, so that a late answer to one is none to the next."""
 
@@ -146,24 +169,45 @@ class RunningTurn:
         if self.mapper.ended:
             self.over.set()
 
-    def decide(self, item_id: ItemId, decision: Decision) -> bool:
+    def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
         """Answer what waits under this id. False when nothing does."""
-        pending = self._pending.pop(item_id, None)
-        if pending is None or self.server is None or self.mapper.ended:
+        pending = self._pending.get(item_id)
+        if pending is None or pending.decision is not None or self.server is None or self.mapper.ended:
             return False
-        if not self.server.answer(pending.request, pending.question.answer(decision)):
-            return False
-        self.hear(Decided(item_id, pending.own, decision is Decision.ACCEPT))
-        return True
+        pending.decision = decision
+        pending.given.update(answers)
+        return self._conclude(item_id, pending)
 
     def answer(self, ask_id: AskId, answer: Answered) -> bool:
-        """Answer a call of a client's tool. False when nothing waits under this id."""
-        if self.server is None or self.mapper.ended or isinstance(answer, Secret):
+        """Answer a call of a client's tool, or give a secret. False when nothing waits under this id."""
+        if self.server is None or self.mapper.ended:
+            return False
+        for item_id, pending in self._pending.items():
+            if ask_id in pending.secrets:
+                question = pending.secrets.pop(ask_id)
+                if isinstance(answer, Secret) and answer.value:
+                    pending.given[question] = (answer.value,)
+                return self._conclude(item_id, pending)
+        if isinstance(answer, Secret):
             return False
         request = self._asks.take(ask_id)
         if request is None or not self.server.answer(request, response(answer)):
             return False
         self.hear(Answer())
+        return True
+
+    def _conclude(self, item_id: ItemId, pending: _Pending) -> bool:
+        """Send the answer once all of it is there; a no does not wait for the rest."""
+        decision = pending.decision
+        if decision is None or (decision.accepts and pending.secrets):
+            return True
+        del self._pending[item_id]
+        result = pending.asked.answer(decision, pending.given)
+        if self.server is None or not self.server.answer(pending.request, result):
+            return False
+        self.hear(Decided(item_id, pending.own, decision.accepts, _shown(pending)))
+        for ask_id in pending.secrets:
+            self.hear(Withdrawn(ask_id))
         return True
 
     def take(self, message: Heard) -> Events:
@@ -183,10 +227,12 @@ class RunningTurn:
                 return self._notified(message)
             case Request():
                 return self._asked(message)
-            case Decided(item_id, own, accepted):
-                return self._decided(item_id, own, accepted)
+            case Decided(item_id, own, accepted, result):
+                return self.mapper.close_own_tool(item_id, accepted, result) if own else []
+            case Withdrawn(ask_id):
+                return [_secret_withdrawn(ask_id)]
             case Answer():
-                return self._after_question()
+                return self.mapper.thinking()
             case GivenUp():
                 return self.mapper.finish(EndReason.INTERRUPTED)
             case Lost(why):
@@ -220,7 +266,8 @@ class RunningTurn:
     def _asked(self, request: Request) -> Events:
         if self.server is None:
             return []
-        if request.params.get("turnId", self.codex_turn) != self.codex_turn:
+        # An MCP server may ask without Codex knowing for which turn.
+        if (request.params.get("turnId") or self.codex_turn) != self.codex_turn:
             self.server.refuse(request.id, METHOD_NOT_FOUND, "that turn is over")
             return []
         if request.method == "item/tool/call":
@@ -239,32 +286,37 @@ class RunningTurn:
                 return self.mapper.notice(
                     NOTICE, f"Codex asked for {request.method}, which is not supported."
                 )
-            case Question():
-                return self._question(request, reading)
+            case Asked():
+                return self._ask_people(request, reading)
 
-    def _question(self, request: Request, question: Question) -> Events:
+    def _ask_people(self, request: Request, asked: Asked) -> Events:
         if self.server is None:
             return []
-        if self.frame.approvals != "ask":
-            accepted = self.frame.approvals == "auto"
-            decision = Decision.ACCEPT if accepted else Decision.DECLINE
-            self.server.answer(request.id, question.answer(decision))
-            return self._settled_by_rule(request, question, accepted)
-        opened, events = self._subject(request, question)
+        if not self.frame.asks:
+            self.server.answer(request.id, asked.answer(Decision.DECLINE, NO_ANSWERS))
+            return []
+        opened, events = self._subject(request, asked)
         item_id = opened.ref.item_id
-        own = bool(events)
-        self._pending[item_id] = _Pending(request.id, question, own)
-        arguments = {**opened.arguments, **question.arguments}
-        asked = ApprovalRequested(opened.ref, arguments, question.reason)
-        return [*events, asked, *self.mapper.working("Waiting for approval", item_id)]
+        pending = self._pending[item_id] = _Pending(request.id, asked, own=bool(events))
+        events += self._ask_secrets(pending)
+        questions = asked.form.questions if asked.form is not None else ()
+        if asked.form is not None and not questions:  # nothing but secrets
+            pending.decision = Decision.ACCEPT
+            return events
+        arguments = {**opened.arguments, **asked.arguments}
+        return [*events, ApprovalRequested(opened.ref, arguments, asked.reason, asked.decisions, questions)]
 
-    def _settled_by_rule(self, request: Request, question: Question, accepted: bool) -> Events:
-        opened, events = self._subject(request, question)
-        said = "Accepted" if accepted else "Declined"
-        log = opened.log(f"{said} by --approvals {self.frame.approvals}.\n")
-        return [*events, *log, *(self.mapper.close_own_tool(opened.ref.item_id, accepted) if events else [])]
+    def _ask_secrets(self, pending: _Pending) -> Events:
+        form = pending.asked.form
+        events: Events = []
+        for secret in form.secrets if isinstance(form, UserInput) else ():
+            self._secrets += 1
+            ask_id = AskId(f"{self.frame.turn_id}:secret-{self._secrets}")
+            pending.secrets[ask_id] = secret.id
+            events.append(SecretRequested(ask_id, secret.name, secret.prompt))
+        return events
 
-    def _subject(self, request: Request, question: Question) -> tuple[OpenTool, Events]:
+    def _subject(self, request: Request, question: Asked) -> tuple[OpenTool, Events]:
         """The tool call a question is about; one of our own, started here, when there is none."""
         opened = None
         if question.server is not None:
@@ -276,10 +328,6 @@ class RunningTurn:
             return opened, []
         return self.mapper.open_own_tool(f"approval-{request.id}", question.tool, question.arguments)
 
-    def _decided(self, item_id: ItemId, own: bool, accepted: bool) -> Events:
-        closing = self.mapper.close_own_tool(item_id, accepted) if own else []
-        return [*closing, *self._after_question()]
-
     def _resolved(self, request_id: object) -> Events:
         """Codex needs no answer any more: it got ours, or the turn went on without it."""
         if self.server is not None and isinstance(request_id, int | str):
@@ -288,16 +336,30 @@ class RunningTurn:
         found = [item for item, pending in self._pending.items() if pending.request == request_id]
         events: Events = self._asks.withdrawn(request_id)
         for item_id in found:
-            if self._pending.pop(item_id).own:
+            pending = self._pending.pop(item_id)
+            events += [_secret_withdrawn(ask_id) for ask_id in pending.secrets]
+            if pending.own:
                 events += self.mapper.close_own_tool(item_id, accepted=False)
-        return [*events, *self._after_question()] if found or events else []
+        return events
 
     def _reply(self, request: RequestId, result: object) -> None:
         if self.server is not None and not self.mapper.ended:
             self.server.answer(request, result)
 
-    def _after_question(self) -> Events:
-        waiting = next(iter(self._pending), None)
-        if waiting is not None:
-            return self.mapper.working("Waiting for approval", waiting)
-        return self.mapper.thinking()
+
+def _secret_withdrawn(ask_id: AskId) -> BackendEvent:
+    return ClientToolCancelled(ask_id, "secret", "The model goes on without it.")
+
+
+def _shown(pending: _Pending) -> str | None:
+    """What was answered, for people; secrets are nobody's to see."""
+    form = pending.asked.form
+    if form is None:
+        return None
+    lines = [
+        f"{q.header or q.text}: {', '.join(pending.given.get(q.id) or ('(no answer)',))}"
+        for q in form.questions
+    ]
+    secrets = form.secrets if isinstance(form, UserInput) else ()
+    lines += [f"{s.name}: {'(given)' if s.id in pending.given else '(not given)'}" for s in secrets]
+    return "\n".join(lines)

@@ -26,13 +26,13 @@ from backends.codex.texts import input_text
 from backends.codex.usage import TurnUsage
 from process_agent.core.backend import (
     Answered,
-    Decision,
     HistoryItem,
     ThreadState,
     TurnInput,
     UserMessage,
 )
 from process_agent.core.content import ContentPart, ErrorInfo, TextPart
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError, TurnRefusedError
@@ -126,12 +126,12 @@ class CodexThread:
         if running is not None and not running.interrupted:
             self._stop_in_background(running)
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
-        """Answer an approval; see the port."""
-        return self._turn is not None and self._turn.decide(item_id, decision)
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
+        """Answer an approval or a question; see the port."""
+        return self._turn is not None and self._turn.decide(item_id, decision, answers)
 
     async def answer(self, ask_id: AskId, answer: Answered) -> bool:
-        """Answer a client's tool; see the port. Codex asks for no secrets."""
+        """Answer a client's tool or give a secret; see the port."""
         return self._turn is not None and self._turn.answer(ask_id, answer)
 
     async def close(self) -> None:
@@ -149,11 +149,10 @@ class CodexThread:
         return Frame(
             turn.turn_id,
             str(turn.folder or self._host.folder),
-            self._host.approvals,
-            frozenset(tool.name for tool in turn.client_tools),
-            frozenset(kit.name for kit in turn.toolbox.toolkits) if turn.toolbox else frozenset(),
-            turn.compact,
-            lambda window: self._host.compacts_at(model, window),
+            client_tools=frozenset(tool.name for tool in turn.client_tools),
+            toolkits=frozenset(kit.name for kit in turn.toolbox.toolkits) if turn.toolbox else frozenset(),
+            compact=turn.compact,
+            compacts_at=lambda window: self._host.compacts_at(model, window),
         )
 
     async def _begin(self, running: RunningTurn, turn: TurnInput) -> list[BackendEvent]:

@@ -123,7 +123,7 @@ class Titles:
             **({"modelProvider": self.provider} if self.provider else {}),
         }
         thread = await client.start_thread(server, settings)
-        running = RunningTurn(Frame(TurnId("title"), self._folder, approvals="deny"))
+        running = RunningTurn(Frame(TurnId("title"), self._folder, asks=False))
         server.attach(thread, running.hear)
         try:
             items = input_items([TextPart(ASK + text[:MAX_READ])])

@@ -24,6 +24,7 @@ from process_agent.agent.tools.remote import ToolRoom
 from process_agent.agent.tools.sources import ToolOptions, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
+from process_agent.core.approvers import Approvers
 from process_agent.core.backend import Backend, BackendConfig, BackendSummary, ToolkitInfo
 from process_agent.core.channel import Ask, Channel, Observing
 from process_agent.core.commands import Viewer
@@ -65,6 +66,7 @@ class AgentConfig:
     copies: Path | None = None
     """Folder for copies of what people attach, which commands can read; none are kept without one."""
     rules: RulesOptions = field(default_factory=RulesOptions)
+    approvers: Approvers = field(default_factory=Approvers)
     approval_seconds: float = 300.0
     single_thread: bool = False
     workspace: WorkspaceMode = "shared"
@@ -233,6 +235,7 @@ class Agent:
             clock=self._clock,
             approvals=config.backend.approvals,
             sandbox=config.backend.sandbox,
+            approvers=config.approvers,
             toolkits=self._toolkits,
             limits=Limits(approval=config.approval_seconds),
             isolation=config.isolation,

@@ -236,7 +236,7 @@ class Runner:
     async def _decide(self, work: TurnWork, command: c.DecideItem) -> None:
         known = False
         try:
-            known = await work.decide(command.item_id, command.decision)
+            known = await work.decide(command.item_id, command.decision, command.answers)
         except Exception:
             logger.exception("the decision about %s did not arrive", command.item_id)
         turn_id, item_id = command.turn_id, command.item_id

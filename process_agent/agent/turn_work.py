@@ -17,12 +17,12 @@ from process_agent.core.backend import (
     Answered,
     Backend,
     BackendThread,
-    Decision,
     HistoryItem,
     KeptState,
     TurnInput,
 )
 from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.decisions import Answers, Decision
 from process_agent.core.events import EndReason, ImageCompleted, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.mcp import UNSUPPORTED
@@ -220,11 +220,11 @@ class TurnWork:
             except ProcessError as error:
                 logger.warning("turn %s of %s: %s", turn_id, self._thread_id, error)
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers) -> bool:
         """Answer an approval request; False when nothing waits."""
         if any(run.tools is not None and run.tools.decide(item_id, decision) for run in self._runs.values()):
             return True
-        return self._thread is not None and await self._thread.decide(item_id, decision)
+        return self._thread is not None and await self._thread.decide(item_id, decision, answers)
 
     async def answer(self, turn_id: TurnId, ask_id: AskId, answer: Answered) -> bool:
         """Answer what the running turn asked of its sender; False when nothing waits."""

@@ -86,6 +86,15 @@ Approvals = Annotated[
         help="What leaves the sandbox: ask (in the room), deny, or auto (accept all).",
     ),
 ]
+Approver = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approver",
+        metavar="ROLE_OR_NAME",
+        help="Who may approve and answer: user (every person), a participant's name, or role:NAME. "
+        "Repeatable. [default: user]",
+    ),
+]
 ApprovalTimeout = Annotated[
     float,
     typer.Option("--approval-timeout", metavar="SECONDS", min=1, help="Seconds until no answer means no."),

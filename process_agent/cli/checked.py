@@ -10,6 +10,7 @@ from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.cli.model_flags import ModelFlags
 from process_agent.cli.providers import Providers, parse_providers
 from process_agent.cli.tool_flags import ToolFlags
+from process_agent.core.approvers import NEVER, ROLE, Approvers
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class JoinOptions:
     worktrees: Path | None
     sandbox: SandboxMode
     approvals: ApprovalMode
+    approvers: Approvers
     approval_seconds: float
     network: bool
     rules: RulesOptions
@@ -76,6 +78,7 @@ class Given(TypedDict):
     worktrees: NotRequired[Path | None]
     sandbox: str
     approvals: str
+    approver: NotRequired[list[str] | None]
     approval_seconds: float
     network: bool
     rules: RulesOptions
@@ -118,6 +121,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         worktrees=None if worktrees is None else worktrees.expanduser().absolute(),
         sandbox=one_of("--sandbox", given["sandbox"], SANDBOXES),
         approvals=one_of("--approvals", given["approvals"], APPROVALS),
+        approvers=approvers(given.get("approver"), given["agent_name"]),
         approval_seconds=given["approval_seconds"],
         network=given["network"],
         rules=given["rules"],
@@ -157,6 +161,24 @@ def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:
         if choice == value:
             return choice
     raise UsageError(f"{flag} cannot be {value!r}.", fix=f"Choose one of {', '.join(choices)}.")
+
+
+def approvers(given: list[str] | None, agent_name: str | None) -> Approvers:
+    """Who may decide. Raises `UsageError` for one who never can."""
+    found = Approvers() if given is None else Approvers(tuple(dict.fromkeys(given)))
+    for entry in found.named:
+        role = entry.removeprefix(ROLE)
+        if role in NEVER or (agent_name is not None and entry == agent_name):
+            raise UsageError(
+                f"--approver {entry!r} can never decide: agents and tools do not.",
+                fix="Name a person, or user for every person in the room.",
+            )
+        if not role.strip() or not entry.isprintable():
+            raise UsageError(
+                f"--approver {entry!r} is neither a role nor a name.",
+                fix="Write user, the name of a participant, or role:NAME.",
+            )
+    return found
 
 
 def folder(path: Path | None) -> Path:

@@ -161,11 +161,34 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         *((("mcp", _MCP[options.tool_flags.mcp]),) if options.tool_flags.mcp in _MCP else ()),
         *([("workspace", "a Git work tree for each thread")] if options.workspace == "per-thread" else []),
         *websocket_lines(options),
+        ("approvers", approvers_line(options, room)),
         ("thread folder", ready.thread_dir),
         *([("threads", "each participant's own")] if options.isolation == "participant" else []),
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
     return lines
+
+
+def approvers_line(options: JoinOptions, room: JoinedRoom) -> str:
+    """Who may decide, and which of them cannot as things are."""
+    from process_agent.channels.specs import ChatSpec, CommandSpec, WebsocketSpec
+
+    notes = []
+    for name in sorted(options.approvers.names):
+        here = [p for p in room.messaging.participants() if p.name == name]
+        if not here:
+            notes.append(f"{name} is not here now")
+        elif not any(options.approvers.allow(p) for p in here):
+            notes.append(f"{name} is here as {here[0].role}, and never decides")
+    users = options.channel_flags.users
+    people = [
+        s
+        for s in options.channels
+        if isinstance(s, ChatSpec | WebsocketSpec) or (isinstance(s, CommandSpec) and users)
+    ]
+    if not people:
+        notes.append("nobody comes in through these channels")
+    return "; ".join([str(options.approvers), *notes])
 
 
 def agent_name(options: JoinOptions, settings: Settings) -> str:
@@ -268,6 +291,7 @@ def _config(
         isolation=options.isolation,
         backends=options.backends,
         models=options.models,
+        approvers=options.approvers,
         approval_seconds=options.approval_seconds,
         tools=options.tool_flags.options(),
         copies=settings.cache_dir / "files",

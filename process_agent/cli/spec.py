@@ -11,6 +11,7 @@ import typer
 from process_agent.cli.agent_options import (
     Approvals,
     ApprovalTimeout,
+    Approver,
     Backends,
     Channels,
     JoinTimeout,
@@ -124,6 +125,7 @@ def spec(
     workspace: Workspace = "shared",
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",
+    approver: Approver = None,
     approval_timeout: ApprovalTimeout = 300,
     network: Network = False,
     require_toolkit: RequireToolkits = None,
@@ -178,6 +180,7 @@ def spec(
         workspace=workspace,
         sandbox=sandbox,
         approvals=approvals,
+        approver=approver,
         approval_seconds=approval_timeout,
         network=network,
         rules=rules_options(rule, rules_file, room_rules, instructions),

@@ -12,6 +12,7 @@ from process_agent.core.ids import ItemId, TurnId
 from process_agent.core.requests import StartThread, StartTurn
 from process_agent.core.speaker import Speaker
 from process_agent.core.turn import Turn
+from process_agent.core.turn_output import NOTICE
 from process_agent.core.workspace import FileCommand
 
 
@@ -41,15 +42,17 @@ class Asides:
         reply: Callable[[], str],
         *,
         act_first: bool = False,
+        notice: bool = False,
     ) -> None:
         """A whole turn at once; `reply` acts and says what it did, with `act_first` before the turn is
-        announced.
+        announced. A `notice` is for people: models hear of the message and not of the reply.
         """
         if not self.answers(request, viewer):
             return
         text = reply() if act_first else None
         turn = self._begin(request, viewer)
-        item, text = ItemId(self._speaker.setting.new_id()), reply() if text is None else text
+        text = reply() if text is None else text
+        item = ItemId((NOTICE if notice else "") + self._speaker.setting.new_id())
         for body in (
             e.TextStarted(item, "final_answer"),
             e.TextDelta(item, text, "final_answer"),

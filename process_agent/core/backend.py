@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
 from process_agent.core.content import ContentPart, ErrorInfo, Json, LogLine, ToolResult
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, Phase, ToolRef
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.mcp import McpServer
@@ -19,13 +19,6 @@ from process_agent.core.tools import Toolbox
 
 type SandboxMode = Literal["read-only", "workspace-write", "full-access"]
 type ApprovalMode = Literal["ask", "deny", "auto"]
-
-
-class Decision(StrEnum):
-    """What was decided about an item that waited for approval."""
-
-    ACCEPT = "accept"
-    DECLINE = "decline"
 
 
 # --- What a thread remembers, as a backend gets it --------------------------------------------
@@ -215,8 +208,10 @@ class BackendThread(Protocol):
         """Stop the running turn soon; returns at once, `run` then ends with INTERRUPTED. Idempotent."""
         ...
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
-        """Answer an `ApprovalRequested`. Returns False when nothing waits under this id any more."""
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
+        """Answer an `ApprovalRequested`; with `answers` when it had questions and the decision is ACCEPT.
+        Returns False when nothing waits under this id any more. After CANCEL the caller interrupts the turn.
+        """
         ...
 
     async def answer(self, ask_id: AskId, answer: Answered) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from process_agent.core.backend import Answered, Decision, TurnInput
+from process_agent.core.backend import Answered, TurnInput
 from process_agent.core.content import ContentPart
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.replies import Reply
@@ -270,6 +271,7 @@ class DecideItem:
     turn_id: TurnId
     item_id: ItemId
     decision: Decision
+    answers: Answers = NO_ANSWERS
 
 
 @dataclass(frozen=True, slots=True)

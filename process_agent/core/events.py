@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Literal
 
 from process_agent.core.content import ErrorInfo, GeneratedImage, Json, LogLine, ToolResult
+from process_agent.core.decisions import YES_OR_NO, Decision, Question
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.lifecycle import (
     InterruptAccepted,
@@ -162,14 +163,18 @@ class ToolEnded:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequested:
-    """The turn waits until somebody who may decide accepts or declines `ref`.
+    """The turn waits until somebody who may decide accepts or declines `ref`, or answers its `questions`.
 
-    Answered through `BackendThread.decide(ref.item_id, …)`.
+    Answered through `BackendThread.decide(ref.item_id, …)`. `decisions` are those that can be made. `number`
+    is how people name it among those of the turn; the supervisor fills it in.
     """
 
     ref: ToolRef
     arguments: Mapping[str, Json]
     reason: str | None = None
+    decisions: tuple[Decision, ...] = YES_OR_NO
+    questions: tuple[Question, ...] = ()
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,11 +318,41 @@ type BackendEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ApprovalDecided:
-    """Somebody, or the time limit, decided about an item. Shown as a line of the item's log."""
+    """It was decided about an item. Shown as a line of the item's log.
+
+    `by` is a participant's name or the rule that decided; nobody did when it is None, and `why` says so.
+    `answer` is what was answered, for people.
+    """
 
     ref: ToolRef
-    accepted: bool
-    by: str
+    decision: Decision
+    by: str | None
+    why: str | None = None
+    answer: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it may be done."""
+        return self.decision.accepts
+
+    @property
+    def text(self) -> str:
+        """One line for people: `Approved for the session by ana`."""
+        said = _DECIDED[self.decision]
+        if self.answer is not None:
+            said = "Answered"
+        by = "" if self.by is None else f" by {self.by}"
+        what = "" if self.answer is None else f": {self.answer}"
+        return f"{said}{by}{what}" if self.why is None else f"{said}{by}: {self.why}"
+
+
+_DECIDED = {
+    Decision.ACCEPT: "Approved",
+    Decision.ACCEPT_FOR_SESSION: "Approved for the session",
+    Decision.DECLINE: "Declined",
+    Decision.CANCEL: "Declined and stopped",
+    Decision.UNANSWERED: "Declined",
+}
 
 
 type Lifecycle = (

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from process_agent.core.content import ContentPart, ErrorInfo, Json, ToolResult
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.mcp import McpServer
 from process_agent.core.participants import Participant
@@ -227,13 +228,14 @@ class ChangeModel:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Approve or reject an item that waits for approval."""
+    """Decide about an item that waits for approval; `answers` to the questions it asks."""
 
     envelope: Envelope
     thread_id: ThreadId
     turn_id: TurnId
     item_id: ItemId
-    accepted: bool
+    decision: Decision
+    answers: Answers = NO_ANSWERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class CommandName(StrEnum):
     RETRY = "/retry"
     FORK = "/fork"
     STOP = "/stop"
+    APPROVE = "/approve"
+    DENY = "/deny"
     NEW = "/new"
     HELP = "/help"
 
@@ -65,6 +67,8 @@ _HELP = {
     "/retry": "send the last message again",
     "/retry NAME": "the same with another model, which the thread keeps",
     "/stop": "stop the running turn",
+    "/approve": "allow what the agent asks for; `/approve session` for good, `/approve 2` the second",
+    "/deny": "decline what the agent asks for; `/deny cancel` stops the turn too, `/deny 2` the second",
     "/new": "how to start a new thread",
     "/help": "this list",
 }

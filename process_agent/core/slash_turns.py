@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from process_agent.core import slash
+from process_agent.core import slash, typed
 from process_agent.core.content import ErrorInfo
 from process_agent.core.requests import ModelWish, StartThread, StartTurn
 from process_agent.core.selection import Catalogue
@@ -71,6 +71,8 @@ def _reply(
         case CommandName.STOP:
             stopping = turns.interrupt_running(request.envelope.message_id)
             return slash.stopping_text(len(turns.queue)) if stopping else slash.NOTHING_RUNS
+        case CommandName.APPROVE | CommandName.DENY:
+            return typed.decide(turns, request, command)
         case CommandName.MODEL | CommandName.MODELS | CommandName.EFFORT:
             return _about_model(turns, catalogue, request, command)
         case CommandName.COMPACT | CommandName.FORK:  # a thread that begins with it

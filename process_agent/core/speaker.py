@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from process_agent.core.approvers import Approvers
 from process_agent.core.backend import ApprovalMode, SandboxMode, ToolkitInfo
 from process_agent.core.commands import Audience, Command, Emit, Viewer, Warn
 from process_agent.core.events import EventBody, ThreadEvent
@@ -70,6 +71,7 @@ class Setting:
     mcp: McpMode = "none"
     """Which MCP servers a message may bring along."""
     sandbox: SandboxMode = "workspace-write"
+    approvers: Approvers = field(default_factory=Approvers)
 
     toolkits: Callable[[str], Sequence[ToolkitInfo]] = lambda _backend: ()
     """What turns of a backend can use, as far as it is known now."""
@@ -78,8 +80,8 @@ class Setting:
     """What waits in all threads; the one thing here that changes."""
 
     def may_decide(self, participant: Participant) -> bool:
-        """Whether a participant may approve; the role comes from its token, so agents cannot claim it."""
-        return participant.role == "user"
+        """Whether a participant may approve; role and name come from its token, so nobody can claim them."""
+        return self.approvers.allow(participant)
 
     def may_put_back(self, participant: Participant) -> bool:
         """Whether a participant may have files put back as they were: as far as it may have them changed."""

@@ -7,8 +7,8 @@ one agent with all its channels.
 from __future__ import annotations
 
 from process_agent.core import commands as c
+from process_agent.core import deciding, mcp, slash, slash_turns, typed
 from process_agent.core import events as e
-from process_agent.core import mcp, slash, slash_turns
 from process_agent.core import replies as a
 from process_agent.core import requests as r
 from process_agent.core.content import ContentPart, ErrorInfo
@@ -82,7 +82,9 @@ class Supervisor(OpenThreads):
                 self._start_thread(request)
             case r.StartTurn() | r.OpenThread() | r.ChangeModel() | r.ClearThread():
                 self._with_log(request)
-            case r.SteerTurn(envelope, thread_id, _, content) if slash.parse(content):
+            case r.SteerTurn(envelope, thread_id, _, content) if typed.counts(
+                self._turns(thread_id), request
+            ):
                 self._with_log(r.StartTurn(envelope, thread_id, content))
             case r.SteerTurn() | r.InterruptTurn() | r.Decide() | r.AnswerClientTool() | r.AnswerSecret():
                 self._to_turns(request)
@@ -178,6 +180,10 @@ class Supervisor(OpenThreads):
             else:
                 slash_turns.answer(turns, self._setting.catalogue, request, command)
             return
+        if (asked := typed.question_for(turns, request)) is not None:
+            viewer = viewer_of(request.envelope)
+            turns.asides.answer(request, viewer, lambda: typed.answer(turns, asked, request), notice=True)
+            return
         choice = self._setting.catalogue.resolve(request.wish, turns.model)
         if isinstance(choice, ErrorInfo):
             self._refusals.refuse(request, choice)
@@ -203,7 +209,8 @@ class Supervisor(OpenThreads):
             case r.InterruptTurn():
                 turns.interrupt(request, viewer)
             case r.Decide():
-                turns.decide(request)
+                if (error := deciding.decide(turns, request)) is not None:
+                    self._refusals.refuse(request, error)
             case r.AnswerClientTool() | r.AnswerSecret():
                 turns.answer_ask(request)
 

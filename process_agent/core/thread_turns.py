@@ -16,7 +16,6 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.requests import (
     AnswerClientTool,
     AnswerSecret,
-    Decide,
     InterruptTurn,
     StartThread,
     StartTurn,
@@ -77,6 +76,11 @@ class ThreadTurns:
     def unfinished(self) -> frozenset[TurnId]:
         """The turns that run or wait."""
         return frozenset(turn.id for turn in (self.running, *self.queue) if turn is not None)
+
+    @property
+    def active(self) -> Turn | None:
+        """The turn the backend works on."""
+        return None if self.running is None else self._under_way(self.running.id)
 
     @property
     def unpublished(self) -> tuple[MessageId, ...]:
@@ -166,19 +170,6 @@ class ThreadTurns:
         self._interrupt(turn, source)
         return True
 
-    def decide(self, request: Decide) -> None:
-        """Approve or reject an item."""
-        turn = self._under_way(request.turn_id)
-        sender = request.envelope.sender
-        if not self._speaker.setting.may_decide(sender):
-            self._out(
-                c.Warn(f"{sender.name or sender.id} ({sender.role}) may not decide about {request.item_id}")
-            )
-        elif turn is None or not self.output.approvals.decide(
-            turn, request.item_id, request.accepted, sender.name or sender.id
-        ):
-            self._out(c.Warn(f"nothing waits for a decision about {request.item_id}"))
-
     def answer_ask(self, request: AnswerClientTool | AnswerSecret) -> None:
         """What the sender of a turn answered to it."""
         turn = self._under_way(request.turn_id)
@@ -199,6 +190,7 @@ class ThreadTurns:
         """Somebody views the thread no more."""
         if self.running is not None and self.running.under_way:
             self.output.approvals.unwatched(self.running)
+            self.output.refresh(self.running)
 
     def change_model(self, choice: ModelChoice, source: MessageId | None, viewer: c.Viewer) -> None:
         """Use another model from the next turn on. Asking for the current one stores nothing."""
@@ -277,7 +269,8 @@ class ThreadTurns:
             return
         match timer.kind:
             case c.TimerKind.APPROVAL if timer.item_id is not None:
-                self.output.approvals.decide(turn, timer.item_id, False, "the time limit")
+                self.output.approvals.expired(turn, timer.item_id)
+                self.output.refresh(turn)
             case c.TimerKind.ASK if timer.ask_id is not None:
                 self.output.asks.expired(turn, timer.ask_id)
                 self.output.refresh(turn)

@@ -13,6 +13,7 @@ from process_agent.core.backend import TurnInput
 from process_agent.core.commands import Viewer
 from process_agent.core.content import ContentPart
 from process_agent.core.events import (
+    ApprovalDecided,
     ApprovalRequested,
     ClientToolRequested,
     SecretRequested,
@@ -40,11 +41,17 @@ class TurnState(StrEnum):
 
 @dataclass(slots=True)
 class Approval:
-    """An item that waits for a decision; `by` is set once somebody decided and the backend is being told."""
+    """An item that waits for a decision; `decided` is set once there is one and the backend is being told.
+
+    `answers` are those to its questions so far. `told` when people were asked in words, `typed` when who
+    decided is told so in a turn of its own.
+    """
 
     request: ApprovalRequested
-    by: str | None = None
-    accepted: bool = False
+    decided: ApprovalDecided | None = None
+    told: bool = False
+    typed: bool = False
+    answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,9 @@ class Turn:
     """What it was steered with, as far as the backend took it."""
     steers: dict[MessageId, Steer] = field(default_factory=dict)
     approvals: dict[ItemId, Approval] = field(default_factory=dict)
+    decided: dict[ItemId, ApprovalDecided] = field(default_factory=dict)
+    """What was decided last about an item, for those who decide too late."""
+    approvals_asked: int = 0
     asks: dict[AskId, Ask] = field(default_factory=dict)
 
     @property
@@ -153,8 +163,11 @@ def status_of(turn: Turn) -> Status:
     text, pending = working.text, working.pending_item_id
     if turn.interrupt is not None:
         text = "Interrupting"
-    elif turn.state is TurnState.WAITING:
-        text, pending = "Waiting for approval", next(iter(turn.approvals))
+    elif (
+        waiting := next((a.request for a in turn.approvals.values() if a.decided is None), None)
+    ) is not None:
+        text = "Waiting for an answer" if waiting.questions else "Waiting for approval"
+        pending = waiting.ref.item_id
     elif turn.asks:
         text = f"Waiting for the client of {turn.sender_name or 'the sender'}"
     busy = turn.interrupt is not None or not working.steerable

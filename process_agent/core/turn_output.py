@@ -6,16 +6,20 @@ from dataclasses import replace
 
 from process_agent.core import asks
 from process_agent.core import events as e
+from process_agent.core.approval_texts import brief
 from process_agent.core.approvals import Approvals
 from process_agent.core.asks import Asks
 from process_agent.core.ids import ItemId
 from process_agent.core.live import LiveTurn
 from process_agent.core.speaker import Speaker
-from process_agent.core.turn import Turn, status_of
+from process_agent.core.turn import Approval, Turn, status_of
 from process_agent.core.usage import ContextWindow
 
 NOTICE = "notice:"
 """How the ids of items begin that the supervisor writes itself: people see them, models never do."""
+
+OF_APPROVALS = f"{NOTICE}approval:"
+"""How those begin that say in words what an approval card shows: who draws the cards leaves them out."""
 
 
 def compacted_text(before: ContextWindow | None) -> str:
@@ -39,7 +43,7 @@ class TurnOutput:
         self.live = LiveTurn()
         self.usage: e.ThreadEvent | None = None
         """The usage told last in the thread."""
-        self.approvals = Approvals(speaker)
+        self.approvals = Approvals(speaker, self._tell_of_approval)
         self.asks = Asks(speaker)
         self._speaker = speaker
         self._status = e.Status()
@@ -98,9 +102,12 @@ class TurnOutput:
         body = None if self.usage is None else self.usage.body
         return body.context if isinstance(body, e.UsageUpdated) else None
 
-    def _tell(self, text: str, turn: Turn) -> None:
+    def _tell_of_approval(self, text: str, turn: Turn) -> None:
+        self._tell(text, turn, OF_APPROVALS)
+
+    def _tell(self, text: str, turn: Turn, prefix: str = NOTICE) -> None:
         """A line of the agent's own."""
-        item = ItemId(NOTICE + self._speaker.setting.new_id())
+        item = ItemId(prefix + self._speaker.setting.new_id())
         self._note(e.TextStarted(item, "commentary"), turn)
         self._note(e.TextDelta(item, text, "commentary"), turn)
         self._note(e.TextEnded(item, "commentary"), turn)
@@ -117,21 +124,29 @@ class TurnOutput:
 
     def _tool(self, event: e.ApprovalRequested | e.ToolEnded, turn: Turn) -> None:
         if isinstance(event, e.ApprovalRequested):
-            self._note(event, turn)
+            event = self.approvals.number(turn, event)
+            if self.approvals.by_rule(event) is None:  # else nobody is asked
+                self._note(event, turn)
             self.approvals.ask(turn, event)
         else:
-            decided = self.approvals.close(turn, event.ref.item_id)
-            if decided is not None:
-                self._note(decided, turn)
+            self._decided(self.approvals.close(turn, event.ref.item_id), turn)
             self._note(event, turn)
         self.refresh(turn)
 
     def item_decided(self, turn: Turn, item_id: ItemId, known: bool) -> None:
         """Whether the backend still waited for a decision."""
-        decided = self.approvals.close(turn, item_id)
-        if decided is not None and known:
-            self._note(decided, turn)
+        approval = self.approvals.close(turn, item_id)
+        if known:
+            self._decided(approval, turn)
         self.refresh(turn)
+
+    def _decided(self, approval: Approval | None, turn: Turn) -> None:
+        """Say what was decided, in words too where people were asked in words."""
+        if approval is None or approval.decided is None:
+            return
+        self._note(approval.decided, turn)
+        if approval.told and not approval.typed:
+            self._tell_of_approval(f"{approval.decided.text} ({brief(approval.request)}).", turn)
 
     def refresh(self, turn: Turn) -> None:
         """Show the status line if it changed."""
@@ -139,7 +154,8 @@ class TurnOutput:
 
     def wind_up(self, turn: Turn) -> None:
         """The turn is about to end: nothing waits any more, and what is open is closed."""
-        self.approvals.forget(turn)
+        for approval in self.approvals.forget(turn):
+            self._decided(approval, turn)
         self.asks.abandon(turn, asks.ENDED)
         for body in self.live.closing():
             self._note(body, turn)

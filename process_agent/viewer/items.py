@@ -20,7 +20,14 @@ from process_agent.core.content import (
     TextResult,
     ToolResult,
 )
-from process_agent.core.events import EndReason, Phase, SecretRequested, ToolRef
+from process_agent.core.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    EndReason,
+    Phase,
+    SecretRequested,
+    ToolRef,
+)
 from process_agent.core.ids import AskId, ItemId, MessageId, TurnId
 from process_agent.core.turn_output import NOTICE
 from process_agent.core.usage import ContextWindow, Usage
@@ -104,7 +111,7 @@ class ToolState(StrEnum):
 
 @dataclass(slots=True)
 class ToolItem:
-    """A tool call with its output, its result, and what was decided about it.
+    """A tool call with its output, its result, what was asked about it last and what was decided.
 
     `written` is the JSON text of arguments that the model still writes.
     """
@@ -116,9 +123,8 @@ class ToolItem:
     state: ToolState = ToolState.RUNNING
     result: ToolResult | None = None
     error: ErrorInfo | None = None
-    question: str | None = None
-    accepted: bool | None = None
-    decided_by: str | None = None
+    request: ApprovalRequested | None = None
+    decided: ApprovalDecided | None = None
 
     @property
     def id(self) -> ItemId:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from process_agent.core.content import ContentPart
+from process_agent.core.decisions import Decision
 from process_agent.core.events import EndReason, SecretRequested
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.core.requests import ModelWish, TurnOptions
@@ -180,7 +181,8 @@ class _Once:
         approve = self._errand.approve
         if waiting and item.id not in self._decided and approve in (Approve.NEVER, Approve.ALWAYS):
             self._decided.add(item.id)
-            await self._view.decide(change.turn.id, item.id, approve is Approve.ALWAYS)
+            decision = Decision.ACCEPT if approve is Approve.ALWAYS else Decision.DECLINE
+            await self._view.decide(change.turn.id, item.id, decision)
 
     async def _decline_secret(self, change: Change) -> None:
         asked = change.event.body

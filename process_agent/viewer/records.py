@@ -74,6 +74,7 @@ def _item(item: Item) -> dict[str, Json]:
 
 
 def _tool(item: ToolItem) -> dict[str, Json]:
+    decided = item.decided
     return {
         "type": "tool_call",
         "toolkit": item.ref.toolkit,
@@ -84,8 +85,9 @@ def _tool(item: ToolItem) -> dict[str, Json]:
         "text": item.output,
         "result": encode_result(item.result),
         "error": _error(item.error),
-        "approved": item.accepted,
-        "decided_by": item.decided_by,
+        "approved": None if decided is None else decided.accepted,
+        "decided_by": None if decided is None else decided.by,
+        "decision": None if decided is None else decided.text,
     }
 
 

@@ -42,6 +42,7 @@ from process_agent.core.events import (
     UsageUpdated,
 )
 from process_agent.core.ids import ItemId, MessageId
+from process_agent.core.turn_output import OF_APPROVALS
 from process_agent.viewer.items import (
     AskedSecret,
     CompactionItem,
@@ -75,7 +76,8 @@ def reduce_event(turn: Turn, event: ThreadEvent, body: EventBody) -> Item | None
 
 def _reduce_output(turn: Turn, body: EventBody) -> Item | None:
     if isinstance(body, TextStarted | TextDelta | TextEnded):
-        return _reduce_text(turn, body)
+        # What is asked and decided is shown with its tool call; other clients have the words only.
+        return None if body.item_id.startswith(OF_APPROVALS) else _reduce_text(turn, body)
     if isinstance(body, ReasoningStarted | ReasoningDelta | ReasoningEnded):
         return _reduce_reasoning(turn, body)
     if isinstance(body, _TOOL):
@@ -206,12 +208,13 @@ def _reduce_tool(turn: Turn, body: _Tool) -> Item:
         case ToolEnded(result=result, error=error):
             item.result, item.error = result, error
             item.state = ToolState.FAILED if error is not None else ToolState.DONE
-        case ApprovalRequested(arguments=arguments, reason=reason):
-            item.arguments = item.arguments or arguments
-            item.question, item.state = reason, ToolState.WAITING
+        case ApprovalRequested(arguments=arguments):
+            # A request may name less than the call it is about, like a folder instead of the whole patch.
+            item.arguments = {**item.arguments, **arguments}
+            item.request, item.state = body, ToolState.WAITING
             turn.state = TurnState.WAITING
-        case ApprovalDecided(accepted=accepted, by=by):
-            item.accepted, item.decided_by = accepted, by
+        case ApprovalDecided():
+            item.decided = body
             if item.state is ToolState.WAITING:
                 item.state = ToolState.RUNNING
     if turn.state is TurnState.WAITING and not _waits(turn):

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Literal
 
 from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ThreadEvent, TurnAccepted, TurnRejected, TurnRequested, TurnStarted
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
@@ -210,9 +211,11 @@ class ThreadView:
         """Ask to stop the turn."""
         await self._send(InterruptTurn(self._link.envelope(), self.thread_id, turn_id))
 
-    async def decide(self, turn_id: TurnId, item_id: ItemId, accepted: bool) -> None:
-        """Answer a request for approval."""
-        await self._send(Decide(self._link.envelope(), self.thread_id, turn_id, item_id, accepted))
+    async def decide(self, turn_id: TurnId, item_id: ItemId, decision: Decision) -> MessageId:
+        """Answer a request for approval. Returns the id that a refusal will name."""
+        request = Decide(self._link.envelope(), self.thread_id, turn_id, item_id, decision)
+        await self._send(request)
+        return request.envelope.message_id
 
     async def answer_secret(self, turn_id: TurnId, ask_id: AskId, secret: Secret) -> None:
         """Give a turn the secret it waits for, or say why not."""

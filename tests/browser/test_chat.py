@@ -143,7 +143,7 @@ async def test_somebody_decides(studio: Studio, answer: str, outcome: str) -> No
         await expect(card).to_contain_text("rm -rf build")
         if answer == "Approve":
             await studio.picture(page, "approval")
-        await card.get_by_role("button", name=answer).click()
+        await card.get_by_role("button", name=answer, exact=True).click()
         await ended(page)
         await expect(card).to_have_count(0)
         await expect(turns(page)).to_contain_text(outcome)

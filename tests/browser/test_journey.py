@@ -123,7 +123,7 @@ async def test_stop_steer_and_approve(visitor: Visitor, tmp_path: Path) -> None:
         card = page.get_by_role("group", name="codex-agent asks to run a command")
         await expect(card).to_contain_text(str(outside))
         assert not outside.exists()
-        await card.get_by_role("button", name="Approve").click()
+        await card.get_by_role("button", name="Approve", exact=True).click()
         await ended(page, 3)
         await expect(turns(page).last).to_contain_text("Approved by")
         assert outside.exists()

@@ -193,7 +193,7 @@ async def test_text_has_enough_contrast(studio: Studio, dark: bool) -> None:
         await say(page, "fail")
         await ended(page, 2)
         await say(page, "approve")
-        await page.get_by_role("button", name="Approve").wait_for()
+        await page.get_by_role("button", name="Approve", exact=True).wait_for()
         assert await page.evaluate(CONTRAST) == []
 
 

@@ -16,6 +16,7 @@ from process_agent.agent.channels import AgentRoom, ChannelOptions
 from process_agent.agent.standing_rules import RulesOptions
 from process_agent.agent.tools.sources import ToolOptions
 from process_agent.channels.specs import parse_channels
+from process_agent.core.approvers import PEOPLE, Approvers
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig, SandboxMode
 from process_agent.core.speaker import IsolationMode
 from process_agent.core.workspace import WorkspaceMode
@@ -36,6 +37,8 @@ async def agent_in(
     *,
     model: ScriptedServer | None = None,
     approvals: ApprovalMode = "ask",
+    approvers: Sequence[str] = (PEOPLE,),
+    approval_seconds: float = 300.0,
     sandbox: SandboxMode = "workspace-write",
     channels: Sequence[str] = ("chat",),
     options: ChannelOptions | None = None,
@@ -64,6 +67,8 @@ async def agent_in(
         backends=("codex",),
         channels=parse_channels(channels),
         channel_options=options or ChannelOptions(),
+        approvers=Approvers(tuple(approvers)),
+        approval_seconds=approval_seconds,
         isolation=isolation,
         tools=tools or ToolOptions(),
         rules=rules or RulesOptions(),

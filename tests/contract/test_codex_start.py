@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from backends.codex import client
-from process_agent.core.backend import Decision, ToolkitInfo
+from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import JsonResult
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, UsageUpdated
 from process_agent.errors import AuthError, BackendError
 from process_agent.io.child import Child

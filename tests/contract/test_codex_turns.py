@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from process_agent.core.backend import AgentMessage, Decision, HistoryItem, UserMessage
+from process_agent.core.backend import AgentMessage, HistoryItem, UserMessage
 from process_agent.core.content import ErrorInfo, JsonResult, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.events import (
     ApprovalRequested,
     BackendEvent,
@@ -174,14 +175,11 @@ async def test_a_file_outside_the_working_folder_needs_a_decision(tmp_path: Path
         assert not target.exists()
 
 
-async def test_deny_never_asks_and_auto_always_accepts(tmp_path: Path) -> None:
-    for mode, made in (("deny", False), ("auto", True)):
-        base = tmp_path / mode
-        base.mkdir()
-        async with codex_room(base, approvals=mode) as room:
-            told = await room.turn(await room.thread(), script(ESCALATED, {"say": "over"}))
-            assert not [e for e in told.events if isinstance(e, ApprovalRequested)]
-            assert (room.folder / "outside.txt").exists() == made
+async def test_with_deny_codex_never_asks(tmp_path: Path) -> None:
+    async with codex_room(tmp_path, approvals="deny") as room:
+        told = await room.turn(await room.thread(), script(ESCALATED, {"say": "over"}))
+        assert not [e for e in told.events if isinstance(e, ApprovalRequested)]
+        assert not (room.folder / "outside.txt").exists()
 
 
 async def test_full_access_with_ask_asks_before_everything(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from process_agent.core.backend import Decision
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, BackendEvent
 from tests.contract.codex_room import Room, Told, codex_room, script
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from process_agent.core import events as e
-from process_agent.core.content import JsonResult, LogLine
+from process_agent.core.content import Json, JsonResult, LogLine
+from process_agent.core.decisions import EVERY, Decision
 from process_agent.core.ids import AskId, ItemId
 from process_agent.core.requests import Secret
 from tests.contract.agent_room import AGENT, agent_in
@@ -123,11 +124,41 @@ async def test_approvals_by_any_viewer(program: Program, server: LocalRoom, tmp_
             await ana.wait("tool_call.log_delta", item_id=wanted["item_id"])
             turn.say(e.ToolEnded(ref))
         turn.answer("done")
-        assert await asked == "done"
+        said = await asked
+        assert said.startswith("**codex-agent asks to run a command** (request 1)\n\n```sh\nrm -rf .\n```")
+        assert "Approved by ben (the command `rm -rf .`)." in said
+        assert said.endswith("Declined by ben (the command `rm -rf .`).done")
         assert [(item, decision.name) for item, decision in turn.decisions] == [
             ("shell 0", "ACCEPT"),
             ("shell 1", "DECLINE"),
         ]
+
+
+async def test_decisions_typed_in_a_client_without_cards(
+    program: Program, server: LocalRoom, tmp_path: Path
+) -> None:
+    backend = FakeBackend()
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        joined(program, server, "ana") as ana,
+        joined(program, server, "ben") as ben,
+    ):
+        session = await ana.session()
+        asked = session.doing("ask", text="delete everything")
+        turn = await backend.turn(0)
+        await ana.wait("turn.started")
+        seen = await ben.open(await session.path())
+        ref = e.ToolRef(ItemId("shell"), "codex", "shell", "codex")
+        command: dict[str, Json] = {"command": "rm -rf ."}
+        turn.say(e.ToolStarted(ref, command), e.ApprovalRequested(ref, command, None, EVERY))
+        await ana.wait("thread.status", status="Waiting for approval")
+        said = await seen.do("ask", text="/approve session")
+        assert said.endswith("Approved for the session: the command `rm -rf .`.")
+        await ana.wait("tool_call.log_delta", item_id="shell")
+        turn.say(e.ToolEnded(ref))
+        turn.answer("done")
+        assert (await asked).endswith("done")
+        assert turn.decisions == [(ref.item_id, Decision.ACCEPT_FOR_SESSION)]
 
 
 @both_transports

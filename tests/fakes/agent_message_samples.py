@@ -22,6 +22,7 @@ from process_agent.core.content import (
     TextPart,
     TextResult,
 )
+from process_agent.core.decisions import Decision, Option, Question
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.models import ModelInfo, Pricing, ProviderModels
 from process_agent.core.participants import Participant
@@ -55,6 +56,23 @@ logins = st.builds(
     st.booleans(),
 )
 refs = st.builds(e.ToolRef, items, names, names, names, st.none() | names)
+questions = st.lists(
+    st.builds(
+        Question,
+        names,
+        texts,
+        texts,
+        st.lists(st.builds(Option, names, texts), max_size=3).map(tuple),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from(["text", "number", "integer"]),
+    ),
+    max_size=3,
+).map(tuple)
+decisions = st.lists(st.sampled_from(Decision), min_size=1, max_size=4, unique=True).map(tuple)
+choices = st.sampled_from([d for d in Decision if d is not Decision.UNANSWERED])
+form_answers = st.dictionaries(names, st.lists(texts, max_size=3).map(tuple), max_size=3)
 results = (
     st.none() | st.builds(TextResult, texts) | st.builds(JsonResult, json_values) | st.just(EmptyResult())
 )
@@ -72,7 +90,9 @@ bodies = st.one_of(
     st.builds(e.ToolStarted, refs, arguments),
     st.builds(e.ToolLog, refs, lines),
     st.builds(e.ToolEnded, refs, results, st.none() | errors),
-    st.builds(e.ApprovalRequested, refs, arguments, st.none() | names),
+    st.builds(
+        e.ApprovalRequested, refs, arguments, st.none() | names, decisions, questions, st.integers(0, 9)
+    ),
     st.builds(
         e.UsageUpdated,
         st.builds(Usage, counts, counts, counts, counts),
@@ -154,7 +174,7 @@ all_requests = st.one_of(
     st.builds(rq.DeleteThread, envelopes, threads),
     st.builds(rq.ListModels, envelopes),
     st.builds(rq.ChangeModel, envelopes, threads, wishes),
-    st.builds(rq.Decide, envelopes, threads, turns, items, st.booleans()),
+    st.builds(rq.Decide, envelopes, threads, turns, items, choices, form_answers),
     st.builds(rq.ListCapabilities, envelopes, threads),
 )
 

@@ -10,7 +10,6 @@ from process_agent.core.backend import (
     Answered,
     BackendSummary,
     BackendThread,
-    Decision,
     HistoryItem,
     KeptState,
     ThreadState,
@@ -18,6 +17,7 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.content import ContentPart, plain_text
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
@@ -33,6 +33,7 @@ class PlayedTurn:
     steers: list[str] = field(default_factory=list)
     decisions: list[tuple[ItemId, Decision]] = field(default_factory=list)
     answers: list[tuple[AskId, Answered]] = field(default_factory=list)
+    form_answers: list[dict[str, tuple[str, ...]]] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     closed: bool = False
@@ -102,10 +103,11 @@ class FakeThread:
             if self.backend.obedient:
                 self.turn.end(EndReason.INTERRUPTED)
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
         if self.turn is None:
             return False
         self.turn.decisions.append((item_id, decision))
+        self.turn.form_answers.append(dict(answers))
         return True
 
     async def answer(self, ask_id: AskId, answer: Answered) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, LogLine, TextResult
+from process_agent.core.decisions import Decision
 from process_agent.core.ids import AskId, ItemId
 from process_agent.core.usage import ContextWindow, Usage
 
@@ -136,7 +137,7 @@ async def approve(_: str, turn: Any) -> Events:
     yield e.Working("Waiting for approval", pending_item_id=shell.item_id)
     yield e.ApprovalRequested(shell, arguments, "It is outside the sandbox.")
     accepted = await turn.decided
-    yield e.ApprovalDecided(shell, accepted, "ana")
+    yield e.ApprovalDecided(shell, Decision.ACCEPT if accepted else Decision.DECLINE, "ana")
     if accepted:
         yield e.ToolEnded(shell, JsonResult({"stdout": "", "stderr": "", "exit_code": 0}))
     else:

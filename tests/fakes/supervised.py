@@ -12,6 +12,7 @@ from itertools import islice
 
 from process_agent.core import commands as c
 from process_agent.core import requests as r
+from process_agent.core.approvers import PEOPLE, Approvers
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.content import ErrorInfo, TextPart
 from process_agent.core.events import (
@@ -74,12 +75,20 @@ class World:
         catalogue: Catalogue | None = None,
         limits: Limits | None = None,
         isolation: IsolationMode = "global",
+        approvers: tuple[str, ...] = (PEOPLE,),
     ) -> None:
         self._ids = 0
         self.now = START
         offer = catalogue or two_models()
         self.setting = Setting(
-            "bot", offer, self.new_id, self.clock, approvals, limits or Limits(), isolation=isolation
+            "bot",
+            offer,
+            self.new_id,
+            self.clock,
+            approvals,
+            limits or Limits(),
+            isolation=isolation,
+            approvers=Approvers(approvers),
         )
         self.owners: dict[ThreadId, str] = {}
         self.supervisor = Supervisor(self.setting)

@@ -9,6 +9,7 @@ from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core import requests as r
 from process_agent.core.content import TextPart, TextResult
+from process_agent.core.decisions import Decision
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import ThreadLoaded
@@ -144,11 +145,16 @@ class People(RuleBasedStateMachine):
         self.world.ask(r.ChangeModel(self.world.envelope(who), thread_id, r.ModelWish(model=model)))
 
     @precondition(lambda self: self.world.running())
-    @rule(who=st.sampled_from(PEOPLE), data=st.data(), item=st.sampled_from(ITEMS), accepted=st.booleans())
-    def decide(self, who: Participant, data: st.DataObject, item: ItemId, accepted: bool) -> None:
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        data=st.data(),
+        item=st.sampled_from(ITEMS),
+        decision=st.sampled_from(Decision),
+    )
+    def decide(self, who: Participant, data: st.DataObject, item: ItemId, decision: Decision) -> None:
         thread_id, turn_id = data.draw(st.sampled_from(self.world.running()))
         decisions = sum(isinstance(o, c.DecideItem) for o in self.world.outstanding)
-        self.world.ask(r.Decide(self.world.envelope(who), thread_id, turn_id, item, accepted))
+        self.world.ask(r.Decide(self.world.envelope(who), thread_id, turn_id, item, decision))
         if who.role != "user":
             assert sum(isinstance(o, c.DecideItem) for o in self.world.outstanding) == decisions
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from process_agent.agent.tools.tool import Call, Need, Plan, Report, Scope, Tool, Toolkit, parameters
 from process_agent.agent.tools.toolbox import Consents, TurnTools
-from process_agent.core.backend import Decision
 from process_agent.core.content import Json, TextResult
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, BackendEvent, ToolRef
 from process_agent.core.ids import ItemId, ThreadId, TurnId
 from process_agent.core.tools import ToolkitSpec, ToolOutcome, ToolOutput, ToolSpec

@@ -20,8 +20,8 @@ from process_agent.agent.channels import ChannelOptions, ChannelProfile, check_c
 from process_agent.channels.mail import book, delivery, recovery
 from process_agent.channels.mail.channel import MAX_MAILS
 from process_agent.channels.mail.loops import MAX_PER_SENDER
-from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, FilePart
+from process_agent.core.decisions import Decision
 from process_agent.core.events import (
     ApprovalRequested,
     EndReason,
@@ -419,7 +419,7 @@ async def test_what_needs_an_approval_is_declined_at_once(tmp_path: Path, smtp: 
         ref = ToolRef(ItemId("cmd"), "codex", "shell", "codex")
         turn.say(ToolStarted(ref, {}), ApprovalRequested(ref, {"command": "rm"}))
         await robot.wait("tool_call.log_delta")
-        assert turn.decisions == [(ItemId("cmd"), Decision.DECLINE)]
+        assert turn.decisions == [(ItemId("cmd"), Decision.UNANSWERED)]
         turn.answer("I could not")
         await smtp.mail(0)
 

@@ -12,6 +12,7 @@ import pytest
 
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, GeneratedImage, JsonResult, LogLine, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.ids import ItemId
 from process_agent.core.room import TableRef
 from process_agent.core.speaker import Limits
@@ -121,7 +122,7 @@ async def test_a_decision_comes_after_the_start_of_its_call(house: House) -> Non
     _, log, say = await house.thread()
     append(log, say.begin(), say.say(e.ToolStarted(REF, {"command": "rm"})))
     append(log, say.say(e.ApprovalRequested(REF, {"command": "rm"}, "why")))
-    append(log, say.say(e.ApprovalDecided(REF, True, "Ana")), say.say(e.ToolEnded(REF)), say.end())
+    append(log, say.say(e.ApprovalDecided(REF, Decision.ACCEPT, "Ana")), say.say(e.ToolEnded(REF)), say.end())
     events = [type(event.body).__name__ for event in await replayed(log)]
     assert events[3:] == ["ToolStarted", "ApprovalRequested", "ApprovalDecided", "ToolEnded", "TurnEnded"]
 

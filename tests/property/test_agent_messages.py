@@ -14,6 +14,7 @@ from process_agent.core import events as e
 from process_agent.core import replies as rp
 from process_agent.core import requests as rq
 from process_agent.core.content import ErrorInfo, FilePart
+from process_agent.core.decisions import Decision
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.errors import WireError
 from process_agent.wire.agent_messages import (
@@ -59,12 +60,12 @@ def test_event_round_trip_in_complete_and_live_form(body: e.EventBody) -> None:
     assert live.body == body
 
 
-@given(refs, st.booleans(), names)
+@given(refs, st.sampled_from(Decision), names)
 def test_a_decision_reads_as_a_log_line_for_others_and_as_a_decision_for_us(
-    ref: e.ToolRef, accepted: bool, by: str
+    ref: e.ToolRef, decision: Decision, by: str
 ) -> None:
     event = e.ThreadEvent(
-        MessageId("m"), ThreadId("t"), TurnId("u"), NOW, e.ApprovalDecided(ref, accepted, by)
+        MessageId("m"), ThreadId("t"), TurnId("u"), NOW, e.ApprovalDecided(ref, decision, by)
     )
     message = over_the_wire(encode_event(event))
     assert message["type"] == "meshagent.agent.tool_call.log_delta"

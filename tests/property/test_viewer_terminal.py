@@ -7,9 +7,10 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from process_agent.core.visible import visible
 from process_agent.viewer.terminal.diffs import parse_diff
 from process_agent.viewer.terminal.markdown import MarkdownStream
-from process_agent.viewer.terminal.plain import printable, visible
+from process_agent.viewer.terminal.plain import printable
 
 PIECES = ["# A\n", "text", "\n", "\n\n", "- a\n", "1. b\n", "```\n", "    x\n", "> q\n", "\r", "é"]
 PIECES += ["| a | b |\n", "|---|---|\n"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from process_agent.agent.tools.cutting import cut, cut_error
 from process_agent.agent.tools.tool import Call, Need, Report, Scope, Toolkit
-from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, Json
+from process_agent.core.decisions import EVERY, Decision
 from process_agent.core.events import ApprovalRequested, ToolRef
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.tools import ToolkitSpec, ToolOutcome
@@ -134,12 +134,10 @@ class TurnTools:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[ref.item_id] = waiting
         try:
-            self._report(self._scope.turn_id, ApprovalRequested(ref, arguments, need.reason))
+            self._report(self._scope.turn_id, ApprovalRequested(ref, arguments, need.reason, EVERY))
             decision = await waiting
         finally:
             self._waiting.pop(ref.item_id, None)
-        if decision is not Decision.ACCEPT:
-            return False
-        if need.sticky:
+        if decision is Decision.ACCEPT_FOR_SESSION or (need.sticky and decision.accepts):
             self._consents.give(thread_id, need.key)
-        return True
+        return bool(decision.accepts)

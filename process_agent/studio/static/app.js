@@ -37,7 +37,7 @@ import { newId } from "./wire/ids.js";
  * @property {() => void} openAgain
  * @property {import("./view/picture.js").FindFile} findFile
  * @property {(asked: import("./model/types.js").AskedSecret, value: string | null) => void} answerSecret
- * @property {(turnId: string, itemId: string, accepted: boolean) => void} decide
+ * @property {(turnId: string, itemId: string, decided: import("./model/types.js").Decided) => void} decide
  * @property {(choice: Choice) => void} pickModel
  * @property {(name: string) => void} chooseAgent
  * @property {() => void} retryNow
@@ -65,6 +65,8 @@ export class App {
     /** Message id of the last change of the model. @type {string | null} */
     this.choiceId = null;
     this.openTimer = 0;
+    /** What was decided here, by the id of the message. @type {Map<string, {turnId: string, itemId: string}>} */
+    this.decisions = new Map();
     window.addEventListener("popstate", () => this.#addressChanged());
   }
 
@@ -189,12 +191,12 @@ export class App {
     if (thread && running && !running.stopping) this.agent?.interrupt(thread.path, running.turnId);
   }
 
-  /** @param {string} turnId @param {string} itemId @param {boolean} accepted */
-  decide(turnId, itemId, accepted) {
+  /** @param {string} turnId @param {string} itemId @param {import("./model/types.js").Decided} decided */
+  decide(turnId, itemId, decided) {
     const { thread } = this.store.state;
     if (!thread || !this.agent) return;
     this.store.dispatch({ type: "approval.answered", turnId, itemId });
-    this.agent.decide(thread.path, turnId, itemId, accepted);
+    this.decisions.set(this.agent.decide(thread.path, turnId, itemId, decided), { turnId, itemId });
   }
 
   /** @param {Choice} choice */
@@ -347,6 +349,8 @@ export class App {
    */
   #refused(message) {
     this.#notice(message.event.error?.message ?? "The agent refused this.", "error");
+    const decision = this.decisions.get(message.event.source_message_id);
+    if (decision) this.store.dispatch({ type: "approval.refused", ...decision });
     const { thread } = this.store.state;
     if (this.choiceId !== null && message.event.source_message_id === this.choiceId) {
       this.store.dispatch({ type: "choice", choice: null });

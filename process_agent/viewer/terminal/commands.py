@@ -111,6 +111,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/open": ("N|ID", "open a thread by its number in /threads, or by its id"),
     "/new": ("", "the next message starts a new thread"),
     "/stop": ("", "stop the running turn"),
+    "/approve": ("[session] [N|all]", "allow what the agent asks for; session: and do not ask again"),
+    "/deny": ("[cancel] [N|all]", "decline what the agent asks for; cancel: and stop the turn"),
     "/output": ("[N]", "the whole output of the last tool call, or of the N-th last"),
     "/older": ("", "turns before the first one shown, some at a time"),
     "/status": ("", "agent, model, thread, context and cost"),
@@ -186,7 +188,7 @@ def _command(name: str, rest: str) -> Command:
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
-        case "/diff" | "/effort" | "/fork" | "/retry":
+        case "/approve" | "/deny" | "/diff" | "/effort" | "/fork" | "/retry":
             return ForAgent(f"{name} {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)

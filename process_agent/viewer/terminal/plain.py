@@ -31,11 +31,6 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c == "\n" or not _is_control(c))
 
 
-def visible(text: str) -> str:
-    """The text on one line with everything invisible written out, for what somebody has to approve."""
-    return "".join(c if c == " " or c.isprintable() else _written_out(c) for c in text)
-
-
 def one_line(text: str, width: int) -> str:
     """The text on one line of at most `width` characters."""
     flat = " ".join(printable(text).split())
@@ -81,9 +76,3 @@ def _is_control(character: str) -> bool:
 
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def _written_out(character: str) -> str:
-    known = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\e"}
-    code = ord(character)
-    return known.get(character) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")

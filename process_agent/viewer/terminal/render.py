@@ -11,9 +11,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from process_agent.core.content import FilePart, GeneratedImage, plain_text
-from process_agent.core.events import EndReason
+from process_agent.core.decisions import YES_OR_NO, Decision
+from process_agent.core.events import ApprovalRequested, EndReason
 from process_agent.core.images import id_of
 from process_agent.core.usage import ContextWindow
+from process_agent.core.visible import visible
 from process_agent.viewer.items import (
     AskedSecret,
     CompactionItem,
@@ -28,7 +30,7 @@ from process_agent.viewer.items import (
     UserItem,
 )
 from process_agent.viewer.terminal import diffs, tools
-from process_agent.viewer.terminal.plain import duration, money, one_line, printable, quantity, visible
+from process_agent.viewer.terminal.plain import duration, money, one_line, printable, quantity
 
 FOLDED_LINES = 4
 """Output lines of a finished tool that are shown before folding."""
@@ -177,14 +179,50 @@ def running_tool(item: ToolItem, width: int, lines: int) -> list[RenderableType]
 
 def approval(item: ToolItem, more: int) -> list[RenderableType]:
     """What somebody has to decide; nothing of it is cut off."""
+    request = item.request
+    if request is not None and request.questions:
+        return _questions(request, more)
     shown: list[RenderableType] = [Text("May the agent do this?", "bold yellow")]
-    if item.question:
-        shown.append(Padding(Text(printable(item.question)), (0, 0, 0, 2)))
     shown.append(Padding(Text(tools.question(item), "bold"), (0, 0, 0, 2)))
     shown.extend(Padding(line, (0, 0, 0, 2)) for line in diffs.body(tools.files_of(item), 20))
-    waiting = f"  ({more} more waiting)" if more else ""
-    shown.append(Text.assemble(("y", "bold green"), " yes   ", ("n", "bold red"), f" no{waiting}"))
+    if request is not None and request.reason:
+        shown.append(Padding(Text(printable(request.reason)), (0, 0, 0, 2)))
+    decisions = YES_OR_NO if request is None else request.decisions
+    keys = [part for key, (decision, words, style) in KEYS.items() if decision in decisions
+            for part in ((key, f"bold {style}"), f" {words}   ")]  # fmt: skip
+    shown.append(Text.assemble(*keys, (_more(more), "dim")))
     return shown
+
+
+def _questions(request: ApprovalRequested, more: int) -> list[RenderableType]:
+    shown: list[RenderableType] = [Text("The agent asks", "bold yellow")]
+    if request.reason:
+        shown.append(Padding(Text(printable(request.reason)), (0, 0, 0, 2)))
+    for question in request.questions:
+        head = f"{question.header}: {question.text}" if question.header else question.text
+        shown.append(Padding(Text(visible(head), "bold"), (0, 0, 0, 2)))
+        for number, option in enumerate(question.options, 1):
+            about = f"  {visible(option.description)}" if option.description else ""
+            line = Text.assemble((f"{number} ", "bold green"), visible(option.label), (about, "dim"))
+            shown.append(Padding(line, (0, 0, 0, 4)))
+    chosen = any(question.options for question in request.questions)
+    how = "Type the number of an option, or your own words" if chosen else "Type your answer"
+    each = ", one question after the other" if len(request.questions) > 1 else ""
+    shown.append(Text(f"{how}{each}. /deny declines. {_more(more)}".rstrip(), "dim"))
+    return shown
+
+
+def _more(count: int) -> str:
+    return f"({count} more waiting)" if count else ""
+
+
+KEYS = {
+    "y": (Decision.ACCEPT, "yes, once", "green"),
+    "s": (Decision.ACCEPT_FOR_SESSION, "yes, do not ask again", "green"),
+    "n": (Decision.DECLINE, "no", "red"),
+    "c": (Decision.CANCEL, "no, and stop", "red"),
+}
+"""The keys that decide about what is asked."""
 
 
 def context(window: ContextWindow) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from prompt_toolkit.styles import Style
 from rich.console import RenderableType
 from rich.text import Text
 
+from process_agent.core.decisions import Decision
 from process_agent.errors import ProcessError, UsageError
 from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
@@ -261,7 +263,7 @@ class Repl:
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
         secret = Condition(lambda: self._app.layout.current_window is self._secret.window)
-        asked = Condition(lambda: self.session.asks and not self._buffer.text) & ~secret
+        asked = Condition(lambda: not self._buffer.text) & ~secret
         any_key = Condition(lambda: self._leaving)
 
         @keys.add("c-c", eager=True)
@@ -288,11 +290,12 @@ class Repl:
         def _(event: KeyPressEvent) -> None:
             self._buffer.insert_text("\n")
 
-        for key, accepted in (("y", True), ("n", False)):
+        for key, (decision, _words, _style) in render.KEYS.items():
+            offered = Condition(partial(self.session.offers, decision))
 
-            @keys.add(key, filter=asked, eager=True)
-            def _(event: KeyPressEvent, accepted: bool = accepted) -> None:
-                event.app.create_background_task(self._decide(accepted))
+            @keys.add(key, filter=asked & offered, eager=True)
+            def _(event: KeyPressEvent, decision: Decision = decision) -> None:
+                event.app.create_background_task(self._decide(decision))
 
         @keys.add("<any>", filter=any_key)
         def _(event: KeyPressEvent) -> None:
@@ -311,9 +314,9 @@ class Repl:
             self._print([render.warning(str(error))])
         self._dirty.set()
 
-    async def _decide(self, accepted: bool) -> None:
+    async def _decide(self, decision: Decision) -> None:
         try:
-            await self.session.decide(accepted)
+            await self.session.decide(decision)
         except ProcessError as error:
             self._print([render.warning(str(error))])
         self._dirty.set()

@@ -12,8 +12,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from process_agent.core.content import ContentPart, TextPart, plain_text
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ThreadCleared
-from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
+from process_agent.core.ids import AskId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.replies import ThreadDeleted
 from process_agent.core.store import ThreadEntry
@@ -21,14 +22,13 @@ from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer import secrets
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approvals import Approve, Decided
 from process_agent.viewer.client import AgentClient, ListChange
 from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
 from process_agent.viewer.terminal import listings, render
 from process_agent.viewer.terminal.past import LOADED_TURNS, Past
 from process_agent.viewer.terminal.scroll import Scroll
-from process_agent.viewer.transcript import Change
 from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online
 from process_agent.viewer.view import AS_IT_IS, ThreadView
 
@@ -69,7 +69,7 @@ class Session:
         self._give_back = give_back
         self._names: dict[ThreadId, str] = {}
         self._past = Past(show, me)
-        self._decided: set[ItemId] = set()
+        self._decided = Decided()
         self._answered: set[tuple[TurnId, AskId]] = set()
         self._tasks = Tasks("terminal session")
 
@@ -136,12 +136,12 @@ class Session:
         """What waits for an approval that was not given here yet."""
         if self.view is None or self.loading:
             return []
-        return [(t, i) for t, i in self.view.transcript.waiting_tools() if i.id not in self._decided]
+        return [(t, i) for t, i in self.view.transcript.waiting_tools() if i.id not in self._decided.items]
 
-    @property
-    def asks(self) -> bool:
-        """Whether somebody here is asked something."""
-        return self._approve is Approve.ASK and bool(self.waiting)
+    def offers(self, decision: Decision) -> bool:
+        """Whether the oldest request can be decided so, here; questions are answered in words."""
+        request = self.waiting[0][1].request if self.waiting and self._approve is Approve.ASK else None
+        return request is not None and not request.questions and decision in request.decisions
 
     @property
     def asked_secret(self) -> AskedSecret | None:
@@ -186,11 +186,10 @@ class Session:
         match command:
             case c.Say(text):
                 await self._say(text)
+            case c.ForAgent() if self.view is None:
+                self._show([render.notice("No thread is open.")])
             case c.ForAgent(text):
-                if self.view is None:
-                    self._show([render.notice("No thread is open.")])
-                else:
-                    await self._say(text)
+                await self._say(text)
             case c.ChooseModel():
                 await self._choose_model(command)
             case c.OpenThreadNamed(ref):
@@ -260,14 +259,13 @@ class Session:
         else:
             await self.view.interrupt(turn.id)
 
-    async def decide(self, accepted: bool) -> None:
+    async def decide(self, decision: Decision) -> None:
         """Answer the oldest request for approval."""
-        waiting = self.waiting
-        if not waiting or self.view is None:
+        if self.view is None or not (waiting := self.waiting):
             return
         turn, item = waiting[0]
-        self._decided.add(item.id)
-        await self.view.decide(turn.id, item.id, accepted)
+        self._decided.items.add(item.id)
+        self._decided.sent[await self.view.decide(turn.id, item.id, decision)] = item.id
 
     def claim_secret(self) -> AskedSecret | None:
         """The oldest request for a secret, for the one who answers it now; it is asked no more."""
@@ -341,8 +339,8 @@ class Session:
             if view is not self.view:
                 return
             match update:
-                case Happened(change=change):
-                    await self._happened(change)
+                case Happened():
+                    await self._happened(update)
                 case Loaded():
                     self._loaded(view)
                 case Older():
@@ -360,10 +358,12 @@ class Session:
                     assert_never(update)
             self._changed()
 
-    async def _happened(self, change: Change | None) -> None:
-        if change is None or self.loading:
+    async def _happened(self, happened: Happened) -> None:
+        if (refusal := self._decided.refused(happened.received)) is not None:
+            self._show([render.warning(refusal)])
+        if happened.change is None or self.loading:
             return
-        if isinstance(change.event.body, ThreadCleared):
+        if isinstance(happened.change.event.body, ThreadCleared):
             self._past.forget()
             self._show([Text(), render.notice("── the thread was cleared ──")])
         await self._decide_alone()
@@ -379,7 +379,7 @@ class Session:
     async def _decide_alone(self) -> None:
         if self._approve in (Approve.NEVER, Approve.ALWAYS):
             while self.waiting:
-                await self.decide(self._approve is Approve.ALWAYS)
+                await self.decide(Decision.ACCEPT if self._approve is Approve.ALWAYS else Decision.DECLINE)
 
     async def _learn(self) -> None:
         try:

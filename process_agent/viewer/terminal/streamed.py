@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
+from process_agent.core.visible import visible
 from process_agent.viewer.items import (
     CompactionItem,
     ImageItem,
@@ -120,13 +121,21 @@ class TextSink:
             case CompactionItem():
                 shown = render.to_ansi([render.compaction(item)], PROGRESS_WIDTH, None).rstrip()
             case ToolItem(state=ToolState.WAITING):
-                question = f"Waiting for approval: {tools.question(item)}"
-                self.notice(f"{question}\n  Answer in Studio, or start with --approve always.")
+                self._note_waiting(item)
                 return
             case _:
                 return
         self._noted.add(item.id)  # every item that is shown has one
         self.notice(shown)
+
+    def _note_waiting(self, item: ToolItem) -> None:
+        request = item.request
+        if request is not None and request.questions:
+            asked = " ".join(visible(question.text) for question in request.questions)
+            self.notice(f"Waiting for an answer: {asked}\n  Answer in Studio or `process chat`.")
+            return
+        question = f"Waiting for approval: {tools.question(item)}"
+        self.notice(f"{question}\n  Answer in Studio, or start with --approve always.")
 
 
 def _notices(turn: Turn) -> list[str]:

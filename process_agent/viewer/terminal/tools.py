@@ -10,9 +10,11 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 
 from process_agent.core.content import Json, JsonResult, LinkResult
+from process_agent.core.events import ApprovalDecided
+from process_agent.core.visible import visible
 from process_agent.viewer.items import ToolItem, ToolState
 from process_agent.viewer.terminal.diffs import FileDiff, parse_diff
-from process_agent.viewer.terminal.plain import count, one_line, printable, visible
+from process_agent.viewer.terminal.plain import count, one_line, printable
 
 _COMMAND_KEYS = ("command", "cmd", "script")
 _DIFF_KEYS = ("patch", "diff", "input")
@@ -127,11 +129,11 @@ def output_of(item: ToolItem) -> str:
 
 def outcome(item: ToolItem) -> str:
     """How it ended in a few words: `exit 1 · 12 lines`, `declined by ana`, nothing for plain success."""
-    if item.accepted is False:
-        return f"declined by {item.decided_by}" if item.decided_by else "declined"
+    if item.decided is not None and not item.decided.accepted:
+        return _said(item.decided)
     if item.error is not None and item.error.code in _SAID_BEFORE:
         return _SAID_BEFORE[item.error.code]
-    parts = []
+    parts = [] if item.decided is None or item.decided.answer is not None else [_said(item.decided)]
     code = exit_code(item)
     if code:
         parts.append(f"exit {code}")
@@ -143,6 +145,10 @@ def outcome(item: ToolItem) -> str:
     elif command_of(item) is not None and item.state is ToolState.DONE:
         parts.append("no output")
     return " · ".join(parts)
+
+
+def _said(decided: ApprovalDecided) -> str:
+    return printable(decided.text[0].lower() + decided.text[1:])
 
 
 def exit_code(item: ToolItem) -> int | None:

@@ -9,6 +9,7 @@ from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.usage import ContextWindow, Usage
+from process_agent.wire.agent_messages.approvals import decode_decided, decode_request
 from process_agent.wire.agent_messages.parts import (
     OWN,
     PREFIX,
@@ -81,13 +82,12 @@ def _ref(f: Fields) -> e.ToolRef:
 def _log(f: Fields) -> e.EventBody:
     approval = _own(f).get("approval")
     if isinstance(approval, dict):
-        return e.ApprovalDecided(_ref(f), approval.get("accepted") is True, str(approval.get("by")))
+        return decode_decided(_ref(f), approval)
     return e.ToolLog(_ref(f), decode_lines(f))
 
 
 def _approval(f: Fields) -> e.EventBody:
-    reason = _own(f).get("approval_reason")
-    return e.ApprovalRequested(_ref(f), f.object("arguments"), reason if isinstance(reason, str) else None)
+    return decode_request(_ref(f), f.object("arguments"), _own(f))
 
 
 def _status(f: Fields) -> e.EventBody:

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from process_agent.core import events as e
 from process_agent.core.content import Json, LogLine
+from process_agent.wire.agent_messages.approvals import encode_decided, encode_request
 from process_agent.wire.agent_messages.parts import (
     OWN,
     encode_error,
@@ -69,17 +70,12 @@ def _encode_tool(body: _Tool) -> Encoded:
             return "tool_call.log_delta", fields | {"lines": encode_lines(lines)}
         case e.ToolEnded(_, result, error):
             return "tool_call.ended", fields | {"result": encode_result(result), "error": encode_error(error)}
-        case e.ApprovalRequested(_, arguments, reason):
-            return "tool_call.approval_requested", fields | {
-                "arguments": dict(arguments),
-                "metadata": {OWN: {"approval_reason": reason}},
-            }
-        case e.ApprovalDecided(_, accepted, by):
-            line = LogLine(f"{'Approved' if accepted else 'Declined'} by {by}\n")
-            return "tool_call.log_delta", fields | {
-                "lines": encode_lines([line]),
-                "metadata": {OWN: {"approval": {"accepted": accepted, "by": by}}},
-            }
+        case e.ApprovalRequested(_, arguments):
+            about: dict[str, Json] = {"arguments": dict(arguments), "metadata": {OWN: encode_request(body)}}
+            return "tool_call.approval_requested", fields | about
+        case e.ApprovalDecided():
+            said = encode_lines([LogLine(f"{body.text}\n")])
+            return "tool_call.log_delta", fields | {"lines": said, "metadata": {OWN: encode_decided(body)}}
         case _:
             assert_never(body)
 

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from process_agent.core import requests as r
 from process_agent.core.content import Json
+from process_agent.wire.agent_messages.approvals import encode_choice
 from process_agent.wire.agent_messages.parts import OWN, PREFIX, encode_content, encode_tool_answer
 
 
@@ -53,9 +54,10 @@ def _encode_turn(
             }
         case r.InterruptTurn(_, thread_id, turn_id):
             return "turn.interrupt", {"thread_id": thread_id, "turn_id": turn_id}
-        case r.Decide(_, thread_id, turn_id, item_id, accepted):
-            kind = "tool_call.approve" if accepted else "tool_call.reject"
-            return kind, {"thread_id": thread_id, "turn_id": turn_id, "item_id": item_id}
+        case r.Decide(_, thread_id, turn_id, item_id, decision, answers):
+            kind = "tool_call.approve" if decision.accepts else "tool_call.reject"
+            ids: dict[str, Json] = {"thread_id": thread_id, "turn_id": turn_id, "item_id": item_id}
+            return kind, ids | {"metadata": encode_choice(decision, answers)}
         case r.ChangeModel(_, thread_id, wish):
             return "model.change", {"thread_id": thread_id, **_encode_wish(wish)}
         case _:

@@ -11,6 +11,7 @@ from process_agent.core.ids import AskId, IdSource, ItemId, MessageId, ThreadId,
 from process_agent.core.participants import Participant
 from process_agent.errors import WireError
 from process_agent.wire.agent_messages import limits
+from process_agent.wire.agent_messages.approvals import decode_choice
 from process_agent.wire.agent_messages.parts import (
     OWN,
     PREFIX,
@@ -132,7 +133,8 @@ def _list(f: Fields, envelope: r.Envelope) -> r.Request:
 
 def _decide(accepted: bool) -> Callable[[Fields, r.Envelope], r.Request]:
     def decode(f: Fields, envelope: r.Envelope) -> r.Request:
-        return r.Decide(envelope, _thread(f), _turn(f), ItemId(_id(f, "item_id")), accepted)
+        choice = decode_choice(f, accepted)
+        return r.Decide(envelope, _thread(f), _turn(f), ItemId(_id(f, "item_id")), *choice)
 
     return decode
 

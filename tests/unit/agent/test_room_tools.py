@@ -18,8 +18,9 @@ from process_agent.agent.tools.sources import ToolOptions, tool_sources
 from process_agent.agent.tools.tool import Need, Tool
 from process_agent.agent.tools.toolbox import TurnTools
 from process_agent.channels.specs import parse_channels
-from process_agent.core.backend import BackendConfig, Decision
+from process_agent.core.backend import BackendConfig
 from process_agent.core.content import EmptyResult, Json, JsonResult
+from process_agent.core.decisions import Decision
 from process_agent.core.events import BackendEvent, FileShown, ToolRef
 from process_agent.core.ids import ItemId, ParticipantId
 from process_agent.core.participants import Participant

@@ -11,8 +11,8 @@ import pytest
 from process_agent.agent.tools import cutting, tool, toolbox
 from process_agent.agent.tools.tool import Call, FixedTools, Need, Toolkit, said
 from process_agent.agent.tools.tooling import Tooling
-from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, Json, JsonResult, TextResult
+from process_agent.core.decisions import Decision
 from process_agent.core.events import FileShown, ToolLog
 from process_agent.core.tools import ToolOutput
 from process_agent.errors import RoomError, ToolFailedError

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from backends.chat import create_backend
-from process_agent.core.backend import BackendConfig, Decision, KeptState, TurnInput
+from process_agent.core.backend import BackendConfig, KeptState, TurnInput
 from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.model_names import parse

@@ -13,7 +13,7 @@ from backends.codex.frame import Frame
 from backends.codex.running import RunningTurn
 from backends.codex.texts import input_text
 from backends.codex.usage import TurnUsage
-from process_agent.core.backend import ApprovalMode, Decision
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, BackendEvent
 from process_agent.core.ids import TurnId
 from process_agent.core.usage import Usage
@@ -78,9 +78,8 @@ class Turn:
 class Replay:
     """Plays one trace."""
 
-    def __init__(self, approvals: ApprovalMode, client_tools: frozenset[str]) -> None:
+    def __init__(self, client_tools: frozenset[str]) -> None:
         self.turns: dict[str, Turn] = {}
-        self._approvals = approvals
         self._client_tools = client_tools
         self._compacted: set[str] = set()
         self._said: dict[str, list[str]] = {}
@@ -138,11 +137,7 @@ class Replay:
         self._compacted.discard(thread)
         running = RunningTurn(
             Frame(
-                TurnId("T"),
-                self._folders.get(thread, "/"),
-                self._approvals,
-                self._client_tools,
-                compact=compact,
+                TurnId("T"), self._folders.get(thread, "/"), client_tools=self._client_tools, compact=compact
             )
         )
         server = FakeServer()
@@ -153,11 +148,9 @@ class Replay:
         self.turns[turn_id] = Turn(turn_id, running, server)
 
 
-def replay(
-    name: str, approvals: ApprovalMode = "ask", client_tools: frozenset[str] = frozenset()
-) -> list[Turn]:
+def replay(name: str, client_tools: frozenset[str] = frozenset()) -> list[Turn]:
     """All turns of a trace. What never ended in the trace is ended by the loss of the app-server."""
-    playing = Replay(approvals, client_tools)
+    playing = Replay(client_tools)
     for direction, message in messages(name):
         if direction == "client->server":
             playing.sent(message)
@@ -172,11 +165,20 @@ def last_request(turn: Turn) -> BackendEvent | None:
     return next((event for event in reversed(turn.events) if isinstance(event, ApprovalRequested)), None)
 
 
+DECISIONS = {
+    "accept": Decision.ACCEPT,
+    "acceptForSession": Decision.ACCEPT_FOR_SESSION,
+    "cancel": Decision.CANCEL,
+}
+
+
 def decide(turn: Turn, event: ApprovalRequested, answer: dict[str, Any]) -> None:
     """Do what the client of the trace did; an answer that is an error has no counterpart here."""
-    said = json.dumps(answer.get("result") or {})
-    accepted = "accept" in said
-    turn.running.decide(event.ref.item_id, Decision.ACCEPT if accepted else Decision.DECLINE)
+    result = answer.get("result") or {}
+    said = result.get("decision") or result.get("action")
+    answers = {key: tuple(given["answers"]) for key, given in result.get("answers", {}).items()}
+    decision = Decision.ACCEPT if answers else DECISIONS.get(str(said), Decision.DECLINE)
+    turn.running.decide(event.ref.item_id, decision, answers)
     while turn.running._heard:
         turn.events += turn.running.take(turn.running._heard.popleft())
 

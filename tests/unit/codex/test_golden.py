@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from process_agent.core.content import ErrorInfo, JsonResult, TextResult
+from process_agent.core.decisions import Decision, Option, Question
 from process_agent.core.events import (
     ApprovalRequested,
     BackendEvent,
@@ -205,15 +206,6 @@ def test_a_patch_that_needs_an_approval_shows_what_it_would_do() -> None:
     assert "+from the fake model\n" in str(asked.arguments["patch"])
 
 
-@pytest.mark.parametrize(("mode", "answer"), [("auto", "accept"), ("deny", "decline")])
-def test_without_asking_the_rule_answers_and_says_so(mode: str, answer: str) -> None:
-    turn = replay("approval-accept", mode)[0]  # type: ignore[arg-type]
-    assert turn.server.answers == {0: {"decision": answer}}
-    assert not [e for e in turn.events if isinstance(e, ApprovalRequested)]
-    logs = [line.text for e in turn.events if isinstance(e, ToolLog) for line in e.lines]
-    assert any(f"--approvals {mode}" in line for line in logs)
-
-
 def test_an_interrupt_while_an_approval_waits() -> None:
     turn = replay("interrupt-approval")[0]
     assert end(turn) == TurnEnded(EndReason.INTERRUPTED)
@@ -272,13 +264,15 @@ def test_what_a_compaction_repeats_is_not_counted_twice() -> None:
     assert [(u.input, u.output) for u in used] == [(120, 25)] * 3
 
 
-def test_a_question_to_the_user_is_answered_and_shown() -> None:
+def test_a_question_to_the_user_is_asked_and_answered() -> None:
     turn = next(t for t in replay("request-user-input") if t.server.answers)
-    (answer,) = turn.server.answers.values()
-    assert isinstance(answer, dict)
-    assert list(answer["answers"]) == ["colour"]
-    notices = [str(start.arguments["message"]) for start, _ in tools(turn, "notice")]
-    assert notices == ["Codex asked: Which colour? (Red, Blue) It was told to ask in its answer."]
+    assert turn.server.answers == {0: {"answers": {"colour": {"answers": ["Red"]}}}}
+    (asked,) = [e for e in turn.events if isinstance(e, ApprovalRequested)]
+    options = (Option("Red", "warm"), Option("Blue", "cold"))
+    assert asked.questions == (Question("colour", "Which colour?", "Colour", options, free=True),)
+    assert asked.decisions == (Decision.ACCEPT, Decision.DECLINE, Decision.CANCEL)
+    ((_, done),) = tools(turn, "request_user_input")
+    assert done.result == TextResult("Colour: Red")
 
 
 def test_a_command_that_goes_on_in_the_background_ends_with_the_turn() -> None:

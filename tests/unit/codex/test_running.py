@@ -5,7 +5,7 @@ from contextlib import aclosing
 from backends.codex.app_server import Lost
 from backends.codex.frame import Frame
 from backends.codex.running import GivenUp, RunningTurn
-from process_agent.core.backend import Decision
+from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, TurnEnded
 from process_agent.core.ids import TurnId
 from process_agent.core.usage import Usage

@@ -8,8 +8,8 @@ from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core import replies as a
 from process_agent.core import requests as r
-from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.ids import AskId, ItemId, ParticipantId, ThreadId, TurnId
 from process_agent.core.isolation import MAX_WAITING
 from process_agent.core.participants import Participant, of_channel
@@ -52,7 +52,7 @@ def requests_about(world: World, who: Participant, thread_id: ThreadId) -> list[
         r.SteerTurn(made(who), thread_id, TURN, HI),
         r.SteerTurn(made(who), thread_id, TURN, (TextPart("/stop"),)),
         r.InterruptTurn(made(who), thread_id, TURN),
-        r.Decide(made(who), thread_id, TURN, ItemId("i"), True),
+        r.Decide(made(who), thread_id, TURN, ItemId("i"), Decision.ACCEPT),
         r.AnswerClientTool(made(who), thread_id, TURN, AskId("a"), ErrorInfo("no", "no")),
         r.AnswerSecret(made(who), thread_id, TURN, AskId("a"), r.Secret("s")),
         r.RenameThread(made(who), thread_id, "x"),
@@ -193,7 +193,7 @@ def test_a_channel_without_names_has_threads_of_its_own_and_asks_nobody(world: W
     world.backend(thread_id, turn_id, e.ApprovalRequested(e.ToolRef(ItemId("i"), "codex", "shell"), {}))
     decided = world.take(c.DecideItem)
     assert isinstance(decided, c.DecideItem)
-    assert decided.decision is Decision.DECLINE
+    assert decided.decision is Decision.UNANSWERED
 
 
 def test_threads_are_everybodys_by_default() -> None:

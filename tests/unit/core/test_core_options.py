@@ -9,8 +9,8 @@ from process_agent.core import events as e
 from process_agent.core import replies as a
 from process_agent.core import requests as r
 from process_agent.core.approvals import NOBODY_HERE
-from process_agent.core.backend import Decision
 from process_agent.core.content import ErrorInfo, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.ids import ItemId, ThreadId, TurnId
 from tests.fakes.supervised import World, person
 
@@ -56,10 +56,10 @@ def test_nobody_is_there_to_approve(world: World) -> None:
     world.settle()
     world.ask(r.OpenThread(world.envelope(ROB), NEW))  # an agent may not decide
     thread_id, _ = needs_approval(world)
-    assert decisions(world) == [Decision.DECLINE]
+    assert decisions(world) == [Decision.UNANSWERED]
     world.happen(world.oldest(c.DecideItem))
     decided = [x.body for x in world.logs[thread_id] if isinstance(x.body, e.ApprovalDecided)]
-    assert [(x.accepted, x.by) for x in decided] == [(False, NOBODY_HERE)]
+    assert [(x.accepted, x.why) for x in decided] == [(False, NOBODY_HERE)]
     assert not [timer for timer in world.timers if timer.kind is c.TimerKind.APPROVAL]
 
 
@@ -73,7 +73,7 @@ def test_somebody_who_may_decide_is_asked_while_it_is_there(world: World, gone: 
     world.ask(r.CloseThread(world.envelope(ROB), NEW))
     assert decisions(world) == []
     world.ask(r.Left(ANA, "chat") if gone == "left" else r.CloseThread(world.envelope(ANA), NEW))
-    assert decisions(world) == [Decision.DECLINE]
+    assert decisions(world) == [Decision.UNANSWERED]
 
 
 def test_a_turn_whose_people_left_waits_for_them(world: World) -> None:

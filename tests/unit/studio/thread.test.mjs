@@ -174,19 +174,22 @@ test("an approval is asked, given and remembered", () => {
   ];
   const item = (thread) => thread.turns[0].items[1];
   let thread = play(asked);
-  assert.deepEqual(item(thread).approval, { state: "asked", reason: "why", by: null });
+  const plain = { text: "", decisions: [], questions: [] };
+  assert.deepEqual(item(thread).approval, { ...plain, state: "asked", reason: "why", by: null });
   assert.deepEqual(item(thread).args, { command: "rm x", patch: "p", grant_root: "/" });
   const decided = (accepted) => [
     [
       "tool_call.log_delta",
       {
         ...tool,
-        lines: [{ source: "stdout", text: "x" }],
+        lines: [{ source: "stdout", text: "Approved by bob\n" }],
         metadata: { process: { approval: { accepted, by: "bob" } } },
       },
     ],
   ];
   assert.deepEqual(item(play(decided(true), thread)).approval, {
+    ...plain,
+    text: "Approved by bob",
     state: "approved",
     reason: "why",
     by: "bob",
@@ -201,6 +204,54 @@ test("an approval is asked, given and remembered", () => {
   );
   assert.deepEqual(item(thread).log, []);
   assert.equal(item(play([["turn.ended", { turn_id: "U" }]], play(asked))).approval.state, "lapsed");
+});
+
+test("what a rule decided shows without a question, and words for clients without cards do not", () => {
+  const words = { turn_id: "U", item_id: "notice:approval:1", text: "asks to run a command" };
+  const thread = play([
+    ...begin,
+    ["tool_call.started", { ...tool, arguments: { command: "rm x" } }],
+    ["text_content.started", words],
+    ["text_content.delta", words],
+    ["text_content.ended", { turn_id: "U", item_id: "notice:approval:1" }],
+    [
+      "tool_call.log_delta",
+      {
+        ...tool,
+        lines: [{ source: "stdout", text: "Approved by --approvals auto\n" }],
+        metadata: { process: { approval: { accepted: true, by: "--approvals auto" } } },
+      },
+    ],
+  ]);
+  assert.deepEqual(
+    thread.turns[0].items.map((item) => item.kind),
+    ["user", "tool"],
+  );
+  assert.equal(thread.turns[0].items[1].approval.text, "Approved by --approvals auto");
+  assert.equal(thread.turns[0].items[1].approval.state, "approved");
+});
+
+test("a question has its options, and what can be decided", () => {
+  const questions = [{ id: "q", text: "Which?", options: [{ label: "Red" }], free: false }];
+  const decisions = ["accept", "decline", "cancel"];
+  const thread = play([
+    ...begin,
+    ["tool_call.approval_requested", { ...tool, metadata: { process: { questions, decisions } } }],
+  ]);
+  const { approval } = thread.turns[0].items[1];
+  assert.deepEqual(approval.decisions, decisions);
+  assert.deepEqual(approval.questions, [
+    {
+      id: "q",
+      header: "",
+      text: "Which?",
+      options: [{ label: "Red", description: "" }],
+      free: false,
+      several: false,
+      required: true,
+      kind: "text",
+    },
+  ]);
 });
 
 test("output has a limit and says what was dropped", () => {

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from process_agent.core.content import ErrorInfo, Json, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.events import (
     EndReason,
     ModelChanged,
@@ -311,7 +312,7 @@ async def test_without_streams_everything_is_unary() -> None:
         await until(view, Loaded)
         await view.start_turn(HELLO)
         await view.interrupt(TurnId("U"))
-        await view.decide(TurnId("U"), ItemId("i"), False)
+        await view.decide(TurnId("U"), ItemId("i"), Decision.DECLINE)
         await view.close()
     kinds = [str(body["type"]).removeprefix("meshagent.agent.") for body in room.sent]
     assert kinds == ["thread.open", "turn.start", "turn.interrupt", "tool_call.reject", "thread.close"]

@@ -6,9 +6,11 @@ import pytest
 from rich.console import RenderableType
 
 from process_agent.core.content import ErrorInfo, Json, JsonResult, LogLine, TextPart, TextResult
-from process_agent.core.events import EndReason, ToolRef
+from process_agent.core.decisions import Decision
+from process_agent.core.events import ApprovalDecided, EndReason, ToolRef
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.usage import Usage
+from process_agent.core.visible import visible
 from process_agent.viewer.items import (
     InputState,
     ReasoningItem,
@@ -19,7 +21,7 @@ from process_agent.viewer.items import (
     UserItem,
 )
 from process_agent.viewer.terminal import diffs, render, tools
-from process_agent.viewer.terminal.plain import count, duration, one_line, printable, quantity, visible
+from process_agent.viewer.terminal.plain import count, duration, one_line, printable, quantity
 from tests.fakes.viewer_room import START
 
 DIFF = """diff --git a/src/a.py b/src/a.py
@@ -178,7 +180,7 @@ def test_how_tools_ended() -> None:
     item = tool(command="rm x")
     item.state, item.error = ToolState.FAILED, ErrorInfo("Declined: it was not run.", "declined")
     assert shown(*render.tool(item, 80)) == "● $ rm x  declined\n"
-    item.accepted, item.decided_by = False, "ana"
+    item.decided = ApprovalDecided(item.ref, Decision.DECLINE, "ana")
     assert shown(*render.tool(item, 80)) == "● $ rm x  declined by ana\n"
     failed = tool("web_search", query="weather")
     failed.state, failed.error = ToolState.FAILED, ErrorInfo("no network", "failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from process_agent.core.content import ErrorInfo, JsonResult, TextPart
+from process_agent.core.decisions import Decision
 from process_agent.core.events import (
     ApprovalDecided,
     ApprovalRequested,
@@ -52,11 +53,13 @@ def tool(turn: Turn) -> ToolItem:
 def test_an_approval_makes_the_turn_wait_and_a_decision_lets_it_go_on() -> None:
     transcript, turn = after(ToolStarted(REF, {"command": "ls"}), ApprovalRequested(REF, {}, "network"))
     assert str(turn.state) == "waiting for approval"
-    assert [item.question for _, item in transcript.waiting_tools()] == ["network"]
+    assert [item.request and item.request.reason for _, item in transcript.waiting_tools()] == ["network"]
     assert transcript.running is turn
-    transcript.apply(event(ApprovalDecided(REF, True, "bob")))
+    transcript.apply(event(ApprovalDecided(REF, Decision.ACCEPT, "bob")))
     assert turn.state is TurnState.RUNNING
-    assert (tool(turn).accepted, tool(turn).decided_by) == (True, "bob")
+    decided = tool(turn).decided
+    assert decided is not None
+    assert decided.text == "Approved by bob"
     assert list(transcript.waiting_tools()) == []
 
 

@@ -67,6 +67,17 @@ export const ITEM_RULES = {
   "tool_call.approval_requested": { kind: "tool", change: approvalAsked },
 };
 
+/** @type {import("./types.js").Approval} */
+const NOT_ASKED = { state: "asked", reason: null, by: null, text: "", decisions: [], questions: [] };
+
+/** How the ids of texts begin that say what an approval card shows, for clients that draw none. */
+const OF_APPROVALS = "notice:approval:";
+
+/** Whether an item is shown in another form already. @param {string} kind @param {string} id */
+export function isSaidTwice(kind, id) {
+  return kind === "text" && id.startsWith(OF_APPROVALS);
+}
+
 /**
  * A new item before its first message is applied.
  * @param {Item["kind"]} kind
@@ -164,8 +175,7 @@ function started(item, m) {
 /** @type {Rule} */
 function logged(item, m) {
   const decision = m.metadata?.process?.approval;
-  if (decision)
-    return answered(item, decision.accepted === true ? "approved" : "declined", decision.by ?? null);
+  if (decision) return decided(item, decision, (m.lines?.[0]?.text ?? "").trim());
   let { log, logSize, logCut } = item;
   log = [...log];
   for (const line of m.lines ?? []) {
@@ -202,10 +212,48 @@ function ended(item, m, at) {
 
 /** @type {Rule} */
 function approvalAsked(item, m) {
-  const reason = m.metadata?.process?.approval_reason ?? null;
+  const own = m.metadata?.process ?? {};
   // A question may name less than the call it is about, like a folder instead of the whole patch.
   const args = { ...item.args, ...m.arguments };
-  return { ...named(item, m), args, approval: { state: "asked", reason, by: null } };
+  const approval = {
+    ...NOT_ASKED,
+    state: /** @type {const} */ ("asked"),
+    reason: own.approval_reason ?? null,
+    decisions: own.decisions ?? [],
+    questions: (own.questions ?? []).map(question),
+  };
+  return { ...named(item, m), args, approval };
+}
+
+/** @param {Body} q @returns {import("./types.js").Question} */
+function question(q) {
+  const options = (q.options ?? []).map((/** @type {Body} */ o) => ({
+    label: o.label,
+    description: o.description ?? "",
+  }));
+  return {
+    id: q.id,
+    header: q.header ?? "",
+    text: q.text ?? "",
+    options,
+    free: q.free !== false,
+    several: q.several === true,
+    required: q.required !== false,
+    kind: q.kind ?? "text",
+  };
+}
+
+/**
+ * The decision of a person or of a rule; a rule decides without asking.
+ * @param {ToolItem} item
+ * @param {Body} decision
+ * @param {string} text
+ * @returns {ToolItem}
+ */
+function decided(item, decision, text) {
+  const asked = item.approval ?? NOT_ASKED;
+  const state = decision.accepted === true ? /** @type {const} */ ("approved") : "declined";
+  return { ...item, approval: { ...asked, state, by: decision.by ?? null, text } };
 }
 
 /**

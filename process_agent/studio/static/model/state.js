@@ -30,6 +30,7 @@ import { newThread, PREFIX, reduceThread, withoutPending, withPending } from "./
  *   | {type: "input.failed", id: string, error: string}
  *   | {type: "input.dropped", id: string}
  *   | {type: "approval.answered", turnId: string, itemId: string}
+ *   | {type: "approval.refused", turnId: string, itemId: string}
  *   | {type: "secret.answered", id: string}
  *   | {type: "thread.late", path: string}
  *   | {type: "thread.older", id: string}
@@ -113,7 +114,9 @@ function threadAction(state, action) {
         ? { ...state, starting: null }
         : inThread(state, (t) => withoutPending(t, action.id));
     case "approval.answered":
-      return inThread(state, (t) => answering(t, action.turnId, action.itemId));
+      return inThread(state, (t) => asked(t, action.turnId, action.itemId, "asked", "answering"));
+    case "approval.refused":
+      return inThread(state, (t) => asked(t, action.turnId, action.itemId, "answering", "asked"));
     case "secret.answered":
       return inThread(state, (t) => ({ ...t, secrets: t.secrets.filter((asked) => asked.id !== action.id) }));
     case "thread.older":
@@ -167,13 +170,21 @@ function inputFailed(state, id, error) {
   );
 }
 
-/** @param {Thread} thread @param {string} turnId @param {string} itemId @returns {Thread} */
-function answering(thread, turnId, itemId) {
+/**
+ * A question that is being answered, or that is asked again because the answer did not count.
+ * @param {Thread} thread
+ * @param {string} turnId
+ * @param {string} itemId
+ * @param {"asked" | "answering"} from
+ * @param {"asked" | "answering"} to
+ * @returns {Thread}
+ */
+function asked(thread, turnId, itemId, from, to) {
   const turns = thread.turns.map((turn) => {
     if (turn.id !== turnId) return turn;
     const items = turn.items.map((item) =>
-      item.kind === "tool" && item.id === itemId && item.approval?.state === "asked"
-        ? { ...item, approval: { ...item.approval, state: /** @type {const} */ ("answering") } }
+      item.kind === "tool" && item.id === itemId && item.approval?.state === from
+        ? { ...item, approval: { ...item.approval, state: to } }
         : item,
     );
     return { ...turn, items };

@@ -1,7 +1,7 @@
 /** One thread: agent messages in, turns with their items out. Pure. */
 
 import { EXTRA_RULES } from "./extras.js";
-import { ITEM_RULES, settle } from "./items.js";
+import { isSaidTwice, ITEM_RULES, settle } from "./items.js";
 import { cursorOf, isEnd, isOlder, withOlder } from "./older.js";
 import { statusOf } from "./readings.js";
 import { changeTurn, lastTurnNotice, notice, withItem, withTurn } from "./turns.js";
@@ -63,6 +63,7 @@ export function reduceThread(thread, message, at) {
   if (rule) return rule(thread, message, when);
   const itemRule = ITEM_RULES[type];
   if (!itemRule || !message.turn_id || !message.item_id) return thread;
+  if (isSaidTwice(itemRule.kind, message.item_id)) return thread;
   return withItem(thread, message.turn_id, itemRule.kind, message.item_id, when, (item) =>
     itemRule.change(item, message, when),
   );

@@ -24,10 +24,18 @@
  * @typedef {{kind: "image", key: string, id: string, images: Picture[], partial: Picture | null, state: "running" | "done" | "failed" | "stopped", error: string}} ImageItem
  * @typedef {{kind: "notice", key: string, id: string, level: "info" | "error", text: string, detail: string, compaction: boolean}} NoticeItem
  *
+ * @typedef {{label: string, description: string}} Option
+ * @typedef {{id: string, header: string, text: string, options: Option[], free: boolean, several: boolean, required: boolean, kind: string}} Question
+ *
+ * @typedef {{decision: string, answers?: Record<string, string[]>}} Decided
+ *
  * @typedef {object} Approval
  * @property {"asked" | "answering" | "approved" | "declined" | "lapsed"} state
  * @property {string | null} reason
  * @property {string | null} by
+ * @property {string} text how it was decided, in the agent's words
+ * @property {string[]} decisions what can be decided; empty where only yes or no is known
+ * @property {Question[]} questions what is asked, where it is not whether something may be done
  *
  * @typedef {object} ToolItem
  * @property {"tool"} kind

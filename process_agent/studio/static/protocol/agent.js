@@ -138,10 +138,23 @@ export class AgentClient {
     this.#say({ type: "turn.interrupt", thread_id: path, turn_id: turnId });
   }
 
-  /** @param {string} path @param {string} turnId @param {string} itemId @param {boolean} accepted */
-  decide(path, turnId, itemId, accepted) {
-    const type = accepted ? "tool_call.approve" : "tool_call.reject";
-    this.#say({ type, thread_id: path, turn_id: turnId, item_id: itemId });
+  /**
+   * Decides about what a turn waits for. Returns the id that a refusal will name.
+   * @param {string} path
+   * @param {string} turnId
+   * @param {string} itemId
+   * @param {import("../model/types.js").Decided} decided
+   */
+  decide(path, turnId, itemId, { decision, answers }) {
+    const type = decision.startsWith("accept") ? "tool_call.approve" : "tool_call.reject";
+    const own = answers ? { decision, answers } : { decision };
+    return this.#say({
+      type,
+      thread_id: path,
+      turn_id: turnId,
+      item_id: itemId,
+      metadata: { process: own },
+    });
   }
 
   /** @param {string} path @param {string} name */

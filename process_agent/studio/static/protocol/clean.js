@@ -75,6 +75,21 @@ const EVENT = shape({
 
 const PICTURE = having(shape({ uri: text, mime_type: text, width: number, height: number }), "uri");
 
+const OPTION = having(shape({ label: text, description: text }), "label");
+const QUESTION = having(
+  shape({
+    id: text,
+    header: text,
+    text,
+    options: list(OPTION),
+    free: flag,
+    several: flag,
+    required: flag,
+    kind: text,
+  }),
+  "id",
+);
+
 const OWN = shape({
   cost: number,
   automatic: flag,
@@ -83,6 +98,8 @@ const OWN = shape({
   reason: text,
   approval_reason: text,
   approval: shape({ accepted: flag, by: text }),
+  decisions: list(text),
+  questions: list(QUESTION),
 });
 
 /** @type {Record<string, Reader>} */

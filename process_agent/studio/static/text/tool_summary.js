@@ -57,6 +57,8 @@ function present(args) {
 export function summarise(item) {
   const kind = toolKind(item);
   const blank = { kind, code: false, exitCode: null, counts: null };
+  const question = item.approval?.questions[0];
+  if (question) return { ...blank, title: shorten(firstLine(question.text), TITLE_LIMIT) };
   switch (kind) {
     case "shell":
       if (!commandText(item) && item.argsText) return { ...blank, title: "Writing a command" };

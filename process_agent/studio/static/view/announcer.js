@@ -23,7 +23,8 @@ function news(state, before) {
   const then = before.thread;
   if (!now || !then || now === then || now.path !== then.path || now.loading || then.loading) return null;
   const agent = state.agent ?? "The agent";
-  if (questions(now) > questions(then)) return `${agent} asks for your approval.`;
+  if (waiting(now, false) > waiting(then, false)) return `${agent} asks for your approval.`;
+  if (waiting(now, true) > waiting(then, true)) return `${agent} asks you a question.`;
   if (now.secrets.length > then.secrets.length) return `${agent} asks you for a secret.`;
   const ran = runningTurn(then);
   if (!ran) return runningTurn(now) ? `${agent} is working.` : null;
@@ -34,8 +35,8 @@ function news(state, before) {
   return `${agent} ${words[ended.outcome ?? "completed"]}. ${answer?.kind === "text" ? answer.text.slice(0, 500) : ""}`;
 }
 
-/** @param {import("../model/types.js").Thread} thread */
-function questions(thread) {
-  const items = thread.turns.at(-1)?.items ?? [];
-  return items.filter((item) => item.kind === "tool" && item.approval?.state === "asked").length;
+/** What waits in the turns of a thread. @param {import("../model/types.js").Thread} thread @param {boolean} questions */
+function waiting(thread, questions) {
+  const approvals = (thread.turns.at(-1)?.items ?? []).map((item) => (item.kind === "tool" ? item.approval : null));
+  return approvals.filter((a) => a?.state === "asked" && a.questions.length > 0 === questions).length;
 }

@@ -1,4 +1,4 @@
-/** The question a turn waits for: may this be done? */
+/** What a turn waits for: may this be done? */
 
 import { visible } from "../text/format.js";
 import { commandText, diffFiles, subjectOf } from "../text/tool_summary.js";
@@ -6,8 +6,12 @@ import { codeTokens } from "./code.js";
 import { diffView } from "./diff_view.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { questionCard } from "./question.js";
 
-/** @typedef {import("../model/types.js").ToolItem} ToolItem */
+/**
+ * @typedef {import("../model/types.js").ToolItem} ToolItem
+ * @typedef {(decided: import("../model/types.js").Decided) => void} Decide
+ */
 
 const OUTCOMES = {
   approved: "Approved",
@@ -17,41 +21,51 @@ const OUTCOMES = {
   answering: "",
 };
 
+/** Decisions in the order of their buttons. @type {[string, string, string][]} */
+const BUTTONS = [
+  ["accept", "Approve", "button primary"],
+  ["accept_for_session", "Approve for this session", "button"],
+  ["decline", "Decline", "button"],
+  ["cancel", "Decline and stop", "button"],
+];
+/** What everybody can decide who knows of approvals. */
+const YES_OR_NO = ["accept", "decline"];
+
 /**
  * @param {ToolItem} item
  * @param {string} agent
- * @param {(accepted: boolean) => void} decide
+ * @param {Decide} decide
  * @returns {HTMLElement}
  */
 export function approvalCard(item, agent, decide) {
-  const sending = item.approval?.state === "answering";
+  const approval = item.approval;
+  if (approval && approval.questions.length > 0) return questionCard(item.id, approval, agent, decide);
+  const sending = approval?.state === "answering";
   const { kind, rest } = subjectOf(item);
   const tool = visible([item.toolkit, item.tool].filter(Boolean).join("."));
   const question = { shell: "run a command", edit: "change files", tool: `use ${tool || "a tool"}` }[kind];
   const titleId = `approval-${item.id}`;
+  const offered = approval?.decisions.length ? approval.decisions : YES_OR_NO;
   return h(
     "section",
     { class: "approval", role: "group", "aria-labelledby": titleId },
     h("h4", { id: titleId }, icon("shield"), `${agent} asks to ${question}`),
-    item.approval?.reason && h("p", {}, item.approval.reason),
     kind === "shell" && code(commandText(item), "sh"),
     kind === "edit" && diffView(diffFiles(item)),
     kind === "shell" &&
       typeof item.args.cwd === "string" &&
-      h("p", { class: "where" }, `in ${visible(item.args.cwd)}`),
+      h("p", { class: "where" }, icon("folder"), h("span", {}, "in "), h("code", {}, visible(item.args.cwd))),
+    approval?.reason && h("p", { class: "why" }, approval.reason),
     Object.keys(rest).length > 0 && code(JSON.stringify(rest, null, 2), "json"),
     h(
       "div",
       { class: "approval-buttons" },
-      h(
-        "button",
-        { type: "button", class: "button primary", disabled: sending, on: { click: () => decide(true) } },
-        "Approve",
-      ),
-      h(
-        "button",
-        { type: "button", class: "button", disabled: sending, on: { click: () => decide(false) } },
-        "Decline",
+      ...BUTTONS.filter(([decision]) => offered.includes(decision)).map(([decision, label, style]) =>
+        h(
+          "button",
+          { type: "button", class: style, disabled: sending, on: { click: () => decide({ decision }) } },
+          label,
+        ),
       ),
       sending && h("span", { class: "waiting", role: "status" }, "Sending…"),
     ),
@@ -61,8 +75,10 @@ export function approvalCard(item, agent, decide) {
 /** One line about how it was decided. @param {ToolItem} item @returns {string} */
 export function approvalOutcome(item) {
   if (!item.approval) return "";
-  const outcome = OUTCOMES[item.approval.state];
-  return outcome && item.approval.by ? `${outcome} by ${item.approval.by}` : outcome;
+  const { state, by, text } = item.approval;
+  if (text && (state === "approved" || state === "declined")) return visible(text);
+  const outcome = OUTCOMES[state];
+  return outcome && by ? `${outcome} by ${by}` : outcome;
 }
 
 /** @param {string} text @param {string} language */

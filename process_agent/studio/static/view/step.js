@@ -68,6 +68,8 @@ export class ToolStep extends Step {
     this.context = context;
     /** @type {ToolItem | null} */
     this.item = null;
+    /** @type {{el: HTMLElement, approval: ToolItem["approval"], args: ToolItem["args"]} | null} */
+    this.card = null;
   }
 
   /** @param {ToolItem} item */
@@ -79,7 +81,8 @@ export class ToolStep extends Step {
     this.title.className = summary.code ? "step-title mono" : "step-title";
     this.title.textContent = summary.title;
     this.meta.replaceChildren(...this.#meta(item, summary));
-    this.extra.replaceChildren(...this.#extra(item, summary.kind));
+    const extra = this.#extra(item, summary.kind);
+    if (extra.length !== 1 || extra[0] !== this.extra.firstChild) this.extra.replaceChildren(...extra);
     if (this.open) this.drawBody();
   }
 
@@ -116,6 +119,17 @@ export class ToolStep extends Step {
     return h("pre", { class: "step-tail writing", "aria-hidden": "true" }, visible(tail));
   }
 
+  /** Drawn anew only when what is asked changes: somebody may be typing an answer. @param {ToolItem} item */
+  #card(item) {
+    if (this.card?.approval !== item.approval || this.card?.args !== item.args) {
+      /** @type {(decided: import("../model/types.js").Decided) => void} */
+      const decide = (decided) => this.context.decide(item.id, decided);
+      const el = approvalCard(item, this.context.agent, decide);
+      this.card = { el, approval: item.approval, args: item.args };
+    }
+    return this.card.el;
+  }
+
   /**
    * What shows although the step is folded: a question, or the last lines of a running command.
    * @param {ToolItem} item
@@ -123,10 +137,7 @@ export class ToolStep extends Step {
    */
   #extra(item, kind) {
     const asked = item.approval?.state === "asked" || item.approval?.state === "answering";
-    if (asked) {
-      const decide = (/** @type {boolean} */ accepted) => this.context.decide(item.id, accepted);
-      return [approvalCard(item, this.context.agent, decide)];
-    }
+    if (asked) return [this.#card(item)];
     if (item.state === "running" && item.argsText) return [this.#writing(item)];
     if (item.state !== "running" || this.open || kind !== "shell") return [];
     const tail = output(item)

@@ -148,7 +148,7 @@ export class Timeline {
         turnView({
           self: state.self?.name ?? null,
           agent,
-          decide: (itemId, accepted) => this.actions.decide(turn.id, itemId, accepted),
+          decide: (itemId, decided) => this.actions.decide(turn.id, itemId, decided),
           find: (wanted) => this.actions.findFile(wanted),
         }),
     );

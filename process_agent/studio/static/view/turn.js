@@ -11,7 +11,7 @@ import { ReasoningStep, ToolStep } from "./step.js";
 /**
  * @typedef {import("../model/types.js").Turn} Turn
  * @typedef {import("../model/types.js").Item} Item
- * @typedef {{self: string | null, agent: string, decide: (itemId: string, accepted: boolean) => void, find: import("./picture.js").FindFile}} TurnContext
+ * @typedef {{self: string | null, agent: string, decide: (itemId: string, decided: import("../model/types.js").Decided) => void, find: import("./picture.js").FindFile}} TurnContext
  * @typedef {{key: string, steps: boolean, items: Item[], fold: boolean}} Segment
  */
 

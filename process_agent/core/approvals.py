@@ -171,13 +171,6 @@ class Approvals:
         turn.decided[item_id] = approval.decided
         return approval
 
-    def forget(self, turn: Turn) -> list[Approval]:
-        """The turn is over and nothing waits any more; what was decided and not said yet."""
-        for item_id, approval in turn.approvals.items():
-            if approval.decided is None:
-                self._out(StopTimer(self._timer(turn, item_id)))
-        return [approval for approval in turn.approvals.values() if approval.decided is not None]
-
     def _timer(self, turn: Turn, item_id: ItemId) -> Timer:
         return Timer(TimerKind.APPROVAL, self._speaker.thread_id, turn.id, item_id)
 

@@ -351,7 +351,7 @@ class ThreadTurns:
             self._finish(turn, ended)
             return
         turn.ending = ended
-        self.output.asks.abandon(turn, asks.ENDED)
+        self.output.waits_no_more(turn)
         self.output.refresh(turn)
         timer = c.Timer(c.TimerKind.STEER, self._speaker.thread_id, turn.id)
         self._out(c.StartTimer(timer, self._limits.steer))

@@ -154,11 +154,15 @@ class TurnOutput:
 
     def wind_up(self, turn: Turn) -> None:
         """The turn is about to end: nothing waits any more, and what is open is closed."""
-        for approval in self.approvals.forget(turn):
-            self._decided(approval, turn)
-        self.asks.abandon(turn, asks.ENDED)
+        self.waits_no_more(turn)
         for body in self.live.closing():
             self._note(body, turn)
+
+    def waits_no_more(self, turn: Turn) -> None:
+        """The backend is done with the turn, and needs nobody any more."""
+        for item_id in tuple(turn.approvals):
+            self._decided(self.approvals.close(turn, item_id), turn)
+        self.asks.abandon(turn, asks.ENDED)
 
     def over(self, turn: Turn) -> None:
         """The end of the turn was shown."""

@@ -82,10 +82,8 @@ class Supervisor(OpenThreads):
                 self._start_thread(request)
             case r.StartTurn() | r.OpenThread() | r.ChangeModel() | r.ClearThread():
                 self._with_log(request)
-            case r.SteerTurn(envelope, thread_id, _, content) if typed.counts(
-                self._turns(thread_id), request
-            ):
-                self._with_log(r.StartTurn(envelope, thread_id, content))
+            case r.SteerTurn() if typed.counts(self._turns(request.thread_id), request):
+                self._with_log(r.StartTurn(request.envelope, request.thread_id, request.content))
             case r.SteerTurn() | r.InterruptTurn() | r.Decide() | r.AnswerClientTool() | r.AnswerSecret():
                 self._to_turns(request)
             case r.CloseThread():
@@ -180,9 +178,7 @@ class Supervisor(OpenThreads):
             else:
                 slash_turns.answer(turns, self._setting.catalogue, request, command)
             return
-        if (asked := typed.question_for(turns, request)) is not None:
-            viewer = viewer_of(request.envelope)
-            turns.asides.answer(request, viewer, lambda: typed.answer(turns, asked, request), notice=True)
+        if typed.answers(turns, request):
             return
         choice = self._setting.catalogue.resolve(request.wish, turns.model)
         if isinstance(choice, ErrorInfo):
@@ -198,8 +194,7 @@ class Supervisor(OpenThreads):
     def _to_turns(
         self, request: r.SteerTurn | r.InterruptTurn | r.Decide | r.AnswerClientTool | r.AnswerSecret
     ) -> None:
-        viewer, thread = viewer_of(request.envelope), self._threads.get(request.thread_id)
-        turns = None if thread is None else thread.turns
+        viewer, turns = viewer_of(request.envelope), self._turns(request.thread_id)
         if turns is None:
             # Nothing runs in a thread that is not open; one without turns gives the right answer.
             turns = ThreadTurns(self._refusals.aside(request.thread_id), self._setting.catalogue.default)
@@ -209,7 +204,7 @@ class Supervisor(OpenThreads):
             case r.InterruptTurn():
                 turns.interrupt(request, viewer)
             case r.Decide():
-                if (error := deciding.decide(turns, request)) is not None:
+                if error := deciding.decide(turns, request):
                     self._refusals.refuse(request, error)
             case r.AnswerClientTool() | r.AnswerSecret():
                 turns.answer_ask(request)

@@ -13,6 +13,7 @@ from process_agent.core.decisions import Decision, read_answer
 from process_agent.core.requests import StartThread, StartTurn, SteerTurn
 from process_agent.core.slash import CommandName, SlashCommand, parse
 from process_agent.core.thread_turns import ThreadTurns
+from process_agent.core.threads import viewer_of
 from process_agent.core.turn import Approval
 
 USAGE = {
@@ -140,8 +141,17 @@ def question_for(turns: ThreadTurns, request: StartTurn | SteerTurn) -> Approval
     return next((approval for approval in deciding.waiting(turns) if approval.request.questions), None)
 
 
-def answer(turns: ThreadTurns, approval: Approval, request: StartTurn) -> str:
-    """Take a message as the answer to the question that waits; returns what to answer to it."""
+def answers(turns: ThreadTurns, request: StartTurn) -> bool:
+    """Take a message as the answer to the question that waits, in a turn of its own; False if it is none."""
+    asked = question_for(turns, request)
+    if asked is None:
+        return False
+    viewer = viewer_of(request.envelope)
+    turns.asides.answer(request, viewer, lambda: _answer(turns, asked, request), notice=True)
+    return True
+
+
+def _answer(turns: ThreadTurns, approval: Approval, request: StartTurn) -> str:
     turn = turns.active
     if turn is None or approval.decided is not None:
         return NOTHING_WAITS.message

@@ -50,7 +50,6 @@ from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.cli.checked import JoinOptions
-    from process_agent.config import Settings
     from process_agent.core.content import Json
     from process_agent.core.discovery import ChatProfile
     from process_agent.services.document import ShippedFile
@@ -164,7 +163,6 @@ def spec(
     MeshAgent runs it in a container of a room. The document holds no key: the container gets its token, and
     the secrets that you name, from MeshAgent. Nothing is sent anywhere.
     """
-    from process_agent import config
     from process_agent.channels.specs import parse_channels
     from process_agent.cli.checked import checked
     from process_agent.services.document import Service, secret_variable, service_document
@@ -219,7 +217,7 @@ def spec(
             run_as=run_as,
         )
     )
-    _refuse_credentials(document, flags, config.load())
+    _refuse_credentials(document, flags)
     _print(document, json=json)
 
 
@@ -324,10 +322,12 @@ def _words(flag: str, value: object) -> tuple[str, ...]:
     return (f"{flag}={text}",) if text.startswith("-") else (flag, text)
 
 
-def _refuse_credentials(document: dict[str, Json], flags: Sequence[str], settings: Settings) -> None:
+def _refuse_credentials(document: dict[str, Json], flags: Sequence[str]) -> None:
     """Refuse them in the words of the command line too: its quotes could part a key."""
+    from process_agent import config
     from process_agent.services.credentials import refuse_credentials
 
+    settings = config.load()
     known = (
         settings.token,
         settings.api_key,

@@ -21,7 +21,7 @@ from process_agent.threads.history import History
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import BackendState, Row, Stored, moment_of, to_row
 from process_agent.threads.table import Tail, ThreadTable
-from process_agent.threads.writer import RowWriter
+from process_agent.threads.writer import LATER, NOW, SOON, RowWriter
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,10 @@ CLOSE_SECONDS = 5.0
 """How long closing waits for rows that are not stored yet."""
 
 _ACTIVE = (e.TurnRequested, e.TurnAccepted, e.TurnStarted)
+_DONE = (
+    *(e.TextEnded, e.ReasoningEnded, e.ToolEnded, e.FileShown),
+    *(e.ImageCompleted, e.ImageFailed, e.UsageUpdated),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class DatasetThreadLog:
             logger.warning("an event came after the log of %s was closed", self._thread_id)
             return
         self._note(event)
-        self._store(self._fold.add(event), urgent=isinstance(event.body, e.TurnEnded))
+        self._store(self._fold.add(event), within=_patience(event))
         if self._ticking is None and self._fold.unsaved:
             self._ticking = self._tasks.start(self._tick(), "tick")
 
@@ -112,19 +116,19 @@ class DatasetThreadLog:
             logger.warning("a backend kept something after the log of %s was closed", self._thread_id)
             return
         self._kept = {**(self._kept or {}), backend: state}
-        self._store([BackendState(self._thread_id, backend, state, self._time)], urgent=False)
+        self._store([BackendState(self._thread_id, backend, state, self._time)], within=SOON)
 
     def settle(self) -> bool:
         """Store the end of the turns that were lost; whether there were any."""
         lost, self._lost = self._lost, []
-        self._queue(list(lost), urgent=True)
+        self._queue(list(lost), within=NOW)
         return bool(lost)
 
     async def flush(self) -> None:
         """Return when everything appended so far is durable, open items included; only the usage of a running
         turn is stored with its end. Raises `RoomError` when it cannot be.
         """
-        self._store(self._fold.tick(), urgent=True)
+        self._store(self._fold.tick(), within=NOW)
         await self._writer.flush()
 
     async def close(self) -> None:
@@ -133,7 +137,7 @@ class DatasetThreadLog:
             await self._released.wait()
             return
         self._closed = True
-        self._store(self._fold.tick(), urgent=True)
+        self._store(self._fold.tick(), within=NOW)
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._writer.flush()
@@ -161,13 +165,13 @@ class DatasetThreadLog:
             case _ if turn is not None and isinstance(event.body, _ACTIVE):
                 self._running.setdefault(turn)
 
-    def _store(self, stored: list[Stored], *, urgent: bool) -> None:
+    def _store(self, stored: list[Stored], *, within: float) -> None:
         if stored:
             self.settle()
-            self._queue(stored, urgent=urgent)
+            self._queue(stored, within=within)
 
-    def _queue(self, stored: Sequence[Stored], *, urgent: bool) -> None:
-        self._writer.add([self._row(each) for each in stored], urgent=urgent)
+    def _queue(self, stored: Sequence[Stored], *, within: float) -> None:
+        self._writer.add([self._row(each) for each in stored], within=within)
 
     def _row(self, stored: Stored) -> Row:
         self._time = max(self._time, moment_of(stored))
@@ -177,7 +181,7 @@ class DatasetThreadLog:
         """Runs while items are open and grow."""
         while self._fold.unsaved:
             await asyncio.sleep(TICK_SECONDS)
-            self._store(self._fold.tick(), urgent=True)
+            self._store(self._fold.tick(), within=NOW)
         self._ticking = None
 
     # --- Reading ---------------------------------------------------------------------------------
@@ -249,3 +253,16 @@ class DatasetThreadLog:
             self._model = await self._table.model()
             self._model_known = True
         return self._model
+
+
+def _patience(event: ThreadEvent) -> float:
+    """Seconds its rows may wait for others. What people asked is not lost with us, nor is the end of a turn,
+    which they wait to see; what the agent did goes with what it does next.
+    """
+    match event.body:
+        case e.TurnEnded():
+            return NOW
+        case body if isinstance(body, _DONE):
+            return LATER
+        case _:
+            return SOON

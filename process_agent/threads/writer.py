@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator
 
@@ -15,8 +17,14 @@ from process_agent.threads.table import ThreadTable
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.02
-"""How long rows that are not urgent wait for others; a short turn goes out in one insert."""
+NOW = 0.0
+"""Seconds that rows wait for others when somebody waits for them: the end of a turn."""
+
+SOON = 0.02
+"""The same for what people asked; a short turn goes out in one insert."""
+
+LATER = 0.12
+"""The same for what an agent did since: with the time between ticks of a log below one second."""
 
 MAX_WAITING = 256 << 20
 """Characters of rows that wait to be stored; above that the room has been away too long. What may wait in a
@@ -55,6 +63,7 @@ class RowWriter:
         self._written = 0
         self._inserts = 0
         self._writing: asyncio.Task[None] | None = None
+        self._due = math.inf
         self._hurry = asyncio.Event()
         self._moved = asyncio.Event()
         self._failure: RoomError | None = None
@@ -64,8 +73,8 @@ class RowWriter:
         """Rows that are not durable yet."""
         return self._added - self._written
 
-    def add(self, rows: list[Row], *, urgent: bool) -> None:
-        """Queue rows; urgent ones do not wait for others. After a failure rows are dropped."""
+    def add(self, rows: list[Row], *, within: float) -> None:
+        """Queue rows, which wait for others `within` seconds at most. After a failure rows are dropped."""
         if self._failure is not None or not rows:
             return
         self._size += sum(len(row.data) for row in rows)
@@ -74,8 +83,7 @@ class RowWriter:
             return
         self._rows.extend(rows)
         self._added += len(rows)
-        if urgent:
-            self._hurry.set()
+        self._hasten(within)
         if self._writing is None:
             self._writing = self._tasks.start(self._write(), "writer")
 
@@ -83,7 +91,7 @@ class RowWriter:
         """Return when all rows added so far are durable. Raises `RoomError` when they cannot be."""
         until = self._added
         while self._written < until and self._failure is None:
-            self._hurry.set()
+            self._hasten(NOW)
             self._moved.clear()
             await self._moved.wait()
         if self._failure is not None:
@@ -110,14 +118,21 @@ class RowWriter:
                 # Cancelled, or a defect: whoever waits for the rows must not wait for ever.
                 self._fail(RoomError("The thread's rows are not written any more."))
 
+    def _hasten(self, within: float) -> None:
+        due = asyncio.get_running_loop().time() + within
+        if due < self._due:
+            self._due = due
+            self._hurry.set()
+
     async def _gather(self) -> None:
-        try:
-            async with asyncio.timeout(GATHER_SECONDS):
-                await self._hurry.wait()
-        except TimeoutError:
-            return
-        finally:
+        """Wait until the first of the rows is due."""
+        loop = asyncio.get_running_loop()
+        while (left := self._due - loop.time()) > 0:
             self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._hurry.wait()
+        self._due = math.inf
 
     def _take(self) -> list[Row]:
         """The next rows for one insert; the first one is taken whatever its size."""
@@ -169,6 +184,7 @@ class RowWriter:
     def _fail(self, error: RoomError) -> None:
         self._failure = error
         self._rows.clear()
+        self._hasten(NOW)
         self._moved.set()
         if self.waiting:
             logger.error("%d rows of the thread are not stored: %s", self.waiting, error)

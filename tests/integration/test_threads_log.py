@@ -72,6 +72,22 @@ async def test_a_short_turn_is_one_insert(house: House) -> None:
     assert [call for call in house.datasets.calls if call[0] == "insert"] == [("insert", "t1")]
 
 
+async def test_what_ended_goes_with_what_comes_next(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("process_agent.threads.log.LATER", 3600.0)
+    _, log, say = await house.thread()
+    append(log, say.begin())
+    await log.flush()
+    house.datasets.calls.clear()
+    append(log, say.text("first", item="a"), say.text("second", item="b"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not [call for call in house.datasets.calls if call[0] == "insert"]
+    append(log, say.begin(turn="u2"))  # what people ask does not wait
+    await house.datasets.until(lambda: "text_content.ended" in house.kinds(say.thread_id))
+    assert [call for call in house.datasets.calls if call[0] == "insert"] == [("insert", "t1")]
+    assert house.kinds(say.thread_id)[-1] == "turn.started"
+
+
 async def test_what_streams_is_stored_within_a_second_and_whole_at_the_end(house: House) -> None:
     _, log, say = await house.thread()
     append(log, say.begin(), say.deltas("ha ", "ha ", "ha "))
@@ -321,7 +337,6 @@ async def test_a_log_that_gives_up_while_rows_gather_says_only_why(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(writer, "MAX_WAITING", 1_000)
-    monkeypatch.setattr(writer, "GATHER_SECONDS", 0)
     _, log, say = await house.thread()
     append(log, say.text("x", item="small"))
     await asyncio.sleep(0)  # the writer gathers

@@ -10,6 +10,7 @@
     │   └── TurnRefusedError        one turn or steer cannot be run; the backend itself is fine
     ├── TimeLimitError           6  a limit the user set, or a documented one, ran out
     │   └── NoAnswerError               a peer did not answer a request at all
+    ├── HttpError                   a server that we ask cannot be reached or stopped answering
     ├── MailError                   a mail cannot be sent
     ├── ToolFailedError             a tool we host cannot do what its caller asked
     ├── WorkspaceError              the files of a thread cannot be had, compared or put back
@@ -23,7 +24,7 @@ leave the layer that raises them, and exit with 1 if they do.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class ProcessError(Exception):
@@ -100,6 +101,20 @@ class TimeLimitError(ProcessError):
 
 class NoAnswerError(TimeLimitError):
     """A peer did not answer a request in time, not even that it is overloaded."""
+
+
+class HttpError(ProcessError):
+    """A server that we ask cannot be reached, or stopped answering; the text names no address.
+
+    `kind`: `connect` it cannot be reached, `silent` it said nothing for too long, `cut` the connection broke,
+    `long` the whole answer took too long, `large` it is larger than allowed.
+    """
+
+    def __init__(
+        self, message: str, *, kind: Literal["connect", "silent", "cut", "long", "large"], fix: str | None = None
+    ) -> None:
+        super().__init__(message, fix=fix)
+        self.kind = kind
 
 
 class MailError(ProcessError):

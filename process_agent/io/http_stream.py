@@ -1,0 +1,164 @@
+"""Requests whose answers are streamed, over httpx: four time limits, limits of size, an end at any moment.
+
+Errors say what happened in words that name neither the address nor anything of the request, which holds a
+key. Nothing is asked twice here: whoever knows what was shown decides about that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from process_agent.errors import HttpError
+from process_agent.io.interruption import Interruption
+
+MAX_ANSWER: Final = 256 * 1024 * 1024
+"""Bytes of a whole answer."""
+
+MAX_ERROR: Final = 64 * 1024
+"""Bytes that are read of an answer that is an error."""
+
+CLOSE_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Seconds: to connect, until the answer begins, between two pieces of it, for all of it."""
+
+    connect: float = 10.0
+    first: float = 180.0
+    idle: float = 120.0
+    whole: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A POST. `headers` may hold a key, and are never printed."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class HttpStreams:
+    """Connections to servers, kept for the next request. Whoever makes it closes it."""
+
+    def __init__(self, *, limits: HttpLimits | None = None, verify: ssl.SSLContext | bool = True) -> None:
+        self.limits = limits or HttpLimits()
+        # Time limits are our own: httpx has none for the first byte and for the whole.
+        timeout = httpx.Timeout(None, connect=self.limits.connect, pool=None)
+        pool = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60)
+        self._client = httpx.AsyncClient(
+            timeout=timeout, limits=pool, verify=verify, trust_env=True, follow_redirects=False
+        )
+
+    def post(self, outgoing: Outgoing, interruption: Interruption) -> HttpAnswer:
+        """An answer that is not asked for yet."""
+        return HttpAnswer(self._client, self.limits, outgoing, interruption)
+
+    async def close(self) -> None:
+        """Close all connections. Idempotent."""
+        await self._client.aclose()
+
+
+class HttpAnswer:
+    """One answer. `open`, then `pieces` or `error_body`; `close` whatever happened."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, limits: HttpLimits, outgoing: Outgoing, interruption: Interruption
+    ) -> None:
+        self._client = client
+        self._limits = limits
+        self._outgoing = outgoing
+        self._interruption = interruption
+        self._response: httpx.Response | None = None
+        self._ends_at = 0.0
+
+    async def open(self) -> int:
+        """Ask, and wait for the answer's first line; returns its status. Raises `HttpError`, `Interrupted`."""
+        self._ends_at = asyncio.get_running_loop().time() + self._limits.whole
+        asked = self._outgoing
+        request = self._client.build_request("POST", asked.url, headers=dict(asked.headers), content=asked.body)
+        self._response = await self._within(
+            self._limits.first, lambda: self._client.send(request, stream=True)
+        )
+        return self._response.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the answer, names in lower case."""
+        return {} if self._response is None else self._response.headers
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises `HttpError`, `Interrupted`."""
+        if self._response is None:
+            return
+        plain = "content-encoding" not in self._response.headers
+        pieces = self._response.aiter_raw() if plain else self._response.aiter_bytes()
+        size, patience = 0, self._limits.first
+        while True:
+            piece = await self._within(patience, lambda: anext(pieces, None))
+            if piece is None:
+                return
+            size, patience = size + len(piece), self._limits.idle
+            if size > MAX_ANSWER:
+                raise HttpError(f"The answer is larger than {MAX_ANSWER} bytes.", kind="large")
+            yield piece
+
+    async def error_body(self) -> bytes:
+        """The beginning of an answer that is an error; what cannot be read of it is left out."""
+        found = bytearray()
+        try:
+            async for piece in self.pieces():
+                found += piece
+                if len(found) >= MAX_ERROR:
+                    break
+        except HttpError:
+            pass
+        return bytes(found[:MAX_ERROR])
+
+    async def close(self) -> None:
+        """Be done with it; an answer that is not at its end is cut off. Idempotent."""
+        response, self._response = self._response, None
+        if response is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await response.aclose()
+        except (TimeoutError, httpx.HTTPError):
+            pass  # it is gone either way
+
+    async def _within[T](self, seconds: float, call: Callable[[], Awaitable[T]]) -> T:
+        left = self._ends_at - asyncio.get_running_loop().time()
+        try:
+            return await self._interruption.wait(call, min(seconds, left))
+        except TimeoutError as error:
+            if left <= seconds:
+                text = f"The answer was not complete after {self._limits.whole:.0f} s."
+                raise HttpError(text, kind="long") from error
+            raise HttpError(f"The server said nothing for {seconds:.0f} s.", kind="silent") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+            raise HttpError(f"The server cannot be reached{_why(error)}.", kind="connect") from None
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise HttpError(f"The connection to the server broke{_why(error)}.", kind="cut") from None
+        except httpx.InvalidURL:
+            raise HttpError("The server's address is not one.", kind="connect") from None
+
+
+def _why(error: Exception) -> str:
+    """A few words about the cause, without what may hold an address."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f": its certificate is not accepted ({cause.verify_message})"
+        if isinstance(cause, ConnectionRefusedError):
+            return ": it refused the connection"
+        if isinstance(cause, OSError) and cause.strerror:
+            return f": {cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    return ""

@@ -1,0 +1,148 @@
+"""What a model is asked, whatever dialect its provider speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from process_agent.core.content import Json
+
+type JsonObject = dict[str, Any]
+
+type Dialect = Literal["responses", "messages", "chat"]
+
+
+# --- Parts of messages and of outputs ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, as `data:` URL with base64 or as web address."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that the provider reads itself, like a PDF, as `data:` URL with base64."""
+
+    url: str
+    name: str | None = None
+
+
+type Part = Text | Image | Document
+
+
+# --- The conversation ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something said. `developer` is the operator in the middle of a conversation."""
+
+    role: Literal["user", "assistant", "developer"]
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a provider wants to see again of its reasoning, encrypted or signed, exactly as it came. `origin`
+    is who can read it; for all others it is left out.
+    """
+
+    origin: str
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What a model thought, as far as its provider shows it."""
+
+    text: str
+    replay: Replay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call of the model; `arguments` is JSON text, which may be broken."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutput:
+    """What a call gave back. Every call has one before the model is asked again."""
+
+    call_id: str
+    parts: tuple[Part, ...]
+    failed: bool = False
+
+
+type Item = Message | Reasoning | Call | CallOutput
+
+
+# --- The request ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A function the model may call; `schema` is the JSON schema of its arguments, an object."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """The answer has to be JSON that follows `schema`."""
+
+    name: str
+    schema: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request; answers are streamed.
+
+    `origin` names the provider for `Replay`. With `reasons` the model is asked to show its reasoning and to
+    give it back for replay. `effort` is low, medium, high, xhigh or max. `max_output` is in tokens, where the
+    provider demands a limit. `cache_key` names the conversation for the provider's cache, `caches` says
+    that the provider has to be told what to keep.
+    """
+
+    model: str
+    items: tuple[Item, ...]
+    instructions: str = ""
+    tools: tuple[OfferedTool, ...] = ()
+    output: OutputSchema | None = None
+    origin: str = ""
+    reasons: bool = False
+    effort: str | None = None
+    max_output: int | None = None
+    cache_key: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    """Members of the body as the provider's configuration gives them."""
+
+
+def used_tools(items: tuple[Item, ...]) -> tuple[str, ...]:
+    """Names of the tools that the conversation calls, each once."""
+    return tuple(dict.fromkeys(item.name for item in items if isinstance(item, Call)))
+
+
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Media type and base64 of a `data:` URL; None for any other address."""
+    head, comma, data = url.partition(",")
+    if not comma or head[:5].lower() != "data:" or not head.lower().endswith(";base64"):
+        return None
+    return head[5:].split(";", 1)[0].lower(), data

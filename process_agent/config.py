@@ -11,8 +11,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from process_agent.core.providers import ModelProvider, parse_providers
 from process_agent.errors import UsageError
+
+_PROVIDERS = "providers.toml"
 
 DEFAULT_PORT = 8722
 """Loopback port of the local room when neither `--port` nor a running server says otherwise."""
@@ -91,6 +95,7 @@ class Settings:
     cache_dir: Path
     """Where copies are kept that can be made again."""
     smtp: SmtpSettings = SmtpSettings()
+    providers_file: Path | None = None
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
         """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
@@ -125,6 +130,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         data_dir=Path(env["PROCESS_DATA_DIR"]) if "PROCESS_DATA_DIR" in env else _default_data_dir(env, home),
         home=home,
         cache_dir=(Path(env["XDG_CACHE_HOME"]) if "XDG_CACHE_HOME" in env else home / ".cache") / "process",
+        providers_file=_providers_file(env, home),
         smtp=_smtp(env),
     )
 
@@ -141,9 +147,39 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def load_providers(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[ModelProvider, ...]:
+    """The providers of models, with what the environment says of each. Raises `UsageError` for a file of the
+    user's that cannot be used.
+    """
+    env = os.environ if environ is None else environ
+    known = parse_providers(_toml(Path(__file__).with_name(_PROVIDERS)), {}, _PROVIDERS)
+    own = settings.providers_file
+    if own is not None:
+        known = parse_providers(_toml(own), known, str(own))
+    return tuple(provider.with_environment(env) for provider in known.values())
+
+
 def environment_for_child(names: tuple[str, ...]) -> dict[str, str]:
     """The named variables of our environment that are set; a child process gets these and no others."""
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _providers_file(env: Mapping[str, str], home: Path) -> Path | None:
+    """The user's own data file; only one that is named has to exist."""
+    if "PROCESS_PROVIDERS" in env:
+        return Path(env["PROCESS_PROVIDERS"]).expanduser()
+    base = env.get("XDG_CONFIG_HOME")
+    own = (Path(base) if base else home / ".config") / "process" / _PROVIDERS
+    return own if own.is_file() else None
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be used: {error}.") from error
 
 
 def _smtp(env: Mapping[str, str]) -> SmtpSettings:

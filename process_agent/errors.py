@@ -111,7 +111,11 @@ class HttpError(ProcessError):
     """
 
     def __init__(
-        self, message: str, *, kind: Literal["connect", "silent", "cut", "long", "large"], fix: str | None = None
+        self,
+        message: str,
+        *,
+        kind: Literal["connect", "silent", "cut", "long", "large"],
+        fix: str | None = None,
     ) -> None:
         super().__init__(message, fix=fix)
         self.kind = kind

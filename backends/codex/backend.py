@@ -31,7 +31,7 @@ from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox
 from backends.codex.shapes import as_dict
 from backends.codex.skills import offer_skills
 from backends.codex.thread import CodexThread
-from backends.codex.titles import Titles, asks_for_title
+from backends.codex.titles import Titles
 from backends.codex.toolkits import mcp_toolkits, own_toolkit
 from backends.codex.turn_settings import Efforts, turn_settings
 from process_agent.core.backend import (
@@ -47,6 +47,7 @@ from process_agent.core.backend import (
 from process_agent.core.ids import ThreadId
 from process_agent.core.login import Login
 from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.title_words import asks_for_title
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks

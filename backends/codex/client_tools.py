@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from backends.codex.items import MAX_TEXT
 from process_agent.core.backend import Answered
+from process_agent.core.client_tools import description, offered
 from process_agent.core.content import EmptyResult, ErrorInfo, JsonResult, LinkResult, TextResult
 from process_agent.core.events import BackendEvent, ClientToolCancelled, ClientToolRequested
 from process_agent.core.ids import AskId, TurnId
 from process_agent.core.requests import ClientTool, Secret
-from process_agent.errors import TurnRefusedError
 from process_agent.wire.jsonrpc import Request, RequestId
-
-MAX_TOOLS: Final = 64
-MAX_DESCRIBED: Final = 256 * 1024
-"""Characters of all descriptions and schemas of a turn's tools: the model reads them with every request."""
-
-REFUSED: Final = "invalid_client_tool"
-
-_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""What Codex accepts (0.163.0), and the length that the Responses API accepts."""
 
 _BUILT_IN: Final = frozenset(
     {
@@ -42,21 +32,15 @@ _MCP: Final = "mcp__"
 
 def dynamic_tools(tools: Sequence[ClientTool]) -> tuple[dict[str, Any], ...]:
     """The tools as `thread/start` takes them, by name. Raises `TurnRefusedError`, saying what is wrong."""
-    if len(tools) > MAX_TOOLS:
-        raise _refused(f"A turn can have {MAX_TOOLS} tools of its client; it came with {len(tools)}.")
-    found: dict[str, dict[str, Any]] = {}
-    for tool in tools:
-        if problem := _problem(tool, found):
-            raise _refused(f"The client's tool {tool.name[:80]!r} cannot be offered to Codex: {problem}.")
-        found[tool.name] = {
+    return tuple(
+        {
             "type": "function",
             "name": tool.name,
-            "description": tool.description or tool.title or tool.name,
+            "description": description(tool),
             "inputSchema": dict(tool.schema) or {"type": "object", "properties": {}},
         }
-    if len(json.dumps(list(found.values()), ensure_ascii=False)) > MAX_DESCRIBED:
-        raise _refused(f"The client's tools are described with more than {MAX_DESCRIBED} characters.")
-    return tuple(found[name] for name in sorted(found))
+        for tool in offered(tools, "Codex", _problem)
+    )
 
 
 def response(answer: Answered) -> dict[str, Any]:
@@ -120,20 +104,9 @@ class ClientAsks:
         return ClientToolCancelled(ask_id, tool, reason)
 
 
-def _problem(tool: ClientTool, others: Mapping[str, object]) -> str | None:
-    if _NAME.fullmatch(tool.name) is None:
-        return "a name has 1 to 64 letters, digits, - and _"
-    if tool.name in _BUILT_IN or tool.name.startswith(_MCP):
-        return "the name belongs to a tool of Codex"
-    if tool.name in others:
-        return "the name is there twice"
-    if tool.schema and tool.schema.get("type") != "object":
-        return "its arguments have to be a JSON object"
-    return None
-
-
-def _refused(text: str) -> TurnRefusedError:
-    return TurnRefusedError(text, code=REFUSED)
+def _problem(tool: ClientTool) -> str | None:
+    built_in = tool.name in _BUILT_IN or tool.name.startswith(_MCP)
+    return "the name belongs to a tool of Codex" if built_in else None
 
 
 def _text(text: str) -> list[dict[str, str]]:

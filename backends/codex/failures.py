@@ -7,21 +7,16 @@ from typing import Any
 
 from backends.codex.shapes import as_dict
 from process_agent.core.content import ErrorInfo
+from process_agent.core.discretion import without_addresses, without_secrets
 from process_agent.errors import ProcessError, RemoteError
 
-_ADDRESS = re.compile(r",?\s*(?:url:\s*)?\(?\b(?:https?|wss?)://[^\s,;)\"']+\)?", re.IGNORECASE)
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_KEY = re.compile(r"\b(?:sk-[\w-]{8,}|eyJ[\w-]{8,}\.[\w.-]+|(?<=[Bb]earer )[\w.~+/-]{8,}=*)")
 
 LAST_LINES = 5
 LAST_CHARACTERS = 1_000
 """How much of its standard error is passed on when the app-server ends."""
-
-MAX_MESSAGE = 2_000
-"""Characters of an error message that are passed on."""
-
 
 LOG_IN = (
     "The login or key that pays for the model is refused or has expired. Whoever runs the agent can log in "
@@ -29,10 +24,6 @@ LOG_IN = (
 )
 _SIGN_IN = re.compile(r"\b(?:sign|log) ?in again\b", re.IGNORECASE)
 
-
-def without_addresses(text: str) -> str:
-    """The text without web addresses: they name the operator's provider (page section 13)."""
-    return _ADDRESS.sub("", text).strip()[:MAX_MESSAGE]
 
 
 def last_words(status: int | None, said: str, secret: str | None) -> str:
@@ -43,9 +34,7 @@ def last_words(status: int | None, said: str, secret: str | None) -> str:
     ended = "it ended" if status is None else f"exit status {status}"
     if status is not None and status < 0:
         ended = f"killed by signal {-status}"
-    text = _COLOUR.sub("", said)
-    for found in (secret, *_KEY.findall(text)):
-        text = text.replace(found, "[key]") if found else text
+    text = without_secrets(_COLOUR.sub("", said), [secret])
     lines = [without_addresses(line) for line in text.splitlines() if line.strip()][-LAST_LINES:]
     return f"{ended}: {' / '.join(lines)[-LAST_CHARACTERS:]}" if lines else f"{ended}, it said nothing"
 

@@ -6,24 +6,14 @@ Codex accepts unknown items in silence, so everything is built here from known t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, assert_never
 
-from backends.codex.inputs import image_problem, is_image, part_text
-from backends.codex.items import CLIENT, CODEX
-from backends.codex.memory import SUMMARY
-from backends.codex.notices import NOTICE_TOOLS
 from backends.codex.senders import sender_line
+from process_agent.core.attached import image_problem, is_image, part_text
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
-from process_agent.core.content import (
-    EmptyResult,
-    FilePart,
-    JsonResult,
-    LinkResult,
-    TextResult,
-    plain_text,
-)
+from process_agent.core.content import FilePart, plain_text
+from process_agent.core.recalled import SUMMARY, call_arguments, call_name, call_output, is_notice
 
 MAX_HISTORY: Final = 400_000
 """Bytes of history a new Codex thread gets, the newest first: about 100,000 tokens in most languages.
@@ -40,9 +30,6 @@ MAX_IMAGES: Final = 4
 
 IMAGE_LENGTH: Final = 6_000
 """Bytes that an image counts for: about 1,500 tokens, whatever its size in bytes."""
-
-_LEFT_OUT: Final = NOTICE_TOOLS | {"diff_updated", "plan"}
-_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def responses_items(
@@ -82,41 +69,16 @@ def _items(item: HistoryItem, position: int, images: int, senders: bool) -> Iter
 
 
 def _tool_call(call: ToolCall, position: int) -> Iterator[dict[str, Any]]:
-    if call.ref.toolkit == CODEX and call.ref.tool in _LEFT_OUT:
+    if is_notice(call):
         return
-    own = call.ref.toolkit in (CODEX, CLIENT)
-    name = call.ref.tool if own else f"{call.ref.toolkit}_{call.ref.tool}"
     call_id = f"call_history_{position}"
     yield {
         "type": "function_call",
         "call_id": call_id,
-        "name": _NAME.sub("_", name)[:64] or "tool",
-        "arguments": _arguments(call),
+        "name": call_name(call),
+        "arguments": call_arguments(call, MAX_OUTPUT),
     }
-    yield {"type": "function_call_output", "call_id": call_id, "output": _output(call)[:MAX_OUTPUT]}
-
-
-def _arguments(call: ToolCall) -> str:
-    """Arguments as JSON text; too long ones are cut and stay JSON."""
-    text = json.dumps(dict(call.arguments), ensure_ascii=False, default=str)
-    if len(text) <= MAX_OUTPUT:
-        return text
-    return json.dumps({"shortened": text[:MAX_OUTPUT]}, ensure_ascii=False)
-
-
-def _output(call: ToolCall) -> str:
-    if call.error is not None:
-        return call.error.message
-    match call.result:
-        case TextResult(text):
-            return text
-        case JsonResult(value):
-            return json.dumps(value, ensure_ascii=False, default=str)
-        case LinkResult(name, url):
-            return f"{name}: {url}"
-        case EmptyResult() | None:
-            return "".join(line.text for line in call.log)
-    assert_never(call.result)
+    yield {"type": "function_call_output", "call_id": call_id, "output": call_output(call)[:MAX_OUTPUT]}
 
 
 def _user_parts(message: UserMessage, images: int) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from backends.codex.inputs import is_image
 from backends.codex.senders import Senders
+from process_agent.core.attached import is_image
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart, plain_text
 from process_agent.core.events import (

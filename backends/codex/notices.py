@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from backends.codex.failures import retry_message, without_addresses
+from backends.codex.failures import retry_message
 from backends.codex.shapes import as_dict, as_list, dicts
+from process_agent.core.discretion import without_addresses
 
 type Params = Mapping[str, Any]
 
 WARNING: Final = "warning"
 RETRY: Final = "retry"
 NOTICE: Final = "notice"
-
-NOTICE_TOOLS: Final = frozenset({WARNING, RETRY, NOTICE})
-"""Tools of toolkit `codex` that carry notices; they are not part of the history a model sees."""
 
 
 def notice_of(method: str, params: Params) -> tuple[str, str] | None:

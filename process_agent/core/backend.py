@@ -14,6 +14,7 @@ from process_agent.core.events import BackendEvent, Phase, ToolRef
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.mcp import McpServer
 from process_agent.core.models import KnownModels, ModelChoice, ProviderModels
+from process_agent.core.providers import ModelProvider
 from process_agent.core.requests import ClientTool, Secret
 from process_agent.core.tools import Toolbox
 
@@ -119,6 +120,10 @@ class BackendConfig:
     working_dir: Path
     data_dir: Path
     models: tuple[ModelChoice, ...] = ()
+    beside_defaults: bool = False
+    """Whether the backend's own models are offered beside `models`: the operator named it as well."""
+    providers: tuple[ModelProvider, ...] = field(default=(), repr=False)
+    """Who offers models over HTTP, with keys."""
     provider: Literal["default", "scripted", "meshagent"] = "default"
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,11 @@ MAX_ERROR: Final = 64 * 1024
 """Bytes that are read of an answer that is an error."""
 
 CLOSE_SECONDS: Final = 5.0
+
+_UNREACHABLE: Final = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError),
+    *(httpx.UnsupportedProtocol, httpx.InvalidURL),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,16 @@ class HttpAnswer:
         self._outgoing = outgoing
         self._interruption = interruption
         self._response: httpx.Response | None = None
+        self._pieces: AsyncGenerator[bytes] | None = None
         self._ends_at = 0.0
 
     async def open(self) -> int:
-        """Ask, and wait for the answer's first line; returns its status. Raises `HttpError`, `Interrupted`."""
+        """Ask, and wait for the status of the answer. Raises `HttpError`, `Interrupted`."""
         self._ends_at = asyncio.get_running_loop().time() + self._limits.whole
         asked = self._outgoing
-        request = self._client.build_request("POST", asked.url, headers=dict(asked.headers), content=asked.body)
+        request = self._client.build_request(
+            "POST", asked.url, headers=dict(asked.headers), content=asked.body
+        )
         self._response = await self._within(
             self._limits.first, lambda: self._client.send(request, stream=True)
         )
@@ -94,12 +102,11 @@ class HttpAnswer:
         """Headers of the answer, names in lower case."""
         return {} if self._response is None else self._response.headers
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes]:
         """The body as it arrives. Raises `HttpError`, `Interrupted`."""
         if self._response is None:
             return
-        plain = "content-encoding" not in self._response.headers
-        pieces = self._response.aiter_raw() if plain else self._response.aiter_bytes()
+        pieces = self._pieces = _pieces(self._response)
         size, patience = 0, self._limits.first
         while True:
             piece = await self._within(patience, lambda: anext(pieces, None))
@@ -122,15 +129,29 @@ class HttpAnswer:
             pass
         return bytes(found[:MAX_ERROR])
 
+    async def drain(self, seconds: float) -> None:
+        """Read to the end what nobody needs, so that the connection can be used again, and close."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._pieces is not None and await anext(self._pieces, None) is not None:
+                    pass
+        except (TimeoutError, httpx.HTTPError, httpx.StreamError):
+            pass  # then it is cut off
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """Be done with it; an answer that is not at its end is cut off. Idempotent."""
         response, self._response = self._response, None
+        pieces, self._pieces = self._pieces, None
         if response is None:
             return
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
+                if pieces is not None:
+                    await pieces.aclose()
                 await response.aclose()
-        except (TimeoutError, httpx.HTTPError):
+        except (TimeoutError, httpx.HTTPError, httpx.StreamError):
             pass  # it is gone either way
 
     async def _within[T](self, seconds: float, call: Callable[[], Awaitable[T]]) -> T:
@@ -142,12 +163,21 @@ class HttpAnswer:
                 text = f"The answer was not complete after {self._limits.whole:.0f} s."
                 raise HttpError(text, kind="long") from error
             raise HttpError(f"The server said nothing for {seconds:.0f} s.", kind="silent") from error
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+        ) as error:
             raise HttpError(f"The server cannot be reached{_why(error)}.", kind="connect") from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise HttpError(f"The connection to the server broke{_why(error)}.", kind="cut") from None
-        except httpx.InvalidURL:
-            raise HttpError("The server's address is not one.", kind="connect") from None
+
+
+async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
+    plain = "content-encoding" not in response.headers
+    async for piece in response.aiter_raw() if plain else response.aiter_bytes():
+        yield piece
 
 
 def _why(error: Exception) -> str:

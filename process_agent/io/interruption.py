@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-class Interrupted(Exception):  # noqa: N818 -- it says what happened, and nothing went wrong
+class Interrupted(Exception):
     """Somebody asked for an end of what was waited for."""
 
 

@@ -176,8 +176,7 @@ class ChatReader(StreamReader):
 
     def _thought(self) -> None:
         """Reasoning is over as soon as something else comes; servers that show it want it back."""
-        if self._reasoning is not None:
-            self._close_reasoning({})
+        self._close_reasoning({})
 
     def _call(self, call: JsonObject, position: int) -> None:
         function = object_of(call, "function")

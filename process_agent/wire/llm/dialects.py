@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
+from process_agent.core.providers import Dialect
 from process_agent.wire.llm import chat, messages, responses
 from process_agent.wire.llm.reader import StreamReader
-from process_agent.wire.llm.request import Dialect, JsonObject, ModelRequest
+from process_agent.wire.llm.request import JsonObject, ModelRequest
 
 _ANTHROPIC_VERSION: Final = "2023-06-01"
 

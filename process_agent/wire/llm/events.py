@@ -28,6 +28,10 @@ class ErrorKind(StrEnum):
     """The answer ended before its end."""
     GARBLED = "garbled"
     """The answer does not follow its dialect."""
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    LONG = "long"
+    """The answer is longer, or took longer, than allowed."""
 
 
 @dataclass(frozen=True, slots=True)

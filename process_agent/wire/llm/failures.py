@@ -1,4 +1,4 @@
-"""What went wrong, from an HTTP answer or from an error inside a stream. Shapes: gateway page, section 4.8."""
+"""What went wrong, from an HTTP answer or an error inside a stream. Shapes: gateway page, section 4.8."""
 
 from __future__ import annotations
 

@@ -80,10 +80,8 @@ def _tools(request: ModelRequest) -> list[JsonObject]:
         for tool in request.tools
     ]
     offered = {tool.name for tool in request.tools}
-    for name in used_tools(request.items):
-        if name not in offered:
-            tools.append({"name": name, "description": _GONE, "input_schema": {"type": "object"}})
-    return tools
+    gone = [name for name in used_tools(request.items) if name not in offered]
+    return tools + [{"name": name, "description": _GONE, "input_schema": {"type": "object"}} for name in gone]
 
 
 def _messages(request: ModelRequest) -> list[JsonObject]:
@@ -116,7 +114,11 @@ def _blocks(item: Item, origin: str) -> tuple[bool, list[JsonObject]]:
         case Call(call_id, name, arguments):
             return True, [{"type": "tool_use", "id": call_id, "name": name, "input": _input(arguments)}]
         case CallOutput(call_id, parts, failed):
-            block: JsonObject = {"type": "tool_result", "tool_use_id": call_id, "content": list(_content(parts))}
+            block: JsonObject = {
+                "type": "tool_result",
+                "tool_use_id": call_id,
+                "content": list(_content(parts)),
+            }
             return False, [block | ({"is_error": True} if failed else {})]
         case _:
             assert_never(item)
@@ -224,8 +226,8 @@ class MessagesReader(StreamReader):
     def _block_stopped(self, index: int) -> None:
         block = self._kinds.pop(index, {})
         match block.get("type"):
-            case "thinking" if self._reasoning is not None:
-                thought = "".join(self._reasoning)
+            case "thinking" if self._reasoning:
+                thought = "".join(self._thoughts)
                 signature = text_of(block, "signature")
                 self._close_reasoning({"type": "thinking", "thinking": thought, "signature": signature})
             case "redacted_thinking":

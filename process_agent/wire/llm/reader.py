@@ -28,10 +28,10 @@ class StreamReader(ABC):
         self.over = False
         self._origin = origin
         self._sse = SseParser()
-        self._decode = msgspec.json.Decoder().decode
         self._out: list[e.StreamEvent] = []
         self._texting = False
-        self._reasoning: list[str] | None = None
+        self._reasoning = False
+        self._thoughts: list[str] = []
         self._calls: dict[int, _OpenCall] = {}
         self._called = False
 
@@ -45,8 +45,6 @@ class StreamReader(ABC):
             self._break(e.ErrorKind.GARBLED, str(error))
             arrived = []
         for event in arrived:
-            if self.over:
-                break
             self._event(event)
         out, self._out = self._out, []
         return out
@@ -67,8 +65,10 @@ class StreamReader(ABC):
         self._break(e.ErrorKind.CUT, "The answer of the model broke off.")
 
     def _event(self, event: SseEvent) -> None:
+        if self.over:
+            return
         try:
-            value = self._decode(event.data)
+            value: object = msgspec.json.decode(event.data)
         except (msgspec.DecodeError, RecursionError):
             self._break(e.ErrorKind.GARBLED, "The answer of the model is not what its interface promises.")
             return
@@ -104,16 +104,16 @@ class StreamReader(ABC):
     def _begin_reasoning(self) -> None:
         self._close_text()
         self._close_reasoning(None)
-        self._reasoning = []
+        self._reasoning = True
+        self._thoughts = []
         self._out.append(e.ReasoningBegun())
 
     def _think(self, text: str) -> None:
         if not text:
             return
-        if self._reasoning is None:
+        if not self._reasoning:
             self._begin_reasoning()
-        assert self._reasoning is not None
-        self._reasoning.append(text)
+        self._thoughts.append(text)
         last = self._out[-1] if self._out else None
         if isinstance(last, e.ReasoningDelta):
             self._out[-1] = e.ReasoningDelta(last.text + text)
@@ -121,9 +121,9 @@ class StreamReader(ABC):
             self._out.append(e.ReasoningDelta(text))
 
     def _close_reasoning(self, replay: dict[str, Json] | None) -> None:
-        if self._reasoning is None:
+        if not self._reasoning:
             return
-        text, self._reasoning = "".join(self._reasoning), None
+        text, self._reasoning = "".join(self._thoughts), False
         found = None if replay is None else Replay(self._origin, replay)
         self._out.append(e.ReasoningDone(Reasoning(text, found)))
 

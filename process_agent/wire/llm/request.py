@@ -10,8 +10,6 @@ from process_agent.core.content import Json
 
 type JsonObject = dict[str, Any]
 
-type Dialect = Literal["responses", "messages", "chat"]
-
 
 # --- Parts of messages and of outputs ------------------------------------------------------------
 

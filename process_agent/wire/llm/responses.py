@@ -96,17 +96,19 @@ class ResponsesReader(StreamReader):
 
     def __init__(self, origin: str = "") -> None:
         super().__init__(origin)
-        self._streamed: set[tuple[str, object]] = set()
+        self._streamed: set[object] = set()
         self._summary: tuple[str, object] | None = None
 
     def _take(self, event: JsonObject) -> None:
+        kind = event.get("type")
+        if kind in ("response.output_text.delta", "response.refusal.delta"):
+            self._streamed.add(event.get("output_index"))
+            self._say(text_of(event, "delta"), refusal=kind == "response.refusal.delta")
+        else:
+            self._take_other(event)
+
+    def _take_other(self, event: JsonObject) -> None:
         match event.get("type"):
-            case "response.output_text.delta":
-                self._streamed.add(("message", event.get("output_index")))
-                self._say(text_of(event, "delta"))
-            case "response.refusal.delta":
-                self._streamed.add(("message", event.get("output_index")))
-                self._say(text_of(event, "delta"), refusal=True)
             case "response.reasoning_summary_text.delta":
                 self._thought(("summary", event.get("summary_index")), event)
             case "response.reasoning_text.delta":
@@ -127,7 +129,7 @@ class ResponsesReader(StreamReader):
                 pass  # events of tools that the provider runs itself, and whatever comes later
 
     def _thought(self, part: tuple[str, object], event: JsonObject) -> None:
-        gap = "" if self._summary in (None, part) or self._reasoning is None else "\n\n"
+        gap = "" if self._summary in (None, part) or not self._reasoning else "\n\n"
         self._summary = part
         self._think(gap + text_of(event, "delta"))
 
@@ -146,17 +148,17 @@ class ResponsesReader(StreamReader):
     def _done(self, item: JsonObject, index: object) -> None:
         match item.get("type"):
             case "message":
-                if ("message", index) not in self._streamed:
+                if index not in self._streamed:
                     for part in list_of(item, "content"):
                         self._say(text_of(part, "text"))
                         self._say(text_of(part, "refusal"), refusal=True)
                 self._close_text()
             case "reasoning":
-                if not self._reasoning:
+                if not (self._reasoning and self._thoughts):
                     for number, part in enumerate(list_of(item, "summary") or list_of(item, "content")):
                         self._thought(("done", number), {"delta": part.get("text")})
                 kept = {name: value for name, value in item.items() if name != "status" and value is not None}
-                if self._reasoning is None:
+                if not self._reasoning:
                     self._begin_reasoning()
                 self._close_reasoning(kept)
             case "function_call":

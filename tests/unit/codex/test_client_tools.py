@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from backends.codex.client_tools import MAX_DESCRIBED, MAX_TOOLS, dynamic_tools, response
+from backends.codex.client_tools import dynamic_tools, response
 from backends.codex.frame import Frame
 from backends.codex.running import RunningTurn
 from process_agent.core.backend import Answered
+from process_agent.core.client_tools import MAX_DESCRIBED, MAX_TOOLS
 from process_agent.core.content import EmptyResult, ErrorInfo, JsonResult, LinkResult, TextResult
 from process_agent.core.events import (
     BackendEvent,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.codex.inputs import MAX_IMAGE, MAX_IMAGES, MAX_INLINED, input_items, part_text
+from backends.codex.inputs import input_items
+from process_agent.core.attached import MAX_IMAGE, MAX_IMAGES, MAX_INLINED, part_text
 from process_agent.core.content import FilePart, TextPart
 from tests.unit.codex.replay import PNG
 

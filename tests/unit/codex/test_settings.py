@@ -13,7 +13,7 @@ import pytest
 from backends.codex import create_backend
 from backends.codex.account import Account, choose_account
 from backends.codex.catalogue import Window, read_windows
-from backends.codex.failures import last_words, turn_error, without_addresses
+from backends.codex.failures import last_words, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.locate import Program, check_version, find
 from backends.codex.models import default_choice, provider_models
@@ -22,6 +22,7 @@ from backends.codex.project_docs import MAX_BYTES, project_docs
 from backends.codex.sandbox import PROFILE, MountPoints, choose_sandbox
 from backends.codex.toml import inline_table, text
 from process_agent.core.backend import BackendConfig
+from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
 from process_agent.errors import AuthError, BackendError
 from process_agent.io.model_facts import known_models

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.codex.titles import MAX_TITLE, asks_for_title, clean_title
+from process_agent.core.title_words import MAX_TITLE, asks_for_title, clean_title
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""What a thread needs of its backend."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from backends.llm.calling import ModelCalls
+from process_agent.core.models import ModelChoice
+from process_agent.core.providers import ModelProvider
+
+
+class Host(Protocol):
+    """The backend, as its threads see it."""
+
+    @property
+    def calls(self) -> ModelCalls:
+        """Asks models. Raises `BackendError` when the backend does not run."""
+        ...
+
+    @property
+    def instructions(self) -> str:
+        """What every model of this agent is told first."""
+        ...
+
+    def provider(self, choice: ModelChoice) -> tuple[ModelProvider, str]:
+        """Who has this model, and its name there. Raises `TurnRefusedError`."""
+        ...
+
+    def window(self, choice: ModelChoice) -> int | None:
+        """Tokens of the model's context, if known."""
+        ...

@@ -1,0 +1,95 @@
+"""Which models are on offer: those that were named, or those that providers have by default. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from process_agent.core.backend import BackendConfig
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.providers import ModelProvider
+from process_agent.errors import AuthError, UsageError
+
+DEFAULTS: Final = ("openai", "anthropic")
+"""Providers whose default models are offered when none was named."""
+
+SCRIPTED: Final = "Or pass `--provider scripted` for a demonstration."
+
+_ACCEPTS: Final = ("image",)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Models by provider, in order of preference."""
+
+    models: tuple[ProviderModels, ...]
+    default: ModelChoice
+    providers: tuple[ModelProvider, ...] = ()
+
+    def provider(self, name: str) -> ModelProvider | None:
+        """The provider of this name."""
+        return next((provider for provider in self.providers if provider.name == name), None)
+
+    def window(self, choice: ModelChoice) -> int | None:
+        """Tokens of a model's context, if known."""
+        for entry in self.models:
+            for model in entry.models:
+                if (entry.name, model.name) == (choice.provider, choice.model):
+                    return model.context_window
+        return None
+
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Lines of the start summary."""
+        return tuple(
+            ("models", f"{entry.friendly_name}: {', '.join(model.name for model in entry.models)}")
+            for entry in self.models
+        )
+
+
+def make_offer(backend: str, config: BackendConfig) -> Offer:
+    """What the configuration asks for. Raises `AuthError` when there is no key, and `UsageError` for a
+    provider that nobody knows.
+    """
+    known = {provider.name: provider for provider in config.providers}
+    wanted = [(choice.provider or "openai", choice.model) for choice in config.models]
+    for name, _ in wanted:
+        _check(name, known)
+    if not wanted or config.beside_defaults:
+        defaults = [known[name] for name in DEFAULTS if name in known]
+        usable = [(p.name, p.default_model) for p in defaults if p.usable and p.default_model]
+        wanted += [found for found in usable if found not in wanted]
+    if not wanted:
+        raise _no_key([known[name] for name in DEFAULTS if name in known])
+    order = list(dict.fromkeys(name for name, _ in wanted))
+    models = [_models(backend, known[name], [m for n, m in wanted if n == name]) for name in order]
+    first, model = wanted[0]
+    default = ModelChoice(backend, first, model or known[first].default_model)
+    return Offer(tuple(models), default, tuple(known[name] for name in order))
+
+
+def _models(backend: str, provider: ModelProvider, named: Sequence[str | None]) -> ProviderModels:
+    names = list(dict.fromkeys(name or provider.default_model for name in named))
+    found = tuple(
+        ModelInfo(name, accepts=_ACCEPTS, active=position == 0) for position, name in enumerate(names) if name
+    )
+    return ProviderModels(
+        provider.name, provider.friendly_name, backend, found[0].name if found else None, found
+    )
+
+
+def _check(name: str, known: dict[str, ModelProvider]) -> None:
+    provider = known.get(name)
+    if provider is None:
+        raise UsageError(
+            f"There is no provider {name!r}; there is {', '.join(known) or 'none'}.",
+            fix="Add it to your providers.toml (docs/llm.md says how).",
+        )
+    if not provider.usable:
+        raise _no_key([provider])
+
+
+def _no_key(providers: Sequence[ModelProvider]) -> AuthError:
+    names = " or ".join(provider.friendly_name for provider in providers) or "any provider"
+    keys = " or ".join(provider.key_variable for provider in providers if provider.key_variable)
+    return AuthError(f"There is no key for models of {names}.", fix=f"Set {keys or 'its key'}. {SCRIPTED}")

@@ -1,0 +1,353 @@
+"""One thread: what its model knows, and the turn that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from backends.llm import compaction
+from backends.llm.calling import Waiting
+from backends.llm.conversation import Conversation, without_images, without_reasoning_of_others
+from backends.llm.failures import told
+from backends.llm.host import Host
+from backends.llm.output import Output
+from backends.llm.parts import said
+from backends.llm.tools import RunningCalls, TurnTools, tools_of
+from process_agent.core.backend import Answered, Decision, HistoryItem, TurnInput
+from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.events import (
+    BackendEvent,
+    ContextCompacted,
+    EndReason,
+    TurnEnded,
+    UsageUpdated,
+    Working,
+)
+from process_agent.core.ids import AskId, ItemId, ThreadId
+from process_agent.core.models import ModelChoice
+from process_agent.core.providers import ModelProvider
+from process_agent.core.usage import ContextWindow
+from process_agent.errors import ProcessError, TurnRefusedError
+from process_agent.io.interruption import Interrupted, Interruption
+from process_agent.io.tasks import Tasks
+from process_agent.wire.llm import events as e
+from process_agent.wire.llm.request import Item, ModelRequest, Reasoning
+
+logger = logging.getLogger(__name__)
+
+MAX_CALLS: Final = 200
+"""Model calls of one turn."""
+
+INTERRUPTED: Final = ErrorInfo("The turn was interrupted.", "cancelled")
+ENDED: Final = ErrorInfo("The turn ended before this did.", "turn_ended")
+
+NOTHING: Final = ErrorInfo("There is nothing to compact: nobody has said anything yet.", "nothing_to_compact")
+
+NOT_DONE: Final = "Nothing came back: the turn ended before."
+
+
+class LlmThread:
+    """Implements the port `BackendThread`."""
+
+    def __init__(self, host: Host, thread_id: ThreadId, history: Sequence[HistoryItem]) -> None:
+        self._host = host
+        self._conversation = Conversation(history)
+        self._cache_key = hashlib.sha256(thread_id.encode()).hexdigest()[:32]
+        self._turn: _Turn | None = None
+        self._tasks = Tasks("llm thread")
+
+    async def run(self, turn: TurnInput) -> AsyncGenerator[BackendEvent]:
+        """Run a turn; see the port."""
+        running = self._turn = _Turn(turn)
+        try:
+            end = TurnEnded(EndReason.COMPLETED)
+            try:
+                async with aclosing(self._work(running)) as events:
+                    async for event in events:
+                        if isinstance(event, TurnEnded):
+                            end = event
+                        else:
+                            yield event
+            except Interrupted:
+                end = TurnEnded(EndReason.INTERRUPTED)
+            except TurnRefusedError as error:
+                end = _failed(ErrorInfo(str(error), error.code))
+            except ProcessError as error:
+                end = _failed(ErrorInfo(str(error), "model_failed"))
+            running.over = True
+            for event in running.close(INTERRUPTED if end.reason is EndReason.INTERRUPTED else ENDED):
+                yield event
+            yield end
+        finally:
+            running.over = True
+            self._keep(running)
+            if self._turn is running:
+                self._turn = None
+
+    async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
+        """Give the running turn more input; the model gets it with its next call, which there will be."""
+        running = self._turn
+        if running is None or running.over or running.interruption.asked:
+            raise TurnRefusedError("The turn takes no more input.", code="turn_not_in_progress")
+        if running.input.compact:
+            text = "The conversation is being compacted; say it again when that is done."
+            raise TurnRefusedError(text, code="turn_not_in_progress")
+        running.steers.append(said(content))
+
+    async def interrupt(self) -> None:
+        """Stop the running turn; see the port."""
+        if self._turn is not None:
+            self._turn.interruption.ask()
+
+    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+        """Nothing here waits for approvals: tools of the agent see to theirs."""
+        return False
+
+    async def answer(self, ask_id: AskId, answer: Answered) -> bool:
+        """Answer a client's tool; see the port."""
+        calls = None if self._turn is None else self._turn.calls
+        return calls is not None and calls.answer(ask_id, answer)
+
+    async def close(self) -> None:
+        """Stop what runs. Idempotent."""
+        await self.interrupt()
+        await self._tasks.close()
+
+    # --- A turn ----------------------------------------------------------------------------------
+
+    async def _work(self, running: _Turn) -> AsyncGenerator[BackendEvent]:
+        turn = running.input
+        provider, model = self._host.provider(turn.model)
+        if turn.compact:
+            async for event in self._compact(running, provider, model, automatic=False):
+                yield event
+            return
+        tools = tools_of(turn)
+        running.output = Output(turn.turn_id, tools.names)
+        self._conversation.add(said(turn.content))
+        for _ in range(MAX_CALLS):
+            async with aclosing(self._answer(running, provider, model, tools)) as events:
+                async for event in events:
+                    yield event
+            if running.end is not None:
+                yield running.end
+                return
+            if running.output.calls:
+                async with aclosing(self._call_tools(running, tools)) as events:
+                    async for event in events:
+                        yield event
+            elif not running.steers and not running.goes_on:
+                running.over = True  # from here on no steer is taken
+                return
+            self._conversation.add(*running.steers)
+            running.steers.clear()
+        text = f"The turn was ended after {MAX_CALLS} calls of the model."
+        yield _failed(ErrorInfo(text, "too_many_model_calls"))
+
+    async def _answer(
+        self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools
+    ) -> AsyncGenerator[BackendEvent]:
+        """Ask the model once, shortening the conversation before if it does not fit."""
+        for attempt in (1, 2):
+            if attempt == 2 or self._is_full(running.input.model):
+                async with aclosing(self._compact(running, provider, model, automatic=True)) as events:
+                    async for event in events:
+                        yield event
+                if running.end is not None:
+                    return
+            async with aclosing(self._ask(running, provider, model, tools)) as events:
+                async for event in events:
+                    yield event
+            failure = running.failure
+            if failure is None:
+                return
+            too_long = failure.kind is e.ErrorKind.CONTEXT_LENGTH and not running.output.said
+            if not too_long or attempt == 2:
+                running.end = _failed(told(failure, provider, model))
+                return
+
+    def _is_full(self, choice: ModelChoice) -> bool:
+        window = self._host.window(choice)
+        return window is not None and self._conversation.tokens() > compaction.compacts_at(window)
+
+    async def _ask(
+        self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools
+    ) -> AsyncGenerator[BackendEvent]:
+        output, conversation = running.output, self._conversation
+        output.begin()
+        running.failure = None
+        request = self._request(running, provider, model, tools)
+        used = output.usage
+        yield Working("Thinking")
+        async with aclosing(self._host.calls.ask(provider, request, running.interruption)) as heard:
+            async for event in heard:
+                match event:
+                    case Waiting(error, seconds):
+                        yield Working(_waiting(error, provider, seconds))
+                    case e.Broken(error):
+                        running.failure = error
+                    case e.Ended(reason):
+                        running.finish(reason, provider, model)
+                        conversation.add(*output.said)
+                        output.said = []
+                    case _:
+                        for shown in output.take(event):
+                            yield shown
+        if output.usage != used:
+            conversation.counted(output.used)
+            yield self._usage(running)
+
+    def _request(self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools) -> ModelRequest:
+        parts = [self._host.instructions, running.input.instructions or ""]
+        return ModelRequest(
+            model=model,
+            items=without_reasoning_of_others(self._conversation.items, provider.name),
+            instructions="\n\n".join(text for text in parts if text),
+            tools=tools.offered,
+            origin=provider.name,
+            reasons=provider.reasons(model),
+            max_output=provider.max_output,
+            cache_key=self._cache_key,
+            extra=provider.extra,
+        )
+
+    async def _call_tools(self, running: _Turn, tools: TurnTools) -> AsyncGenerator[BackendEvent]:
+        output, wanted = running.output, running.output.calls
+        asked = running.calls.asked if running.calls else 0
+        calls = running.calls = RunningCalls(tools, output, self._tasks, asked)
+        for event in calls.start(running.input.turn_id, wanted):
+            yield event
+        for _ in wanted:
+            yield await calls.next(running.interruption)
+        self._conversation.add(*calls.outputs(wanted))
+
+    async def _compact(
+        self, running: _Turn, provider: ModelProvider, model: str, *, automatic: bool
+    ) -> AsyncGenerator[BackendEvent]:
+        if not self._conversation.items:
+            running.end = _failed(NOTHING)
+            if not automatic:
+                yield running.end
+            return
+        yield Working("Compacting context", steerable=automatic)
+        request = self._summary_request(running, provider, model)
+        summary: list[str] = []
+        failure: e.ApiError | None = None
+        async with aclosing(self._host.calls.ask(provider, request, running.interruption)) as heard:
+            async for event in heard:
+                match event:
+                    case e.TextDelta(text):
+                        summary.append(text)
+                    case e.Broken(error):
+                        failure = error
+                    case e.Used(usage):
+                        running.output.use(usage)
+                    case _:
+                        pass
+        text = "".join(summary).strip()
+        if failure is not None or not text:
+            empty = ErrorInfo("The model gave no summary of the conversation.", "no_summary")
+            running.end = _failed(told(failure, provider, model) if failure else empty)
+            if not automatic:
+                yield running.end
+            return
+        self._conversation.summarised(text[: compaction.MAX_SUMMARY])
+        yield ContextCompacted(running.checkpoint(), automatic, text[: compaction.MAX_SUMMARY])
+        yield self._usage(running)
+
+    def _summary_request(self, running: _Turn, provider: ModelProvider, model: str) -> ModelRequest:
+        window = self._host.window(running.input.model)
+        items: Sequence[Item] = self._conversation.items
+        items = self._conversation.newest(compaction.room_for(window))
+        items = without_images(without_reasoning_of_others(items, provider.name))
+        return ModelRequest(
+            model=model,
+            items=(*(item for item in items if not isinstance(item, Reasoning)), compaction.ASK),
+            instructions=self._host.instructions,
+            origin=provider.name,
+            extra=provider.extra,
+        )
+
+    def _usage(self, running: _Turn) -> UsageUpdated:
+        window = self._host.window(running.input.model)
+        used = self._conversation.tokens()
+        limit = None if window is None else compaction.compacts_at(window)
+        return UsageUpdated(running.output.usage, ContextWindow(used, window, limit))
+
+    def _keep(self, running: _Turn) -> None:
+        """What was said and done by now stays, whatever ended the turn; no call stays without an output."""
+        conversation = self._conversation
+        # Reasoning without what it led to is refused by providers.
+        conversation.add(*(item for item in running.output.said if not isinstance(item, Reasoning)))
+        running.output.said = []
+        if running.calls is not None:
+            done = running.calls.outputs(running.output.calls)
+            known = conversation.items[-len(done) :] if done else []
+            if known != done:
+                conversation.add(*done)
+        conversation.close_calls(NOT_DONE)
+        conversation.add(*running.steers)
+        running.steers.clear()
+
+
+class _Turn:
+    """The turn that runs. `over` once it takes no more input, `end` when it cannot go on, `goes_on` when the
+    provider wants to be asked again.
+    """
+
+    def __init__(self, given: TurnInput) -> None:
+        self.input = given
+        self.interruption = Interruption()
+        self.output = Output(given.turn_id, {})
+        self.calls: RunningCalls | None = None
+        self.steers: list[Item] = []
+        self.over = False
+        self.goes_on = False
+        self.end: TurnEnded | None = None
+        self.failure: e.ApiError | None = None
+        """Why the last call of the model failed."""
+        self._checkpoints = 0
+
+    def finish(self, reason: e.StopReason, provider: ModelProvider, model: str) -> None:
+        """An answer came to its end."""
+        self.goes_on = reason is e.StopReason.PAUSED
+        who = provider.friendly_name
+        match reason:
+            case e.StopReason.LENGTH:
+                text = f"The answer was cut off: it reached the longest that {model} may answer."
+                self.end = _failed(ErrorInfo(text, "output_limit_reached"))
+            case e.StopReason.CONTEXT:
+                text = f"The answer was cut off: the context of {model} is full. /compact makes room."
+                self.end = _failed(ErrorInfo(text, "context_window_exceeded"))
+            case e.StopReason.REFUSED if not self.output.refused:
+                self.end = _failed(ErrorInfo(f"{who} refused to answer this.", "model_refused"))
+            case _:
+                pass
+
+    def checkpoint(self) -> str:
+        """A name for the next compaction."""
+        self._checkpoints += 1
+        return f"{self.input.turn_id}:compacted-{self._checkpoints}"
+
+    def close(self, error: ErrorInfo) -> Iterator[BackendEvent]:
+        """Whatever is open ends."""
+        if self.calls is not None:
+            yield from self.calls.stop(error.message)
+        yield from self.output.close(error)
+
+
+def _failed(error: ErrorInfo) -> TurnEnded:
+    return TurnEnded(EndReason.FAILED, error)
+
+
+def _waiting(error: e.ApiError, provider: ModelProvider, seconds: float) -> str:
+    what = {
+        e.ErrorKind.RATE_LIMITED: "gets too many requests",
+        e.ErrorKind.OVERLOADED: "is overloaded",
+        e.ErrorKind.UNREACHABLE: "cannot be reached",
+        e.ErrorKind.SILENT: "said nothing",
+    }.get(error.kind, "failed")
+    return f"{provider.friendly_name} {what}, trying again in {max(round(seconds), 1)} s"

@@ -1,0 +1,110 @@
+"""Who offers models over HTTP: the entries of the data files `providers.toml`, ours and the user's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+from process_agent.core.content import Json
+from process_agent.errors import UsageError
+
+type Dialect = Literal["responses", "messages", "chat"]
+
+_DIALECTS: tuple[str, ...] = get_args(Dialect.__value__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProvider:
+    """Where requests for a provider's models go, and with what.
+
+    `base_url` has no slash at its end; the dialect's path comes after it. `key` is the user's key, or a token
+    that stands for it, read from `key_variable`; a `local` server needs none. `default_model` is the one that
+    `--backend llm` offers; `reasoning` are patterns of the models that show their reasoning when asked to.
+    `extra` are members of every request's body.
+    """
+
+    name: str
+    friendly_name: str
+    dialect: Dialect
+    base_url: str
+    key: str | None = field(default=None, repr=False)
+    key_variable: str | None = None
+    url_variable: str | None = None
+    local: bool = False
+    default_model: str | None = None
+    reasoning: tuple[str, ...] = ()
+    max_output: int | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is all that a request needs."""
+        return self.key is not None or self.local
+
+    def reasons(self, model: str) -> bool:
+        """Whether this model shows its reasoning."""
+        return any(fnmatchcase(model, pattern) for pattern in self.reasoning)
+
+    def with_environment(self, variables: Mapping[str, str]) -> ModelProvider:
+        """With key and address as the environment has them. An address of one's own may need no key."""
+        key = variables.get(self.key_variable or "") or None
+        url = variables.get(self.url_variable or "") or None
+        if url is None:
+            return replace(self, key=key)
+        return replace(self, key=key, base_url=url.rstrip("/"), local=True)
+
+
+def parse_providers(
+    raw: Mapping[str, Any], known: Mapping[str, ModelProvider], where: str
+) -> dict[str, ModelProvider]:
+    """The providers of a data file, added to those known: what it says of a known one changes that.
+
+    Raises `UsageError` that names `where` and the member that is wrong.
+    """
+    found = dict(known)
+    tables = raw.get("providers", {})
+    if not isinstance(tables, dict):
+        raise UsageError(f"{where}: `providers` is not a table.")
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{where}: `providers.{name}` is not a table.")
+        found[name] = _provider(name, table, known.get(name), f"{where}: `providers.{name}")
+    return found
+
+
+def _provider(name: str, table: Mapping[str, Any], before: ModelProvider | None, where: str) -> ModelProvider:
+    unknown = sorted(set(table) - set(_KINDS))
+    if unknown:
+        raise UsageError(f"{where}.{unknown[0]}` is unknown. There is: {', '.join(_KINDS)}.")
+    for member, value in table.items():
+        if not isinstance(value, _KINDS[member]):
+            raise UsageError(f"{where}.{member}` has the wrong type.")
+    if "/" in name or not name.strip():
+        raise UsageError(f"{where}` cannot be a provider's name.")
+    dialect = table.get("dialect", before.dialect if before else "chat")
+    if dialect not in _DIALECTS:
+        raise UsageError(f"{where}.dialect` is none of {', '.join(_DIALECTS)}.")
+    url = table.get("base_url", before.base_url if before else "")
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{where}.base_url` is not a web address.")
+    values = {member: value for member, value in table.items() if member not in ("dialect", "base_url")}
+    if "reasoning" in values:
+        values["reasoning"] = tuple(map(str, values["reasoning"]))
+    start = before or ModelProvider(name, name, dialect, url)
+    return replace(start, dialect=dialect, base_url=url.rstrip("/"), **values)
+
+
+_KINDS: dict[str, type] = {
+    "friendly_name": str,
+    "dialect": str,
+    "base_url": str,
+    "key_variable": str,
+    "url_variable": str,
+    "local": bool,
+    "default_model": str,
+    "reasoning": list,
+    "max_output": int,
+    "extra": dict,
+}

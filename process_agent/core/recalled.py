@@ -1,0 +1,63 @@
+"""Tool calls that a thread remembers, as any model can be told of them, whichever backend made them. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, assert_never
+
+from process_agent.core.backend import ToolCall
+from process_agent.core.content import EmptyResult, JsonResult, LinkResult, TextResult
+
+SUMMARY: Final = "The conversation so far was shortened. A model left this summary of it:\n\n"
+"""Before the summary that stands for an earlier conversation."""
+
+CODEX: Final = "codex"
+CLIENT: Final = "client"
+"""The toolkit of tools that the client of the turn's sender runs (agent protocol, section 4.7)."""
+
+NOTICES: Final = frozenset({"warning", "retry", "notice", "diff_updated", "plan"})
+"""Tools of toolkit `codex` that show people something: what is in them stands elsewhere, or is no concern of
+a model.
+"""
+
+_UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+def is_notice(call: ToolCall) -> bool:
+    """Whether the call is for people only."""
+    return call.ref.toolkit == CODEX and call.ref.tool in NOTICES
+
+
+def call_name(call: ToolCall) -> str:
+    """The tool under a name that every provider takes."""
+    own = call.ref.toolkit in (CODEX, CLIENT)
+    name = call.ref.tool if own else f"{call.ref.toolkit}_{call.ref.tool}"
+    return _UNFIT.sub("_", name)[:64] or "tool"
+
+
+def call_arguments(call: ToolCall, limit: int) -> str:
+    """Arguments as JSON text; too long ones are cut and stay JSON."""
+    arguments = dict(call.arguments)
+    if call.ref.toolkit == CODEX and "patch" in arguments:
+        arguments.pop("changes", None)  # the same once more, file by file
+    text = json.dumps(arguments, ensure_ascii=False, default=str)
+    if len(text) <= limit:
+        return text
+    return json.dumps({"shortened": text[:limit]}, ensure_ascii=False)
+
+
+def call_output(call: ToolCall) -> str:
+    """What the call gave back, or what went wrong."""
+    if call.error is not None:
+        return call.error.message
+    match call.result:
+        case TextResult(text):
+            return text
+        case JsonResult(value):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        case LinkResult(name, url):
+            return f"{name}: {url}"
+        case EmptyResult() | None:
+            return "".join(line.text for line in call.log)
+    assert_never(call.result)

@@ -38,7 +38,9 @@ def provider_models(
     others = [endpoint for endpoint in config.endpoints if models_of(config, endpoint)]
     if account.provider not in {endpoint.name for endpoint in others}:
         listed_names = [n for n, model in known.items() if not model.get("hidden") and n not in account.extra]
-        names = models_of(config, None) or listed_names
+        pinned = models_of(config, None)
+        names = list(dict.fromkeys([*pinned, *listed_names])) if config.beside_defaults else pinned
+        names = names or listed_names
         friendly = account.label if account.scripted else "Codex"
         offers.append(offer(provider_name(account), friendly, names, account))
     free = replace(account, base_url=None)  # what others charge is not known

@@ -14,7 +14,9 @@ from process_agent.errors import AuthError, UsageError
 DEFAULTS: Final = ("openai", "anthropic")
 """Providers whose default models are offered when none was named."""
 
-SCRIPTED: Final = "Or pass `--provider scripted` for a demonstration."
+OTHER_WAYS: Final = (
+    "Or use Codex and its login with --backend codex, or pass `--provider scripted` for a demonstration."
+)
 
 _ACCEPTS: Final = ("image",)
 
@@ -92,4 +94,4 @@ def _check(name: str, known: dict[str, ModelProvider]) -> None:
 def _no_key(providers: Sequence[ModelProvider]) -> AuthError:
     names = " or ".join(provider.friendly_name for provider in providers) or "any provider"
     keys = " or ".join(provider.key_variable for provider in providers if provider.key_variable)
-    return AuthError(f"There is no key for models of {names}.", fix=f"Set {keys or 'its key'}. {SCRIPTED}")
+    return AuthError(f"There is no key for models of {names}.", fix=f"Set {keys or 'its key'}. {OTHER_WAYS}")

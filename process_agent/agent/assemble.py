@@ -139,7 +139,8 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
     """
     chosen = _selection(config)
     backends = tuple(
-        registry.create(name, replace(config.backend, models=models)) for name, models in chosen.backends
+        registry.create(name, replace(config.backend, models=models, beside_defaults=name in config.backends))
+        for name, models in chosen.backends
     )
     flags, names = config.tools.flags, " and ".join(backend.name for backend in backends)
     if flags and not any(backend.takes_tools for backend in backends):

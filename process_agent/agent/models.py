@@ -24,8 +24,9 @@ class Selection:
 
 
 def select(backends: Sequence[str], models: Sequence[str], installed: Sequence[str] = ()) -> Selection:
-    """What `--backend` and `--model` mean together: the backends named and those of the models, and of a
-    backend whose models are named those only. With neither, the default model. Raises `UsageError`.
+    """What `--backend` and `--model` mean together: the backends named, with the models they have by
+    themselves beside those named, and the backends of the other models with those only. With neither, the
+    default model. Raises `UsageError`.
     """
     known = (*BACKENDS, *installed)
     for name in backends:

@@ -42,10 +42,4 @@ def create(name: str, config: BackendConfig) -> Backend:
 
 
 def _missing(name: str) -> UsageError:
-    here = f"Backends here: {', '.join(installed()) or 'none'}."
-    if name == "llm":
-        return UsageError(
-            f"The llm backend is not in this version; it comes later. {here}",
-            fix="Use --backend codex, or --model codex/NAME.",
-        )
-    return UsageError(f"There is no backend {name!r}. {here}")
+    return UsageError(f"There is no backend {name!r}. Backends here: {', '.join(installed()) or 'none'}.")

@@ -30,7 +30,7 @@ Backends = Annotated[
     typer.Option(
         "--backend",
         metavar="NAME",
-        help="What runs the turns: codex, or chat (people talk, nobody answers). Repeatable.",
+        help="What runs the turns: codex, llm, or chat (people talk, nobody answers). Repeatable.",
     ),
 ]
 Models = Annotated[
@@ -38,7 +38,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="Offer this model, like codex/gpt-5.5; the first is the default. Repeatable.",
+        help="Offer this model, like gpt-5.5 or codex/gpt-5.5; the first is the default. Repeatable.",
     ),
 ]
 Provider = Annotated[

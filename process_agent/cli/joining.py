@@ -17,8 +17,9 @@ from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
 from process_agent.cli.providers import key_variable
 from process_agent.cli.summary import Lines, as_json, as_text
-from process_agent.config import Settings, environment_for_child, variable
+from process_agent.config import Settings, environment_for_child, load_providers, variable
 from process_agent.core.backend import BackendConfig, ModelEndpoint
+from process_agent.core.providers import ModelProvider, behind, further, through_project
 from process_agent.errors import AuthError, UsageError
 from process_agent.rooms.tokens import read_claims
 
@@ -216,17 +217,20 @@ def usable_name(name: str) -> str:
 @asynccontextmanager
 async def model_endpoint(options: JoinOptions, settings: Settings) -> AsyncIterator[AgentConfig]:
     """The agent's configuration, with the scripted model running behind it when it was asked for."""
-    kind = options.providers.kind
+    kind, known = options.providers.kind, load_providers(settings)
     if kind == "meshagent":
-        yield _config(options, settings, *await _project_proxy(options, settings))
+        address, token = await _project_proxy(options, settings)
+        yield _config(options, settings, address, token, through_project(known, address, token))
         return
     if kind == "default":
-        yield _config(options, settings, settings.openai_base_url, settings.openai_api_key)
+        yield _config(options, settings, settings.openai_base_url, settings.openai_api_key, known)
         return
+    from process_agent.scripted.script import LABEL
     from process_agent.scripted.server import ScriptedServer
 
     async with ScriptedServer() as model:
-        yield _config(options, settings, model.base_url, model.api_key)
+        providers = behind(known, model.base_url, model.api_key, LABEL)
+        yield _config(options, settings, model.base_url, model.api_key, providers)
 
 
 async def _project_proxy(options: JoinOptions, settings: Settings) -> tuple[str, str]:
@@ -253,13 +257,20 @@ async def _project_proxy(options: JoinOptions, settings: Settings) -> tuple[str,
 
 
 def _config(
-    options: JoinOptions, settings: Settings, base_url: str | None, api_key: str | None
+    options: JoinOptions,
+    settings: Settings,
+    base_url: str | None,
+    api_key: str | None,
+    providers: tuple[ModelProvider, ...],
 ) -> AgentConfig:
     from process_agent.agent.assemble import AgentConfig
     from process_agent.cli.channel_flags import channel_options
     from process_agent.io.model_facts import known_models
 
     name = agent_name(options, settings)
+    endpoints = tuple(
+        ModelEndpoint(each, url, variable(key_variable(each))) for each, url in options.providers.endpoints
+    )
     backend = BackendConfig(
         agent_name=name,
         working_dir=options.working_dir,
@@ -267,10 +278,8 @@ def _config(
         provider=options.providers.kind,
         base_url=base_url,
         api_key=api_key,
-        endpoints=tuple(
-            ModelEndpoint(each, url, variable(key_variable(each)))
-            for each, url in options.providers.endpoints
-        ),
+        endpoints=endpoints,
+        providers=(*providers, *map(further, endpoints)),
         sandbox=options.sandbox,
         approvals=options.approvals,
         network=options.network,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
@@ -54,6 +54,44 @@ class ModelProvider:
         if url is None:
             return replace(self, key=key)
         return replace(self, key=key, base_url=url.rstrip("/"), local=True)
+
+
+def behind(
+    providers: Iterable[ModelProvider], base_url: str, key: str, label: str
+) -> tuple[ModelProvider, ...]:
+    """All providers as one server stands for them, at `base_url` with its `/v1`, in all dialects."""
+    root = base_url.removesuffix("/v1")
+    return tuple(
+        replace(
+            provider,
+            friendly_name=label,
+            base_url=root if provider.dialect == "messages" else base_url,
+            key=key,
+        )
+        for provider in providers
+    )
+
+
+def through_project(
+    providers: Iterable[ModelProvider], openai_url: str, token: str
+) -> tuple[ModelProvider, ...]:
+    """The providers that MeshAgent's proxy stands for, with the participant's token in place of a key;
+    `openai_url` is its address for OpenAI's (gateway page, section 1.1).
+    """
+    root = openai_url.removesuffix("/openai/v1")
+    urls = {"openai": openai_url, "anthropic": f"{root}/anthropic"}
+    return tuple(
+        replace(provider, base_url=urls[provider.name], key=token)
+        for provider in providers
+        if provider.name in urls
+    )
+
+
+def further(endpoint: ModelEndpoint) -> ModelProvider:
+    """A provider that the command line adds."""
+    return ModelProvider(
+        endpoint.name, endpoint.name, "responses", endpoint.base_url, endpoint.api_key, local=True
+    )
 
 
 def parse_providers(

@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import httpx
@@ -53,13 +54,13 @@ class Outgoing:
 class HttpStreams:
     """Connections to servers, kept for the next request. Whoever makes it closes it."""
 
-    def __init__(self, *, limits: HttpLimits | None = None, verify: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, *, limits: HttpLimits | None = None) -> None:
         self.limits = limits or HttpLimits()
         # Time limits are our own: httpx has none for the first byte and for the whole.
         timeout = httpx.Timeout(None, connect=self.limits.connect, pool=None)
         pool = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=60)
         self._client = httpx.AsyncClient(
-            timeout=timeout, limits=pool, verify=verify, trust_env=True, follow_redirects=False
+            timeout=timeout, limits=pool, verify=_certificates(), trust_env=True, follow_redirects=False
         )
 
     def post(self, outgoing: Outgoing, interruption: Interruption) -> HttpAnswer:
@@ -172,6 +173,12 @@ class HttpAnswer:
             raise HttpError(f"The server cannot be reached{_why(error)}.", kind="connect") from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise HttpError(f"The connection to the server broke{_why(error)}.", kind="cut") from None
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading the certificates of authorities takes longer than everything else a client needs."""
+    return httpx.create_ssl_context()
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:

@@ -75,18 +75,24 @@ class HttpFault:
     times: int | None = None
 
 
+type FaultKind = Literal["failed", "incomplete", "disconnect", "silence", "unfinished", "garbage"]
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFault:
     """The stream goes wrong after it began.
 
     failed: `response.failed` with `code` and `message`. incomplete: `response.incomplete` with `code` as
     reason. disconnect: the connection is cut. silence: nothing more comes until the client leaves.
-    unfinished: the stream ends in order but without its last event.
+    unfinished: the stream ends in order but without its last event. garbage: an event comes that is no JSON.
+
+    With `times` set, it happens to the first so many identical requests only.
     """
 
-    kind: Literal["failed", "incomplete", "disconnect", "silence", "unfinished"]
+    kind: FaultKind
     code: str = "server_error"
     message: str = "The scripted model was asked to fail."
+    times: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

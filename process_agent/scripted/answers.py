@@ -22,6 +22,8 @@ from process_agent.scripted.actions import (
     ToolCall,
 )
 from process_agent.scripted.split import pieces
+from process_agent.wire.chat_stream import ChatStream
+from process_agent.wire.messages_stream import MessagesStream
 from process_agent.wire.responses import Call, CallOutput, Message, OtherItem, ResponsesRequest
 from process_agent.wire.responses_stream import Event, ResponseStream, TokenCount
 
@@ -41,8 +43,19 @@ class Cut:
     """Cut the connection."""
 
 
-type Part = Event | Pause | Cut
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Bytes that follow no dialect."""
+
+    data: bytes
+
+
+type Part = Event | Pause | Cut | Noise
 """One part of a streamed answer."""
+
+
+type AnswerStream = ResponseStream | MessagesStream | ChatStream
+"""Builds the events of an answer in one of the dialects."""
 
 
 def http_fault(actions: Sequence[Action]) -> HttpFault | None:
@@ -60,10 +73,10 @@ class Answer:
     """The answer to one request. `parts` is to be taken once; `stream.body` is complete after that."""
 
     def __init__(
-        self, request: ResponsesRequest, actions: Sequence[Action], *, seed: str, created_at: int
+        self, request: ResponsesRequest, actions: Sequence[Action], stream: AnswerStream, *, seed: str
     ) -> None:
-        """`seed` is `seed_of(request)`; `created_at` is in seconds since 1970."""
-        self.stream = ResponseStream(response_id=f"resp_{seed}", model=request.model, created_at=created_at)
+        """`seed` is `seed_of(request)`."""
+        self.stream = stream
         self._actions = actions
         self._seed = seed
         self._input = _tokens(_asked_chars(request))
@@ -142,6 +155,8 @@ class Answer:
                 yield Pause(None)
             case "unfinished":
                 pass
+            case "garbage":
+                yield Noise(b"data: {this is no JSON\n\n")
             case _:
                 assert_never(fault.kind)
 

@@ -20,8 +20,8 @@ Each action is an object with one of these members:
     {"when_compacted": [say, think, sleep_ms and fault actions]}
                                              nothing; done instead of a summary when one is asked for
 
-STATUS is an HTTP status from 400, KIND one of failed, incomplete, disconnect, silence, unfinished. A script
-that cannot be read is refused with HTTP 400 and the reason.
+STATUS is an HTTP status from 400, KIND one of failed, incomplete, disconnect, silence, unfinished, garbage. A
+script that cannot be read is refused with HTTP 400 and the reason.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class _Directive(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     together: tuple[_Directive, ...] | None = None
     report: Literal[True] | None = None
     sleep_ms: float | None = None
-    fault: int | Literal["failed", "incomplete", "disconnect", "silence", "unfinished"] | None = None
+    fault: int | Literal["failed", "incomplete", "disconnect", "silence", "unfinished", "garbage"] | None = (
+        None
+    )
     code: str = "server_error"
     message: str = "The scripted model was asked to fail."
     retry_after: int | None = None
@@ -196,7 +198,7 @@ def _simple(directive: _Directive) -> Action | None:
             directive.fault, directive.code, directive.message, directive.retry_after, directive.times
         )
     if directive.fault is not None:
-        return StreamFault(directive.fault, directive.code, directive.message)
+        return StreamFault(directive.fault, directive.code, directive.message, directive.times)
     return None
 
 

@@ -238,6 +238,8 @@ def _stream_fault(match: re.Match[str], turn: Turn) -> Script:
             yield StreamFault("disconnect")
         case "go silent" | "hang":
             yield StreamFault("silence")
+        case "talk garbage":
+            yield StreamFault("garbage")
         case "stop short":
             yield StreamFault("incomplete", "max_output_tokens")
         case _:
@@ -267,6 +269,7 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     _rule(r"Name this conversation, which begins with:\n\n(?P<text>.*)", _title, polite=False),
     _rule(r".*?^```script[ \t]*\n(?P<json>.*?)^```", _directives, polite=False),
     _rule(r"You are performing a CONTEXT CHECKPOINT COMPACTION", _compaction, polite=False),
+    _rule(r"Summarise this conversation for whoever goes on with it", _compaction, polite=False),
     _rule(r"\s*(?:please\s+)?say:?\s(?P<text>.+)\Z", _say, polite=False),
     _rule(r"count (?:up )?to (?P<number>\d{1,9})\b", _count),
     _rule(r"wait (?:for )?(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|milli\w*|s\w*|m\w*)\b", _wait),
@@ -276,7 +279,7 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
         + _END,
         _http_fault,
     ),
-    _rule(r"(?P<kind>fail|disconnect|go silent|hang|stop short)" + _END, _stream_fault),
+    _rule(r"(?P<kind>fail|disconnect|go silent|hang|stop short|talk garbage)" + _END, _stream_fault),
     _rule(r"what (?:did i say|was my message|have i said) (?P<which>first|last)", _recall),
     _rule(r"what was (?:the|my) (?P<which>first|last) (?:thing|message)", _recall),
     _rule(r"(?:what (?:did i say|have i said)|list (?:the|our) (?:history|messages))", _history),

@@ -10,10 +10,10 @@ import secrets
 import socket
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 import uvicorn
@@ -25,10 +25,14 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from process_agent.errors import WireError
-from process_agent.scripted.answers import Answer, Cut, Pause, http_fault, seed_of
+from process_agent.scripted.actions import Action, HttpFault, StreamFault
+from process_agent.scripted.answers import Answer, AnswerStream, Cut, Noise, Pause, http_fault, seed_of
 from process_agent.scripted.script import LABEL, MODEL, answer
-from process_agent.wire.responses import parse_request
-from process_agent.wire.responses_stream import encode
+from process_agent.wire import chat, messages, responses
+from process_agent.wire.chat_stream import ChatStream
+from process_agent.wire.messages_stream import MessagesStream
+from process_agent.wire.responses import ResponsesRequest
+from process_agent.wire.responses_stream import ResponseStream
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ KEPT_REQUESTS = 64
 """How many requests are kept for inspection."""
 
 _KEPT_ATTEMPTS = 1_024
+_SECRET = ("authorization", "x-api-key")
 
 
 @dataclass(slots=True)
@@ -55,6 +60,21 @@ class RecordedRequest:
     """True once the whole answer was sent; False for good when the client left before."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more is sent, for whatever reason."""
+
+
+class _Refuse(Protocol):
+    def __call__(self, status: int, code: str, message: str, retry_after: int | None = None) -> Response: ...
+
+
+class _MakeStream(Protocol):
+    def __call__(self, *, response_id: str, model: str, created_at: int) -> AnswerStream: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    parse: Callable[[bytes], ResponsesRequest]
+    stream: _MakeStream
+    refuse: _Refuse
 
 
 class ScriptedServer:
@@ -72,7 +92,7 @@ class ScriptedServer:
         self._attempts: OrderedDict[str, int] = OrderedDict()
         self._address: tuple[str, int] | None = None
         routes = [
-            Route("/v1/responses", self._responses, methods=["POST"]),
+            *(Route(path, self._answer, methods=["POST"]) for path in _DIALECTS),
             Route("/v1/models", self._models, methods=["GET"]),
         ]
         self._server = uvicorn.Server(
@@ -138,43 +158,43 @@ class ScriptedServer:
         model = {"id": MODEL, "object": "model", "created": 0, "owned_by": LABEL}
         return JSONResponse({"object": "list", "data": [model]})
 
-    async def _responses(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
+        dialect = _DIALECTS[request.url.path]
         if not self._is_allowed(request):
-            return _refuse(401, "invalid_api_key", f"The {LABEL} needs the key it was started with.")
+            return dialect.refuse(401, "invalid_api_key", f"The {LABEL} needs the key it was started with.")
         try:
             body = await _read_body(request)
         except ClientDisconnect:
             return Response(status_code=400)
         if body is None:
-            return _refuse(413, "request_too_large", f"The request is larger than {MAX_BODY_BYTES} bytes.")
+            text = f"The request is larger than {MAX_BODY_BYTES} bytes."
+            return dialect.refuse(413, "request_too_large", text)
         record = await self._record(request, body)
         try:
-            asked = parse_request(body)
+            asked = dialect.parse(body)
         except WireError as error:
             record.over.set()
-            return _refuse(400, "invalid_request_error", error.message)
+            return dialect.refuse(400, "invalid_request_error", error.message)
         seed = seed_of(asked)
-        actions = answer(asked)
+        actions = self._failing(answer(asked), seed)
         fault = http_fault(actions)
         if fault is not None:
-            if fault.times is None or self._attempt(seed) <= fault.times:
-                record.over.set()
-                return _refuse(fault.status, fault.code, fault.message, fault.retry_after)
-            actions = actions[1:]
+            record.over.set()
+            return dialect.refuse(fault.status, fault.code, fault.message, fault.retry_after)
+        stream = dialect.stream(response_id=f"resp_{seed}", model=asked.model, created_at=int(time.time()))
         return _Answering(
-            self._stream(
-                asked.stream, Answer(asked, actions, seed=seed, created_at=int(time.time())), request
-            ),
+            self._stream(asked.stream, Answer(asked, actions, stream, seed=seed), request),
             record,
             media_type="text/event-stream" if asked.stream else "application/json",
         )
 
     def _is_allowed(self, request: Request) -> bool:
-        given = request.headers.get("authorization", "")
+        key = request.headers.get("x-api-key")
+        given = request.headers.get("authorization", "") if key is None else f"Bearer {key}"
         return hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode())
 
     async def _record(self, request: Request, body: bytes) -> RecordedRequest:
-        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+        headers = {name: value for name, value in request.headers.items() if name not in _SECRET}
         parsed = None
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
             parsed = msgspec.json.decode(body)
@@ -184,6 +204,14 @@ class ScriptedServer:
             self.total_requests += 1
             self._arrived.notify_all()
         return record
+
+    def _failing(self, actions: list[Action], seed: str) -> list[Action]:
+        """The actions without a fault that happens to the first requests only, when those are over."""
+        for position, action in enumerate(actions):
+            if isinstance(action, HttpFault | StreamFault) and action.times is not None:
+                over = self._attempt(seed) > action.times
+                return actions[:position] + actions[position + 1 :] if over else actions
+        return actions
 
     def _attempt(self, seed: str) -> int:
         """How often this request has been asked, this time included; the oldest are forgotten."""
@@ -207,8 +235,10 @@ class ScriptedServer:
                         yield bytes(ready)
                     self._cut(request)
                     await _pause(None)
+                case Noise():
+                    ready += part.data
                 case event if streamed:
-                    ready += encode(event)
+                    ready += answering.stream.encode(event)
                     if len(ready) >= CHUNK_BYTES:
                         yield bytes(ready)
                         ready.clear()
@@ -270,3 +300,19 @@ def _refuse(status: int, code: str, message: str, retry_after: int | None = None
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     error = {"message": message, "type": code, "code": code, "param": None}
     return JSONResponse({"error": error}, status, headers)
+
+
+def _refuse_message(status: int, code: str, message: str, retry_after: int | None = None) -> Response:
+    """As Anthropic refuses."""
+    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+    kinds = {"invalid_api_key": "authentication_error", "rate_limit_exceeded": "rate_limit_error"}
+    error = {"type": kinds.get(code, code), "message": message}
+    return JSONResponse({"type": "error", "error": error}, status, headers)
+
+
+_DIALECTS = {
+    "/v1/responses": _Dialect(responses.parse_request, ResponseStream, _refuse),
+    "/v1/messages": _Dialect(messages.parse_request, MessagesStream, _refuse_message),
+    "/v1/chat/completions": _Dialect(chat.parse_request, ChatStream, _refuse),
+}
+"""By the path of requests."""

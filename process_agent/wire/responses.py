@@ -91,22 +91,27 @@ class ResponsesRequest:
 
 def parse_request(body: bytes) -> ResponsesRequest:
     """Parse a request body. Raises `WireError` that says which member is wrong."""
+    raw = request_object(body)
+    return ResponsesRequest(
+        model=raw["model"],
+        input=_input(raw.get("input", [])),
+        tools=tuple(tool for entry in _list(raw, "tools") for tool in _tools(entry)),
+        stream=raw.get("stream") is True,
+        cache_key=_optional_text(raw, "prompt_cache_key"),
+    )
+
+
+def request_object(body: bytes) -> JsonObject:
+    """The object of a request in any dialect; it has a model. Raises `WireError`."""
     try:
         raw = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"The request is not JSON that can be read: {error}.") from error
     if not isinstance(raw, dict):
         raise WireError("The request is not a JSON object.")
-    model = raw.get("model")
-    if not isinstance(model, str) or not model:
+    if not isinstance(raw.get("model"), str) or not raw["model"]:
         raise WireError("`model` is missing.")
-    return ResponsesRequest(
-        model=model,
-        input=_input(raw.get("input", [])),
-        tools=tuple(tool for entry in _list(raw, "tools") for tool in _tools(entry)),
-        stream=raw.get("stream") is True,
-        cache_key=_optional_text(raw, "prompt_cache_key"),
-    )
+    return raw
 
 
 def _input(value: object) -> tuple[InputItem, ...]:
@@ -150,14 +155,14 @@ def _message(raw: JsonObject, where: str) -> Message:
     role = raw.get("role")
     if role not in ("user", "assistant", "system", "developer"):
         raise WireError(f"`{where}.role` is not one of user, assistant, system, developer.")
-    return Message(role, _parts(raw.get("content"), f"{where}.content"))
+    return Message(role, texts(raw.get("content"), f"{where}.content"))
 
 
 def _output(value: object, where: str) -> str:
-    return "\n".join(_parts(value, f"{where}.output"))
+    return "\n".join(texts(value, f"{where}.output"))
 
 
-def _parts(value: object, where: str) -> tuple[str, ...]:
+def texts(value: object, where: str) -> tuple[str, ...]:
     """Texts of a content value: plain text, or parts of which those with a text are kept."""
     if isinstance(value, str):
         return (value,)
@@ -180,10 +185,13 @@ def _tools(raw: object, namespace: str | None = None) -> tuple[Tool, ...]:
         if namespace is not None:
             raise WireError("`tools` holds a namespace inside a namespace.")
         return tuple(tool for entry in _list(raw, "tools") for tool in _tools(entry, str(name)))
-    parameters = raw.get("parameters")
-    properties = parameters.get("properties") if isinstance(parameters, dict) else None
-    known = frozenset(properties) if isinstance(properties, dict) else frozenset[str]()
-    return (Tool(kind, str(name), namespace, known),)
+    return (Tool(kind, str(name), namespace, properties(raw.get("parameters"))),)
+
+
+def properties(schema: object) -> frozenset[str]:
+    """The names in a JSON schema of arguments."""
+    found = schema.get("properties") if isinstance(schema, dict) else None
+    return frozenset(found) if isinstance(found, dict) else frozenset[str]()
 
 
 def _list(raw: Mapping[str, object], member: str) -> list[object]:

@@ -63,6 +63,10 @@ class ResponseStream:
         """The response object as it stands; complete once an end was written."""
         return self._body
 
+    def encode(self, event: Mapping[str, object]) -> bytes:
+        """One event as server-sent event."""
+        return encode(event)
+
     def begin(self) -> list[Event]:
         """The two events before any output."""
         return [

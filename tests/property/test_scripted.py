@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from process_agent.errors import WireError
 from process_agent.scripted.actions import Action, CallTools
-from process_agent.scripted.answers import Answer, Cut, Pause, seed_of
+from process_agent.scripted.answers import Answer, Cut, Noise, Pause, seed_of
 from process_agent.scripted.markdown import fenced
 from process_agent.scripted.patches import update_file
 from process_agent.scripted.script import answer
 from process_agent.scripted.split import LONGEST_PIECE, pieces
 from process_agent.wire.responses import parse_request
+from process_agent.wire.responses_stream import ResponseStream
 from tests.fakes.scripted_client import ScriptedClient, exec_output, message, said
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -75,8 +76,9 @@ def _body(history: list[dict[str, object]]) -> bytes:
 def test_every_answer_is_a_complete_stream(prompt: str) -> None:
     request = parse_request(_body([message("user", prompt)]))
     actions = answer(request)
-    answering = Answer(request, actions, seed=seed_of(request), created_at=0)
-    events = [part for part in answering.parts() if not isinstance(part, Pause | Cut)]
+    stream = ResponseStream(response_id="resp_1", model="m", created_at=0)
+    answering = Answer(request, actions, stream, seed=seed_of(request))
+    events = [part for part in answering.parts() if not isinstance(part, Pause | Cut | Noise)]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
     assert answering.stream.body["output"] == done

@@ -85,22 +85,23 @@ def _tools(request: ModelRequest) -> list[JsonObject]:
 
 
 def _messages(request: ModelRequest) -> list[JsonObject]:
-    """Turns of user and assistant, one after the other, the user first."""
+    """Turns of user and assistant. What the assistant says and does in one go is one message, and so are
+    the results of its calls; messages of people stay as they are, the provider joins them itself.
+    """
     messages: list[JsonObject] = []
     for item in request.items:
         assistant, blocks = _blocks(item, request.origin)
         if not blocks:
             continue
         role = "assistant" if assistant else "user"
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += blocks
+        last = messages[-1] if messages else {}
+        result = isinstance(item, CallOutput) and last and last["content"][-1]["type"] == "tool_result"
+        if last and last["role"] == role and (assistant or result):
+            last["content"] += blocks
         else:
             messages.append({"role": role, "content": blocks})
     if not messages or messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": [dict(_PLACEHOLDER)]})
-    for message in messages:
-        if message["role"] == "user":  # results come first, all else keeps its order
-            message["content"].sort(key=lambda block: block["type"] != "tool_result")
     return messages
 
 

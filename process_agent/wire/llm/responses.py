@@ -96,13 +96,13 @@ class ResponsesReader(StreamReader):
 
     def __init__(self, origin: str = "") -> None:
         super().__init__(origin)
-        self._streamed: set[object] = set()
+        self._streamed: set[int] = set()
         self._summary: tuple[str, object] | None = None
 
     def _take(self, event: JsonObject) -> None:
         kind = event.get("type")
         if kind in ("response.output_text.delta", "response.refusal.delta"):
-            self._streamed.add(event.get("output_index"))
+            self._streamed.add(count_of(event, "output_index"))
             self._say(text_of(event, "delta"), refusal=kind == "response.refusal.delta")
         else:
             self._take_other(event)
@@ -120,7 +120,7 @@ class ResponsesReader(StreamReader):
             case "response.output_item.added":
                 self._added(object_of(event, "item"), count_of(event, "output_index"))
             case "response.output_item.done":
-                self._done(object_of(event, "item"), event.get("output_index"))
+                self._done(object_of(event, "item"), count_of(event, "output_index"))
             case "response.completed" | "response.incomplete" | "response.failed":
                 self._finish(object_of(event, "response"))
             case "error":
@@ -145,7 +145,7 @@ class ResponsesReader(StreamReader):
             case _:
                 pass
 
-    def _done(self, item: JsonObject, index: object) -> None:
+    def _done(self, item: JsonObject, index: int) -> None:
         match item.get("type"):
             case "message":
                 if index not in self._streamed:
@@ -162,10 +162,9 @@ class ResponsesReader(StreamReader):
                     self._begin_reasoning()
                 self._close_reasoning(kept)
             case "function_call":
-                number = index if isinstance(index, int) else 0
-                if number not in self._calls:
-                    self._begin_call(number, text_of(item, "call_id"), text_of(item, "name"))
-                self._close_call(number, text_of(item, "arguments"))
+                if index not in self._calls:
+                    self._begin_call(index, text_of(item, "call_id"), text_of(item, "name"))
+                self._close_call(index, text_of(item, "arguments"))
             case _:
                 pass
 

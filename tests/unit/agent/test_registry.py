@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from process_agent.agent import registry
 from process_agent.agent.assemble import AgentConfig, create_backends
 from process_agent.core.backend import BackendConfig
+from process_agent.core.models import ModelChoice
+from process_agent.core.providers import ModelProvider
 from process_agent.errors import UsageError
 
 
@@ -23,8 +26,6 @@ def test_codex_is_found(config: BackendConfig) -> None:
 def test_what_is_not_there_is_named(config: BackendConfig) -> None:
     with pytest.raises(UsageError, match="codex"):
         registry.create("kodex", config)
-    with pytest.raises(UsageError, match="--backend codex"):
-        registry.create("llm", config)
 
 
 def test_models_reach_their_backend(config: BackendConfig) -> None:
@@ -32,6 +33,20 @@ def test_models_reach_their_backend(config: BackendConfig) -> None:
     assert backend.default_model().model == "gpt-x"
 
 
-def test_neither_flag_says_what_to_use(config: BackendConfig) -> None:
-    with pytest.raises(UsageError, match="--backend codex"):
-        create_backends(AgentConfig("bot", config))
+def test_neither_flag_means_a_language_model(config: BackendConfig) -> None:
+    (backend,) = create_backends(AgentConfig("bot", config))
+    assert backend.name == "llm"
+
+
+async def test_a_backend_that_is_named_keeps_its_own_models_beside_those_named(config: BackendConfig) -> None:
+    providers = tuple(
+        ModelProvider(name, name, "chat", "http://127.0.0.1:9", "key", default_model=model)
+        for name, model in (("openai", "gpt-5.2"), ("anthropic", "claude-3-5-sonnet-latest"))
+    )
+    asked = AgentConfig("bot", replace(config, providers=providers), ("llm",), ("gpt-5.5",))
+    (backend,) = create_backends(asked)
+    await backend.start()
+    names = [(entry.name, [model.name for model in entry.models]) for entry in backend.models()]
+    assert names == [("openai", ["gpt-5.5", "gpt-5.2"]), ("anthropic", ["claude-3-5-sonnet-latest"])]
+    assert backend.default_model() == ModelChoice("llm", "openai", "gpt-5.5")
+    await backend.close()

@@ -36,16 +36,20 @@ async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Progra
     await asyncio.to_thread(started.stop_room)
 
 
+@pytest.mark.timeout(180)
 async def test_a_thread_moves_between_a_language_model_and_codex_and_back(
     program: Program, model: ScriptedServer
 ) -> None:
     thread = await asyncio.to_thread(_talk_with_both, program)
     requests = [request for request in model.requests if "input" in (request.body or {})]
     of_llm = [request for request in requests if not _is_codex(request)]
-    back = json.dumps(of_llm[-1].body["input"])
-    for once in ("say apples-first", "apples-before", "+pears", "Exit-code-is-0-now", "what happened"):
-        assert back.count(once) == 1, (once, back)
-    assert back.count("apples-first") == 2  # what was said, and the answer
+    items = of_llm[-1].body["input"]
+    said = json.dumps([item for item in items if item["type"] == "message"])
+    for once in ("say apples-first", '"apples-first"', 'It is done."}', "what happened"):
+        assert said.count(once) == 1, (once, said)
+    done = json.dumps([item for item in items if item["type"] != "message"])
+    for once in ("-apples-before", "+pears", "printf", "Exit-code-is-0-now"):
+        assert done.count(once) == 1, (once, done)
     first_of_codex = json.dumps(next(request for request in requests if _is_codex(request)).body["input"])
     assert first_of_codex.count("say apples-first") == 1
     assert thread
@@ -106,7 +110,7 @@ async def test_a_provider_of_the_users_own(tmp_path: Path, model: ScriptedServer
         MY_KEY=model.api_key,
         PROCESS_DATA_DIR=str(tmp_path / "data"),
     )
-    told = await asyncio.to_thread(program.run, "run --model mine/big/one --message", "say 7 7 7")
+    told = await asyncio.to_thread(program.run, "run --model llm/mine/big/one --message", "say 7 7 7")
     assert (told.returncode, told.stdout.strip()) == (0, "7 7 7"), told.stderr
     assert model.requests[-1].path == "/v1/chat/completions"
     assert model.requests[-1].body["model"] == "big/one"

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, assert_never
 
-from backends.codex.senders import sender_line
 from process_agent.core.attached import image_problem, is_image, part_text
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import FilePart, plain_text
 from process_agent.core.recalled import SUMMARY, call_arguments, call_name, call_output, is_notice
+from process_agent.core.senders import sender_line
 
 MAX_HISTORY: Final = 400_000
 """Bytes of history a new Codex thread gets, the newest first: about 100,000 tokens in most languages.

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from backends.codex.senders import Senders
 from process_agent.core.attached import is_image
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart, plain_text
@@ -22,6 +21,8 @@ from process_agent.core.events import (
     ToolStarted,
 )
 from process_agent.core.ids import ItemId, TurnId
+from process_agent.core.recalled import SUMMARY
+from process_agent.core.senders import Senders
 
 MAX_ITEMS: Final = 2_000
 """Items a thread remembers; `history.MAX_HISTORY` limits what of them a new Codex gets."""
@@ -34,9 +35,6 @@ MAX_IMAGES: Final = 16 * 1024 * 1024
 
 MAX_SAID: Final = 80_000
 """Characters of people's messages that stay beside a summary, the newest: 20,000 tokens, as in Codex."""
-
-SUMMARY: Final = "The conversation so far was shortened. A model left this summary of it:\n\n"
-"""Before a summary; the history of the room (`threads.history`) says the same."""
 
 
 class Memory:

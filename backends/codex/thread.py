@@ -21,7 +21,6 @@ from backends.codex.inputs import input_items
 from backends.codex.memory import Memory
 from backends.codex.notices import NOTICE, notice_of
 from backends.codex.running import GivenUp, RunningTurn
-from backends.codex.senders import sender_line
 from backends.codex.texts import input_text
 from backends.codex.usage import TurnUsage
 from process_agent.core.backend import (
@@ -35,6 +34,7 @@ from process_agent.core.content import ContentPart, ErrorInfo, TextPart
 from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason
 from process_agent.core.ids import AskId, ItemId, ThreadId
+from process_agent.core.senders import sender_line
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError, TurnRefusedError
 from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request

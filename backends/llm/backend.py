@@ -70,11 +70,15 @@ class LlmBackend:
     @property
     def instructions(self) -> str:
         """What every model of this agent is told first."""
-        own = (
+        return (
             f"You are {self._config.agent_name}, an assistant in a room where people chat with you. "
             "Your answers are shown as Markdown."
         )
-        return "\n\n".join(text for text in (own, self._config.instructions or "") if text)
+
+    @property
+    def effort(self) -> str | None:
+        """How much models are to reason where no turn says."""
+        return self._config.effort
 
     async def start(self) -> BackendSummary:
         """See which models there are. Raises `AuthError` when there is no key for any, and `UsageError`."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
+from backends.llm.parts import said
 from process_agent.core.attached import image_problem, is_image, part_text
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
-from process_agent.core.content import ContentPart, FilePart
+from process_agent.core.content import ContentPart, FilePart, plain_text
 from process_agent.core.recalled import SUMMARY, call_arguments, call_name, call_output, is_notice
+from process_agent.core.senders import Senders, sender_line
 from process_agent.wire.llm.request import (
     Call,
     CallOutput,
@@ -43,8 +46,15 @@ class Conversation:
     """The items of one thread. `used` is how many tokens the provider counted last, of how many items."""
 
     def __init__(self, history: Sequence[HistoryItem] = ()) -> None:
-        self.items: list[Item] = list(recalled(history))
+        self.senders = Senders(history)
+        self.items: list[Item] = list(recalled(history, self.senders.several))
         self._counted: tuple[int, int] | None = None
+
+    def said(self, content: Iterable[ContentPart], sender_name: str | None) -> None:
+        """A participant said something; with a line that says who, where several speak."""
+        self.senders.heard(sender_name)
+        line = sender_line(sender_name, datetime.now(UTC)) if self.senders.several else ""
+        self.add(said(content, line))
 
     def add(self, *items: Item) -> None:
         """More was said or done."""
@@ -100,16 +110,16 @@ class Conversation:
         self.add(*(CallOutput(call_id, (Text(text),), failed=True) for call_id in waiting))
 
 
-def recalled(history: Sequence[HistoryItem]) -> Iterable[Item]:
-    """What the room remembers."""
+def recalled(history: Sequence[HistoryItem], several: bool = False) -> Iterable[Item]:
+    """What the room remembers; where several speak, each message says who wrote it."""
     with_images = _newest_images(history)
     for position, item in enumerate(history):
         match item:
-            case UserMessage(content):
-                parts = tuple(
-                    _recalled_part(part, (position, n) in with_images) for n, part in enumerate(content)
-                )
-                yield Message("user", tuple(part for part in parts if part != Text("")))
+            case UserMessage(content, sender):
+                named = several and not plain_text(content).startswith(SUMMARY)
+                line = (Text(sender_line(sender, item.at)),) if named else ()
+                seen = (_recalled_part(p, (position, n) in with_images) for n, p in enumerate(content))
+                yield Message("user", (*line, *(part for part in seen if part != Text(""))))
             case AgentMessage(text):
                 if text:
                     yield Message("assistant", (Text(text),))

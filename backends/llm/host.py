@@ -22,6 +22,11 @@ class Host(Protocol):
         """What every model of this agent is told first."""
         ...
 
+    @property
+    def effort(self) -> str | None:
+        """How much models are to reason where no turn says."""
+        ...
+
     def provider(self, choice: ModelChoice) -> tuple[ModelProvider, str]:
         """Who has this model, and its name there. Raises `TurnRefusedError`."""
         ...

@@ -14,7 +14,6 @@ from backends.llm.conversation import Conversation, without_images, without_reas
 from backends.llm.failures import told
 from backends.llm.host import Host
 from backends.llm.output import Output
-from backends.llm.parts import said
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
 from process_agent.core.backend import Answered, Decision, HistoryItem, TurnInput
 from process_agent.core.content import ContentPart, ErrorInfo
@@ -34,7 +33,7 @@ from process_agent.errors import ProcessError, TurnRefusedError
 from process_agent.io.interruption import Interrupted, Interruption
 from process_agent.io.tasks import Tasks
 from process_agent.wire.llm import events as e
-from process_agent.wire.llm.request import Item, ModelRequest, Reasoning
+from process_agent.wire.llm.request import Item, ModelRequest, OutputSchema, Reasoning
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ class LlmThread:
         if running.input.compact:
             text = "The conversation is being compacted; say it again when that is done."
             raise TurnRefusedError(text, code="turn_not_in_progress")
-        running.steers.append(said(content))
+        running.steers.append((content, sender_name))
 
     async def interrupt(self) -> None:
         """Stop the running turn; see the port."""
@@ -127,7 +126,7 @@ class LlmThread:
             return
         tools = tools_of(turn)
         running.output = Output(turn.turn_id, tools.names)
-        self._conversation.add(said(turn.content))
+        self._conversation.said(turn.content, turn.sender_name)
         for _ in range(MAX_CALLS):
             async with aclosing(self._answer(running, provider, model, tools)) as events:
                 async for event in events:
@@ -142,8 +141,7 @@ class LlmThread:
             elif not running.steers and not running.goes_on:
                 running.over = True  # from here on no steer is taken
                 return
-            self._conversation.add(*running.steers)
-            running.steers.clear()
+            self._take_steers(running)
         text = f"The turn was ended after {MAX_CALLS} calls of the model."
         yield _failed(ErrorInfo(text, "too_many_model_calls"))
 
@@ -201,14 +199,18 @@ class LlmThread:
             yield self._usage(running)
 
     def _request(self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools) -> ModelRequest:
-        parts = [self._host.instructions, running.input.instructions or ""]
+        turn = running.input
+        about = (self._host.instructions, self._conversation.senders.rule(), turn.rules, turn.instructions)
+        schema = turn.output_schema
         return ModelRequest(
             model=model,
             items=without_reasoning_of_others(self._conversation.items, provider.name),
-            instructions="\n\n".join(text for text in parts if text),
+            instructions="\n\n".join(text for text in about if text),
             tools=tools.offered,
             origin=provider.name,
+            output=None if schema is None else OutputSchema("answer", schema),
             reasons=provider.reasons(model),
+            effort=turn.effort or self._host.effort,
             max_output=provider.max_output,
             cache_key=self._cache_key,
             extra=provider.extra,
@@ -277,6 +279,11 @@ class LlmThread:
         limit = None if window is None else compaction.compacts_at(window)
         return UsageUpdated(running.output.usage, ContextWindow(used, window, limit))
 
+    def _take_steers(self, running: _Turn) -> None:
+        for content, sender_name in running.steers:
+            self._conversation.said(content, sender_name)
+        running.steers.clear()
+
     def _keep(self, running: _Turn) -> None:
         """What was said and done by now stays, whatever ended the turn; no call stays without an output."""
         conversation = self._conversation
@@ -289,8 +296,7 @@ class LlmThread:
             if known != done:
                 conversation.add(*done)
         conversation.close_calls(NOT_DONE)
-        conversation.add(*running.steers)
-        running.steers.clear()
+        self._take_steers(running)
 
 
 class _Turn:
@@ -303,7 +309,7 @@ class _Turn:
         self.interruption = Interruption()
         self.output = Output(given.turn_id, {})
         self.calls: RunningCalls | None = None
-        self.steers: list[Item] = []
+        self.steers: list[tuple[tuple[ContentPart, ...], str | None]] = []
         self.over = False
         self.goes_on = False
         self.end: TurnEnded | None = None

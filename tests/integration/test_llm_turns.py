@@ -261,5 +261,35 @@ async def test_a_conversation_that_does_not_fit_is_summarised_and_the_thread_say
     assert told.end.error.code == "context_window_exceeded"
 
 
+async def test_who_speaks_is_told_once_several_do(room: LlmRoom, model: ModelChoice) -> None:
+    thread = await room.thread([UserMessage((TextPart("my cat is Ada"),), "ada")])
+    await room.turn(thread, "say one", model=model)
+    assert "[From" not in sent(room)
+    await thread.close()
+    thread = await room.thread([UserMessage((TextPart("my cat is Bob"),), "eva")])
+    told = await room.turn(thread, "what did I say first?", model=model)
+    assert told.text == "The first thing you said was: my cat is Bob"
+    assert sent(room).count('[From "ada", ') == sent(room).count('are from "eva"') == 1
+    thread = await room.thread([UserMessage((TextPart(f"I am {who}"),), who) for who in ("eva", "ada")])
+    await room.turn(thread, "say hello", model=model)
+    assert sent(room).count('[From "eva"]') == sent(room).count('[From "ada"]') == 1
+
+
+async def test_rules_instructions_effort_and_schema_are_told(room: LlmRoom, model: ModelChoice) -> None:
+    schema = {"type": "object", "properties": {"cats": {"type": "integer"}}}
+    await room.turn(
+        await room.thread(),
+        "say ok",
+        model=model,
+        rules="Never say dog.",
+        instructions="Be brief, this once.",
+        effort="high",
+        output_schema=schema,
+    )
+    for once in ("Never say dog.", "Be brief, this once.", "'cats'"):
+        assert sent(room).count(once) == 1
+    assert "high" in sent(room) or "budget_tokens" in sent(room) or model.provider == "kimi"
+
+
 async def test_titles_are_made_where_a_script_has_one(room: LlmRoom) -> None:
     assert await room.backend.title(script({"title": "Cats"}, {"say": "x"})) == "Cats"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.codex.history import MAX_IMAGES, MAX_OUTPUT, responses_items
-from backends.codex.memory import MAX_ITEMS, SUMMARY, Memory
+from backends.codex.memory import MAX_ITEMS, Memory
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import (
     EmptyResult,
@@ -30,6 +30,7 @@ from process_agent.core.events import (
     ToolStarted,
 )
 from process_agent.core.ids import ItemId
+from process_agent.core.recalled import SUMMARY
 from tests.unit.codex.replay import PNG
 
 SHELL = ToolRef(ItemId("i"), "codex", "shell", "codex")

@@ -25,7 +25,6 @@ LOG_IN = (
 _SIGN_IN = re.compile(r"\b(?:sign|log) ?in again\b", re.IGNORECASE)
 
 
-
 def last_words(status: int | None, said: str, secret: str | None) -> str:
     """How the app-server ended: its exit status and the end of what it wrote to standard error.
 

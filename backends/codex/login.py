@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from backends.codex.account import Account, chosen_home
 from backends.codex.app_server import HELLO_TIMEOUT
-from backends.codex.failures import without_addresses
 from backends.codex.launch import child_environment
 from backends.codex.locate import locate
 from backends.codex.shapes import as_dict
 from process_agent import __version__
 from process_agent.core.backend import BackendConfig
+from process_agent.core.discretion import without_addresses
 from process_agent.core.login import LoginState, LoginWay, SignIn
 from process_agent.errors import AuthError, BackendError, ProcessError, RemoteError
 from process_agent.io.child import Child, Command

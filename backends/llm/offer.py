@@ -15,7 +15,8 @@ DEFAULTS: Final = ("openai", "anthropic")
 """Providers whose default models are offered when none was named."""
 
 OTHER_WAYS: Final = (
-    "Or use Codex and its login with --backend codex, or pass `--provider scripted` for a demonstration."
+    "Or use Codex and its login with --backend codex, have a hosted room's project pay with --provider "
+    "meshagent, or pass `--provider scripted` for a demonstration."
 )
 
 _ACCEPTS: Final = ("image",)

@@ -279,7 +279,7 @@ def _config(
         base_url=base_url,
         api_key=api_key,
         endpoints=endpoints,
-        providers=(*providers, *map(further, endpoints)),
+        providers=(*providers, *(further(each.name, each.base_url, each.api_key) for each in endpoints)),
         sandbox=options.sandbox,
         approvals=options.approvals,
         network=options.network,

@@ -87,11 +87,9 @@ def through_project(
     )
 
 
-def further(endpoint: ModelEndpoint) -> ModelProvider:
-    """A provider that the command line adds."""
-    return ModelProvider(
-        endpoint.name, endpoint.name, "responses", endpoint.base_url, endpoint.api_key, local=True
-    )
+def further(name: str, base_url: str, key: str | None) -> ModelProvider:
+    """A provider with a Responses API that the command line adds."""
+    return ModelProvider(name, name, "responses", base_url, key, local=True)
 
 
 def parse_providers(

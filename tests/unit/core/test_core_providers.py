@@ -33,7 +33,8 @@ def test_a_file_of_the_users_own_adds_and_changes(tmp_path: Path) -> None:
     own = tmp_path / "config" / "process" / "providers.toml"
     own.parent.mkdir(parents=True)
     own.write_text(
-        '[providers.mine]\nbase_url = "http://10.0.0.1/v1/"\nlocal = true\n[providers.openai]\nmax_output = 9\n'
+        '[providers.mine]\nbase_url = "http://10.0.0.1/v1/"\nlocal = true\n'
+        "[providers.openai]\nmax_output = 9\n"
     )
     settings = load({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")})
     found = {provider.name: provider for provider in load_providers(settings, {})}

@@ -29,6 +29,9 @@ NAMES = (
     "inserts",
     "stop",
     "stop-codex",
+    "llm",
+    "llm-stream",
+    "llm-threads",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -76,6 +79,7 @@ async def _measure(
         inserts,
         interrupts,
         join_ready,
+        llm_turn,
         many_threads,
         opening,
         viewers,
@@ -103,6 +107,11 @@ async def _measure(
         "viewers": lambda stage: viewers.measure(stage, 1 if quick else viewers.ROUNDS),
         "threads": lambda stage: many_threads.measure(stage, 1 if quick else many_threads.ROUNDS),
         "load": lambda stage: full_load.measure(stage, 320 if quick else full_load.TURNS),
+        "llm": lambda stage: llm_turn.measure(stage, 1 if quick else codex_turn.ROUNDS),
+        "llm-stream": lambda stage: llm_turn.measure_streaming(
+            stage, 1 if quick else codex_turn.STREAM_ROUNDS
+        ),
+        "llm-threads": lambda stage: llm_turn.measure_threads(stage, 1 if quick else many_threads.ROUNDS),
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
         "stop-codex": lambda stage: codex_stops.measure(stage, quick),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -69,10 +69,10 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
             counted = number > 0
             seen = [await bare.turn(f"say turn {number}.{n}") for n in range(turns)]
             alone = [(turn.first_delta_ms, turn.ended_ms) for turn in seen]
-            _add(first, ended, BARE, alone, counted)
+            add(first, ended, BARE, alone, counted)
             for program, running_talk in talks.items():
-                times, used = await _round(running_talk, number, turns)
-                _add(first, ended, program, times, counted)
+                times, used = await one_round(running_talk, number, turns)
+                add(first, ended, program, times, counted)
                 if counted:
                     later.add(program, median(t[0] for t in times) - median(t[0] for t in alone))
                     cpu.add(program, used)
@@ -85,13 +85,15 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
     return Section("turn", "A short Codex turn", LABELS, [first, ended, later, cpu], notes)
 
 
-async def _round(running_talk: Talk, number: int, turns: int) -> tuple[list[tuple[float, float]], float]:
+async def one_round(
+    running_talk: Talk, number: int, turns: int, prompt: Callable[[str], str] = "say {}".format
+) -> tuple[list[tuple[float, float]], float]:
     """Times of each turn, and the agent's processor time for one of them."""
     before = cpu_ms(running_talk.pid)
     times = []
     for n in range(turns):
         text = f"turn {number}.{n}"
-        turn = await running_talk.chat.turn(running_talk.thread_id, f"say {text}")
+        turn = await running_talk.chat.turn(running_talk.thread_id, prompt(text))
         if turn.text != text:
             raise RuntimeError(f"the answer was {turn.text!r}, not {text!r}")
         times.append((turn.first_delta_ms, turn.ended_ms))
@@ -99,7 +101,8 @@ async def _round(running_talk: Talk, number: int, turns: int) -> tuple[list[tupl
     return times, (cpu_ms(running_talk.pid) - before) / turns
 
 
-def _add(first: Figure, ended: Figure, program: str, times: list[tuple[float, float]], counted: bool) -> None:
+def add(first: Figure, ended: Figure, program: str, times: list[tuple[float, float]], counted: bool) -> None:
+    """Add the times to first delta and to end of turns that count."""
     if counted:
         first.add(program, *(time[0] for time in times))
         ended.add(program, *(time[1] for time in times))
@@ -124,7 +127,7 @@ async def measure_streaming(
         async with talk(stage, agent) as running_talk:
             for number in range(rounds + 1):
                 for kind, action in kinds.items():
-                    values = await _stream(running_talk, action, deltas)
+                    values = await stream(running_talk, action, deltas)
                     if number:
                         for figure, value in zip(figures[kind], values, strict=True):
                             figure.add(program, value)
@@ -137,8 +140,9 @@ async def measure_streaming(
     return Section("stream", "Streaming", labels, ordered, notes)
 
 
-async def _stream(running_talk: Talk, action: object, deltas: int) -> tuple[float, float, float]:
-    prompt = f"```script\n{msgspec.json.encode([action]).decode()}\n```"
+async def stream(running_talk: Talk, action: object, deltas: int) -> tuple[float, float, float]:
+    """One long answer: the agent's and the viewer's µs for each delta, and messages for each."""
+    prompt = f"\n```script\n{msgspec.json.encode([action]).decode()}\n```"
     before = cpu_ms(running_talk.pid)
     turn = await running_talk.chat.turn(running_talk.thread_id, prompt)
     await asyncio.sleep(SETTLE_SECONDS)

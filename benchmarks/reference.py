@@ -45,10 +45,10 @@ class Reference:
 
     program: Path
 
-    def join_command(self, room: str, agent: str) -> list[str]:
-        """Its way to join a room as a Codex agent with a chat channel."""
+    def join_command(self, room: str, agent: str, model: str) -> list[str]:
+        """Its way to join a room with a chat channel."""
         names = ["--room", room, "--agent-name", agent, "--channel", "chat"]
-        return [str(self.program), "process", "join", *names, "--model", "codex/gpt-5.5"]
+        return [str(self.program), "process", "join", *names, "--model", model]
 
     def variables(self, api_url: str, token: str, home: Path, model: dict[str, str]) -> dict[str, str]:
         """What it needs in its environment; writes the Codex configuration it reads below `home`.
@@ -65,6 +65,8 @@ class Reference:
             "MESHAGENT_DISABLE_VERSION_CHECK": "1",
             "CODEX_HOME": str(codex_home),
             "SCRIPTED_KEY": model["api_key"],
+            "ANTHROPIC_BASE_URL": model["base_url"].removesuffix("/v1"),
+            "ANTHROPIC_API_KEY": model["api_key"],
             "NO_PROXY": "127.0.0.1,localhost",
         }
 

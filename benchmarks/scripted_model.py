@@ -10,11 +10,20 @@ import asyncio
 import json
 import sys
 
+from starlette.requests import Request
+
 from process_agent.scripted.server import ScriptedServer
 
 
+class OpenModel(ScriptedServer):
+    """Takes any key: the reference sends its participant's token, whatever key it is given."""
+
+    def _is_allowed(self, request: Request) -> bool:
+        return True
+
+
 async def main() -> None:
-    async with ScriptedServer(kept_requests=1) as server:
+    async with OpenModel(kept_requests=1) as server:
         print(json.dumps({"base_url": server.base_url, "api_key": server.api_key}), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

@@ -17,6 +17,7 @@ from benchmarks.reference import Reference
 
 ROOM = "benchmark"
 MODEL = "codex/gpt-5.5"
+LLM_MODEL = "llm/anthropic/claude-sonnet-4-6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ class Stage:
             command + data, env=environment(self.folder), check=True, capture_output=True, text=True
         ).stdout.strip()
 
-    def agents(self) -> dict[str, Agent]:
-        """The agents to compare."""
-        found = {OURS: self.ours()}
+    def agents(self, model: str = MODEL) -> dict[str, Agent]:
+        """The agents to compare, with this model."""
+        found = {OURS: self.ours(model)}
         if self.reference is not None:
-            found[REFERENCE] = self.theirs(self.reference)
+            found[REFERENCE] = self.theirs(self.reference, model)
         return found
 
     def bare(self) -> Agent:
@@ -67,7 +68,7 @@ class Stage:
         command = [sys.executable, "-m", "benchmarks.bare_join", self.room_url, token]
         return Agent("bare", command, environment(self._home(BARE)), Path(__file__).parent.parent)
 
-    def ours(self) -> Agent:
+    def ours(self, model: str = MODEL) -> Agent:
         """Our `process join`, with the scripted model behind the ordinary provider."""
         home = self._home(OURS)
         variables = {
@@ -75,18 +76,20 @@ class Stage:
             "MESHAGENT_TOKEN": self.token("ours", "agent"),
             "OPENAI_BASE_URL": self.model["base_url"],
             "OPENAI_API_KEY": self.model["api_key"],
+            "ANTHROPIC_BASE_URL": self.model["base_url"].removesuffix("/v1"),
+            "ANTHROPIC_API_KEY": self.model["api_key"],
             "PROCESS_DATA_DIR": str(self.folder / "data"),
         }
-        names = ["--room", ROOM, "--agent-name", "ours", "--channel", "chat", "--model", MODEL]
+        names = ["--room", ROOM, "--agent-name", "ours", "--channel", "chat", "--model", model]
         return Agent("ours", [script("process"), "join", *names], environment(home, variables), home / "work")
 
-    def theirs(self, reference: Reference) -> Agent:
+    def theirs(self, reference: Reference, model: str = MODEL) -> Agent:
         """The reference's `process join` against the same room and model."""
         home = self._home(REFERENCE)
         token = self.token("theirs", "agent")
         env = environment(home, reference.variables(self.url, token, home, self.model))
         env["PATH"] = f"{codex_binary().parent}:{env['PATH']}"
-        return Agent("theirs", reference.join_command(ROOM, "theirs"), env, home / "work")
+        return Agent("theirs", reference.join_command(ROOM, "theirs", model), env, home / "work")
 
     def _home(self, name: str) -> Path:
         home = self.folder / f"home-{name}"

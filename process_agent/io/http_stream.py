@@ -10,13 +10,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import httpx
 
 from process_agent.errors import HttpError
 from process_agent.io.interruption import Interruption
+from process_agent.io.tasks import Tasks
 
 MAX_ANSWER: Final = 256 * 1024 * 1024
 """Bytes of a whole answer."""
@@ -25,6 +26,14 @@ MAX_ERROR: Final = 64 * 1024
 """Bytes that are read of an answer that is an error."""
 
 CLOSE_SECONDS: Final = 5.0
+
+WINDOW_SECONDS: Final = 0.02
+"""How long a fast stream gathers; what viewers see of it comes in windows of 25 ms anyway."""
+
+SMALL_BYTES: Final = 8 * 1024
+"""Larger pieces are worth waking up for."""
+
+MAX_PIECE: Final = 256 * 1024
 
 _UNREACHABLE: Final = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError),
@@ -84,6 +93,8 @@ class HttpAnswer:
         self._interruption = interruption
         self._response: httpx.Response | None = None
         self._pieces: AsyncGenerator[bytes] | None = None
+        self._ahead: asyncio.Task[bytes | None] | None = None
+        self._tasks = Tasks("HTTP answer", on_failure=lambda name, error: None)  # told to whoever reads
         self._ends_at = 0.0
 
     async def open(self) -> int:
@@ -104,19 +115,49 @@ class HttpAnswer:
         return {} if self._response is None else self._response.headers
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """The body as it arrives. Raises `HttpError`, `Interrupted`."""
+        """The body as it arrives; what arrived together is one piece. Raises `HttpError`, `Interrupted`.
+
+        A stream of many small pieces is read once in `WINDOW_SECONDS`: waking up for each would cost several
+        times what is in it.
+        """
         if self._response is None:
             return
-        pieces = self._pieces = _pieces(self._response)
-        size, patience = 0, self._limits.first
+        self._pieces = _pieces(self._response)
+        size, patience, loop = 0, self._limits.first, asyncio.get_running_loop()
         while True:
-            piece = await self._within(patience, lambda: anext(pieces, None))
+            asked = loop.time()
+            piece = await self._within(patience, self._next)
             if piece is None:
                 return
-            size, patience = size + len(piece), self._limits.idle
+            fast = size > 0 and loop.time() - asked < WINDOW_SECONDS
+            whole = await self._with_rest(piece)
+            size, patience = size + len(whole), self._limits.idle
             if size > MAX_ANSWER:
                 raise HttpError(f"The answer is larger than {MAX_ANSWER} bytes.", kind="large")
-            yield piece
+            yield whole
+            if fast and len(whole) < SMALL_BYTES:
+                await self._interruption.wait(partial(asyncio.sleep, WINDOW_SECONDS))
+
+    async def _next(self) -> bytes | None:
+        """The next piece, None at the end."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return await ahead
+        return None if self._pieces is None else await anext(self._pieces, None)
+
+    async def _with_rest(self, piece: bytes) -> bytes:
+        """A piece with all that has arrived already. A read that has to wait is left for later."""
+        found = [piece]
+        size = len(piece)
+        while size < MAX_PIECE and self._pieces is not None:
+            ahead = self._tasks.start(_one(self._pieces), "read ahead")
+            await asyncio.sleep(0)
+            if not ahead.done() or ahead.exception() is not None or (more := ahead.result()) is None:
+                self._ahead = ahead
+                break
+            found.append(more)
+            size += len(more)
+        return found[0] if len(found) == 1 else b"".join(found)
 
     async def error_body(self) -> bytes:
         """The beginning of an answer that is an error; what cannot be read of it is left out."""
@@ -134,7 +175,7 @@ class HttpAnswer:
         """Read to the end what nobody needs, so that the connection can be used again, and close."""
         try:
             async with asyncio.timeout(seconds):
-                while self._pieces is not None and await anext(self._pieces, None) is not None:
+                while await self._next() is not None:
                     pass
         except (TimeoutError, httpx.HTTPError, httpx.StreamError):
             pass  # then it is cut off
@@ -149,6 +190,7 @@ class HttpAnswer:
             return
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
+                await self._tasks.close()
                 if pieces is not None:
                     await pieces.aclose()
                 await response.aclose()
@@ -179,6 +221,10 @@ class HttpAnswer:
 def _certificates() -> ssl.SSLContext:
     """Reading the certificates of authorities takes longer than everything else a client needs."""
     return httpx.create_ssl_context()
+
+
+async def _one(pieces: AsyncGenerator[bytes]) -> bytes | None:
+    return await anext(pieces, None)
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:

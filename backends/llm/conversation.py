@@ -74,7 +74,7 @@ class Conversation:
         nothing done about it yet, comes after it.
         """
         items, new = list(self.items), list[Item]()
-        while items and _is_said(items[-1]):
+        while items and _is_said(items[-1]) and not _is_summary(items[-1]):
             new.insert(0, items.pop())
         kept: list[Item] = []
         room = MAX_SAID

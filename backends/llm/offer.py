@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from process_agent.core.backend import BackendConfig
-from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.models import KnownModels, ModelChoice, ModelFacts, ModelInfo, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import AuthError, UsageError
 
@@ -65,19 +65,32 @@ def make_offer(backend: str, config: BackendConfig) -> Offer:
     if not wanted:
         raise _no_key([known[name] for name in DEFAULTS if name in known])
     order = list(dict.fromkeys(name for name, _ in wanted))
-    models = [_models(backend, known[name], [m for n, m in wanted if n == name]) for name in order]
+    facts = config.facts
+    models = [_models(backend, known[name], [m for n, m in wanted if n == name], facts) for name in order]
     first, model = wanted[0]
     default = ModelChoice(backend, first, model or known[first].default_model)
     return Offer(tuple(models), default, tuple(known[name] for name in order))
 
 
-def _models(backend: str, provider: ModelProvider, named: Sequence[str | None]) -> ProviderModels:
-    names = list(dict.fromkeys(name or provider.default_model for name in named))
-    found = tuple(
-        ModelInfo(name, accepts=_ACCEPTS, active=position == 0) for position, name in enumerate(names) if name
-    )
-    return ProviderModels(
-        provider.name, provider.friendly_name, backend, found[0].name if found else None, found
+def _models(
+    backend: str, provider: ModelProvider, named: Sequence[str | None], facts: KnownModels
+) -> ProviderModels:
+    wanted = dict.fromkeys(name or provider.default_model for name in named)
+    names = [name for name in wanted if name]
+    default = names[0] if names else None
+    models = tuple(_info(name, provider, facts, name == default) for name in names)
+    return ProviderModels(provider.name, provider.friendly_name, backend, default, models)
+
+
+def _info(name: str, provider: ModelProvider, known: KnownModels, active: bool) -> ModelInfo:
+    facts = known.get((provider.name, name)) or ModelFacts()
+    return ModelInfo(
+        name,
+        facts.friendly_name,
+        context_window=facts.context_window,
+        accepts=_ACCEPTS,
+        active=active,
+        pricing=facts.pricing if provider.listed else None,
     )
 
 

@@ -37,6 +37,8 @@ class ModelProvider:
     reasoning: tuple[str, ...] = ()
     max_output: int | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
+    listed: bool = True
+    """Whether its models cost what its list of prices says: nobody else stands between."""
 
     @property
     def usable(self) -> bool:
@@ -53,7 +55,7 @@ class ModelProvider:
         url = variables.get(self.url_variable or "") or None
         if url is None:
             return replace(self, key=key)
-        return replace(self, key=key, base_url=url.rstrip("/"), local=True)
+        return replace(self, key=key, base_url=url.rstrip("/"), local=True, listed=False)
 
 
 def behind(
@@ -67,6 +69,7 @@ def behind(
             friendly_name=label,
             base_url=root if provider.dialect == "messages" else base_url,
             key=key,
+            listed=False,
         )
         for provider in providers
     )
@@ -81,7 +84,7 @@ def through_project(
     root = openai_url.removesuffix("/openai/v1")
     urls = {"openai": openai_url, "anthropic": f"{root}/anthropic"}
     return tuple(
-        replace(provider, base_url=urls[provider.name], key=token)
+        replace(provider, base_url=urls[provider.name], key=token, listed=False)
         for provider in providers
         if provider.name in urls
     )

@@ -138,7 +138,7 @@ class LlmBackend:
     async def discard(self, thread_id: ThreadId, state: KeptState) -> None:
         """Nothing is kept."""
 
-    def command(self, state: KeptState) -> str | None:
+    def command(self, thread_id: ThreadId, state: KeptState) -> str | None:
         """There is no conversation but the room's."""
         return None
 

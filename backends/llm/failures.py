@@ -48,18 +48,18 @@ _SAID: Final[Mapping[ErrorKind, tuple[str, str]]] = {
     ),
     ErrorKind.OVERLOADED: ("model_overloaded", "{who} is overloaded at the moment"),
     ErrorKind.SERVER: ("model_server_error", "{who} has a problem of its own"),
-    ErrorKind.CUT: ("model_answer_cut", "The connection to {who} broke before the answer was complete"),
-    ErrorKind.GARBLED: ("model_answer_garbled", "{who} answered something that is no answer of a model"),
+    ErrorKind.CUT: ("model_answer_cut", "The connection to {who} broke before the answer was complete."),
+    ErrorKind.GARBLED: ("model_answer_garbled", "{who} answered something that is no answer of a model."),
     ErrorKind.UNREACHABLE: ("model_unreachable", "{who} cannot be reached"),
-    ErrorKind.SILENT: ("model_silent", "{who} did not answer in time"),
-    ErrorKind.LONG: ("model_answer_too_long", "The answer of {who} did not end in time"),
+    ErrorKind.SILENT: ("model_silent", "{who} did not answer in time."),
+    ErrorKind.LONG: ("model_answer_too_long", "The answer of {who} did not end in time."),
 }
 """Code and beginning of the text, by kind. A text without a full stop goes on with what the provider says."""
 
 
 def http_failure(error: HttpError) -> ApiError:
-    """A connection that failed, as an error of the provider."""
-    return ApiError(_HTTP[error.kind], error.message)
+    """A connection that failed, as an error of the provider; its message is the cause, if that is known."""
+    return ApiError(_HTTP[error.kind], error.message.partition(": ")[2])
 
 
 def told(error: ApiError, provider: ModelProvider, model: str) -> ErrorInfo:

@@ -45,9 +45,15 @@ class Offer:
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Lines of the start summary."""
         return tuple(
-            ("models", f"{entry.friendly_name}: {', '.join(model.name for model in entry.models)}")
+            ("models", f"{', '.join(model.name for model in entry.models)}, {_of(entry)}")
             for entry in self.models
         )
+
+
+def _of(entry: ProviderModels) -> str:
+    """Whose models they are: two providers may be one server, which is called the same."""
+    same = entry.name == entry.friendly_name.lower()
+    return entry.friendly_name if same else f"{entry.friendly_name} ({entry.name})"
 
 
 def make_offer(backend: str, config: BackendConfig) -> Offer:

@@ -61,6 +61,11 @@ class LlmBackend:
         return True
 
     @property
+    def takes_mcp(self) -> bool:
+        """Models over HTTP know no MCP servers yet."""
+        return False
+
+    @property
     def calls(self) -> ModelCalls:
         """Asks models. Raises `BackendError` when the backend does not run."""
         if self._calls is None:

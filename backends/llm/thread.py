@@ -15,8 +15,9 @@ from backends.llm.failures import told
 from backends.llm.host import Host
 from backends.llm.output import Output
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
-from process_agent.core.backend import Answered, Decision, HistoryItem, TurnInput
+from process_agent.core.backend import Answered, HistoryItem, TurnInput
 from process_agent.core.content import ContentPart, ErrorInfo
+from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import (
     BackendEvent,
     ContextCompacted,
@@ -101,7 +102,7 @@ class LlmThread:
         if self._turn is not None:
             self._turn.interruption.ask()
 
-    async def decide(self, item_id: ItemId, decision: Decision) -> bool:
+    async def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
         """Nothing here waits for approvals: tools of the agent see to theirs."""
         return False
 

@@ -127,6 +127,7 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         switch: "false",
         "tools.update_plan.enabled": "true",
         "features.default_mode_request_user_input": "true",
+        "suppress_unstable_features_warning": "true",
         "allow_login_shell": "false",
         "project_doc_max_bytes": "0",
         "analytics.enabled": "false",

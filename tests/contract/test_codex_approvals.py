@@ -217,6 +217,8 @@ async def test_a_question_is_declined(server: LocalRoom, model: ScriptedServer, 
         await ana.say("turn.start", "/deny", thread_id=thread)
         assert await outcome(ana, turn) is None
         assert "declined to answer" in ana.texts()
+        notices = [x["arguments"] for x in ana.all("tool_call.started") if x["tool"] == "warning"]
+        assert notices == []  # that Codex calls the feature unstable is no news for the room
 
 
 # --- Attackers -----------------------------------------------------------------------------------

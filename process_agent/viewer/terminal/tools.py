@@ -87,6 +87,8 @@ def title(item: ToolItem, width: int) -> str:
     command = command_of(item)
     if command is not None:
         return one_line(f"$ {command}", width)
+    if item.request is not None and item.request.questions:
+        return one_line(f"asked: {item.request.questions[0].text}", width)
     ref = item.ref
     name = ref.tool if ref.toolkit in ("codex", ref.namespace) else f"{ref.toolkit}.{ref.tool}"
     return one_line(f"{name.replace('_', ' ')} {_brief(item.arguments)}", width)

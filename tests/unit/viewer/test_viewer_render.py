@@ -6,8 +6,8 @@ import pytest
 from rich.console import RenderableType
 
 from process_agent.core.content import ErrorInfo, Json, JsonResult, LogLine, TextPart, TextResult
-from process_agent.core.decisions import Decision
-from process_agent.core.events import ApprovalDecided, EndReason, ToolRef
+from process_agent.core.decisions import Decision, Question
+from process_agent.core.events import ApprovalDecided, ApprovalRequested, EndReason, ToolRef
 from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.usage import Usage
 from process_agent.core.visible import visible
@@ -267,3 +267,10 @@ def test_markdown_without_boxes_and_escapes() -> None:
     assert text.startswith("Title\n")
     assert "https://e.org" in text
     assert " ls" in text
+
+
+def test_a_question_is_one_line_with_its_answer() -> None:
+    item = ToolItem(ToolRef(ItemId("q"), "codex", "request_user_input"), {"questions": []})
+    item.request = ApprovalRequested(item.ref, {}, questions=(Question("c", "Which colour?"),))
+    item.state, item.result = ToolState.DONE, TextResult("Colour: Blue")
+    assert shown(*render.tool(item, 80)) == "● asked: Which colour?  1 line\n  │ Colour: Blue\n"

@@ -143,7 +143,7 @@ def test_without_credentials_join_stops_with_3_and_says_three_ways(tmp_path: Pat
     [
         ({}, "--backend magic", 2, "magic"),
         ({}, "--model magic/none/x", 2, "magic"),
-        ({}, "--model gpt-5.5", 2, "llm"),
+        ({}, "--model gpt-5.5", 3, "OPENAI_API_KEY"),
         ({"MESHAGENT_TOKEN": "nonsense"}, "--backend codex", 3, "MESHAGENT_TOKEN"),
         ({"MESHAGENT_API_KEY": "ma-broken"}, "--backend codex", 3, "MESHAGENT_API_KEY"),
         ({"PROCESS_DATA_DIR": "/proc/nowhere"}, "--backend codex --provider scripted", 2, "/proc/nowhere"),

@@ -14,14 +14,21 @@ from types import TracebackType
 
 from process_agent.agent import registry
 from process_agent.agent.attachments import Attachments
-from process_agent.agent.channels import AgentRoom, ChannelOptions, ChannelProfile, create_channels
+from process_agent.agent.channels import (
+    AgentRoom,
+    ChannelOptions,
+    ChannelProfile,
+    create_channels,
+    first_mails,
+)
 from process_agent.agent.models import Selection, select
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.runner import Runner
 from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
+from process_agent.agent.tools.mail import NAME as MAIL
 from process_agent.agent.tools.remote import ToolRoom
-from process_agent.agent.tools.sources import ToolOptions, tool_sources
+from process_agent.agent.tools.sources import ToolOptions, check_tools, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.approvers import Approvers
@@ -137,6 +144,7 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
     loading them, so that wrong names, and flags that none of them can use, are told before anything is
     joined.
     """
+    check_tools(config.tools, config.channels)
     chosen = _selection(config)
     backends = tuple(
         registry.create(name, replace(config.backend, models=models, beside_defaults=name in config.backends))
@@ -176,8 +184,10 @@ class Agent:
         messaging, name = room.messaging, config.agent_name
         here = ToolRoom(room.files, room.toolkits, self._shelf(), messaging.participant, name, room.store)
         apart = config.isolation == "participant"
+        wanted = config.channels if MAIL in config.tools.required else ()
+        mails = first_mails(wanted, self._profile(), room)
         self._tooling = Tooling(
-            tool_sources(config.tools, here, config.backend, config.channels, apart=apart)
+            tool_sources(config.tools, here, config.backend, config.channels, apart=apart, mails=mails)
         )
 
     async def __aenter__(self) -> Agent:

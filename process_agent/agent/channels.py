@@ -32,6 +32,10 @@ from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.channels.command.program import Launch
+    from process_agent.channels.mail.book import MailBook
+    from process_agent.channels.mail.compose import Mailbox
+    from process_agent.channels.mail.first_mails import FirstMails
+    from process_agent.io.smtp import SmtpSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,40 +160,65 @@ def _toolkit(spec: ToolkitSpec, profile: ChannelProfile, room: AgentRoom) -> Cha
 
 
 def _mail(spec: MailSpec, profile: ChannelProfile, room: AgentRoom) -> Channel:
-    from process_agent.channels.mail.account import HostedRoom, smtp_account
     from process_agent.channels.mail.answers import MailRoom
-    from process_agent.channels.mail.book import MailBook
     from process_agent.channels.mail.channel import MailChannel, MailProfile
-    from process_agent.channels.mail.compose import Mailbox
     from process_agent.channels.mail.unanswered import Unanswered
+
+    post = _post(spec, profile, room)
+    if room.queues is None or room.files is None or room.datasets is None:
+        raise missing(spec, "queues, storage and tables")
+
+    def alone() -> bool:
+        others = room.messaging.participants()
+        return not any(p.name == profile.agent_name and p.role == "agent" for p in others)
+
+    unanswered = Unanswered(room.datasets, room.store.directory)
+    return MailChannel(
+        MailRoom(room.queues, room.files, post.book, unanswered, room.store.images),
+        MailProfile(post.mailbox, profile.single_thread, alone),
+        post.sender,
+        new_id=profile.new_id,
+        clock=profile.clock,
+    )
+
+
+def first_mails(specs: Sequence[ChannelSpec], profile: ChannelProfile, room: AgentRoom) -> FirstMails | None:
+    """What begins conversations by mail, from the address of the first mail channel; None without one."""
+    from process_agent.channels.mail.first_mails import FirstMails
+
+    found = [spec for spec in specs if isinstance(spec, MailSpec)]
+    if not found:
+        return None
+    post = _post(found[0], profile, room)
+    own = [spec.address for spec in found]
+    return FirstMails(
+        post.mailbox, post.book, post.sender, own=own, new_id=profile.new_id, clock=profile.clock
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What a mailbox sends by, and keeps mails in."""
+
+    mailbox: Mailbox
+    book: MailBook
+    sender: SmtpSender
+
+
+def _post(spec: MailSpec, profile: ChannelProfile, room: AgentRoom) -> _Post:
+    from process_agent.channels.mail.account import HostedRoom, smtp_account
+    from process_agent.channels.mail.book import MailBook
+    from process_agent.channels.mail.compose import Mailbox
     from process_agent.io.smtp import SmtpSender
 
-    if room.queues is None or room.files is None or room.datasets is None:
+    if room.files is None or room.datasets is None:
         raise missing(spec, "queues, storage and tables")
     hosted = None
     if profile.options.hosted and room.token is not None:
         hosted = HostedRoom(profile.agent_name, room.token)
     account = smtp_account(profile.options.smtp, spec.address, hosted)
     book = MailBook(room.datasets, room.files, room.store.directory, profile.new_id)
-    mailbox = Mailbox(spec.address, profile.agent_name, spec.reply_all)
-
-    def alone() -> bool:
-        others = room.messaging.participants()
-        return not any(p.name == profile.agent_name and p.role == "agent" for p in others)
-
-    return MailChannel(
-        MailRoom(
-            room.queues,
-            room.files,
-            book,
-            Unanswered(room.datasets, room.store.directory),
-            room.store.images,
-        ),
-        MailProfile(mailbox, profile.single_thread, alone),
-        SmtpSender(account),
-        new_id=profile.new_id,
-        clock=profile.clock,
-    )
+    return _Post(Mailbox(spec.address, profile.agent_name, spec.reply_all), book, SmtpSender(account))
 
 
 def _check_mail(spec: MailSpec, agent_name: str, options: ChannelOptions) -> None:

@@ -19,7 +19,7 @@ RequireToolkits = Annotated[
         "-rt",
         "--toolkit",
         metavar="NAME",
-        help="Offer this toolkit of the room to the model, or a built-in one: chat, search. Repeatable.",
+        help="Offer a toolkit of the room to the model, or a built-in one: chat, mail, search. Repeatable.",
     ),
 ]
 ToolSearchFlag = Annotated[

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from process_agent.agent.channels import ChannelOptions
+from process_agent.agent.tools.sources import ToolOptions
 from process_agent.config import SmtpSettings
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import AGENT, agent_in, chat_client
@@ -86,6 +87,45 @@ async def test_mail_and_answer_are_where_published_programs_look(
         )
         rows = [entry for entry in (asked, answered) if entry["in_reply_to"] == "<1@x>"]
         assert rows == [answered]
+
+
+async def test_codex_begins_a_mail_and_the_reply_comes_to_its_thread(
+    server: LocalRoom, smtp: SmtpRoom, tmp_path: Path
+) -> None:
+    arguments = {"to": ["jo@example.com"], "subject": "Lunch", "text": "At one?", "files": ["menu.txt"]}
+    write = {"call": "new_email_thread", "namespace": "mail", "arguments": arguments}
+    async with (
+        ScriptedServer() as model,
+        agent_in(
+            server,
+            tmp_path,
+            model=model,
+            channels=CHANNELS,
+            options=options(smtp),
+            tools=ToolOptions(("mail",)),
+        ),
+        server.client("mailman", "agent") as mailman,
+        chat_client(server, "ana") as ana,
+    ):
+        await ana.say("thread.start", script({"run": "echo soup > menu.txt"}, write, {"report": True}))
+        asked = await ana.wait("tool_call.approval_requested")
+        assert (asked["toolkit"], asked["tool"], asked["arguments"]) == ("mail", write["call"], arguments)
+        assert "to jo@example.com." in json.dumps(asked["metadata"])
+        assert smtp.tries == 0, "nothing leaves before somebody allowed it"
+        about = {name: asked[name] for name in ("thread_id", "turn_id", "item_id")}
+        await ana.send("tool_call.approve", **about)
+        sent = await smtp.mail(0)
+        assert sent.recipients == ("jo@example.com",)
+        assert [(file.name, file.data) for file in sent.mail.attachments] == [("menu.txt", b"soup\n")]
+        await ana.wait("turn.ended")
+        assert "The mail was sent to jo@example.com." in ana.texts()
+        assert (await row(mailman, sent.mail.id))["thread_id"] == asked["thread_id"]
+        reply = letter("one is fine", "Jo <jo@example.com>", Message_ID="<r@x>", In_Reply_To=sent.mail.id)
+        await mailman.queues.send(name=BOX, message=item(reply))
+        begun = await ana.wait("turn.started", thread_id=asked["thread_id"])
+        assert "one is fine" in begun["content"][0]["text"]
+        answer = await smtp.mail(1)
+        assert (answer.recipients, answer.mail.in_reply_to) == (("jo@example.com",), "<r@x>")
 
 
 async def test_ids_cannot_ask_the_table_for_anything_else(

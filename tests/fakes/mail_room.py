@@ -11,6 +11,7 @@ from typing import Any
 
 from process_agent.agent.assemble import Agent, AgentConfig, started
 from process_agent.agent.channels import AgentRoom, ChannelOptions
+from process_agent.agent.tools.sources import ToolOptions
 from process_agent.config import SmtpSettings
 from process_agent.core.backend import BackendConfig
 from process_agent.core.content import Json
@@ -68,7 +69,9 @@ class MailRoom(ChannelRoom):
         return AgentRoom(self.messaging, self.store, self.datasets, self.queues, self.files, self.toolkits)
 
     @asynccontextmanager
-    async def agent(self, isolation: IsolationMode = "global") -> AsyncIterator[Agent]:
+    async def agent(
+        self, isolation: IsolationMode = "global", tools: ToolOptions | None = None
+    ) -> AsyncIterator[Agent]:
         config = AgentConfig(
             "bot",
             BackendConfig("bot", self.folder, self.folder),
@@ -76,6 +79,7 @@ class MailRoom(ChannelRoom):
             channels=self.channels,
             channel_options=self.options,
             isolation=isolation,
+            tools=tools or ToolOptions(),
         )
         async with started([self.backend]) as backends, Agent(config, self.inside, backends) as agent:
             yield agent

@@ -16,10 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from process_agent.agent.assemble import AgentConfig, create_backends
 from process_agent.agent.channels import ChannelOptions, ChannelProfile, check_channels, create_channels
+from process_agent.agent.tools.sources import ToolOptions
 from process_agent.channels.mail import book, delivery, recovery
 from process_agent.channels.mail.channel import MAX_MAILS
 from process_agent.channels.mail.loops import MAX_PER_SENDER
+from process_agent.core.backend import BackendConfig
 from process_agent.core.content import ErrorInfo, FilePart
 from process_agent.core.decisions import Decision
 from process_agent.core.events import (
@@ -571,3 +574,31 @@ async def test_many_mails_at_once_each_get_their_answer(room: MailRoom) -> None:
 async def test_no_server_is_told_at_the_start(room: MailRoom) -> None:
     with pytest.raises(UsageError, match="SMTP_HOSTNAME"):
         check_channels(room.channels, "bot", ChannelOptions())
+
+
+# --- Mail that the agent begins ----------------------------------------------------------------------
+
+
+async def test_whoever_writes_a_mail_cannot_have_others_written(tmp_path: Path, smtp: SmtpRoom) -> None:
+    """Nobody is there to allow it: what a mail asks for stays between the agent and its sender."""
+    room = MailRoom(tmp_path, smtp)
+    async with room.agent(tools=ToolOptions(("mail",))):
+        room.write(letter("write to li"))
+        turn = await room.backend.turn(0)
+        box, ref = turn.input.toolbox, ToolRef(ItemId("m"), "mail", "new_email_thread")
+        assert box is not None
+        assert [kit.name for kit in box.toolkits] == ["mail"]
+        turn.say(ToolStarted(ref, {}))
+        outcome = await box.call(ref, {"to": ["li@example.com"], "subject": "x", "text": "y"})
+        assert isinstance(outcome, ErrorInfo)
+        assert outcome.code == "declined"
+        turn.answer("no")
+        await smtp.mail(0)
+    assert [sent.recipients for sent in smtp.mails] == [("ana@example.com",)]
+
+
+def test_mail_is_begun_where_it_can_be_answered(tmp_path: Path) -> None:
+    backend = BackendConfig("bot", tmp_path, tmp_path)
+    config = AgentConfig("bot", backend, backends=("codex",), tools=ToolOptions(("mail",)))
+    with pytest.raises(UsageError, match="--require-toolkit mail needs a channel"):
+        create_backends(config)

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from process_agent.agent.tools.attach import Attaching, Workplace, workplace
 from process_agent.agent.tools.conversation import search_toolkit
 from process_agent.agent.tools.discovery import ToolSearch
+from process_agent.agent.tools.mail import NAME as MAIL
+from process_agent.agent.tools.mail import MailTools
 from process_agent.agent.tools.remote import CALL_SECONDS, RoomTools, ToolRoom
 from process_agent.agent.tools.required import RequiredToolkits
 from process_agent.agent.tools.storage import StorageTools
 from process_agent.agent.tools.thread_list import ThreadListTools
 from process_agent.agent.tools.tool import FixedTools, Tool, Toolkit, ToolSource
-from process_agent.channels.specs import ChannelSpec, ChatSpec, MemorySpec
+from process_agent.channels.specs import ChannelSpec, ChatSpec, MailSpec, MemorySpec
 from process_agent.core.backend import BackendConfig
 from process_agent.core.mcp import McpMode
 from process_agent.core.room_ports import RemoteToolkit
 from process_agent.errors import UsageError
 
+if TYPE_CHECKING:
+    from process_agent.channels.mail.first_mails import FirstMails
+
 type SearchMode = Literal["none", "agent", "room"]
 type StorageMode = Literal["none", "read", "write"]
 
-CHAT, MAIL, SEARCH = "chat", "mail", "search"
+CHAT, SEARCH = "chat", "search"
 BUILT_IN = (CHAT, MAIL, SEARCH)
 """Toolkits of the agent's own that `--require-toolkit` names."""
 
@@ -63,10 +68,12 @@ def tool_sources(
     channels: Sequence[ChannelSpec],
     *,
     apart: bool = False,
+    mails: FirstMails | None = None,
 ) -> list[ToolSource]:
-    """The sources of an agent's tools. Where threads are kept `apart`, each belongs to one participant.
-    Raises `UsageError` for what the room or the agent has not.
+    """The sources of an agent's tools. Where threads are kept `apart`, each belongs to one participant;
+    `mails` sends what the model writes. Raises `UsageError` for what the room or the agent has not.
     """
+    check_tools(options, channels)
     place = workplace(backend.working_dir, _private(backend))
     chat: list[Tool] = []
     if room.files is not None and any(isinstance(channel, ChatSpec | MemorySpec) for channel in channels):
@@ -76,14 +83,20 @@ def tool_sources(
     own = [Toolkit(CHAT, _CHAT_ABOUT, tuple(chat), "Chat")]
     if SEARCH in options.required:
         own.append(search_toolkit())
-    if MAIL in options.required:
-        raise UsageError(
-            "--require-toolkit mail is not there in this version: the agent answers mail, and begins none.",
-            fix="Leave it out. Built-in toolkits are chat and search.",
-        )
+    if MAIL in options.required and mails is not None:
+        own.append(MailTools(mails, place, joined=not apart).toolkit())
     if options.storage != "none":
         own.append(_storage(options, room, place))
     return [FixedTools(tuple(own)), *_of_the_room(options, room)]
+
+
+def check_tools(options: ToolOptions, channels: Sequence[ChannelSpec]) -> None:
+    """Raise `UsageError` for what is known to be wrong with tools before any room is joined."""
+    if MAIL in options.required and not any(isinstance(channel, MailSpec) for channel in channels):
+        raise UsageError(
+            "--require-toolkit mail needs a channel that mails go out by and replies come in by.",
+            fix="Add --channel mail:ADDRESS.",
+        )
 
 
 def _thread_list(room: ToolRoom, *, apart: bool) -> tuple[Tool, ...]:

@@ -1,4 +1,4 @@
-"""Writes the mail that answers a mail. Pure.
+"""Writes mails: answers to a mail, and mails that begin a conversation. Pure.
 
 Everything from outside goes into headers through `EmailMessage`, which refuses line breaks, after it was made
 one line; message ids and addresses only in the one plain form that `parse` lets through.
@@ -57,6 +57,15 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstMail:
+    """A mail that answers none."""
+
+    to: tuple[Address, ...]
+    subject: str
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A mail ready for SMTP: `data` has CRLF line ends, `recipients` are plain addresses."""
 
@@ -73,23 +82,24 @@ def compose_answer(mail: Mail, mailbox: Mailbox, written: Written, unique: str, 
     to, cc = recipients_of(mail, mailbox)
     if to is None:
         raise ValueError("the mail has no address to answer")
-    message = EmailMessage(policy=_Folding(linesep="\r\n"))
-    own_id = f"<{re.sub(r'[^A-Za-z0-9.-]', '', unique)}@{mailbox.domain}>"
-    message["Message-ID"] = own_id
-    message["Date"] = format_datetime(now)
-    message["From"] = _header_address(Address(mailbox.name, mailbox.address))
-    message["To"] = _header_address(to)
+    message = _begun(mailbox, unique, now, (to,))
     if cc:
         message["Cc"] = [_header_address(address) for address in cc]
     message["Subject"] = answer_subject(mail.subject)
     message["In-Reply-To"] = mail.id
     message["References"] = " ".join(_references(mail))
     message["Auto-Submitted"] = "auto-replied"
-    message["X-Auto-Response-Suppress"] = "All"
     if mail.correlation_id is not None:
         message["Meshagent-Correlation-ID"] = mail.correlation_id
-    _fill(message, written)
-    return Outgoing(own_id, mailbox.address, (to.addr, *(a.addr for a in cc)), message.as_bytes())
+    return _finished(message, mailbox, written, (to, *cc))
+
+
+def compose_first(first: FirstMail, mailbox: Mailbox, unique: str, now: datetime) -> Outgoing:
+    """A mail that begins a conversation. It says that a program wrote it, so that no program answers it."""
+    message = _begun(mailbox, unique, now, first.to)
+    message["Subject"] = one_line(first.subject, MAX_SUBJECT)
+    message["Auto-Submitted"] = "auto-generated"
+    return _finished(message, mailbox, first.written, first.to)
 
 
 def recipients_of(mail: Mail, mailbox: Mailbox) -> tuple[Address | None, tuple[Address, ...]]:
@@ -108,6 +118,24 @@ def answer_subject(subject: str) -> str:
     """`Re:` once."""
     subject = one_line(subject, MAX_SUBJECT)
     return subject if _REPLY.match(subject) else f"Re: {subject}".strip()
+
+
+def _begun(mailbox: Mailbox, unique: str, now: datetime, to: Sequence[Address]) -> EmailMessage:
+    message = EmailMessage(policy=_Folding(linesep="\r\n"))
+    message["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '', unique)}@{mailbox.domain}>"
+    message["Date"] = format_datetime(now)
+    message["From"] = _header_address(Address(mailbox.name, mailbox.address))
+    message["To"] = [_header_address(address) for address in to]
+    return message
+
+
+def _finished(
+    message: EmailMessage, mailbox: Mailbox, written: Written, recipients: Sequence[Address]
+) -> Outgoing:
+    message["X-Auto-Response-Suppress"] = "All"
+    _fill(message, written)
+    own_id, addresses = str(message["Message-ID"]), tuple(address.addr for address in recipients)
+    return Outgoing(own_id, mailbox.address, addresses, message.as_bytes())
 
 
 def _references(mail: Mail) -> list[str]:

@@ -87,12 +87,27 @@ def chat(
 
 
 async def _chat(talk: Talk, target: JoinTarget, agent_name: str | None) -> None:
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
     from process_agent.cli.local import while_joined
     from process_agent.rooms.join import join_room
+    from process_agent.threads.images import ImageTable
     from process_agent.viewer.client import AgentClient
 
     async with join_room(target) as room, AgentClient(room.messaging, agent_name) as client:
-        conversation = converse(talk, client, me=room.messaging.me.name, room=room.name, closed=room.closed)
+        me = room.messaging.me.name or ""
+        conversation = converse(
+            talk,
+            client,
+            me=me,
+            room=room.name,
+            closed=room.closed,
+            files=room.files,
+            images=ImageTable(
+                room.datasets, me, clock=lambda: datetime.now(UTC), new_id=lambda: str(uuid4())
+            ),
+        )
         if talk.message is not None:  # the interactive terminal sees to the end of the room itself
             await while_joined(room, conversation)
         elif (thread := await conversation) is not None:

@@ -84,7 +84,15 @@ async def run_here(here: Here, settings: Settings) -> None:
         if place.room is None and here.talk.message is None:
             typer.echo(UNKEPT)
         talk, name = here.talk, place.name or NO_ROOM
-        conversation = converse(talk, client, me=here.person, room=name, closed=place.closed)
+        conversation = converse(
+            talk,
+            client,
+            me=here.person,
+            room=name,
+            closed=place.closed,
+            files=place.inside.files,
+            images=place.inside.store.images,
+        )
         # The interactive terminal sees to the end of the room itself.
         thread = await (conversation if talk.message is None else while_joined(place, conversation))
     if thread is not None and place.name is not None:

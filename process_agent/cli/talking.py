@@ -16,6 +16,7 @@ from process_agent.viewer.approvals import Approve
 if TYPE_CHECKING:
     from process_agent.core.ids import ThreadId
     from process_agent.core.requests import ModelWish, TurnOptions
+    from process_agent.core.room_ports import RoomFiles, RoomImages
     from process_agent.viewer.client import AgentClient
 
 DEFAULT_WAIT = 30.0
@@ -114,8 +115,12 @@ async def converse(
     me: str | None,
     room: str,
     closed: Callable[[], Awaitable[ProcessError | None]],
+    files: RoomFiles | None = None,
+    images: RoomImages | None = None,
 ) -> str | None:
-    """Find the agent and talk to it. Returns the thread that was open at the end of an interactive talk."""
+    """Find the agent and talk to it; `files` and `images` are what the room keeps. Returns the thread that
+    was open at the end of an interactive talk.
+    """
     agent = await client.find(talk.wait)
     only = agent.attributes.get("meshagent.chatbot.thread-path")
     if talk.thread is None and isinstance(only, str):
@@ -124,8 +129,10 @@ async def converse(
         await _once(talk, client)
         return None
     from process_agent.viewer.terminal.repl import Repl
+    from process_agent.viewer.terminal.saving import Saving
 
     repl = Repl(client, me=me, room=room, approve=talk.approve, history=talk.history)
+    repl.session.saving = Saving(files, images)
     if talk.model is not None:
         repl.session.wish = await _wish(client, talk.model)
     return await repl.run(thread=talk.thread, closed=closed)

@@ -279,3 +279,16 @@ def test_the_interactive_terminal(house: House, terminal: Terminal) -> None:
         "completed",
         "interrupted",
     ]
+
+
+def test_a_file_that_codex_shows_is_saved(house: House, terminal: Terminal, tmp_path: Path) -> None:
+    show = {"call": "attach_file", "namespace": "chat", "arguments": {"path": "a b.txt"}}
+    terminal.sees("codex-agent in chatting")
+    terminal.types(script({"run": "echo soup > 'a b.txt'"}, show).replace("\n", "\x1b\r") + "\r")
+    terminal.sees("/save 'a b.txt'")
+    terminal.sees("✓")
+    terminal.types(f"/save 'a b.txt' {tmp_path}\r")
+    terminal.sees("Saved /")
+    terminal.types("\x04")
+    assert terminal.ends() == 0
+    assert (tmp_path / "a b.txt").read_bytes() == b"soup\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,14 @@ class ShowOlder:
 
 
 @dataclass(frozen=True, slots=True)
+class Save:
+    """`/save [NAME|N] [PATH]`: a file that was shown, the last one without a name."""
+
+    ref: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ForAgent:
     """A command that the agent itself knows, sent to it as it was typed."""
 
@@ -97,6 +106,7 @@ type Command = (
     | Stop
     | ShowOutput
     | ShowOlder
+    | Save
     | ForAgent
     | ShowStatus
     | Quit
@@ -114,6 +124,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/approve": ("[session] [N|all]", "allow what the agent asks for; session: and do not ask again"),
     "/deny": ("[cancel] [N|all]", "decline what the agent asks for; cancel: and stop the turn"),
     "/output": ("[N]", "the whole output of the last tool call, or of the N-th last"),
+    "/save": ("[NAME|N] [PATH]", "save the last file the agent showed, or the one named, or the N-th last"),
     "/older": ("", "turns before the first one shown, some at a time"),
     "/status": ("", "agent, model, thread, context and cost"),
     "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),
@@ -192,8 +203,20 @@ def _command(name: str, rest: str) -> Command:
             return ForAgent(f"{name} {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)
+        case "/save":
+            return _save(rest)
         case _:
             return _PLAIN[name]
+
+
+def _save(rest: str) -> Save:
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise UsageError("/save: a quote or a backslash is left open.") from error
+    if len(words) > 2:
+        raise UsageError("/save takes a name and a path.", fix="Put names with blanks in quotes.")
+    return Save(*words)
 
 
 def _positive(text: str) -> int:
@@ -277,9 +300,14 @@ def resolve_thread(ref: str, listed: Sequence[ThreadEntry], *, see: str = "/thre
 
 
 def completions(
-    text: str, providers: Sequence[ProviderModels], listed: Sequence[ThreadEntry]
+    text: str,
+    providers: Sequence[ProviderModels],
+    listed: Sequence[ThreadEntry],
+    files: Sequence[str] = (),
 ) -> Iterator[tuple[str, str, int]]:
-    """Completions of the text before the cursor as (word, explanation, length of what it replaces)."""
+    """Completions of the text before the cursor as (word, explanation, length of what it replaces). `files`
+    are the names of what was shown.
+    """
     if not text.startswith("/") or "\n" in text:
         return
     name, space, rest = text.partition(" ")
@@ -291,6 +319,9 @@ def completions(
         yield from _model_completions(rest, providers)
     elif name == "/diff":
         yield from ((word, "", len(rest)) for word in DIFFS if word.startswith(rest))
+    elif name == "/save":
+        typed = rest.lstrip("'")
+        yield from ((shlex.quote(file), "", len(rest)) for file in files if file.startswith(typed))
     elif name == "/open":
         yield from _thread_completions(rest, listed)
 

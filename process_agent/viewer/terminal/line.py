@@ -24,8 +24,9 @@ class SlashCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """See `commands.completions`."""
-        session = self._session
-        found = commands.completions(document.text_before_cursor, session.providers, session.listed)
+        session, text = self._session, document.text_before_cursor
+        files = session.saving.names(session.view) if text.startswith("/save ") else ()
+        found = commands.completions(text, session.providers, session.listed, files)
         for word, explanation, replaced in found:
             yield Completion(word, start_position=-replaced, display_meta=explanation)
 

@@ -31,6 +31,7 @@ from process_agent.viewer.items import (
 )
 from process_agent.viewer.terminal import diffs, tools
 from process_agent.viewer.terminal.plain import duration, money, one_line, printable, quantity
+from process_agent.viewer.terminal.shown import ShownFile, shown_file
 
 FOLDED_LINES = 4
 """Output lines of a finished tool that are shown before folding."""
@@ -96,26 +97,44 @@ def reasoning(item: ReasoningItem, *, full: bool = False) -> RenderableType:
     return text
 
 
-def file(item: FileItem) -> RenderableType:
-    """Files the agent shows."""
-    return Text("\n".join(f"▤ {printable(url)}" for url in item.urls), "cyan")
+def file(item: FileItem, *, saved: bool = False) -> RenderableType:
+    """Files the agent shows; with `saved` each says what saves it."""
+    return _listed([(f"▤ {_address(url)}", shown_file(url)) for url in item.urls], saved=saved)
 
 
-def image(item: ImageItem) -> RenderableType:
-    """The images of an item, each as a line that says where it is."""
+def _address(url: str) -> str:
+    return f"file {_embedded(url, None)}" if url.startswith("data:") else printable(url)
+
+
+def _embedded(url: str, mime_type: str | None) -> str:
+    kind = mime_type or url[5:60].partition(";")[0].partition(",")[0]
+    return f"{printable(kind)}, {quantity(len(url) * 3 // 4)} bytes"
+
+
+def _listed(files: Sequence[tuple[str, ShownFile]], *, saved: bool) -> Text:
+    found = Text(style="cyan")
+    for number, (line, file) in enumerate(files):
+        found.append("\n" + line if number else line)
+        if saved:
+            found.append(f"  {file.command}", "dim")
+    return found
+
+
+def image(item: ImageItem, *, saved: bool = False) -> RenderableType:
+    """The images of an item, each as a line that says where it is; with `saved` also what saves it."""
     if item.state is ToolState.FAILED:
         reason = printable(item.error.message) if item.error else "no reason given"
         return Text(f"▣ no image: {reason}", "red")
     if item.state is ToolState.RUNNING:
         return Text("▣ an image is being made", "yellow")
-    return Text("\n".join(f"▣ {_image_line(image)}" for image in item.images) or "▣ no image", "cyan")
+    found = [(f"▣ {_image_line(i)}", shown_file(i.uri, i.mime_type)) for i in item.images]
+    return _listed(found, saved=saved) if found else Text("▣ no image", "cyan")
 
 
 def _image_line(image: GeneratedImage) -> str:
     size = f"{image.width}×{image.height} " if image.width and image.height else ""
     if image.uri.startswith("data:"):
-        kind = image.mime_type or image.uri[5:60].partition(";")[0].partition(",")[0]
-        return f"image {size}{printable(kind)}, {quantity(len(image.uri) * 3 // 4)} bytes, shown in Studio"
+        return f"image {size}{_embedded(image.uri, image.mime_type)}, shown in Studio"
     kind = f"{printable(image.mime_type)}, shown in Studio: " if id_of(image.uri) and image.mime_type else ""
     return f"image {size}{kind}{printable(image.uri)}"
 

@@ -142,9 +142,9 @@ class Scroll:
             case ReasoningItem(done=done):
                 return None if not (done or over) else [render.reasoning(item)] if len(item.text) else []
             case FileItem():
-                return [render.file(item)]
+                return [render.file(item, saved=True)]
             case ImageItem(state=state):
-                return None if state is ToolState.RUNNING and not over else [render.image(item)]
+                return None if state is ToolState.RUNNING and not over else [render.image(item, saved=True)]
             case CompactionItem():
                 said = turn.said(item)
                 return None if said is None else [] if said else [render.compaction(item)]
@@ -165,6 +165,12 @@ class Scroll:
             return []
         self.tools.append(item)
         return render.diff(item, files, width)
+
+    def output(self, number: int) -> list[RenderableType]:
+        """The whole output of the `number`-th last tool call that was shown."""
+        if number > len(self.tools):
+            return [render.notice("There is no such tool call on this screen.")]
+        return [*render.tool(self.tools[-number], 200, full=True)]
 
     # --- Under way --------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
 from process_agent.viewer.terminal import listings, render
 from process_agent.viewer.terminal.past import LOADED_TURNS, Past
+from process_agent.viewer.terminal.saving import Saving
 from process_agent.viewer.terminal.scroll import Scroll
 from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online
 from process_agent.viewer.view import AS_IT_IS, ThreadView
@@ -63,6 +64,7 @@ class Session:
         self.starting: str | None = None
         self.loading = False
         self.wish = AS_IT_IS
+        self.saving = Saving()
         self._approve = approve
         self._show = show
         self._changed = changed
@@ -199,6 +201,8 @@ class Session:
                 self._show([render.notice("The next message starts a new thread.")])
             case c.Stop():
                 await self.stop()
+            case c.Save():
+                self._show([render.notice(await self.saving.save(command, self.view))])
             case c.Quit():
                 raise AssertionError("handled by perform")
             case _:
@@ -216,7 +220,7 @@ class Session:
             case c.ShowThreads():
                 await self._show_threads()
             case c.ShowOutput(number):
-                self._show_output(number)
+                self._show(self.scroll.output(number))
             case c.ShowOlder():
                 await self._past.show(None if self.loading else self.view)
             case c.ShowStatus():
@@ -310,13 +314,6 @@ class Session:
         here = None if self.view is None else self.view.thread_id
         rows = listings.threads(self.listed, here)
         self._show([render.table(rows), render.notice("/open N opens one.")])
-
-    def _show_output(self, number: int) -> None:
-        shown = self.scroll.tools
-        if number > len(shown):
-            self._show([render.notice("There is no such tool call on this screen.")])
-        else:
-            self._show([*render.tool(shown[-number], 200, full=True)])
 
     # --- The open thread --------------------------------------------------------------------------
 

@@ -42,6 +42,9 @@ YES_OR_NO = (Decision.ACCEPT, Decision.DECLINE)
 EVERY = (Decision.ACCEPT, Decision.ACCEPT_FOR_SESSION, Decision.DECLINE, Decision.CANCEL)
 """What can be decided where yes for the session means something."""
 
+EACH_TIME = (Decision.ACCEPT, Decision.DECLINE, Decision.CANCEL)
+"""What can be decided about something that is asked about each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:

@@ -177,7 +177,8 @@ async def test_a_tool_found_by_search_asks_the_people_in_the_room(
         }
         await ana.wait("thread.status", status="Waiting for approval")
         assert math.calls.empty()
-        await ana.send("tool_call.approve", **about)
+        session = {"process": {"decision": "accept_for_session"}}
+        await ana.send("tool_call.approve", **about, metadata=session)
         for number in (3, 4):
             await math.answer_next(lambda *_, n=number: ({"type": "text", "text": f"is {n}"}, b""))
         await ana.wait("turn.ended")

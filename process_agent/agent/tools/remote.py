@@ -147,7 +147,7 @@ class RoomTools:
 
     def _need(self, kit: RemoteToolkit, tool: str) -> Need | None:
         """What the operator named runs unasked, unless it is said to be destructive, or somebody else hosts
-        it than at first. What was only found is asked about once.
+        it than at first. What was only found is asked about until somebody allows it for the session.
         """
         known, destructive = self.trusted.get(kit.name), is_destructive(kit, tool)
         named = known == self.identity(kit)
@@ -159,8 +159,8 @@ class RoomTools:
         elif known is not None and not named:
             why = "was hosted by somebody else before"
         reason = f"{plain(kit.name, MAX_NAME)}.{plain(tool, MAX_NAME)}, hosted by {self.host(kit)}, {why}."
-        sticky = not destructive and not self.ask_always
-        return Need(f"{kit.name}\n{tool}\n{self.identity(kit)}", reason, sticky)
+        lasting = not destructive and not self.ask_always
+        return Need(f"{kit.name}\n{tool}\n{self.identity(kit)}", reason, lasting)
 
     async def call(self, call: Call, kit: RemoteToolkit, tool: str, arguments: Arguments) -> ToolOutput:
         """Call a tool. Raises `ToolFailedError` and `RoomError`."""

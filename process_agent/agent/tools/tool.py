@@ -84,13 +84,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A call that somebody has to allow: `reason` is what people read. Who allows it for the session allows
-    all further calls with the same `key` in this thread; where it is `sticky`, whoever allows it at all does.
+    """A call that somebody has to allow: `reason` is what people read. Where it is `lasting`, it can be
+    allowed for the session: all further calls with the same `key` in this thread.
     """
 
     key: str
     reason: str
-    sticky: bool = False
+    lasting: bool = False
 
 
 type Run = Callable[[Call], Awaitable[ToolOutput]]

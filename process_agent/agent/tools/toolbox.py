@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from process_agent.agent.tools.cutting import cut, cut_error
 from process_agent.agent.tools.tool import Call, Need, Report, Scope, Toolkit
 from process_agent.core.content import ErrorInfo, Json
-from process_agent.core.decisions import EVERY, Decision
+from process_agent.core.decisions import EACH_TIME, EVERY, Decision
 from process_agent.core.events import ApprovalRequested, ToolRef
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.tools import ToolkitSpec, ToolOutcome
@@ -129,15 +129,16 @@ class TurnTools:
 
     async def _allowed(self, ref: ToolRef, arguments: Mapping[str, Json], need: Need) -> bool:
         thread_id = self._scope.thread_id
-        if self._consents.given(thread_id, need.key):
+        if need.lasting and self._consents.given(thread_id, need.key):
             return True
+        decisions = EVERY if need.lasting else EACH_TIME
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[ref.item_id] = waiting
         try:
-            self._report(self._scope.turn_id, ApprovalRequested(ref, arguments, need.reason, EVERY))
+            self._report(self._scope.turn_id, ApprovalRequested(ref, arguments, need.reason, decisions))
             decision = await waiting
         finally:
             self._waiting.pop(ref.item_id, None)
-        if decision is Decision.ACCEPT_FOR_SESSION or (need.sticky and decision.accepts):
+        if need.lasting and decision is Decision.ACCEPT_FOR_SESSION:
             self._consents.give(thread_id, need.key)
         return bool(decision.accepts)

@@ -114,7 +114,7 @@ async def test_no_program_answers_it(folder: Path) -> None:
 def test_people_are_asked_about_each_mail(folder: Path) -> None:
     desk = Desk(folder)
     _, need = desk.plan(files=["plan.csv"])
-    assert not need.sticky
+    assert not need.lasting
     for part in ("“Lunch”", "plan.csv", BOX, "jo@example.com", "Whoever replies talks to the agent"):
         assert part in need.reason
     others = [desk.plan(), desk.plan(text="x"), desk.plan(to=["li@example.com"]), desk.plan(subject="x")]

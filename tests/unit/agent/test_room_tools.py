@@ -166,11 +166,11 @@ async def test_destructive_tools_ask_each_time() -> None:
     need = needed(await bench.tool("wipe"))
     assert need is not None
     assert need.reason == "math.wipe, hosted by bot, destroys or overwrites things, as its host says."
-    assert not need.sticky
+    assert not need.lasting
     assert needed(await bench.tool("x", "all")) is not None
 
 
-async def test_a_toolkit_that_somebody_else_hosts_now_asks_once() -> None:
+async def test_a_toolkit_that_somebody_else_hosts_now_asks() -> None:
     bench = RoomBench(kit("math", "add"))
     source = await bench.required("math")
     bench.port.there = [kit("math", "add", host="p3")]
@@ -179,13 +179,13 @@ async def test_a_toolkit_that_somebody_else_hosts_now_asks_once() -> None:
     need = needed((await source.toolkits())[0].tools[0])
     assert need is not None
     assert need.reason == "math.add, hosted by eve, was hosted by somebody else before."
-    assert need.sticky
+    assert need.lasting
 
 
 async def test_the_operator_can_ask_about_every_call() -> None:
     need = needed(await RoomBench(kit("math", "add"), ask_always=True).tool("add"))
     assert need is not None
-    assert not need.sticky
+    assert not need.lasting
 
 
 async def test_a_task_is_not_given_back_to_who_gave_it() -> None:
@@ -241,14 +241,14 @@ async def call(box: TurnTools, tool: str, item: str = "i", /, **arguments: Json)
     return text_of(await box.call(ToolRef(ItemId(item), "room_tools", tool), arguments))
 
 
-async def test_tools_are_found_and_their_first_call_asks() -> None:
+async def test_tools_are_found_and_ask_until_they_are_allowed_for_the_session() -> None:
     bench = RoomBench(
         kit("math", "add", "multiply"),
         kit("text", "shout"),
         kit("mine", "z", host="me"),
         kit("db", host=None),
     )
-    limits = Bench(decide=Decision.ACCEPT)
+    limits = Bench(decide=Decision.ACCEPT_FOR_SESSION)
     box = await opened(bench, limits)
     overview = await call(box, "search")
     assert overview.splitlines()[0].startswith("math (2 tools): A toolkit of the room, hosted by bot.")

@@ -12,7 +12,7 @@ from process_agent.agent.tools import cutting, tool, toolbox
 from process_agent.agent.tools.tool import Call, FixedTools, Need, Toolkit, said
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.core.content import ErrorInfo, Json, JsonResult, TextResult
-from process_agent.core.decisions import Decision
+from process_agent.core.decisions import EACH_TIME, EVERY, Decision
 from process_agent.core.events import FileShown, ToolLog
 from process_agent.core.tools import ToolOutput
 from process_agent.errors import RoomError, ToolFailedError
@@ -154,7 +154,7 @@ async def test_what_a_call_tells_while_it_runs(monkeypatch: pytest.MonkeyPatch) 
 
 
 NEED = Need("kit.hello", "says hello to a stranger")
-STICKY = replace(NEED, sticky=True)
+LASTING = replace(NEED, lasting=True)
 
 
 async def test_a_call_that_needs_a_decision_waits_for_it_and_can_be_declined() -> None:
@@ -176,18 +176,24 @@ async def test_time_that_somebody_takes_to_decide_is_not_the_tools() -> None:
 
 
 async def test_what_is_allowed_for_the_session_is_asked_about_once_in_a_thread() -> None:
-    bench = (
-        Bench(decide=Decision.ACCEPT).add("hello", hello, STICKY).add("once", hello, replace(NEED, key="x"))
-    )
+    session = Decision.ACCEPT_FOR_SESSION
+    bench = Bench(decide=session).add("hello", hello, LASTING).add("once", hello, replace(NEED, key="x"))
     for item in "ab":
         await bench.call("hello", item=item)
-    assert len(bench.asked) == 1
+    assert [asked.decisions for asked in bench.asked] == [EVERY]
     for item in "cd":
         await bench.call("once", item=item)
-    assert len(bench.asked) == 3, "what is not for the session is asked about each time"
-    other = Bench(decide=Decision.ACCEPT, consents=bench.consents, thread="U").add("hello", hello, STICKY)
+    assert [asked.decisions for asked in bench.asked[1:]] == [EACH_TIME, EACH_TIME]
+    other = Bench(decide=session, consents=bench.consents, thread="U").add("hello", hello, LASTING)
     await other.call("hello")
     assert len(other.asked) == 1
+
+
+async def test_yes_means_this_once() -> None:
+    bench = Bench(decide=Decision.ACCEPT).add("hello", hello, LASTING)
+    for item in "ab":
+        await bench.call("hello", item=item)
+    assert len(bench.asked) == 2
 
 
 # --- Outputs ---------------------------------------------------------------------------------------

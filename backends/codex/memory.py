@@ -88,7 +88,7 @@ class Memory:
         """
         items = list(self._items)
         new: list[HistoryItem] = []
-        while items and isinstance(items[-1], UserMessage):
+        while items and isinstance(items[-1], UserMessage) and not _is_summary(items[-1]):
             new.insert(0, items.pop())
         self._items.clear()
         self._items.extend(_said(items))
@@ -107,11 +107,15 @@ class Memory:
                 self._items[position] = replace(item, content=tuple(_without_images(item.content)))
 
 
+def _is_summary(message: UserMessage) -> bool:
+    return plain_text(message.content).startswith(SUMMARY)
+
+
 def _said(items: list[HistoryItem]) -> list[HistoryItem]:
     kept: list[HistoryItem] = []
     room = MAX_SAID
     for item in reversed(items):
-        if not isinstance(item, UserMessage) or plain_text(item.content).startswith(SUMMARY):
+        if not isinstance(item, UserMessage) or _is_summary(item):
             continue
         room -= len(plain_text(item.content))
         if room < 0:

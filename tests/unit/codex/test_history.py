@@ -137,6 +137,9 @@ def test_memory_after_a_compaction_is_what_people_said_and_the_summary() -> None
     memory.observe(ContextCompacted("e", automatic=False, summary="again"))
     said = [plain_text(item.content) for item in memory.items() if isinstance(item, UserMessage)]
     assert said == ["first", "now", f"{SUMMARY}again"], "one summary, the newest"
+    memory.observe(ContextCompacted("f", automatic=False, summary="once more"))
+    said = [plain_text(item.content) for item in memory.items() if isinstance(item, UserMessage)]
+    assert said == ["first", "now", f"{SUMMARY}once more"], "also right after another"
 
 
 def test_memory_forgets_old_images_and_keeps_their_names() -> None:

@@ -63,11 +63,15 @@ def counted(diff: str) -> tuple[int, int]:
     return added, removed
 
 
+def lines_text(diff: str) -> str:
+    """How many lines a diff adds and removes, in words."""
+    added, removed = counted(diff)
+    return f"{'1 line' if added == 1 else f'{added:,} lines'} added, {removed:,} removed"
+
+
 def diff_text(who: str, changes: Sequence[Change], diff: str, notes: Iterable[str] = ()) -> str:
     """What `/diff` says beside the diff itself."""
-    added, removed = counted(diff)
-    added_lines = "1 line" if added == 1 else f"{added:,} lines"
-    head = f"{who} changed {files(len(changes))}: {added_lines} added, {removed:,} removed."
+    head = f"{who} changed {files(len(changes))}: {lines_text(diff)}."
     return "\n".join([head, "", *_listed(changes), *_cut(shown(diff)), *_apart(notes)])
 
 

@@ -80,8 +80,7 @@ class FileCommands:
         diff, new = await self._snapshots.uncommitted()
         if not diff and not new:
             return FileAnswer("Nothing differs from the last commit.")
-        added, removed = answers.counted(diff)
-        lines = [f"Since the last commit: {added:,} lines added, {removed:,} removed in files Git knows."]
+        lines = [f"Since the last commit: {answers.lines_text(diff)} in files Git knows."]
         if new:
             lines.append(f"Not known to Git ({len(new):,}): {answers.several(new)}")
         shown = answers.shown(diff)

@@ -55,6 +55,17 @@ async def test_an_agent_without_a_sandbox_is_seen_as_such(studio: Studio) -> Non
     assert studio.complaints == []
 
 
+async def test_the_start_screen_says_nothing_where_there_is_no_caution(studio: Studio) -> None:
+    async with chat_agent(studio.room):
+        page = await studio.enter()
+        start = page.locator(".start")
+        await expect(start.get_by_role("heading", name="What shall we build?")).to_be_visible()
+        await expect(start.get_by_role("note")).to_have_count(0)
+        texts = await start.evaluate("start => [...start.childNodes].map(node => node.nodeName)")
+        assert "#text" not in texts, await start.inner_text()
+    assert studio.complaints == []
+
+
 async def test_tool_calls_are_folded_and_open_to_a_terminal(studio: Studio) -> None:
     async with chat_agent(studio.room):
         page = await studio.enter()

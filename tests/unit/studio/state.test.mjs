@@ -292,6 +292,12 @@ test("tool calls in one line", () => {
     title: "Created x",
     counts: { added: 1, removed: 0 },
   });
+  for (const state of ["asked", "answering", "declined", "lapsed"]) {
+    const approval = { state, questions: [] };
+    assert.equal(line({ tool: "apply_patch", args: { patch }, approval }).title, "Create x", state);
+  }
+  const approval = { state: "approved", questions: [] };
+  assert.equal(line({ tool: "apply_patch", args: { patch }, approval }).title, "Created x");
   assert.equal(line({ tool: "diff_updated", args: { diff: patch } }).kind, "diff");
   assert.equal(
     line({

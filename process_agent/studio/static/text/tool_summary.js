@@ -71,7 +71,8 @@ export function summarise(item) {
     case "edit":
     case "diff": {
       const files = diffFiles(item);
-      return { ...blank, title: filesTitle(files), counts: files.length > 0 ? totals(files) : null };
+      const title = filesTitle(files, isUndone(item));
+      return { ...blank, title, counts: files.length > 0 ? totals(files) : null };
     }
     case "plan": {
       const steps = planSteps(item);
@@ -185,12 +186,19 @@ function changeText(change) {
   return `diff --git a/${path} b/${path}\n${mode} file mode 100644\n@@ ${range} @@\n${body}`;
 }
 
-/** @param {DiffFile[]} files */
-function filesTitle(files) {
-  if (files.length === 0) return "Edited files";
-  const verb = { added: "Created", deleted: "Deleted", modified: "Edited", renamed: "Moved" };
-  if (files.length === 1) return `${verb[files[0].change]} ${files[0].path}`;
-  return `Changed ${files.length} files`;
+const DONE = { added: "Created", deleted: "Deleted", modified: "Edited", renamed: "Moved" };
+const TO_DO = { added: "Create", deleted: "Delete", modified: "Edit", renamed: "Move" };
+
+/** What waits for an approval or got none has not happened. @param {ToolItem} item */
+function isUndone(item) {
+  return item.approval ? item.approval.state !== "approved" : false;
+}
+
+/** @param {DiffFile[]} files @param {boolean} undone */
+function filesTitle(files, undone) {
+  if (files.length === 0) return undone ? "Edit files" : "Edited files";
+  if (files.length === 1) return `${(undone ? TO_DO : DONE)[files[0].change]} ${files[0].path}`;
+  return `${undone ? "Change" : "Changed"} ${files.length} files`;
 }
 
 /** @param {string} status @returns {PlanStep["status"]} */

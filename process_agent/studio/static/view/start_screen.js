@@ -53,7 +53,7 @@ function sceneOf(state) {
           ? `${agent.name} answers with the scripted model: no account, no network, real commands.`
           : `You are talking to ${agent.name}.`,
       ),
-      caution && h("p", { class: "start-caution", role: "note" }, caution),
+      ...(caution ? [h("p", { class: "start-caution", role: "note" }, caution)] : []),
       h(
         "div",
         { class: "ideas" },

@@ -20,13 +20,17 @@ app = typer.Typer(
 )
 app.command(name="join")(join.join)
 app.command(name="run")(run.run)
-app.command(name="chat")(chat.chat)
+app.command(name="chat", short_help="Talk to an agent in this terminal, or run one turn with --message.")(
+    chat.chat
+)
 app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
 app.add_typer(room.app, name="room")
-app.command(name="login")(login.login)
+app.command(name="login", short_help="Log in to Codex: in the browser, with a code, or an API key.")(
+    login.login
+)
 app.command(name="logout")(login.logout)
-app.command(name="spec")(spec.spec)
+app.command(name="spec", short_help="Print the MeshAgent service document of an agent.")(spec.spec)
 app.command(name="token")(token.token)
 
 

@@ -59,7 +59,7 @@ def serve(data_dir: DataDir = None, port: Port = None, host: Host = "127.0.0.1")
     )
 
 
-@app.command()
+@app.command(short_help="Start the server in the background, unless it runs.")
 def start(data_dir: DataDir = None, port: Port = None, host: Host = "127.0.0.1", json: Json = False) -> None:
     """Start the server in the background, unless it runs, and return when it is ready."""
     from process_agent.room_server import lifecycle
@@ -92,7 +92,7 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
     _print(state, json)
 
 
-@app.command()
+@app.command(short_help="Print a link that opens the room in a browser, once.")
 def link(
     room: Annotated[str, typer.Option("--room", metavar="NAME", help="Room to open.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name you appear under.")] = "user",

@@ -78,7 +78,7 @@ def threads(
         _run(context.obj, None)
 
 
-@app.command("list")
+@app.command("list", short_help="List the threads, the latest changed first.")
 def list_threads(
     context: typer.Context,
     room: Room = None,
@@ -91,7 +91,7 @@ def list_threads(
     _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), None)
 
 
-@app.command("show")
+@app.command("show", short_help="Print a thread, and how to go on with it in Codex itself.")
 def show(
     context: typer.Context,
     thread: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -46,5 +47,6 @@ def test_help_imports_no_heavy_library(arguments: str) -> None:
         timeout=30,
     )
     assert "Usage: process" in done.stdout
+    assert not re.search(r"\w\.\.\.$", done.stdout, re.MULTILINE), "a command is explained in half a sentence"
     loaded = done.stdout.rsplit("LOADED ", 1)[1].split()
     assert sorted(set(HEAVY) & set(loaded)) == []

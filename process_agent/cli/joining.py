@@ -66,8 +66,8 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
     # What can be known to be wrong is told before anything is started or joined.
     usable_folder(settings.paths(options.data_dir))
     place, wish = place_of(options, settings)
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
+    stop, answering = asyncio.Event(), asyncio.Event()
+    stop_on_signals(stop, answering)
     async with AsyncExitStack() as leaving:
         config = await leaving.enter_async_context(model_endpoint(options, settings))
         chosen = create_backends(config)
@@ -81,6 +81,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
         def on_ready(ready: Ready) -> None:
             lines = summary(options, room, ready, _link(options, settings, target))
             print(as_json(lines) if options.json else as_text(lines), flush=True)
+            answering.set()
 
         room.on_connection_change(_say_back)
         joined = replace(inside(options, room, config.agent_name), token=target.token)
@@ -331,12 +332,16 @@ def hosted_link(target: JoinTarget) -> str:
     return f"{web}://studio.{host.removeprefix('api.')}/projects/{claims.project_id}/rooms/{target.room}"
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+def stop_on_signals(stop: asyncio.Event, answering: asyncio.Event) -> None:
+    """Have the first signal set `stop`, for an agent that answers to drain; the second cuts that short.
+
+    Before `answering` there is nothing to drain, and the start may wait for half a minute: the first signal
+    cancels it.
+    """
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
-        if stop.is_set():
-            # The second signal: whoever sent it does not want to wait for the drain.
+        if stop.is_set() or not answering.is_set():
             for task in asyncio.all_tasks(loop):
                 task.cancel()
         stop.set()

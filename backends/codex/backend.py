@@ -27,6 +27,7 @@ from backends.codex.locate import locate
 from backends.codex.login import open_login
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.project_docs import project_docs
+from backends.codex.records import CodexRecords
 from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
 from backends.codex.shapes import as_dict
 from backends.codex.skills import offer_skills
@@ -70,6 +71,7 @@ class CodexBackend:
 
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
+        self.keeps_history = config.keeps_history
         self._launch: Launch | None = None
         self._server: AppServer | None = None
         self._restarting = asyncio.Lock()
@@ -114,6 +116,11 @@ class CodexBackend:
     def home(self) -> str:
         """The Codex home."""
         return "" if self._launch is None else str(self._launch.account.home)
+
+    @property
+    def records(self) -> CodexRecords:
+        """See `core.records.Recording`."""
+        return CodexRecords(self)
 
     @property
     def provider(self) -> str:

@@ -18,6 +18,7 @@ STOP_TIMEOUT: Final = 5.0
 PROBE_TIMEOUT: Final = 20.0
 MAX_MODELS: Final = 200
 MAX_ITEMS: Final = 5_000
+MAX_THREADS: Final = 5_000
 MAX_MCP_SERVERS: Final = 50
 
 
@@ -53,6 +54,32 @@ async def list_turns(server: AppServer, codex_thread: str, limit: int) -> list[d
     """`thread/turns/list`: the last turns, newest first, with the messages of people and the last answer."""
     answer = await server.request("thread/turns/list", {"threadId": codex_thread, "limit": limit})
     return dicts(answer.get("data"))
+
+
+async def list_threads(server: AppServer, folder: str) -> list[dict[str, Any]]:
+    """`thread/list`: the threads of a folder that are not archived, of all programs, newest first."""
+    found: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"cwd": folder, "modelProviders": [], "sortKey": "updated_at", "limit": 100}
+    while len(found) < MAX_THREADS:
+        page = await server.request("thread/list", params)
+        found += dicts(page.get("data"))
+        if not page.get("nextCursor"):
+            break
+        params["cursor"] = page["nextCursor"]
+    return found
+
+
+async def list_whole_turns(server: AppServer, codex_thread: str, limit: int) -> list[dict[str, Any]]:
+    """`thread/turns/list` with all items: the last turns, oldest first."""
+    found: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"threadId": codex_thread, "itemsView": "full", "limit": 50}
+    while len(found) < limit:
+        page = await server.request("thread/turns/list", params)
+        found += dicts(page.get("data"))
+        if not page.get("nextCursor"):
+            break
+        params["cursor"] = page["nextCursor"]
+    return found[:limit][::-1]
 
 
 async def list_items(server: AppServer, codex_thread: str, turn: str) -> list[dict[str, Any]]:

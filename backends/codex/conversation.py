@@ -147,7 +147,7 @@ class Conversation:
             self._tell(reason)
             self.leave()
             thread = await self._start(server, settings, turn)
-            if reason.quiet:
+            if reason.quiet and not self._host.keeps_history:
                 self._tasks.start(self._discard(server, kept), "replaced thread")
             return thread
 

@@ -39,6 +39,9 @@ class Host(Protocol):
         """The Codex home, an absolute path."""
         ...
 
+    keeps_history: bool
+    """Whether Codex's records are all that is kept of threads."""
+
     @property
     def provider(self) -> str:
         """What tells one provider of models from another."""

@@ -8,6 +8,7 @@ each line is an object, `response_item` lines hold such an item, and a turn's li
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,17 @@ class Record:
         self._offset = self._size()
         self._rest = b""
         self._turn: str | None = None
+
+    def plans(self) -> dict[str, dict[str, Any]]:
+        """The last plan of each turn, from all of the record: Codex makes no item of plans."""
+        self._offset, found = 0, {}
+        for line in self._lines():
+            payload = as_dict(line.get("payload"))
+            if line.get("type") == "event_msg" and payload.get("type") == "task_started":
+                self._turn = str(payload.get("turn_id"))
+            elif line.get("type") == "response_item" and payload.get("name") == "update_plan" and self._turn:
+                found[self._turn] = _arguments(payload)
+        return found
 
     def items(self, turn: str | None) -> list[dict[str, Any]]:
         """The raw response items of a turn that were added since the last call."""
@@ -78,3 +90,10 @@ class Record:
             return self._path.stat().st_size if self._path is not None else 0
         except OSError:
             return 0
+
+
+def _arguments(call: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return as_dict(json.loads(str(call.get("arguments"))))
+    except ValueError:
+        return {}

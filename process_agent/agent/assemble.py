@@ -38,6 +38,7 @@ from process_agent.core.commands import Viewer
 from process_agent.core.discovery import only_thread
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
+from process_agent.core.records import Recording
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
@@ -150,6 +151,8 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
         registry.create(name, replace(config.backend, models=models, beside_defaults=name in config.backends))
         for name, models in chosen.backends
     )
+    if config.backend.keeps_history:
+        _check_recording(backends)
     flags, names = config.tools.flags, " and ".join(backend.name for backend in backends)
     if flags and not any(backend.takes_tools for backend in backends):
         raise UsageError(
@@ -158,6 +161,17 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
     if config.tools.mcp != "none" and not any(backend.takes_mcp for backend in backends):
         raise UsageError(f"--mcp has no effect: {names} connects to no MCP servers.", fix=_ANOTHER_BACKEND)
     return backends
+
+
+def _check_recording(backends: Sequence[Backend]) -> None:
+    """Raise `UsageError` unless one backend alone keeps the history of threads."""
+    others = [backend.name for backend in backends if not isinstance(backend, Recording)]
+    if others or len(backends) != 1:
+        raise UsageError(
+            "--thread-storage codex keeps threads in Codex's own records, where turns of "
+            f"{' and '.join(others)} have no place.",
+            fix="Use --backend codex with its models alone, or leave --thread-storage out.",
+        )
 
 
 class Agent:

@@ -145,6 +145,6 @@ ThreadStorage = Annotated[
     typer.Option(
         "--thread-storage",
         metavar="KIND",
-        help="dataset: in the room; none: threads end with the agent.",
+        help="dataset: in the room; codex: in Codex's own records; none: threads end with the agent.",
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
 
 from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.cli.model_flags import ModelFlags
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from process_agent.core.speaker import IsolationMode
     from process_agent.core.workspace import WorkspaceMode
 
+type ThreadStorage = Literal["dataset", "codex", "none"]
+
 SANDBOXES: tuple[SandboxMode, ...] = ("read-only", "workspace-write", "full-access")
 APPROVALS: tuple[ApprovalMode, ...] = ("ask", "deny", "auto")
 WORKSPACES: tuple[WorkspaceMode, ...] = ("shared", "per-thread")
 THREADING_MODES = ("default-new", "none")
-THREAD_STORAGES = ("dataset", "none")
+THREAD_STORAGES: tuple[ThreadStorage, ...] = ("dataset", "codex", "none")
 ISOLATIONS: tuple[IsolationMode, ...] = ("global", "participant")
 
 
@@ -54,7 +56,7 @@ class JoinOptions:
     join_seconds: float
     single_thread: bool
     thread_dir: str | None
-    keep_threads: bool
+    thread_storage: ThreadStorage
     json: bool
     started: float
     """`time.monotonic()` when the command began."""
@@ -100,9 +102,15 @@ class Given(TypedDict):
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
     """The options, or a `UsageError` that names the first that cannot be used."""
-    if given["thread_dir"] is not None and given["thread_storage"] == "none":
-        raise UsageError("--thread-dir has no use with --thread-storage none.")
+    if given["thread_dir"] is not None and given["thread_storage"] != "dataset":
+        raise UsageError(f"--thread-dir has no use with --thread-storage {given['thread_storage']}.")
     workspace = one_of("--workspace", given.get("workspace", "shared"), WORKSPACES)
+    if workspace == "per-thread" and given["thread_storage"] == "codex":
+        raise UsageError(
+            "--workspace per-thread does not go with --thread-storage codex, which lists the threads of one "
+            "working folder.",
+            fix="Leave one of them out.",
+        )
     worktrees = given.get("worktrees")
     if worktrees is not None and workspace == "shared":
         raise UsageError("--worktrees has no use without --workspace per-thread.")
@@ -132,7 +140,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         join_seconds=given["join_seconds"],
         single_thread=one_of("--threading-mode", given["threading_mode"], THREADING_MODES) == "none",
         thread_dir=given["thread_dir"],
-        keep_threads=one_of("--thread-storage", given["thread_storage"], THREAD_STORAGES) == "dataset",
+        thread_storage=one_of("--thread-storage", given["thread_storage"], THREAD_STORAGES),
         json=given["json"],
         started=given["started"],
         channel_flags=given.get("channel_flags", ChannelFlags()),

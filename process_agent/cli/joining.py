@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from process_agent.agent.assemble import AgentConfig, Ready
     from process_agent.agent.channels import AgentRoom
     from process_agent.cli.checked import JoinOptions
+    from process_agent.core.backend import Backend
     from process_agent.core.room import Messaging
     from process_agent.core.store import ThreadStore
     from process_agent.rooms.credentials import Destination, JoinWish
@@ -84,7 +85,8 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             answering.set()
 
         room.on_connection_change(_say_back)
-        joined = replace(inside(options, room, config.agent_name), token=target.token)
+        records = recorded(options, settings, target, config.agent_name, chosen)
+        joined = replace(inside(options, room, config.agent_name, records=records), token=target.token)
         config = replace(config, copies=settings.cache_dir / "files" / plain_name(room.name))
         work = run_agent(config, joined, backends, on_ready, stop)
         await while_joined(room, work)
@@ -102,14 +104,18 @@ def place_of(options: JoinOptions, settings: Settings) -> tuple[Destination, Joi
 
 
 def inside(
-    options: JoinOptions, room: JoinedRoom, agent_name: str, terminal: Messaging | None = None
+    options: JoinOptions,
+    room: JoinedRoom,
+    agent_name: str,
+    terminal: Messaging | None = None,
+    records: ThreadStore | None = None,
 ) -> AgentRoom:
-    """What an agent needs of the room it joined."""
+    """What an agent needs of the room it joined; `records` where threads are kept elsewhere."""
     from process_agent.agent.channels import AgentRoom
 
     return AgentRoom(
         room.messaging,
-        _store(options, room, agent_name),
+        records or _store(options, room, agent_name),
         datasets=room.datasets,
         queues=room.queues,
         files=room.files,
@@ -124,6 +130,36 @@ def _say_back(online: bool) -> None:
         print("back in the room", file=sys.stderr, flush=True)
 
 
+def recorded(
+    options: JoinOptions,
+    settings: Settings,
+    target: JoinTarget,
+    agent_name: str,
+    backends: Sequence[Backend],
+) -> ThreadStore | None:
+    """The store of `--thread-storage codex`: the records of the only backend; None for another storage."""
+    if options.thread_storage != "codex":
+        return None
+    from process_agent.core.records import Recording
+    from process_agent.threads.recorded import RecordedThreadStore
+    from process_agent.threads.register import Register, file_name
+
+    (backend,) = backends
+    if not isinstance(backend, Recording):
+        raise TypeError(f"{backend.name} has no records")
+    claims = read_claims(target.token)
+    project = (claims.project_id if claims is not None else None) or ""
+    name = file_name(project, target.room, agent_name)
+    return RecordedThreadStore(
+        agent_name,
+        backend.name,
+        backend.records,
+        Register(settings.paths(options.data_dir).root / "threads" / name),
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: str(uuid.uuid4()),
+    )
+
+
 def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
     def clock() -> datetime:
         return datetime.now(UTC)
@@ -131,7 +167,7 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
     def new_id() -> str:
         return str(uuid.uuid4())
 
-    if not options.keep_threads:
+    if options.thread_storage == "none":
         from process_agent.threads.memory import MemoryThreadStore
 
         return MemoryThreadStore(name, clock=clock, new_id=new_id)
@@ -289,6 +325,7 @@ def _config(
         home=options.model_flags.codex_home,
         facts=known_models(settings.paths(options.data_dir).root),
         environment=environment_for_child(BACKEND_ENVIRONMENT),
+        keeps_history=options.thread_storage == "codex",
     )
     return AgentConfig(
         agent_name=name,

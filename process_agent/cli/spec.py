@@ -268,7 +268,7 @@ def _chat(options: JoinOptions, name: str) -> ChatProfile | None:
     from process_agent.core.discovery import ChatProfile, only_thread
     from process_agent.threads.paths import directory_at, directory_of, namespace_of, temporary_directory_of
 
-    if options.keep_threads:
+    if options.thread_storage == "dataset":
         directory = directory_at(namespace_of(options.thread_dir or directory_of(name)))
     else:
         directory = temporary_directory_of(name)

@@ -140,6 +140,8 @@ class BackendConfig:
     facts: KnownModels = field(default_factory=dict)
     """What is known of models, like their prices."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    keeps_history: bool = False
+    """Nobody else keeps what was said: whatever the backend recorded of a thread stays."""
 
 
 @dataclass(frozen=True, slots=True)

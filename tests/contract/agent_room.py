@@ -18,10 +18,14 @@ from process_agent.agent.tools.sources import ToolOptions
 from process_agent.channels.specs import parse_channels
 from process_agent.core.approvers import PEOPLE, Approvers
 from process_agent.core.backend import ApprovalMode, Backend, BackendConfig, SandboxMode
+from process_agent.core.records import Recording
 from process_agent.core.speaker import IsolationMode
+from process_agent.core.store import ThreadStore
 from process_agent.core.workspace import WorkspaceMode
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
+from process_agent.threads.recorded import RecordedThreadStore
+from process_agent.threads.register import Register
 from process_agent.threads.store import DatasetThreadStore
 from tests.fakes.room import ROOM, LocalRoom, participant
 
@@ -46,6 +50,7 @@ async def agent_in(
     tools: ToolOptions | None = None,
     rules: RulesOptions | None = None,
     workspace: WorkspaceMode = "shared",
+    recorded: bool = False,
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -59,6 +64,7 @@ async def agent_in(
         api_key=None if model is None else model.api_key,
         approvals=approvals,
         sandbox=sandbox,
+        keeps_history=recorded,
         environment={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
     )
     config = AgentConfig(
@@ -76,15 +82,27 @@ async def agent_in(
         copies=folder / "copies",
     )
     async with join_room(JoinTarget(ROOM, server.url, server.token(AGENT, "agent"))) as room:
-        store = DatasetThreadStore(
+        made = create_backends(config) if backends is None else backends
+        store: ThreadStore = DatasetThreadStore(
             room.datasets,
             AGENT,
             clock=lambda: datetime.now(UTC),
             new_id=lambda: str(uuid.uuid4()),
             apart=isolation == "participant",
         )
+        if recorded:
+            (codex,) = made
+            assert isinstance(codex, Recording)
+            register = Register(folder / "data" / "threads" / "register.jsonl")
+            store = RecordedThreadStore(
+                AGENT,
+                "codex",
+                codex.records,
+                register,
+                clock=lambda: datetime.now(UTC),
+                new_id=lambda: str(uuid.uuid4()),
+            )
         inside = AgentRoom(room.messaging, store, room.datasets, room.queues, room.files, room.toolkits)
-        made = create_backends(config) if backends is None else backends
         async with started(made) as backends_here, Agent(config, inside, backends_here) as agent:
             yield agent
 

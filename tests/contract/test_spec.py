@@ -176,7 +176,6 @@ def test_values_stay_what_they_are(program: Program, value: str) -> None:
         (f"--image {IMAGE} {DOCUMENTED} --working-dir here", "no folder of a container"),
         (f"--image {IMAGE} {DOCUMENTED} --rules-file missing.txt", "cannot be read"),
         (f"--image {IMAGE} {DOCUMENTED} --backend codx", "no backend 'codx'"),
-        (f"--image {IMAGE} --agent-name bot --channel chat --model llm/gpt-5.5", "llm backend is not in"),
         (f"--image {IMAGE} {DOCUMENTED} --channel-users", "no effect without --channel command"),
         (f"--image {IMAGE} {DOCUMENTED} --thread-dir a//b", "not a folder of threads"),
         (f"--image {IMAGE} {DOCUMENTED} --rule {KEY}", "a key or a token"),

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from process_agent.core import events as e
-from process_agent.core.content import JsonResult
+from process_agent.core.content import ErrorInfo, JsonResult
 from process_agent.core.decisions import EVERY, Decision, Option, Question
 from process_agent.core.ids import ItemId
 from tests.browser.driver import Studio, conversation, ended, say, turns
@@ -98,6 +98,34 @@ async def test_what_is_asked_is_seen_at_a_glance(studio: Studio, tmp_path: Path)
             await studio.picture(other, f"deciding-{name}")
         turn.end()
         await ended(page)
+    assert studio.complaints == []
+
+
+async def test_on_a_phone_what_was_decided_leaves_room_for_what_it_was_about(
+    studio: Studio, tmp_path: Path
+) -> None:
+    backend = FakeBackend()
+    async with agent_in(studio.room, tmp_path, [backend]):
+        page = await studio.enter(phone=True)
+        await say(page, "fix the hosts file")
+        turn = await backend.turn(0)
+        turn.say(e.ToolStarted(EDIT, {"patch": PATCH}), e.ApprovalRequested(EDIT, {}, None, EVERY))
+        await card(page, " to change files").get_by_role("button", name="Decline", exact=True).click()
+        await expect(turns(page)).to_contain_text("Declined by ana")
+        turn.say(e.ToolEnded(EDIT, error=ErrorInfo("The change was declined.", "declined")))
+        came = "`AssertionError: total([2.0, 3.0], 0.0) is 0.0, not 5.0`"
+        turn.answer(f"| | what came of it |\n|-|-|\n| before | {came} |")
+        await ended(page)
+        title = turns(page).locator(".step-title")
+        assert await title.evaluate("title => title.scrollWidth <= title.clientWidth"), "cut off"
+        cell = turns(page).get_by_role("cell", name="before")
+        lines = """cell => {
+            const words = document.createRange();
+            words.selectNodeContents(cell);
+            return words.getClientRects().length;
+        }"""
+        assert await cell.evaluate(lines) == 1, "a word is broken"
+        await studio.picture(page, "decided-phone")
     assert studio.complaints == []
 
 

@@ -142,6 +142,18 @@ test("a steer becomes part of its turn, or says that it came too late", () => {
   assert.equal(refused.pending[0].error, "no");
 });
 
+test("a refused steer of long ago, whose text is kept nowhere, leaves no empty bubble", () => {
+  const source = { source_message_id: "S", turn_id: "U" };
+  const error = { message: "no active turn to steer", code: "turn_ended" };
+  const seen = play([
+    ...begin,
+    ["turn.steer.accepted", source],
+    ["turn.steer.rejected", { ...source, error }],
+    ["turn.ended", { turn_id: "U" }],
+  ]);
+  assert.deepEqual(seen.pending, []);
+});
+
 test("how turns end", () => {
   const outcome = (...events) => play([...begin, ...events]).turns[0].outcome;
   assert.equal(outcome(["turn.ended", { turn_id: "U" }]), "completed");

@@ -197,9 +197,10 @@ function accepted(t, m, kind) {
 /** @param {Thread} t @param {Body} m @param {number} at */
 function rejected(t, m, at) {
   const text = m.error?.message ?? "The agent refused this message.";
-  if (t.pending.some((entry) => entry.id === m.source_message_id)) {
-    return withPending(t, m.source_message_id, { state: "failed", error: text });
-  }
+  const known = t.pending.find((entry) => entry.id === m.source_message_id);
+  // A stored steer that was refused comes without its text: there is nothing to say it to.
+  if (known && known.content.length === 0) return withoutPending(t, known.id);
+  if (known) return withPending(t, known.id, { state: "failed", error: text });
   return lastTurnNotice(t, m, at, text, "error");
 }
 

@@ -62,7 +62,7 @@ class Conversation:
         self.codex_thread: str | None = None
         self.folder = host.folder
         self.model: str | None = None
-        self.used = Usage()
+        self.used: Usage | None = Usage()
         self.record: Record | None = None
         self._fixed: str | None = None
         self._unsure = False
@@ -225,6 +225,7 @@ class Conversation:
         self._take_on(server, thread, settings, kept.fixed)
         await self._tell_unseen(server, thread, unseen, turn)
         if copied:
+            self.used = None  # Codex counts what was used before the copy, and does not say how much that is
             self._keep(turn)
         return thread
 

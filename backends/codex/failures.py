@@ -22,6 +22,7 @@ LOG_IN = (
     "The login or key that pays for the model is refused or has expired. Whoever runs the agent can log in "
     "again with `process login codex`, which counts from the next turn on, or start it with a valid key."
 )
+TURN_OVER = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
 _SIGN_IN = re.compile(r"\b(?:sign|log) ?in again\b", re.IGNORECASE)
 
 
@@ -70,6 +71,13 @@ def refused(error: ProcessError, code: str) -> ErrorInfo:
     if isinstance(error, RemoteError):
         return ErrorInfo(f"Codex refused: {without_addresses(error.message)}", code)
     return ErrorInfo(without_addresses(str(error)), code)
+
+
+def steer_refused(error: ProcessError) -> ErrorInfo:
+    """Why Codex does not take more input for a turn (page section 5)."""
+    if isinstance(error, RemoteError) and "no active turn" in error.message:
+        return TURN_OVER
+    return refused(error, "codex_turn_steer_failed")
 
 
 def _info(value: Any) -> tuple[str, int | None]:

@@ -112,10 +112,10 @@ class RunningTurn:
         """Each question has an id of its own, so that a late answer to one is none to the next."""
 
     def goes_to(
-        self, server: AppServer, codex_thread: str, used: Usage, record: Record | None = None
+        self, server: AppServer, codex_thread: str, used: Usage | None, record: Record | None = None
     ) -> None:
-        """Codex is asked to run the turn on this thread, which has used so many tokens by now. `record` tells
-        what the app-server does not.
+        """Codex is asked to run the turn on this thread, which has used so many tokens by now, where that is
+        known. `record` tells what the app-server does not.
 
         The death of an earlier Codex, which may have had the turn before, does not concern it.
         """

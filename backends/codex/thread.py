@@ -14,7 +14,7 @@ from backends.codex.agent_tools import namespaces
 from backends.codex.app_server import AppServer, Lost, Message
 from backends.codex.client_tools import dynamic_tools
 from backends.codex.conversation import Conversation
-from backends.codex.failures import refused
+from backends.codex.failures import refused, steer_refused
 from backends.codex.frame import Frame
 from backends.codex.host import Host, Standing
 from backends.codex.inputs import input_items
@@ -116,7 +116,7 @@ class CodexThread:
         try:
             await client.steer_turn(server, thread, codex_turn, items)
         except ProcessError as error:
-            info = refused(error, "codex_turn_steer_failed")
+            info = steer_refused(error)
             raise TurnRefusedError(info.message, code=info.code) from error
         self._memory.said(said)
 

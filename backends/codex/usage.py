@@ -21,12 +21,12 @@ class TurnUsage:
 
     def __init__(self, compacts_at: CompactsAt) -> None:
         self._compacts_at = compacts_at
-        self._before = Usage()
-        self.total = Usage()
-        """Of the Codex thread."""
+        self._before: Usage | None = Usage()
+        self.total: Usage | None = Usage()
+        """Of the Codex thread, once it is known."""
 
-    def begin(self, before: Usage) -> None:
-        """What the Codex thread has used by now."""
+    def begin(self, before: Usage | None) -> None:
+        """What the Codex thread has used by now; None when it is not known: all but the first call then."""
         self._before = self.total = before
 
     def update(self, params: Mapping[str, Any]) -> list[UsageUpdated]:
@@ -35,13 +35,15 @@ class TurnUsage:
         total, last = told.get("total"), told.get("last")
         if not isinstance(total, dict) or not isinstance(last, dict):
             return []
-        self.total = _usage(total)
-        if self.total == self._before:
+        self.total = now = _usage(total)
+        if self._before is None:
+            self._before = _less(now, _usage(last))
+        if now == self._before:
             return []  # a compaction begins with what was said before
         window = told.get("modelContextWindow")
         window = window if isinstance(window, int) else None
         context = ContextWindow(_count(last, "totalTokens"), window, self._compacts_at(window))
-        return [UsageUpdated(_less(self.total, self._before), context)]
+        return [UsageUpdated(_less(now, self._before), context)]
 
 
 def _usage(counts: Mapping[str, Any]) -> Usage:

@@ -16,7 +16,15 @@ from typing import Literal
 
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.decisions import Decision
-from process_agent.core.events import ThreadEvent, TurnAccepted, TurnRejected, TurnRequested, TurnStarted
+from process_agent.core.events import (
+    Steered,
+    SteerRejected,
+    ThreadEvent,
+    TurnAccepted,
+    TurnRejected,
+    TurnRequested,
+    TurnStarted,
+)
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.participants import Participant
@@ -54,6 +62,9 @@ thread is opened again instead."""
 
 UNACKNOWLEDGED_LIMIT = 100
 """Inputs that may wait for the agent's acknowledgement."""
+
+TOO_LATE = frozenset({"turn_ended", "turn_not_in_progress"})
+"""Refusals of a steer after which the same text can be a turn of its own."""
 
 REOPEN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses before opening again, growing while nothing arrives in between."""
@@ -94,6 +105,7 @@ class ThreadView:
         self._inbox: asyncio.Queue[Received | Offline | Online] = asyncio.Queue(QUEUE_LIMIT)
         self._stream: OutgoingStream | None = None
         self._unacknowledged: dict[MessageId, StartTurn] = {}
+        self._steers: dict[MessageId, tuple[ContentPart, ...]] = {}
         self._reopen = asyncio.Event()
         self._attempt = 0
         self._resuming = False
@@ -134,6 +146,7 @@ class ThreadView:
                 yield page
                 continue
             yield self._happened(update)
+            await self._say_again(update.event)
             if isinstance(update.reply, ThreadLoaded):
                 if not self._live:
                     await self._go_live()
@@ -176,8 +189,21 @@ class ThreadView:
     async def steer(self, turn_id: TurnId, content: tuple[ContentPart, ...]) -> MessageId:
         """Give the running turn more input."""
         request = SteerTurn(self._link.envelope(), self.thread_id, turn_id, content)
+        if len(self._steers) >= UNACKNOWLEDGED_LIMIT:
+            del self._steers[next(iter(self._steers))]
+        self._steers[request.envelope.message_id] = content
         await self._send(request)
         return request.envelope.message_id
+
+    async def _say_again(self, event: ThreadEvent | None) -> None:
+        """What came too late for its turn is said as the next one."""
+        match None if event is None else event.body:
+            case SteerRejected(source, error):
+                content = self._steers.pop(source, None)
+                if content is not None and error.code in TOO_LATE:
+                    await self.start_turn(content)
+            case Steered(source):
+                self._steers.pop(source, None)
 
     @property
     def has_older(self) -> bool:

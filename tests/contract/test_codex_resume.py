@@ -19,7 +19,7 @@ from backends.codex.account import KEY_VARIABLE
 from process_agent.core import events as e
 from process_agent.core.backend import BackendThread
 from process_agent.core.content import TextPart, TextResult
-from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded
+from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, UsageUpdated
 from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.scripted.server import ScriptedServer
 from process_agent.threads.memory import MemoryThreadLog
@@ -375,8 +375,9 @@ async def test_a_copy_of_a_thread_goes_on_with_a_copy_of_the_record(
         await room_thread.turn(room, thread, script({"say": "only in the first."}))
         before = words(model, 0)
         other = await copied.opened(room)
-        told = await copied.turn(room, other, script({"say": "only in the copy."}))
+        told = await copied.turn(room, other, script({"tokens": 500}, {"say": "only in the copy."}))
         assert notices(told) == []
+        assert told.of(UsageUpdated)[-1].usage.input == 500, "what was used before the copy is not the turn's"
         assert key(model) != key(model, 0)
         assert words(model)[: len(before)] == before
         assert (words(model).count("first answer"), times(model, "only in the first.")) == (1, 0)

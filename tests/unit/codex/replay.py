@@ -112,7 +112,7 @@ class Replay:
         if method == "thread/tokenUsage/updated" and params["turnId"] not in self.turns_of(thread):
             base = TurnUsage(lambda window: None)
             base.update(params)
-            self._before[thread] = base.total
+            self._before[thread] = base.total or Usage()
         if method in ("turn/started", "item/started"):
             self._begin(params.get("turnId") or params["turn"]["id"], thread)
         for turn in [t for t in self.turns.values() if t.running.codex_thread == thread]:

@@ -13,7 +13,7 @@ import pytest
 from backends.codex import create_backend
 from backends.codex.account import Account, choose_account
 from backends.codex.catalogue import Window, read_windows
-from backends.codex.failures import last_words, turn_error
+from backends.codex.failures import last_words, steer_refused, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.locate import Program, check_version, find
 from backends.codex.models import default_choice, provider_models
@@ -24,7 +24,7 @@ from backends.codex.toml import inline_table, text
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
-from process_agent.errors import AuthError, BackendError
+from process_agent.errors import AuthError, BackendError, RemoteError
 from process_agent.io.model_facts import known_models
 
 PROGRAM = Program(Path("/opt/codex"), (0, 163, 0), Path("/opt/tools"))
@@ -376,3 +376,11 @@ def test_only_what_programs_need_is_passed_on() -> None:
 )
 def test_last_words_have_no_colours_and_no_keys(status: int | None, said: str, words: str) -> None:
     assert last_words(status, said, "my-key") == words
+
+
+def test_a_steer_that_comes_too_late_can_be_said_as_a_turn() -> None:
+    late = steer_refused(RemoteError("no active turn to steer", code=-32600))
+    assert late.code == "turn_ended"
+    assert "Codex" not in late.message
+    other = steer_refused(RemoteError("expected active turn id `a` but found `b`", code=-32600))
+    assert other.code == "codex_turn_steer_failed"

@@ -23,6 +23,7 @@ from process_agent.core.events import (
     Interrupted,
     SecretRequested,
     Status,
+    SteerRejected,
     TextDelta,
     TextEnded,
     ThreadCleared,
@@ -183,6 +184,19 @@ async def test_typing_while_a_turn_runs_steers_it_or_queues() -> None:
         await ana.sees("Thinking hard")
         ana.types("later", ENTER)
         await fake.heard("turn.start", 2)
+
+
+async def test_what_comes_too_late_for_its_turn_is_said_as_the_next_one() -> None:
+    fake = FakeAgent(Status("Working", "steerable"))
+    async with person(fake) as ana:
+        ana.types("go", ENTER)
+        await ana.sees("Working")
+        ana.types("and this", ENTER)
+        await fake.heard("turn.steer")
+        steer = MessageId(str(fake.room.streams[0].sent[-1]["message_id"]))
+        fake.emit(SteerRejected(steer, ErrorInfo("The turn has ended.", "turn_ended")), "U1")
+        await fake.heard("turn.start", 2)
+        assert fake.room.streams[0].sent[-1]["content"] == [{"type": "text", "text": "and this"}]
 
 
 @pytest.mark.parametrize(("key", "asked"), [("y", "tool_call.approve"), ("n", "tool_call.reject")])

@@ -25,6 +25,8 @@ app.command(name="chat", short_help="Talk to an agent in this terminal, or run o
 )
 app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
+app.command(name="messages")(threads.messages)
+app.command(name="grep")(threads.grep)
 app.add_typer(room.app, name="room")
 app.command(name="login", short_help="Log in to Codex: in the browser, with a code, or an API key.")(
     login.login

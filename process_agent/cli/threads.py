@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,18 +11,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from process_agent.cli.options import DataDir, Local
+from process_agent.cli.thread_output import (
+    Form,
+    Output,
+    going_on,
+    matches_as,
+    messages_as,
+    printed,
+    threads_as,
+    workplace,
+)
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.core.backend import KeptState
+    from process_agent.core.events import ThreadEvent
     from process_agent.core.ids import ThreadId
     from process_agent.core.store import ThreadEntry
     from process_agent.rooms.join import JoinedRoom
     from process_agent.threads.store import DatasetThreadStore
     from process_agent.viewer.transcript import Transcript
-
-PAPER_WIDTH = 100
-"""Columns of the text form when it does not go to a terminal."""
 
 MOST_THREADS = 10_000
 """Threads of one agent that are listed."""
@@ -41,6 +49,23 @@ AgentName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Threads to list. [default: all]")
+]
+Offset = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Threads to leave out before.")]
+ThreadDir = Annotated[
+    str | None,
+    typer.Option("--thread-dir", metavar="PATH", help="Folder of the threads, instead of an agent."),
+]
+ThreadRef = Annotated[
+    str,
+    typer.Option(
+        "--thread-id",
+        "--thread",
+        metavar="THREAD",
+        help="Path of the thread, the start of its id, its name, or its number (1: newest).",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +75,10 @@ class _Options:
     json: bool = False
     local: bool = False
     data_dir: Path | None = None
+    output: Form | None = None
+    limit: int | None = None
+    offset: int = 0
+    thread_dir: str | None = None
 
     def over(self, outer: _Options) -> _Options:
         """These, with what was given before the sub-command where these say nothing."""
@@ -60,6 +89,10 @@ class _Options:
             json=self.json or outer.json,
             local=self.local or outer.local,
             data_dir=self.data_dir or outer.data_dir,
+            output=self.output or outer.output,
+            limit=self.limit or outer.limit,
+            offset=self.offset or outer.offset,
+            thread_dir=self.thread_dir or outer.thread_dir,
         )
 
 
@@ -69,11 +102,15 @@ def threads(
     room: Room = None,
     agent_name: AgentName = None,
     json: Json = False,
+    output: Output = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    thread_dir: ThreadDir = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """List the threads, or show one."""
-    context.obj = _Options(room, agent_name, json, local, data_dir)
+    context.obj = _Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
     if context.invoked_subcommand is None:
         _run(context.obj, None)
 
@@ -84,11 +121,16 @@ def list_threads(
     room: Room = None,
     agent_name: AgentName = None,
     json: Json = False,
+    output: Output = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    thread_dir: ThreadDir = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """List the threads, the latest changed first: path, name, time of the last change."""
-    _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), None)
+    said = _Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
+    _run(said.over(context.obj), None)
 
 
 @app.command("show", short_help="Print a thread, and how to go on with it in Codex itself.")
@@ -111,18 +153,55 @@ def show(
     _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), thread)
 
 
-def _run(options: _Options, thread: str | None) -> None:
+def messages(
+    thread: ThreadRef,
+    room: Room = None,
+    agent_name: AgentName = None,
+    output: Output = None,
+    thread_dir: ThreadDir = None,
+    local: Local = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Print the stored messages of a thread."""
+    form = output or Form.TEXT
+    options = _Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
+    if form is Form.TEXT:
+        _run(options, thread)
+    else:
+        _run(options, thread, lambda events, _: messages_as(events, form))
+
+
+def grep(
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="A regular expression.")],
+    thread: ThreadRef,
+    room: Room = None,
+    agent_name: AgentName = None,
+    output: Output = None,
+    thread_dir: ThreadDir = None,
+    local: Local = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Print what was said in a thread where a pattern fits."""
+    options = _Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
+    form = output or Form.TEXT
+    _run(options, thread, lambda _, transcript: matches_as(transcript, pattern, form))
+
+
+type Printing = Callable[[Sequence[ThreadEvent], Transcript], Iterator[str]]
+
+
+def _run(options: _Options, thread: str | None, printing: Printing | None = None) -> None:
     import asyncio
     import logging
 
     from process_agent.cli.logs import log_to_stderr
 
     log_to_stderr(logging.ERROR)
-    for line in asyncio.run(_read(options, thread)):
+    for line in asyncio.run(_read(options, thread, printing)):
         typer.echo(line)
 
 
-async def _read(options: _Options, thread: str | None) -> list[str]:
+async def _read(options: _Options, thread: str | None, printing: Printing | None) -> list[str]:
     from process_agent import config
     from process_agent.cli.going_on import commands
     from process_agent.cli.local import join_target
@@ -134,17 +213,21 @@ async def _read(options: _Options, thread: str | None) -> list[str]:
     wish = JoinWish(options.room, login_name(), "user", options.local)
     target = await join_target(settings, wish, data_dir=options.data_dir)
     async with join_room(target) as room:
-        folders = _folders(room, options, settings.paths(options.data_dir).rooms / room.name / "datasets")
+        named = thread is not None and "://" in thread
+        datasets = settings.paths(options.data_dir).rooms / room.name / "datasets"
+        folders = {} if named else _folders(room, options, datasets)
         if thread is None:
-            return list(_listing(await _entries(room, folders), json=options.json))
+            return list(_listing(await _entries(room, folders), options))
         thread_id = await _thread_id(room, folders, thread)
-        transcript, kept = await _transcript(room, thread_id)
-        going_on = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
-        place = _workplace(settings.paths(options.data_dir).root, thread_id, json=options.json)
+        events, transcript, kept = await _transcript(room, thread_id)
+        if printing is not None:
+            return list(printing(events, transcript))
+        ways = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
+        place = workplace(settings.paths(options.data_dir).root, thread_id, json=options.json)
         return [
             *place,
-            *_printed(transcript, json=options.json),
-            *_going_on(going_on, json=options.json),
+            *printed(transcript, json=options.json),
+            *going_on(ways, json=options.json),
         ]
 
 
@@ -155,6 +238,8 @@ def _folders(room: JoinedRoom, options: _Options, datasets: Path) -> dict[str, s
     """Agents and the folders of their threads. Raises `UsageError` when nobody can be found."""
     from process_agent.threads.paths import directory_of
 
+    if options.thread_dir is not None:
+        return {"": f"dataset://{options.thread_dir.removeprefix('dataset://').strip('/')}"}
     here = {p.name: p for p in room.messaging.participants() if p.attributes.get("supports_agent_messages")}
     found = {options.agent_name} if options.agent_name else {*filter(None, here), *_stored(datasets)}
     if not found:
@@ -236,7 +321,9 @@ async def _thread_id(room: JoinedRoom, folders: dict[str, str], ref: str) -> Thr
     return resolve_thread(ref, await _entries(room, folders), see="`process threads`").path
 
 
-async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> tuple[Transcript, Mapping[str, KeptState]]:
+async def _transcript(
+    room: JoinedRoom, thread_id: ThreadId
+) -> tuple[list[ThreadEvent], Transcript, Mapping[str, KeptState]]:
     """The thread as stored, and what backends kept with it; a turn whose agent is gone reads as lost. Writes
     nothing.
     """
@@ -246,23 +333,27 @@ async def _transcript(room: JoinedRoom, thread_id: ThreadId) -> tuple[Transcript
     parts = directory.removeprefix("dataset://").split("/")
     agent = parts[1] if len(parts) == 3 and parts[0] == "agents" else ""
     log = await _store(room, agent, directory).open(thread_id)
-    transcript = Transcript()
-    async for event in log.replay():
+    transcript, events = Transcript(), [event async for event in log.replay()]
+    for event in events:
         transcript.apply(event)
     kept = await log.kept()
     await log.close()
-    return transcript, kept
+    return events, transcript, kept
 
 
 # --- Printing -----------------------------------------------------------------------------------------
 
 
-def _listing(entries: list[ThreadEntry], *, json: bool) -> Iterator[str]:
+def _listing(entries: list[ThreadEntry], options: _Options) -> Iterator[str]:
     from process_agent.viewer.terminal.plain import one_line
     from process_agent.wire.agent_messages.parts import encode_time
 
+    entries = entries[options.offset :][: options.limit]
+    if options.output in (Form.JSON, Form.TABLE):
+        yield from threads_as(entries, options.output)
+        return
     for entry in entries:
-        if json:
+        if options.json:
             fields = {
                 "path": entry.path,
                 "name": entry.name,
@@ -273,44 +364,5 @@ def _listing(entries: list[ThreadEntry], *, json: bool) -> Iterator[str]:
         else:
             moment = entry.modified_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             yield f"{entry.path}  {moment}  {one_line(entry.name, 60)}"
-    if not entries and not json:
+    if not entries and not options.json:
         yield "There are no threads."
-
-
-def _workplace(data_dir: Path, thread_id: ThreadId, *, json: bool) -> list[str]:
-    """Where the thread works, when it has a work tree of its own on this machine."""
-    from process_agent.workspaces.places import place_of
-
-    place = place_of(data_dir, thread_id)
-    if place is None:
-        return []
-    if not json:
-        return [f"Works in {place.folder}, on the branch {place.branch} of {place.repository}"]
-    where = {"folder": str(place.folder), "branch": place.branch, "repository": str(place.repository)}
-    return [json_module.dumps({"type": "workspace", **where}, ensure_ascii=False)]
-
-
-def _printed(transcript: Transcript, *, json: bool) -> Iterator[str]:
-    import shutil
-    import sys
-
-    from process_agent.viewer.records import records
-    from process_agent.viewer.terminal.document import document
-    from process_agent.viewer.terminal.render import to_ansi
-
-    if json:
-        for record in records(transcript):
-            yield json_module.dumps(record, ensure_ascii=False)
-        return
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else PAPER_WIDTH
-    yield to_ansi(document(transcript, width), width, "standard" if terminal else None).rstrip("\n")
-
-
-def _going_on(found: Sequence[tuple[str, str]], *, json: bool) -> Iterator[str]:
-    for backend, command in found:
-        if json:
-            record = {"type": "resume", "backend": backend, "command": command}
-            yield json_module.dumps(record, ensure_ascii=False)
-        else:
-            yield f"\nGo on in a terminal: {command}"

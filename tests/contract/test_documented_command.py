@@ -91,6 +91,29 @@ def _talk_across_restarts(program: Program) -> None:
         shown = program.run("threads show --room gettingstarted --json", thread["path"]).stdout
         assert "my cat is called Ada" in shown
         assert shown.count('"completed"') == 2
+        _read_as_with_the_published_program(program, thread["path"])
+
+
+def _read_as_with_the_published_program(program: Program, path: str) -> None:
+    """Its commands, options and forms: `threads`, `messages`, `grep`, `use`."""
+    options = "--room gettingstarted --agent-name codex-agent"
+    [listed] = json.loads(program.run(f"threads {options} --limit 20 --offset 0 -o json").stdout)
+    assert listed["path"] == path
+    assert json.loads(program.run(f"threads {options} --offset 1 -o json").stdout) == []
+    named = f"--room gettingstarted --thread-id {path}"
+    rows = json.loads(program.run(f"messages {named} -o json").stdout)
+    kinds = [row["type"].removeprefix("meshagent.agent.") for row in rows]
+    assert [kinds.count(kind) for kind in ("turn.start", "turn.started", "turn.ended")] == [2, 2, 2]
+    assert "my cat is called Ada" in [row.get("text") for row in rows]
+    table = program.run(f"messages {named} -o table").stdout.splitlines()
+    assert table[0].split() == ["created_at", "turn_id", "type", "text"]
+    assert len(table) == len(rows) + 2
+    found = program.run(f"grep {named} -o json", "CAT is (called|named)")
+    assert {row["role"] for row in json.loads(found.stdout)} == {"user", "agent"}
+    bad = program.run(f"grep {named}", "(")
+    assert (bad.returncode, "not a regular expression" in bad.stderr) == (2, True)
+    used = program.run(f"use {options} --thread-id {path} --message", "say used")
+    assert (used.returncode, used.stdout.strip()) == (0, "used")
 
 
 async def test_the_agent_comes_back_when_the_room_does(program: Program) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from process_agent.cli.threads import _workplace
+from process_agent.cli.thread_output import workplace
 from process_agent.core.ids import ThreadId
 from process_agent.workspaces.places import Place, places_of
 
@@ -13,13 +13,13 @@ THREAD = ThreadId("dataset://agents/bot/threads/1")
 
 
 def test_where_a_thread_works_is_shown(tmp_path: Path) -> None:
-    assert _workplace(tmp_path, THREAD, json=False) == []
+    assert workplace(tmp_path, THREAD, json=False) == []
     place = Place(THREAD, Path("/repo"), Path("/repo.threads/x"), "process/x", "abc", "sub")
     places = places_of(tmp_path, "a bot")
     places.keep(place)
-    (line,) = _workplace(tmp_path, THREAD, json=False)
+    (line,) = workplace(tmp_path, THREAD, json=False)
     assert line == "Works in /repo.threads/x/sub, on the branch process/x of /repo"
-    (record,) = _workplace(tmp_path, THREAD, json=True)
+    (record,) = workplace(tmp_path, THREAD, json=True)
     assert json.loads(record) == {
         "type": "workspace",
         "folder": "/repo.threads/x/sub",
@@ -28,4 +28,4 @@ def test_where_a_thread_works_is_shown(tmp_path: Path) -> None:
     }
     assert places.of(THREAD, Path("/other")) is None
     places.forget(place)
-    assert _workplace(tmp_path, THREAD, json=False) == []
+    assert workplace(tmp_path, THREAD, json=False) == []

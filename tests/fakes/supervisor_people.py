@@ -56,6 +56,8 @@ class People(RuleBasedStateMachine):
         self.world = self.a_world()
         self.open: dict[tuple[TurnId, ItemId], str] = {}
         self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
+        self.unlisted: set[ThreadId] = set()
+        """Their views are closed, once their turns have ended: who loaded one may have seen a part of it."""
         self.paging: list[tuple[Participant, ThreadId]] = []
         self.interrupted: set[TurnId] = set()
         self.asked: dict[tuple[TurnId, AskId], str] = {}
@@ -180,6 +182,7 @@ class People(RuleBasedStateMachine):
     def a_client_unlists(self, data: st.DataObject, often: int) -> None:
         thread_id = self._thread(data)
         if often == 0:
+            self.unlisted.add(thread_id)
             self.world.carry_out(self.world.supervisor.list_changed(Unlisted(thread_id)))
 
     @precondition(lambda self: self._questions())

@@ -294,7 +294,7 @@ class Machine(People):
             assert sorted(map(str, accepted)) == sorted(map(str, ended))
             items_are_closed(log)
         for source, (who, thread_id) in self.loads.items():
-            if thread_id in self.world.logs:
+            if thread_id in self.world.logs and thread_id not in self.unlisted:
                 self._saw_everything(source, who, thread_id)
 
     def _saw_everything(self, source: MessageId, who: Participant, thread_id: ThreadId) -> None:

@@ -120,23 +120,24 @@ class Supervisor(OpenThreads):
         if thread is None:
             thread = self._threads[request.thread_id] = Thread(self._speaker(request.thread_id))
             self._open_log(thread, request)
+        if thread.turns is not None and thread.turns.deleted:
+            self._refusals.refuse(request, not_there(request.thread_id))
+            return
+        if thread.turns is None and thread.crowded(self._setting.limits, request):
+            self._refusals.refuse(
+                request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests")
+            )
+            return
         fresh = False
-        if isinstance(request, r.StartTurn | r.OpenThread):
-            viewer = viewer_of(request.envelope)
-            fresh = viewer not in thread.speaker.viewers
+        if isinstance(request, r.StartTurn | r.OpenThread):  # who is refused above views nothing
+            fresh = viewer_of(request.envelope) not in thread.speaker.viewers
             if not self._views.open(request.envelope, request.thread_id):
                 self._refusals.refuse(
                     request, ErrorInfo("You view too many threads. Close some.", "too_many_views")
                 )
                 return
-        if thread.turns is not None and thread.turns.deleted:
-            self._refusals.refuse(request, not_there(request.thread_id))
-        elif thread.turns is not None:
+        if thread.turns is not None:
             self._serve(thread, thread.turns, request, fresh)
-        elif thread.crowded(self._setting.limits, request):
-            self._refusals.refuse(
-                request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests")
-            )
         else:
             thread.pending.append(request)
 

@@ -57,7 +57,7 @@ class People(RuleBasedStateMachine):
         self.open: dict[tuple[TurnId, ItemId], str] = {}
         self.loads: dict[MessageId, tuple[Participant, ThreadId]] = {}
         self.unlisted: set[ThreadId] = set()
-        """Their views are closed, once their turns have ended: who loaded one may have seen a part of it."""
+        """While their turns end, who opens them is refused."""
         self.paging: list[tuple[Participant, ThreadId]] = []
         self.interrupted: set[TurnId] = set()
         self.asked: dict[tuple[TurnId, AskId], str] = {}
@@ -183,6 +183,7 @@ class People(RuleBasedStateMachine):
         thread_id = self._thread(data)
         if often == 0:
             self.unlisted.add(thread_id)
+            self.loads = {k: v for k, v in self.loads.items() if v[1] != thread_id}  # views will be closed
             self.world.carry_out(self.world.supervisor.list_changed(Unlisted(thread_id)))
 
     @precondition(lambda self: self._questions())

@@ -23,7 +23,7 @@ from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, GeneratedImage
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.participants import Participant
-from process_agent.core.replies import ThreadLoaded
+from process_agent.core.replies import RequestRejected, ThreadLoaded
 from process_agent.core.slash import parse
 from process_agent.core.usage import Usage
 from tests.fakes.supervised import cleared_at
@@ -294,7 +294,7 @@ class Machine(People):
             assert sorted(map(str, accepted)) == sorted(map(str, ended))
             items_are_closed(log)
         for source, (who, thread_id) in self.loads.items():
-            if thread_id in self.world.logs and thread_id not in self.unlisted:
+            if thread_id in self.world.logs:
                 self._saw_everything(source, who, thread_id)
 
     def _saw_everything(self, source: MessageId, who: Participant, thread_id: ThreadId) -> None:
@@ -304,6 +304,9 @@ class Machine(People):
         still = (c.Viewer("chat", who.id), thread_id) in self.world.views
         others = sum(x == (who, thread_id) for x in self.loads.values())
         if not still or others > 1:
+            return
+        if any(isinstance(x, RequestRejected) and x.source == source for x in sent):
+            assert thread_id in self.unlisted
             return
         assert len(loaded) == 1
         seen = [x for x in sent if isinstance(x, e.ThreadEvent) and x.thread_id == thread_id]

@@ -8,7 +8,7 @@ from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core import replies as a
 from process_agent.core import requests as r
-from process_agent.core.ids import ThreadId
+from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.store import Listed, Unlisted
 from tests.fakes.supervised import World, person
 
@@ -63,6 +63,29 @@ def test_turns_of_a_removed_thread_end_with_a_reason_and_nobody_views_it(world: 
     assert not world.views
     assert world.done[-1] == c.ReleaseThread(thread_id)
     assert world.supervisor.idle
+
+
+def test_who_opens_a_thread_that_is_being_removed_is_refused_and_sees_none_of_it(world: World) -> None:
+    world.start_thread(ANA, "work")
+    world.settle()
+    [(thread_id, turn_id)] = world.running()
+    changed(world, Unlisted(thread_id))
+    request = r.OpenThread(world.envelope(BEN), thread_id, load=True)
+    world.ask(request)
+    world.start_turn(BEN, thread_id, "too late")
+    world.backend(thread_id, turn_id, e.TextStarted(ItemId("i1")), e.TextDelta(ItemId("i1"), "half"))
+    world.backend_done(turn_id)
+    world.backend(thread_id, turn_id, e.TurnEnded(e.EndReason.INTERRUPTED))
+    world.settle()
+    refused, loaded = (
+        x
+        for x in world.got(BEN).replies
+        if not isinstance(x, a.ThreadDeleted | a.ThreadCreated | a.ThreadUpdated)
+    )
+    assert isinstance(refused, a.RequestRejected)
+    assert refused.error.code == "thread_not_available"
+    assert loaded == a.ThreadLoaded(request.envelope.message_id, thread_id)
+    assert [type(x.body) for x in world.got(BEN).events] == [e.TurnRejected]
 
 
 def test_a_turn_that_does_not_stop_ends_all_the_same(world: World) -> None:

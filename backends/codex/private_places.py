@@ -8,31 +8,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from process_agent.core.backend import BackendConfig
 from process_agent.errors import UsageError
-
-LOGINS: Final = (
-    ".codex", ".meshagent", ".local/share/process",
-    ".claude", ".claude.json", ".gemini", ".copilot", ".config/github-copilot", ".local/share/opencode",
-    ".ssh", ".gnupg", ".netrc", ".git-credentials", ".config/git/credentials", ".config/gh",
-    ".config/glab-cli", ".aws", ".azure", ".config/gcloud", ".kube", ".docker/config.json", ".terraform.d",
-    ".vault-token", ".npmrc", ".yarnrc.yml", ".pypirc", ".cargo/credentials.toml", ".cargo/credentials",
-    ".gem/credentials", ".pgpass", ".my.cnf", ".config/rclone", ".config/op", ".password-store",
-    ".local/share/keyrings", ".cache/huggingface/token",
-)  # fmt: skip
-"""Below the home folder: where coding agents, Git, clouds, registries and databases keep what they log in
-with."""
-
-LOGIN_VARIABLES: Final = (
-    "CLAUDE_CONFIG_DIR", "GH_CONFIG_DIR", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "KUBECONFIG",
-    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR", "DOCKER_CONFIG", "GNUPGHOME",
-    "NPM_CONFIG_USERCONFIG", "NETRC", "PGPASSFILE",
-)  # fmt: skip
-"""Variables that say where a login is instead."""
+from process_agent.io.private_places import codex_homes, listed_paths, logins, outermost, resolved, user_home
 
 _SOCKETS: Final = (
     "/run/docker.sock", "/run/podman", "/run/containerd", "/run/dbus", "/run/screen", "/run/user/{uid}",
@@ -53,16 +35,16 @@ def private_places(config: BackendConfig, home: Path, own_home: bool) -> list[Pa
     one.) Of those that do not exist the ones are left out whose folder does not exist either (bubblewrap
     fails to hide two of one missing folder) and the ones that commands could make: hiding would make them.
     """
-    home = _resolved(home)
-    found = [config.data_dir, *_logins(config.environment)]
-    for each in dict.fromkeys([home, *map(_resolved, _codex_homes(config.environment))]):
+    home = resolved(home)
+    found = [config.data_dir, *logins(config.environment)]
+    for each in dict.fromkeys([home, *map(resolved, codex_homes(config.environment))]):
         found += [each] if own_home or each != home else _private_files(each)
     if config.network:
         found += _sockets(config)
-    places = [place for place in _outermost(map(_resolved, found)) if place.parent.exists()]
+    places = [place for place in outermost(map(resolved, found)) if place.parent.exists()]
     if config.sandbox != "workspace-write":
         return places
-    folder = _resolved(config.working_dir)
+    folder = resolved(config.working_dir)
     return [place for place in places if place.exists() or not place.is_relative_to(folder)]
 
 
@@ -86,7 +68,7 @@ def fixed_parents(config: BackendConfig, places: Iterable[Path]) -> list[Path]:
     """
     if config.sandbox != "workspace-write":
         return []
-    folder = _resolved(config.working_dir)
+    folder = resolved(config.working_dir)
     found = {
         parent
         for place in places
@@ -104,7 +86,7 @@ def check_folder(config: BackendConfig, places: Iterable[Path]) -> list[str]:
     """
     if config.sandbox == "full-access":
         return []
-    folder, user = _resolved(config.working_dir), _resolved(_user_home(config.environment))
+    folder, user = resolved(config.working_dir), resolved(user_home(config.environment))
     inside = next((place for place in places if folder.is_relative_to(place)), None)
     if inside is not None:
         raise UsageError(
@@ -136,54 +118,18 @@ _FIX: Final = (
 )
 
 
-def _user_home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("HOME") or Path.home())
-
-
-def _logins(environment: Mapping[str, str]) -> list[Path]:
-    user = _user_home(environment)
-    return [
-        *(user / name for name in LOGINS if name != ".codex"),
-        *_listed(environment, LOGIN_VARIABLES),
-    ]
-
-
-def _codex_homes(environment: Mapping[str, str]) -> list[Path]:
-    chosen = environment.get("CODEX_HOME")
-    homes = [_user_home(environment) / ".codex"]
-    return [*homes, Path(chosen).expanduser()] if chosen else homes
-
-
 def _sockets(config: BackendConfig) -> list[Path]:
     """With the network comes every Unix socket of the machine, also of programs that run anything for you."""
     uid = os.getuid() if hasattr(os, "getuid") else 0
-    needed = (config.working_dir, _user_home(config.environment), Path(tempfile.gettempdir()))
+    needed = (config.working_dir, user_home(config.environment), Path(tempfile.gettempdir()))
     found = [
         *(Path(name.format(uid=uid)) for name in _SOCKETS),
-        *_listed(config.environment, _SOCKET_VARIABLES),
+        *listed_paths(config.environment, _SOCKET_VARIABLES),
     ]
     return [path for path in found if not any(place.is_relative_to(path) for place in needed)]
-
-
-def _listed(environment: Mapping[str, str], names: Iterable[str]) -> list[Path]:
-    """The absolute paths in variables, which may hold several."""
-    parts = [part for name in names for part in environment.get(name, "").split(os.pathsep)]
-    return [Path(part) for part in parts if part.startswith("/")]
 
 
 def _private_files(home: Path) -> list[Path]:
     """Of a Codex home in use, everything but what commands have to read: skills and instructions."""
     there = {entry.name for entry in home.iterdir()} if home.is_dir() else set()
     return [home / name for name in sorted((there | _ALWAYS_PRIVATE) - _READABLE)]
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.absolute().resolve()
-    except (OSError, RuntimeError):  # a loop of links leads nowhere
-        return path.absolute()
-
-
-def _outermost(paths: Iterable[Path]) -> list[Path]:
-    found = dict.fromkeys(paths)
-    return [path for path in found if found.keys().isdisjoint(path.parents)]

@@ -44,6 +44,7 @@ from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import WorkspaceMode, Workspaces
 from process_agent.errors import UsageError
+from process_agent.io.private_places import private_places
 from process_agent.workspaces.places import places_of
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
 from process_agent.workspaces.worktrees import ThreadWorktrees
@@ -324,7 +325,8 @@ def create_workspaces(config: AgentConfig) -> Workspaces:
     if config.workspace == "shared":
         return SharedWorkspaces(backend.working_dir, home, backend.environment)
     places = places_of(backend.data_dir, backend.agent_name)
-    return ThreadWorktrees(backend.working_dir, home, places, backend.environment, config.worktrees)
+    private = private_places(backend.environment, backend.data_dir)
+    return ThreadWorktrees(backend.working_dir, home, places, backend.environment, config.worktrees, private)
 
 
 def _selection(config: AgentConfig) -> Selection:

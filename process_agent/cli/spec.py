@@ -110,6 +110,12 @@ ContainerHome = Annotated[
         help="Codex's folder in the container: configuration, skills, login, like /data/.codex.",
     ),
 ]
+ContainerWorktrees = Annotated[
+    str | None,
+    typer.Option(
+        "--worktrees", metavar="FOLDER", help="Folder of the container for the work trees of threads."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON in place of YAML.")]
 
 
@@ -122,6 +128,7 @@ def spec(
     provider: Provider = None,
     working_dir: ContainerFolder = None,
     workspace: Workspace = "shared",
+    worktrees: ContainerWorktrees = None,
     sandbox: Sandbox = "workspace-write",
     approvals: Approvals = "ask",
     approver: Approver = None,
@@ -176,6 +183,7 @@ def spec(
         provider=provider,
         working_dir=None,
         workspace=workspace,
+        worktrees=None if worktrees is None else Path(worktrees),
         sandbox=sandbox,
         approvals=approvals,
         approver=approver,
@@ -201,9 +209,9 @@ def spec(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
     )
-    name = _check(options, _folders(working_dir, codex_home, skill_dir or ()))
-    files = _shipped(rules_file or ())
-    flags = (*_given(context), *(word for file in files for word in ("--rules-file", file.path)))
+    folders = _folders(working_dir, worktrees, codex_home, skill_dir or ())
+    name, files = _check(options, folders), _shipped(rules_file or ())
+    flags = (*_given(context), *_naming(files))
     document = service_document(
         Service(
             name=service_name if service_name is not None else name,
@@ -217,22 +225,33 @@ def spec(
             run_as=run_as,
         )
     )
-    _refuse_credentials(document, flags)
-    _print(document, json=json)
+    _print(document, flags, json=json)
+
+
+def _naming(files: Sequence[ShippedFile]) -> Iterator[str]:
+    """The flags that name the files in the container."""
+    for file in files:
+        yield from ("--rules-file", file.path)
 
 
 def _folders(
-    working_dir: str | None, codex_home: str | None, skill_dirs: Sequence[str]
+    working_dir: str | None, worktrees: str | None, codex_home: str | None, skill_dirs: Sequence[str]
 ) -> list[tuple[str, str | None]]:
     """Folders of the container, by the flag that names them."""
     skills = (("--skill-dir", folder) for folder in skill_dirs)
-    return [("--working-dir", working_dir), ("--codex-home", codex_home), *skills]
+    return [
+        ("--working-dir", working_dir),
+        ("--worktrees", worktrees),
+        ("--codex-home", codex_home),
+        *skills,
+    ]
 
 
-def _print(document: dict[str, Json], *, json: bool) -> None:
-    """In bytes, because a document is UTF-8 whatever the terminal is."""
+def _print(document: dict[str, Json], flags: Sequence[str], *, json: bool) -> None:
+    """In bytes, because a document is UTF-8 whatever the terminal is; one with a credential is refused."""
     from process_agent.services.written import as_json, as_yaml
 
+    _refuse_credentials(document, flags)
     typer.echo((as_json if json else as_yaml)(document).encode(), nl=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.workspace import FileAnswer, FileCommand, Workspace
 from process_agent.errors import UsageError, WorkspaceError
+from process_agent.io.private_places import resolved
 from process_agent.io.tasks import Tasks
 from process_agent.workspaces.answers import named
 from process_agent.workspaces.commands import FileCommands
@@ -32,6 +33,7 @@ CLOSE_SECONDS: Final = 5.0
 _STATUS: Final = ("--porcelain", "-z", "--ignore-submodules=all", "--untracked-files=all")
 
 SHARED_FIX: Final = "Name another folder with --working-dir, or choose --workspace shared."
+_PLACE: Final = "Name a folder outside of it with --worktrees FOLDER."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ class ThreadWorktrees:
         places: Places,
         environment: Mapping[str, str],
         beside: Path | None = None,
+        private: Sequence[Path] = (),
     ) -> None:
         self._folder = folder
         self._home = home
         self._environment = environment
         self._beside = beside
+        self._private = private
         self._repository: Repository | None = None
         self._workspaces: dict[ThreadId, ThreadWorktree] = {}
         self._tasks = Tasks("work trees")
@@ -77,6 +81,25 @@ class ThreadWorktrees:
             self._repository = await _repository(git)
         except WorkspaceError as error:
             raise UsageError(f"--workspace per-thread cannot be used: {error}.", fix=SHARED_FIX) from error
+        self._check_place()
+
+    def _check_place(self) -> None:
+        root, beside = resolved(self.repository.root), resolved(self._place_of_trees())
+        kept = next((place for place in map(resolved, self._private) if beside.is_relative_to(place)), None)
+        if kept is not None:
+            raise UsageError(
+                f"Work trees cannot be made in {beside}: commands cannot read {kept}.", fix=_PLACE
+            )
+        if beside.is_relative_to(root):
+            raise UsageError(
+                f"Work trees cannot be made in {beside}: programs that look through the repository {root} "
+                "would find the files of every thread.",
+                fix=_PLACE,
+            )
+
+    def _place_of_trees(self) -> Path:
+        root = self.repository.root
+        return self._beside or root.with_name(f"{root.name}.threads")
 
     @property
     def repository(self) -> Repository:
@@ -98,10 +121,8 @@ class ThreadWorktrees:
     def planned(self, thread_id: ThreadId, title: str) -> Place:
         """Where a thread will work."""
         repository, branch = self.repository, branch_name(title, thread_id)
-        beside = self._beside or repository.root.with_name(f"{repository.root.name}.threads")
-        return Place(
-            thread_id, repository.root, beside / branch.rpartition("/")[2], branch, "", repository.below
-        )
+        tree = self._place_of_trees() / branch.rpartition("/")[2]
+        return Place(thread_id, repository.root, tree, branch, "", repository.below)
 
     async def remove(self, thread_id: ThreadId) -> None:
         """Remove the thread's work tree and branch where nothing would be lost; else keep them and say so.

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from codex_cli_bin import bundled_codex_path
 
-from backends.codex.private_places import LOGINS
 from process_agent.core.backend import BackendThread
 from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested
 from process_agent.errors import BackendError, UsageError
+from process_agent.io.private_places import LOGINS
 from tests.contract.codex_room import Room, codex_room, script
 
 SECRET = "the-secret-that-nobody-may-read"

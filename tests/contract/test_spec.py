@@ -96,6 +96,15 @@ def test_the_published_model_reads_every_field(program: Program, tmp_path: Path)
     assert KEY not in text
 
 
+def test_where_threads_have_their_work_trees(program: Program) -> None:
+    flags = f"{DOCUMENTED} --workspace per-thread --worktrees"
+    words = shlex.split(parsed(printed(program, flags, "/data/trees")).container.command)
+    assert words[words.index("--worktrees") + 1] == "/data/trees"
+    refused = program.run(f"spec --image {IMAGE} {flags}", "trees")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--worktrees 'trees' is no folder of a container" in refused.stderr
+
+
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
     async with local_room(tmp_path) as room:

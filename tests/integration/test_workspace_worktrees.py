@@ -8,10 +8,13 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from process_agent.agent.assemble import AgentConfig, create_workspaces
+from process_agent.core.backend import BackendConfig
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.workspace import FileCommand, Workspace
 from process_agent.errors import UsageError, WorkspaceError
@@ -183,6 +186,30 @@ async def test_where_no_work_tree_can_be_made(tmp_path: Path, repo: Path) -> Non
     async with worktrees(repo, tmp_path, tmp_path / "file") as made:
         with pytest.raises(WorkspaceError, match="--worktrees FOLDER"):
             await made.of(A).prepare("A")
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ("data", "commands cannot read .*/data"),
+        ("data/below/it", "commands cannot read .*/data"),
+        ("link/below", "commands cannot read .*/data"),
+        ("home/.ssh", "commands cannot read .*/.ssh"),
+        ("repo/trees", "would find the files of every thread"),
+        ("link-to-repo/.git/trees", "would find the files of every thread"),
+    ],
+)
+async def test_where_work_trees_are_refused(repo: Path, tmp_path: Path, beside: str, said: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    (tmp_path / "link-to-repo").symlink_to("repo")
+    environment = {**ENVIRONMENT, "HOME": str(tmp_path / "home")}
+    backend = BackendConfig("bot", repo, tmp_path / "data", environment=environment)
+    config = AgentConfig("bot", backend, (), workspace="per-thread", worktrees=tmp_path / beside)
+    with pytest.raises(UsageError, match=said):
+        await create_workspaces(config).start()
+    assert [*(tmp_path / "data").iterdir()] == []
+    await create_workspaces(replace(config, worktrees=tmp_path / "data-trees")).start()
 
 
 async def test_a_work_tree_that_somebody_removed_is_made_again(repo: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from process_agent.agent.tools.attach import Attaching, Workplace, workplace
@@ -22,6 +21,7 @@ from process_agent.core.backend import BackendConfig
 from process_agent.core.mcp import McpMode
 from process_agent.core.room_ports import RemoteToolkit
 from process_agent.errors import UsageError
+from process_agent.io.private_places import private_places
 
 if TYPE_CHECKING:
     from process_agent.channels.mail.first_mails import FirstMails
@@ -74,7 +74,8 @@ def tool_sources(
     `mails` sends what the model writes. Raises `UsageError` for what the room or the agent has not.
     """
     check_tools(options, channels)
-    place = workplace(backend.working_dir, _private(backend))
+    kept = private_places(backend.environment, backend.data_dir, *([backend.home] if backend.home else ()))
+    place = workplace(backend.working_dir, kept)
     chat: list[Tool] = []
     if room.files is not None and any(isinstance(channel, ChatSpec | MemorySpec) for channel in channels):
         chat.append(Attaching(room.files, place, backend.agent_name).tool())
@@ -146,11 +147,3 @@ class _Unlisted:
     async def toolkits(self) -> Sequence[Toolkit]:
         """See `ToolSource`."""
         return ()
-
-
-def _private(backend: BackendConfig) -> list[Path]:
-    """Folders whose files are kept from commands, wherever the working folder is."""
-    home = Path(backend.environment.get("HOME") or Path.home())
-    chosen = backend.environment.get("CODEX_HOME")
-    found = [backend.data_dir, home / ".meshagent", home / ".codex"]
-    return [*found, Path(chosen).expanduser()] if chosen else found

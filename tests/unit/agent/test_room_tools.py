@@ -28,6 +28,7 @@ from process_agent.core.room_ports import RemoteFile, RemoteResult, RemoteTool, 
 from process_agent.core.tool_schemas import ANY_OBJECT
 from process_agent.core.tools import ToolOutput
 from process_agent.errors import RoomError, RoomRequestError, ToolFailedError, UsageError
+from process_agent.io.private_places import LOGIN_VARIABLES
 from tests.fakes.memory_room import MemoryFiles, MemoryToolkits
 from tests.fakes.tools import Bench, run, scope, text_of
 
@@ -298,6 +299,31 @@ async def test_nothing_of_the_room_is_there_without_a_flag(tmp_path: Path) -> No
     assert names == [["attach_file"]]
     (only,) = tool_sources(ToolOptions(), bench.tools.room, config(tmp_path), parse_channels(["queue:x"]))
     assert [found.tools for found in await only.toolkits()] == [()], "nobody to show a file to"
+
+
+async def test_logins_in_the_working_folder_are_not_shown(tmp_path: Path) -> None:
+    work, environment = tmp_path / "work", {"HOME": str(tmp_path / "home")}
+    places = {variable: work / variable.lower() for variable in LOGIN_VARIABLES}
+    environment |= {variable: str(path) for variable, path in places.items()}
+    for path in (*places.values(), work / "codex", work / "own-codex", work / "data"):
+        path.mkdir(parents=True)
+        (path / "login").write_text("secret")
+    (work / "fine").write_text("fine")
+    (tmp_path / "linked").symlink_to(work / "data")
+    given = BackendConfig(
+        "agent",
+        work,
+        tmp_path / "linked",
+        home=work / "own-codex",
+        environment={**environment, "CODEX_HOME": str(work / "codex")},
+    )
+    bench = RoomBench()
+    (source,) = tool_sources(ToolOptions(), bench.tools.room, given, parse_channels(["chat"]))
+    ((attach,),) = [found.tools for found in await source.toolkits()]
+    for folder in sorted(path.name for path in work.iterdir() if path.is_dir()):
+        with pytest.raises(ToolFailedError, match="kept from commands"):
+            await run(attach, path=f"{folder}/login")
+    assert "room:///" in text_of(await run(attach, path="fine"))
 
 
 async def test_search_among_required_tools_lists_none_of_them(tmp_path: Path) -> None:

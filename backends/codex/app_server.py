@@ -12,12 +12,12 @@ from typing import Any, Final
 from backends.codex.failures import last_words
 from backends.codex.launch import Launch
 from backends.codex.limits import RateLimits
-from backends.codex.locate import check_version
 from backends.codex.notices import notice_of
 from backends.codex.surface import UNSENT
 from process_agent import __version__
 from process_agent.errors import BackendError, NoAnswerError, ProcessError, TimeLimitError
 from process_agent.io.child import Child
+from process_agent.io.codex_program import check_version
 from process_agent.io.rpc import Connection
 from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request, RequestId

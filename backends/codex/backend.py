@@ -23,12 +23,11 @@ from backends.codex.association import read_association, resume_command
 from backends.codex.catalogue import Windows, describe_models
 from backends.codex.conversation import discard_thread
 from backends.codex.launch import Launch, prepare
-from backends.codex.locate import locate
 from backends.codex.login import open_login
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.project_docs import project_docs
 from backends.codex.records import CodexRecords
-from backends.codex.sandbox import NO_SANDBOX_FIX, PROFILE, MountPoints, Sandbox, choose_sandbox
+from backends.codex.sandbox import Sandbox, choose_sandbox
 from backends.codex.shapes import as_dict
 from backends.codex.skills import offer_skills
 from backends.codex.thread import CodexThread
@@ -51,13 +50,14 @@ from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.title_words import asks_for_title
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError
 from process_agent.io.backoff import Backoff
+from process_agent.io.codex_program import locate
+from process_agent.io.command_profile import NO_SANDBOX_FIX, PROFILE, MountPoints
 from process_agent.io.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
 NAME: Final = "codex"
-_RESTARTS: Final = 3
-"""Attempts to start the app-server again before a turn fails."""
+_RESTARTS: Final = 3  # attempts to start the app-server again before a turn fails
 
 _APPROVAL_LINES: Final = {
     "ask": "ask: somebody in the room decides, no answer means no",
@@ -245,7 +245,7 @@ class CodexBackend:
         return endpoint_of(self._config, account, self._default if model.model is None else model)
 
     def _login_changed(self, launch: Launch) -> bool:
-        """Codex reads an API key when it starts, and a login that it could not renew once more at most."""
+        """Codex reads a key when it starts, and a login that it could not renew once more at most."""
         return launch.account.login_stamp() != self._login
 
     def thread_settings(self, model: str | None, instructions: str | None, folder: str) -> dict[str, Any]:
@@ -363,9 +363,8 @@ class CodexBackend:
 
     def _summary(self, launch: Launch, account: str, warnings: Sequence[str]) -> BackendSummary:
         program, config = launch.program, self._config
-        shown = [
-            text.partition("\n")[0] for text in warnings if "bubblewrap" not in text
-        ]  # the bundled one works
+        # the bundled bubblewrap works
+        shown = [text.partition("\n")[0] for text in warnings if "bubblewrap" not in text]
         approvals = _APPROVAL_LINES[config.approvals]
         if config.sandbox == "full-access" and config.approvals == "deny":
             approvals = "deny: nothing needs one with full access"

@@ -12,15 +12,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from backends.codex.account import KEY_VARIABLE, TEMPLATE_MODEL, Account, agent_folder
-from backends.codex.locate import Program, Version
-from backends.codex.private_places import check_folder, check_readable, private_places
-from backends.codex.sandbox import profile_arguments
 from backends.codex.shapes import as_dict, dicts
-from backends.codex.toml import Value, inline_table, text
 from backends.codex.toolkits import searches
 from process_agent.core.backend import BackendConfig
 from process_agent.io.child import Command
+from process_agent.io.codex_program import Program, Version
+from process_agent.io.command_profile import profile_arguments
+from process_agent.io.kept_from_commands import check_folder, check_readable, private_places
 from process_agent.io.leftovers import VARIABLE, Mark, mark_children
+from process_agent.wire.toml import Value, inline_table, text
 
 _PASSED_ON: Final = (
     "PATH",

@@ -11,7 +11,6 @@ from typing import Any, Final
 from backends.codex.account import Account, chosen_home
 from backends.codex.app_server import HELLO_TIMEOUT
 from backends.codex.launch import child_environment
-from backends.codex.locate import locate
 from backends.codex.shapes import as_dict
 from process_agent import __version__
 from process_agent.core.backend import BackendConfig
@@ -19,6 +18,7 @@ from process_agent.core.discretion import without_addresses
 from process_agent.core.login import LoginState, LoginWay, SignIn
 from process_agent.errors import AuthError, BackendError, ProcessError, RemoteError
 from process_agent.io.child import Child, Command
+from process_agent.io.codex_program import locate
 from process_agent.io.rpc import Connection
 from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request

@@ -15,17 +15,18 @@ from backends.codex.account import Account, choose_account
 from backends.codex.catalogue import Window, read_windows
 from backends.codex.failures import last_words, steer_refused, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
-from backends.codex.locate import Program, check_version, find
 from backends.codex.models import default_choice, provider_models
-from backends.codex.private_places import check_folder, fixed_parents, private_places
 from backends.codex.project_docs import MAX_BYTES, project_docs
-from backends.codex.sandbox import PROFILE, MountPoints, choose_sandbox
-from backends.codex.toml import inline_table, text
+from backends.codex.sandbox import choose_sandbox
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
 from process_agent.errors import AuthError, BackendError, RemoteError
+from process_agent.io.codex_program import Program, check_version, find
+from process_agent.io.command_profile import PROFILE, MountPoints
+from process_agent.io.kept_from_commands import check_folder, fixed_parents, private_places
 from process_agent.io.model_facts import known_models
+from process_agent.wire.toml import inline_table, text
 
 PROGRAM = Program(Path("/opt/codex"), (0, 163, 0), Path("/opt/tools"))
 

@@ -5,6 +5,7 @@ import { agentToChoose, currentAgent, nextInput, onlyThread, stoppable, wish } f
 import { PAGE_TURNS } from "./model/older.js";
 import { PREFIX } from "./model/thread.js";
 import { AgentClient } from "./protocol/agent.js";
+import { RoomError } from "./room/connection.js";
 import { Room } from "./room/room.js";
 import { openSession, signedIn, takeCode } from "./room/session.js";
 import { Store } from "./store.js";
@@ -26,7 +27,9 @@ import { newId } from "./wire/ids.js";
  * @property {(path: string) => void} openThread
  * @property {(path: string, name: string) => void} rename
  * @property {(path: string) => void} remove
- * @property {(text: string, queue: boolean) => void} send
+ * @property {(content: ContentPart[], queue: boolean) => void} send
+ * @property {(path: string, file: File, told: (share: number) => void, signal: AbortSignal) => Promise<void>} upload
+ * @property {(path: string) => void} discard
  * @property {(text: string) => void} suggest
  * @property {(entry: Pending) => void} resend
  * @property {(entry: Pending) => void} drop
@@ -49,6 +52,9 @@ const START_MS = 30_000;
 /** Time for the agent to begin to send a thread, and to go on with it. */
 const OPEN_MS = 15_000;
 const NOTICE_MS = 8_000;
+/** The room's code for what a token does not grant. */
+const MAY_NOT = 1001;
+const NO_UPLOADS = "Your link does not let you put files into this room.";
 /** Rejections after which a steer is worth sending as a turn of its own. */
 const TOO_LATE = new Set(["turn_not_in_progress", "turn_ended"]);
 
@@ -156,10 +162,26 @@ export class App {
     this.store.dispatch({ type: "secret.answered", id: asked.id });
   }
 
-  /** @param {string} text @param {boolean} queue as a turn of its own, although the running one could be steered */
-  send(text, queue) {
+  /** Throws what keeps the room from having the file. @type {Actions["upload"]} */
+  async upload(path, file, told, signal) {
+    if (!this.room) throw new Error("The page is not connected to the room.");
+    try {
+      await this.room.upload(path, file, told, signal);
+    } catch (error) {
+      throw error instanceof RoomError && error.code === MAY_NOT ? new Error(NO_UPLOADS) : error;
+    }
+  }
+
+  /** What is no part of a message any more. Who may not delete leaves it in the room. @param {string} path */
+  discard(path) {
+    this.room?.discard(path).catch((error) => {
+      if (!(error instanceof RoomError)) this.#notice(`${path} stays in the room: ${error.message}`, "error");
+    });
+  }
+
+  /** @param {ContentPart[]} content @param {boolean} queue as a turn of its own, although the running one could be steered */
+  send(content, queue) {
     const next = nextInput(this.store.state);
-    const content = [/** @type {ContentPart} */ ({ type: "text", text })];
     if (next.kind === "start") this.#startThread(content);
     else if (next.kind === "steer" && !queue) this.#steer(content, next.turnId);
     else if (next.kind !== "wait") this.#startTurn(content);

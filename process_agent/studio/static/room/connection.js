@@ -14,6 +14,8 @@ const START_MS = 10_000;
 const ANSWER_MS = 30_000;
 /** Bytes the socket may hold back before sending counts as stuck. */
 const BUFFER_LIMIT = 8 * 1024 * 1024;
+/** Ends a stream. */
+const END = { type: "control", method: "close", status_code: 1000 };
 
 /** The room answered with an error content. */
 export class RoomError extends Error {
@@ -28,7 +30,8 @@ export class RoomError extends Error {
 export class ConnectionLost extends Error {}
 
 /**
- * A streamed call: `chunk` is called with each JSON chunk, `closed` once, with null or what went wrong.
+ * A streamed call: `chunk` is called with each JSON chunk, or with the head of one that has bytes; `closed` once,
+ * with null or what went wrong.
  * @typedef {{chunk: (json: Body) => void, closed: (error: Error | null) => void}} StreamEars
  */
 
@@ -82,7 +85,7 @@ export class Connection {
    * Opens a streamed call and sends its first chunk. Resolves once the other side took it.
    * @param {string} toolkit
    * @param {string} tool
-   * @param {Body} first
+   * @param {Body} first a chunk's content
    * @param {StreamEars} ears
    */
   async openStream(toolkit, tool, first, ears) {
@@ -96,7 +99,7 @@ export class Connection {
       arguments: { type: "control", method: "open" },
       tool_call_id: callId,
     });
-    this.#sendChunk(callId, { type: "json", json: first });
+    this.#sendChunk(callId, first);
     try {
       await answer;
     } catch (error) {
@@ -104,11 +107,13 @@ export class Connection {
       throw error;
     }
     return {
-      /** @param {Body} json */
-      send: (json) => this.#sendChunk(callId, { type: "json", json }),
+      /** @param {Body} content @param {Uint8Array} [bytes] */
+      send: (content, bytes) => this.#sendChunk(callId, content, bytes),
+      /** Nothing more comes from here; the other side is still heard. */
+      end: () => this.#sendChunk(callId, END),
       close: () => {
         if (!this.streams.delete(callId) || this.over) return;
-        this.#sendChunk(callId, { type: "control", method: "close", status_code: 1000 });
+        this.#sendChunk(callId, END);
       },
     };
   }
@@ -133,21 +138,21 @@ export class Connection {
     });
   }
 
-  /** @param {string} callId @param {Body} chunk */
-  #sendChunk(callId, chunk) {
+  /** @param {string} callId @param {Body} chunk @param {Uint8Array} [bytes] */
+  #sendChunk(callId, chunk, bytes) {
     if (this.over) throw new ConnectionLost("not connected to the room");
-    this.#send("room.tool_call_request_chunk", { tool_call_id: callId, chunk });
+    this.#send("room.tool_call_request_chunk", { tool_call_id: callId, chunk }, bytes);
   }
 
-  /** @param {string} type @param {Body} body */
-  #send(type, body) {
+  /** @param {string} type @param {Body} body @param {Uint8Array} [bytes] */
+  #send(type, body, bytes) {
     if (this.socket.bufferedAmount > BUFFER_LIMIT) {
       this.close("The room stopped reading.");
       throw new ConnectionLost("the room stopped reading");
     }
     const id = this.nextId;
     this.nextId += 1;
-    for (const packet of encodeMessage(id, type, body)) this.socket.send(packet);
+    for (const packet of encodeMessage(id, type, body, bytes)) this.socket.send(packet);
     return id;
   }
 
@@ -197,15 +202,16 @@ export class Connection {
     const ears = this.streams.get(callId);
     if (!ears) return;
     if (chunk.type === "json") ears.chunk(chunk.json);
-    else if (chunk.type === "error") ears.closed(this.#forget(callId, chunk.text));
+    else if (chunk.type === "binary") ears.chunk(chunk.headers ?? {});
+    else if (chunk.type === "error") ears.closed(this.#forget(callId, chunk.text, chunk.code));
     else if (chunk.type === "control" && chunk.method === "close")
       ears.closed(this.#forget(callId, chunk.message));
   }
 
-  /** @param {string} callId @param {string | undefined} reason */
-  #forget(callId, reason) {
+  /** @param {string} callId @param {string | undefined} reason @param {number | null} [code] */
+  #forget(callId, reason, code = null) {
     this.streams.delete(callId);
-    return reason ? new RoomError(reason, null) : null;
+    return reason ? new RoomError(reason, code) : null;
   }
 
   /** @param {number} code @param {string} reason */

@@ -4,6 +4,7 @@
 
 import { delayBefore } from "../wire/backoff.js";
 import { Connection, ConnectionLost } from "./connection.js";
+import { upload } from "./upload.js";
 
 /**
  * @typedef {import("../wire/frames.js").Body} Body
@@ -92,7 +93,7 @@ export class Room {
    * @returns {Promise<{send: (kind: string, message: Body) => void, close: () => void}>}
    */
   async stream(to, kind, message, ears) {
-    const opened = await this.#live().openStream("messaging", "stream", envelope(kind, message, to), {
+    const opened = await this.#live().openStream("messaging", "stream", json(envelope(kind, message, to)), {
       chunk: (json) => {
         if (json.kind === "message") ears.message(json.message);
         else if (json.kind === "closed" || json.kind === "client_disconnected") {
@@ -102,7 +103,24 @@ export class Room {
       },
       closed: ears.closed,
     });
-    return { send: (next, body) => opened.send(envelope(next, body)), close: opened.close };
+    return { send: (next, body) => opened.send(json(envelope(next, body))), close: opened.close };
+  }
+
+  /**
+   * Keeps a file in the room's storage, under a path that is free. Throws `RoomError`, `ConnectionLost`, or what
+   * ended `signal`.
+   * @param {string} path
+   * @param {File} file
+   * @param {(share: number) => void} told how much of it is there, from 0 to 1
+   * @param {AbortSignal} signal
+   */
+  async upload(path, file, told, signal) {
+    await upload(this.#live(), path, file, told, signal);
+  }
+
+  /** Takes a file out of the room's storage again. Throws `RoomError`, `ConnectionLost`. @param {string} path */
+  async discard(path) {
+    await this.#live().invoke("storage", "delete", { path, recursive: false });
   }
 
   /**
@@ -212,4 +230,9 @@ export class Room {
 function envelope(kind, message, to) {
   const common = { type: kind, message_json: JSON.stringify(message), attachment_base64: null };
   return to === undefined ? common : { to_participant_id: to, ...common };
+}
+
+/** @param {Body} value @returns {Body} the content of a chunk */
+function json(value) {
+  return { type: "json", json: value };
 }

@@ -1,12 +1,16 @@
 /** Where messages are written. */
 
 import { currentAgent, nextInput, stoppable } from "../model/select.js";
+import { Attachments, filesIn } from "./attachments.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { ContextMeter } from "./context_meter.js";
 import { ModelPicker } from "./model_picker.js";
 
-/** @typedef {import("../model/types.js").State} State */
+/**
+ * @typedef {import("../model/types.js").State} State
+ * @typedef {import("../model/types.js").ContentPart} ContentPart
+ */
 
 /** Characters of one message; a longer text belongs in a file. */
 const LIMIT = 200_000;
@@ -40,16 +44,26 @@ export class Composer {
       { type: "button", class: "round", "aria-label": "Stop", title: "Stop (Esc)" },
       icon("stop"),
     );
+    this.attachments = new Attachments(actions, () => this.#typed(), () => this.focus());
+    this.picker = h("input", { type: "file", multiple: true, hidden: true, tabindex: "-1" });
+    this.attach = h(
+      "button",
+      { type: "button", class: "quiet-button attach", "aria-label": "Attach files", title: "Attach files, or drop or paste them" },
+      icon("clip"),
+    );
     this.hint = h("span", { class: "hint", id: "composer-hint" });
     this.models = new ModelPicker(actions);
     this.meter = new ContextMeter();
     this.el = h(
       "form",
       { class: "composer" },
+      this.attachments.el,
       this.input,
-      h("div", { class: "composer-bar" }, this.models.el, this.meter.el, this.hint, this.stop, this.send),
+      this.picker,
+      h("div", { class: "composer-bar" }, this.attach, this.models.el, this.meter.el, this.hint, this.stop, this.send),
     );
     this.ready = false;
+    this.words = "";
     /** Drafts by thread, for as long as the page lives. @type {Map<string, string>} */
     this.drafts = new Map();
     this.draftOf = "";
@@ -60,6 +74,13 @@ export class Composer {
     this.input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
     this.input.addEventListener("input", () => this.#typed());
     this.stop.addEventListener("click", () => actions.stop());
+    this.attach.addEventListener("click", () => this.picker.click());
+    this.picker.addEventListener("change", () => {
+      this.#add([...(this.picker.files ?? [])], 0);
+      this.picker.value = "";
+    });
+    this.input.addEventListener("paste", (/** @type {ClipboardEvent} */ event) => this.#pasted(event));
+    this.#takeDrops();
   }
 
   /** @param {State} state */
@@ -70,7 +91,8 @@ export class Composer {
     const running = stoppable(state);
     setAttribute(this.stop, "hidden", !running);
     setAttribute(this.stop, "disabled", running?.stopping ?? false);
-    setText(this.hint, HINTS[next.kind]);
+    this.words = HINTS[next.kind];
+    setAttribute(this.attach, "disabled", state.connection.phase !== "online");
     setAttribute(this.input, "placeholder", placeholder(state, next.kind));
     setAttribute(
       this.send,
@@ -102,15 +124,57 @@ export class Composer {
 
   /** @param {boolean} queue */
   #submit(queue) {
+    if (!this.#sendable()) return;
     const text = this.input.value.trim();
-    if (!text || !this.ready) return;
     this.input.value = "";
-    this.#typed();
-    this.actions.send(text, queue);
+    const files = this.attachments.take();
+    this.actions.send([...(text ? [/** @type {ContentPart} */ ({ type: "text", text })] : []), ...files], queue);
+  }
+
+  #sendable() {
+    const { files, ready } = this.attachments;
+    return this.ready && ready && (files.length > 0 || this.input.value.trim() !== "");
+  }
+
+  /** A table is both text and a picture of it: the text is meant. @param {ClipboardEvent} event */
+  #pasted(event) {
+    const { files, folders } = filesIn(event.clipboardData);
+    if (files.length + folders === 0 || event.clipboardData?.types.includes("text/plain")) return;
+    event.preventDefault();
+    this.#add(files, folders);
+  }
+
+  /** Files may be dropped anywhere on the page. */
+  #takeDrops() {
+    let inside = 0;
+    const carries = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") ?? false;
+    const show = (/** @type {number} */ depth) => {
+      inside = Math.max(depth, 0);
+      setAttribute(this.el, "data-dropping", inside > 0);
+    };
+    document.addEventListener("dragenter", (event) => carries(event) && show(inside + 1));
+    document.addEventListener("dragleave", (event) => carries(event) && show(inside - 1));
+    document.addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+    document.addEventListener("drop", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      show(0);
+      const { files, folders } = filesIn(event.dataTransfer);
+      this.#add(files, folders);
+    });
+  }
+
+  /** @param {File[]} files @param {number} folders */
+  #add(files, folders) {
+    if (this.attach.disabled) this.attachments.refuse("Files can be attached once the page is connected to the room.");
+    else this.attachments.add(files);
+    if (folders > 0) this.attachments.refuse("Folders cannot be attached. Attach their files, or an archive.");
+    this.focus();
   }
 
   #typed() {
-    setAttribute(this.send, "disabled", !this.ready || !this.input.value.trim());
+    setAttribute(this.send, "disabled", !this.#sendable());
+    setText(this.hint, this.attachments.ready ? this.words : "");
     if (CSS.supports("field-sizing", "content")) return;
     this.input.style.height = "auto";
     this.input.style.height = `${this.input.scrollHeight}px`;
@@ -122,6 +186,7 @@ export class Composer {
     this.drafts.set(this.draftOf, this.input.value);
     this.draftOf = path;
     this.input.value = this.drafts.get(path) ?? "";
+    this.attachments.show(path);
   }
 }
 

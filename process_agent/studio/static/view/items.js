@@ -5,7 +5,7 @@ import { totals } from "../text/diff.js";
 import { plural } from "../text/format.js";
 import { countsView, diffView } from "./diff_view.js";
 import { h, setAttribute } from "./dom.js";
-import { fileViews } from "./file.js";
+import { attachedView, fileViews } from "./file.js";
 import { icon } from "./icons.js";
 import { pictureView } from "./picture.js";
 import { RichText } from "./rich_text.js";
@@ -21,8 +21,8 @@ import { RichText } from "./rich_text.js";
  * @typedef {import("../model/types.js").ContentPart} ContentPart
  */
 
-/** @param {string | null} self name of the user of this page */
-export function userView(self) {
+/** @param {string | null} self name of the user of this page @param {FindFile} find */
+export function userView(self, find) {
   const el = h("div", { class: "message user" });
   return {
     el,
@@ -33,17 +33,22 @@ export function userView(self) {
           item.content,
           item.sender !== self ? item.sender : null,
           item.steer ? "while it worked" : null,
+          find,
         ),
       );
     },
   };
 }
 
-/** What somebody wrote. @param {ContentPart[]} content @param {string | null} sender @param {string | null} note */
-export function bubble(content, sender, note) {
-  const parts = content.map((part) =>
-    part.type === "text" ? h("p", {}, part.text) : h("p", { class: "attachment" }, part.name || part.url),
-  );
+/**
+ * What somebody wrote, and attached.
+ * @param {ContentPart[]} content
+ * @param {string | null} sender
+ * @param {string | null} note
+ * @param {FindFile} find
+ */
+export function bubble(content, sender, note, find) {
+  const parts = content.map((part) => (part.type === "text" ? h("p", {}, part.text) : attachedView(part, find)));
   const label = [sender, note].filter(Boolean).join(" · ");
   return h(
     "div",

@@ -16,7 +16,7 @@ export function pendingView(actions) {
       setAttribute(el, "data-state", entry.state);
       const sender = entry.mine ? null : entry.sender;
       el.replaceChildren(
-        bubble(entry.content, sender, null),
+        bubble(entry.content, sender, null, (wanted) => actions.findFile(wanted)),
         entry.state === "failed" ? failed(entry, actions) : waits(entry),
       );
     },

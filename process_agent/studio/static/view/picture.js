@@ -19,12 +19,13 @@ const STORED = /^room:\/\/\/?(.+\.(?:png|jpe?g|gif|webp|avif))$/i;
  * An image, or its address as text when it cannot be shown.
  * @param {Picture} picture
  * @param {FindFile} find
+ * @param {string} [alt] what stands for it
  * @returns {HTMLElement}
  */
-export function pictureView(picture, find) {
+export function pictureView(picture, find, alt = "Image from the agent") {
   const { uri, width, height } = picture;
   const size = { width: side(width), height: side(height) };
-  const words = { alt: "Image from the agent", loading: "lazy", decoding: "async" };
+  const words = { alt, loading: "lazy", decoding: "async" };
   if (INLINE.test(uri)) return h("img", { src: uri, ...words, ...size });
   const kept = KEPT.exec(uri);
   if (kept) return shown(find({ image: decoded(kept[1]) }), uri, { ...words, ...size });
@@ -60,7 +61,7 @@ function address(uri) {
 
 /** Whether an address can be that of an image. @param {string} uri */
 export function isPicture(uri) {
-  return INLINE.test(uri) || STORED.test(uri);
+  return INLINE.test(uri) || STORED.test(uri) || KEPT.test(uri);
 }
 
 /** Pixels of one side, when they are of any use. @param {number | undefined} value */

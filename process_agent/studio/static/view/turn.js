@@ -92,7 +92,7 @@ function segmentView(segment, context) {
 function itemView(item, context) {
   switch (item.kind) {
     case "user":
-      return userView(context.self);
+      return userView(context.self, context.find);
     case "text":
       return textView();
     case "media":

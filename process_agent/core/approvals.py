@@ -40,9 +40,10 @@ class Approvals:
         return {"auto": Decision.ACCEPT, "deny": Decision.DECLINE}.get(self._speaker.setting.approvals)
 
     def number(self, turn: Turn, request: ApprovalRequested) -> ApprovalRequested:
-        """The request with a number of its own."""
+        """The request with a number of its own, and who may decide."""
         turn.approvals_asked += 1
-        return replace(request, number=turn.approvals_asked)
+        approvers = self._speaker.setting.approvers.named
+        return replace(request, number=turn.approvals_asked, approvers=approvers)
 
     def ask(self, turn: Turn, request: ApprovalRequested) -> None:
         """Wait for a decision, or take it at once when the operator decided for all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from process_agent.core.participants import Participant
@@ -25,6 +26,12 @@ class Approvers:
     """
 
     named: tuple[str, ...] = (PEOPLE,)
+
+    @classmethod
+    def of(cls, named: Iterable[str]) -> Approvers | None:
+        """Those that a request names; None where it names nobody, and one can only try."""
+        entries = tuple(named)
+        return cls(entries) if entries else None
 
     def allow(self, participant: Participant) -> bool:
         """Whether a participant may decide."""

@@ -166,7 +166,8 @@ class ApprovalRequested:
     """The turn waits until somebody who may decide accepts or declines `ref`, or answers its `questions`.
 
     Answered through `BackendThread.decide(ref.item_id, …)`. `decisions` are those that can be made. `number`
-    is how people name it among those of the turn; the supervisor fills it in.
+    is how people name it among those of the turn, and `approvers` who may decide, in the words of
+    `core.approvers` (empty: not known); the supervisor fills both in.
     """
 
     ref: ToolRef
@@ -175,6 +176,7 @@ class ApprovalRequested:
     decisions: tuple[Decision, ...] = YES_OR_NO
     questions: tuple[Question, ...] = ()
     number: int = 0
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

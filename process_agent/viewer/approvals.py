@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from process_agent.core.approvers import Approvers
+from process_agent.core.events import ApprovalRequested
 from process_agent.core.ids import ItemId, MessageId
+from process_agent.core.participants import Participant
 from process_agent.core.replies import RequestRejected
 from process_agent.viewer.received import Received
 
@@ -16,6 +19,12 @@ class Approve(StrEnum):
     WAIT = "wait"
     NEVER = "never"
     ALWAYS = "always"
+
+
+def waits_for(request: ApprovalRequested | None, me: Participant) -> str | None:
+    """Who may decide, when we may not."""
+    approvers = None if request is None else Approvers.of(request.approvers)
+    return None if approvers is None or approvers.allow(me) else str(approvers)
 
 
 class Decided:

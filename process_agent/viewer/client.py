@@ -93,6 +93,11 @@ class AgentClient:
         return self._link.name
 
     @property
+    def me(self) -> Participant:
+        """Who we are in the room."""
+        return self._link.me
+
+    @property
     def online(self) -> bool:
         """Whether the room connection is up."""
         return self._link.online

@@ -78,6 +78,11 @@ class AgentLink:
         return self._agent if self._online else None
 
     @property
+    def me(self) -> Participant:
+        """Our own entry in the room."""
+        return self._messaging.me
+
+    @property
     def online(self) -> bool:
         """Whether the room connection is up."""
         return self._online

@@ -15,7 +15,7 @@ from process_agent.core.requests import ModelWish, TurnOptions
 from process_agent.core.titles import title_of
 from process_agent.errors import BackendError, ProcessError, RoomClosedError, TimeLimitError, TurnRefusedError
 from process_agent.viewer import secrets
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approvals import Approve, waits_for
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import MessageItem, ToolItem, Turn, TurnState
 from process_agent.viewer.received import Received
@@ -181,6 +181,9 @@ class _Once:
         approve = self._errand.approve
         if waiting and item.id not in self._decided and approve in (Approve.NEVER, Approve.ALWAYS):
             self._decided.add(item.id)
+            if (others := waits_for(item.request, self._client.me)) is not None:
+                self._sink.notice(f"Nothing is decided here: it waits for {others}.")
+                return
             decision = Decision.ACCEPT if approve is Approve.ALWAYS else Decision.DECLINE
             await self._view.decide(change.turn.id, item.id, decision)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from process_agent.core.content import FilePart, TextPart
 from tests.browser.driver import Studio, conversation, ended, say, turns
@@ -32,8 +32,12 @@ def png(width: int = 240, height: int = 120) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def given(name: str, kind: str, data: bytes) -> dict[str, Any]:
+def given(name: str, kind: str, data: bytes) -> FilePayload:
     return {"name": name, "mimeType": kind, "buffer": data}
+
+
+async def content(path: Path) -> bytes:
+    return await asyncio.to_thread(path.read_bytes)
 
 
 HAND_OVER = """([how, name, type, text]) => {
@@ -88,7 +92,7 @@ async def test_files_are_chosen_dropped_and_pasted_and_everybody_sees_them(
         assert [name for name, _, _ in found] == ["notes.txt", "scan.pdf", "image.png"]
         assert found[2][1] == f"data:image/png;base64,{base64.b64encode(png()).decode()}"
         assert found[0][2] is not None
-        assert Path(found[0][2]).read_bytes() == notes
+        assert await content(Path(found[0][2])) == notes
         turn.answer("Notes, a scan and a picture.")
         await ended(page)
         other = await studio.enter("ben", phone=True)
@@ -99,7 +103,7 @@ async def test_files_are_chosen_dropped_and_pasted_and_everybody_sees_them(
             await expect(said.get_by_role("button", name="Download scan.pdf")).to_be_visible()
         async with other.expect_download() as fetching:
             await turns(other).get_by_role("button", name="Download notes.txt").click()
-        assert Path(await (await fetching.value).path()).read_bytes() == notes
+        assert await content(await (await fetching.value).path()) == notes
         await studio.picture(page, "attached")
         await studio.picture(other, "attached-phone")
     assert studio.complaints == []
@@ -128,8 +132,12 @@ async def test_what_cannot_be_attached_says_why_and_a_lost_upload_can_be_tried_a
             const data = new DataTransfer();
             data.items.add(new File(["all of it"], "late.txt"));
             const slice = Blob.prototype.slice;
-            Blob.prototype.slice = () => { Blob.prototype.slice = slice; throw new Error("It cannot be read."); };
-            document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data }));
+            Blob.prototype.slice = () => {
+                Blob.prototype.slice = slice;
+                throw new Error("It cannot be read.");
+            };
+            const options = { bubbles: true, cancelable: true, dataTransfer: data };
+            document.body.dispatchEvent(new DragEvent("drop", options));
         }""")
         await expect(alert).to_be_hidden()
         chip = page.get_by_role("list", name="Attached files").get_by_role("listitem")

@@ -91,7 +91,14 @@ bodies = st.one_of(
     st.builds(e.ToolLog, refs, lines),
     st.builds(e.ToolEnded, refs, results, st.none() | errors),
     st.builds(
-        e.ApprovalRequested, refs, arguments, st.none() | names, decisions, questions, st.integers(0, 9)
+        e.ApprovalRequested,
+        refs,
+        arguments,
+        st.none() | names,
+        decisions,
+        questions,
+        st.integers(0, 9),
+        st.lists(names, max_size=3).map(tuple),
     ),
     st.builds(
         e.UsageUpdated,

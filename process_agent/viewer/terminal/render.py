@@ -196,25 +196,41 @@ def running_tool(item: ToolItem, width: int, lines: int) -> list[RenderableType]
     return [head, *(_output_line(line) for line in tail)]
 
 
-def approval(item: ToolItem, more: int) -> list[RenderableType]:
-    """What somebody has to decide; nothing of it is cut off."""
+def approval(
+    item: ToolItem, others: Sequence[ApprovalRequested | None] = (), waits_for: str | None = None
+) -> list[RenderableType]:
+    """What we have to decide, or those it `waits_for`; nothing of it is cut off. `others` wait behind it."""
     request = item.request
     if request is not None and request.questions:
-        return _questions(request, more)
-    shown: list[RenderableType] = [Text("May the agent do this?", "bold yellow")]
+        return _questions(request, others, waits_for)
+    shown: list[RenderableType] = [_asked("May the agent do this?", request, others)]
     shown.append(Padding(Text(tools.question(item), "bold"), (0, 0, 0, 2)))
     shown.extend(Padding(line, (0, 0, 0, 2)) for line in diffs.body(tools.files_of(item), 20))
     if request is not None and request.reason:
         shown.append(Padding(Text(printable(request.reason)), (0, 0, 0, 2)))
+    if waits_for is not None:
+        return [*shown, _waits(waits_for)]
     decisions = YES_OR_NO if request is None else request.decisions
     keys = [part for key, (decision, words, style) in KEYS.items() if decision in decisions
             for part in ((key, f"bold {style}"), f" {words}   ")]  # fmt: skip
-    shown.append(Text.assemble(*keys, (_more(more), "dim")))
+    shown.append(Text.assemble(*keys))
     return shown
 
 
-def _questions(request: ApprovalRequested, more: int) -> list[RenderableType]:
-    shown: list[RenderableType] = [Text("The agent asks", "bold yellow")]
+def _asked(words: str, request: ApprovalRequested | None, others: Sequence[ApprovalRequested | None]) -> Text:
+    """The head of a request, with the number that `/approve` takes, and what waits behind it."""
+    number = f"  request {request.number}" if request is not None and request.number else ""
+    return Text.assemble((words, "bold yellow"), (f"{number} {_more(others)}".rstrip(), "dim"))
+
+
+def _waits(who: str) -> Text:
+    return Text(f"Waits for {printable(who)}.", "dim")
+
+
+def _questions(
+    request: ApprovalRequested, others: Sequence[ApprovalRequested | None], waits_for: str | None
+) -> list[RenderableType]:
+    shown: list[RenderableType] = [_asked("The agent asks", request, others)]
     if request.reason:
         shown.append(Padding(Text(printable(request.reason)), (0, 0, 0, 2)))
     for question in request.questions:
@@ -224,15 +240,21 @@ def _questions(request: ApprovalRequested, more: int) -> list[RenderableType]:
             about = f"  {visible(option.description)}" if option.description else ""
             line = Text.assemble((f"{number} ", "bold green"), visible(option.label), (about, "dim"))
             shown.append(Padding(line, (0, 0, 0, 4)))
+    if waits_for is not None:
+        return [*shown, _waits(waits_for)]
     chosen = any(question.options for question in request.questions)
     how = "Type the number of an option, or your own words" if chosen else "Type your answer"
     each = ", one question after the other" if len(request.questions) > 1 else ""
-    shown.append(Text(f"{how}{each}. /deny declines. {_more(more)}".rstrip(), "dim"))
+    shown.append(Text(f"{how}{each}. /deny declines.", "dim"))
     return shown
 
 
-def _more(count: int) -> str:
-    return f"({count} more waiting)" if count else ""
+def _more(others: Sequence[ApprovalRequested | None]) -> str:
+    """What waits behind the one that is shown, by its number where it has one."""
+    if not others:
+        return ""
+    numbers = [str(other.number) for other in others if other is not None and other.number]
+    return f"(also waiting: {', '.join(numbers)})" if numbers else f"({len(others)} more waiting)"
 
 
 KEYS = {

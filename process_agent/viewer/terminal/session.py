@@ -22,7 +22,7 @@ from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer import secrets
-from process_agent.viewer.approvals import Approve, Decided
+from process_agent.viewer.approvals import Approve, Decided, waits_for
 from process_agent.viewer.client import AgentClient, ListChange
 from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
@@ -106,7 +106,8 @@ class Session:
             return [*shown, Text(), *render.asked_secret(self.asked_secret)]
         waiting = self.waiting
         if waiting and self._approve is Approve.ASK:
-            shown += [Text(), *render.approval(waiting[0][1], len(waiting) - 1)]
+            item, others = waiting[0][1], [other.request for _, other in waiting[1:]]
+            shown += [Text(), *render.approval(item, others, waits_for(item.request, self.client.me))]
         return shown
 
     @property
@@ -141,9 +142,11 @@ class Session:
         return [(t, i) for t, i in self.view.transcript.waiting_tools() if i.id not in self._decided.items]
 
     def offers(self, decision: Decision) -> bool:
-        """Whether the oldest request can be decided so, here; questions are answered in words."""
+        """Whether the oldest request can be decided so, here, by us; questions are answered in words."""
         request = self.waiting[0][1].request if self.waiting and self._approve is Approve.ASK else None
-        return request is not None and not request.questions and decision in request.decisions
+        if request is None or request.questions or decision not in request.decisions:
+            return False
+        return waits_for(request, self.client.me) is None
 
     @property
     def asked_secret(self) -> AskedSecret | None:
@@ -375,7 +378,7 @@ class Session:
 
     async def _decide_alone(self) -> None:
         if self._approve in (Approve.NEVER, Approve.ALWAYS):
-            while self.waiting:
+            while self.waiting and waits_for(self.waiting[0][1].request, self.client.me) is None:
                 await self.decide(Decision.ACCEPT if self._approve is Approve.ALWAYS else Decision.DECLINE)
 
     async def _learn(self) -> None:

@@ -21,12 +21,14 @@ MAX_QUESTIONS = 50
 
 
 def encode_request(body: e.ApprovalRequested) -> dict[str, Json]:
-    """What can be decided, and why it is asked."""
+    """What can be decided and by whom, and why it is asked."""
     own: dict[str, Json] = {"approval_reason": body.reason, "decisions": [d.value for d in body.decisions]}
     if body.number:
         own["number"] = body.number
     if body.questions:
         own["questions"] = [_encode_question(question) for question in body.questions]
+    if body.approvers:
+        own["approvers"] = list(body.approvers)
     return own
 
 
@@ -35,7 +37,7 @@ def decode_request(
 ) -> e.ApprovalRequested:
     """The request; where nothing says what can be decided, it is yes or no."""
     reason, number = own.get("approval_reason"), own.get("number")
-    questions = own.get("questions")
+    questions, approvers = own.get("questions"), own.get("approvers")
     return e.ApprovalRequested(
         ref,
         arguments,
@@ -43,6 +45,7 @@ def decode_request(
         _decisions(own.get("decisions")),
         tuple(_question(q) for q in questions if isinstance(q, dict)) if isinstance(questions, list) else (),
         number if isinstance(number, int) and not isinstance(number, bool) else 0,
+        tuple(entry for entry in approvers if isinstance(entry, str)) if isinstance(approvers, list) else (),
     )
 
 

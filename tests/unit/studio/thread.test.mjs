@@ -186,7 +186,7 @@ test("an approval is asked, given and remembered", () => {
   ];
   const item = (thread) => thread.turns[0].items[1];
   let thread = play(asked);
-  const plain = { text: "", decisions: [], questions: [] };
+  const plain = { text: "", decisions: [], questions: [], number: 0, approvers: [] };
   assert.deepEqual(item(thread).approval, { ...plain, state: "asked", reason: "why", by: null });
   assert.deepEqual(item(thread).args, { command: "rm x", patch: "p", grant_root: "/" });
   const decided = (accepted) => [

@@ -6,11 +6,13 @@ import pytest
 from rich.console import RenderableType
 
 from process_agent.core.content import ErrorInfo, Json, JsonResult, LogLine, TextPart, TextResult
-from process_agent.core.decisions import Decision, Question
+from process_agent.core.decisions import EVERY, Decision, Option, Question
 from process_agent.core.events import ApprovalDecided, ApprovalRequested, EndReason, ToolRef
-from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.ids import ItemId, MessageId, ParticipantId, TurnId
+from process_agent.core.participants import Participant
 from process_agent.core.usage import Usage
 from process_agent.core.visible import visible
+from process_agent.viewer.approvals import waits_for
 from process_agent.viewer.items import (
     InputState,
     ReasoningItem,
@@ -92,9 +94,35 @@ def test_a_name_in_a_notice_cannot_steer_the_terminal() -> None:
 def test_what_has_to_be_approved_hides_nothing() -> None:
     assert visible("rm -rf ~\n\x1b[2K\u202e") == "rm -rf ~\\n\\e[2K\\u202e"
     item = tool(command="echo ok\x1b[8m; rm -rf /\x1b[0m" + " " * 200 + "; evil", cwd="/work")
-    text = shown(*render.approval(item, 0))
+    text = shown(*render.approval(item))
     assert "\\e[8m; rm -rf /" in text
     assert "; evil" in text
+
+
+def asks(number: int, *approvers: str, questions: tuple[Question, ...] = ()) -> ApprovalRequested:
+    return ApprovalRequested(tool().ref, {}, None, EVERY, questions, number, approvers)
+
+
+def test_a_request_says_its_number_and_which_others_wait() -> None:
+    item = tool(command="ls")
+    item.request = asks(2)
+    text = shown(*render.approval(item, [asks(3), asks(5)]))
+    assert "May the agent do this?  request 2 (also waiting: 3, 5)" in text
+    assert "y yes, once" in text
+
+
+@pytest.mark.parametrize("questions", [(), (Question("colour", "Which?", "", (Option("Red", ""),)),)])
+def test_who_may_not_decide_is_told_whom_it_waits_for_and_no_keys(questions: tuple[Question, ...]) -> None:
+    me = Participant(ParticipantId("1"), "user", {"name": "ana"})
+    item = tool(command="ls")
+    item.request = asks(1, "ben", "role:admin", questions=questions)
+    others = waits_for(item.request, me)
+    text = shown(*render.approval(item, (), others))
+    assert "Waits for ben and participants with the role admin." in text
+    assert "yes, once" not in text
+    assert "Type" not in text
+    for approvers in (("ana",), ("user",), ("ben", "user"), ()):
+        assert waits_for(asks(1, *approvers), me) is None
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,20 @@ async def test_approvals_are_asked_inline(key: str, asked: str) -> None:
         await ana.sees("✓ 1.0 s")
 
 
+async def test_who_may_not_decide_is_not_asked() -> None:
+    arguments = {"command": "rm -rf build"}
+    request = ApprovalRequested(SHELL, arguments, None, number=1, approvers=("ben",))
+    fake = FakeAgent(ToolStarted(SHELL, arguments), request)
+    async with person(fake) as ana:
+        ana.types("clean", ENTER)
+        await ana.sees("Waits for ben.")
+        ana.types("yes?", ENTER)
+        await fake.heard("turn.start", 2)
+        sent = [str(body["type"]) for stream in fake.room.streams for body in stream.sent]
+        assert not [kind for kind in sent if "tool_call" in kind]
+        assert "yes, once" not in ana.screen.text
+
+
 async def test_tools_are_one_line_and_unfold() -> None:
     lines = tuple(LogLine(f"line {n}\n") for n in range(20))
     result = JsonResult({"stdout": "", "exit_code": 1})

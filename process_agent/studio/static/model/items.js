@@ -68,7 +68,16 @@ export const ITEM_RULES = {
 };
 
 /** @type {import("./types.js").Approval} */
-const NOT_ASKED = { state: "asked", reason: null, by: null, text: "", decisions: [], questions: [] };
+const NOT_ASKED = {
+  state: "asked",
+  reason: null,
+  by: null,
+  text: "",
+  decisions: [],
+  questions: [],
+  number: 0,
+  approvers: [],
+};
 
 /** How the ids of texts begin that say what an approval card shows, for clients that draw none. */
 const OF_APPROVALS = "notice:approval:";
@@ -221,6 +230,8 @@ function approvalAsked(item, m) {
     reason: own.approval_reason ?? null,
     decisions: own.decisions ?? [],
     questions: (own.questions ?? []).map(question),
+    number: own.number ?? 0,
+    approvers: own.approvers ?? [],
   };
   return { ...named(item, m), args, approval };
 }

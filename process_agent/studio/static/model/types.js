@@ -36,6 +36,8 @@
  * @property {string} text how it was decided, in the agent's words
  * @property {string[]} decisions what can be decided; empty where only yes or no is known
  * @property {Question[]} questions what is asked, where it is not whether something may be done
+ * @property {number} number what `/approve` takes; 0 where nobody says
+ * @property {string[]} approvers who may decide: `user`, `role:NAME` or names; empty where nobody says
  *
  * @typedef {object} ToolItem
  * @property {"tool"} kind

@@ -99,6 +99,8 @@ const OWN = shape({
   approval_reason: text,
   approval: shape({ accepted: flag, by: text }),
   decisions: list(text),
+  number,
+  approvers: list(text),
   questions: list(QUESTION),
 });
 

@@ -1,12 +1,13 @@
 /** What a turn waits for: may this be done? */
 
+import { waitsFor } from "../model/approvers.js";
 import { visible } from "../text/format.js";
 import { commandText, diffFiles, subjectOf } from "../text/tool_summary.js";
 import { codeTokens } from "./code.js";
 import { diffView } from "./diff_view.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
-import { questionCard } from "./question.js";
+import { questionCard, requestNumber, waits } from "./question.js";
 
 /**
  * @typedef {import("../model/types.js").ToolItem} ToolItem
@@ -34,12 +35,14 @@ const YES_OR_NO = ["accept", "decline"];
 /**
  * @param {ToolItem} item
  * @param {string} agent
+ * @param {string | null} self name of the user of this page
  * @param {Decide} decide
  * @returns {HTMLElement}
  */
-export function approvalCard(item, agent, decide) {
+export function approvalCard(item, agent, self, decide) {
   const approval = item.approval;
-  if (approval && approval.questions.length > 0) return questionCard(item.id, approval, agent, decide);
+  const others = waitsFor(approval?.approvers ?? [], self);
+  if (approval && approval.questions.length > 0) return questionCard(item.id, approval, agent, others, decide);
   const sending = approval?.state === "answering";
   const { kind, rest } = subjectOf(item);
   const tool = visible([item.toolkit, item.tool].filter(Boolean).join("."));
@@ -49,7 +52,7 @@ export function approvalCard(item, agent, decide) {
   return h(
     "section",
     { class: "approval", role: "group", "aria-labelledby": titleId },
-    h("h4", { id: titleId }, icon("shield"), `${agent} asks to ${question}`),
+    h("h4", { id: titleId }, icon("shield"), `${agent} asks to ${question}`, requestNumber(approval)),
     kind === "shell" && code(commandText(item), "sh"),
     kind === "edit" && diffView(diffFiles(item)),
     kind === "shell" &&
@@ -57,18 +60,20 @@ export function approvalCard(item, agent, decide) {
       h("p", { class: "where" }, icon("folder"), h("span", {}, "in "), h("code", {}, visible(item.args.cwd))),
     approval?.reason && h("p", { class: "why" }, approval.reason),
     Object.keys(rest).length > 0 && code(JSON.stringify(rest, null, 2), "json"),
-    h(
-      "div",
-      { class: "approval-buttons" },
-      ...BUTTONS.filter(([decision]) => offered.includes(decision)).map(([decision, label, style]) =>
-        h(
-          "button",
-          { type: "button", class: style, disabled: sending, on: { click: () => decide({ decision }) } },
-          label,
+    others !== null && waits(others),
+    others === null &&
+      h(
+        "div",
+        { class: "approval-buttons" },
+        ...BUTTONS.filter(([decision]) => offered.includes(decision)).map(([decision, label, style]) =>
+          h(
+            "button",
+            { type: "button", class: style, disabled: sending, on: { click: () => decide({ decision }) } },
+            label,
+          ),
         ),
+        sending && h("span", { class: "waiting", role: "status" }, "Sending…"),
       ),
-      sending && h("span", { class: "waiting", role: "status" }, "Sending…"),
-    ),
   );
 }
 

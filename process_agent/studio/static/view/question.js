@@ -15,12 +15,13 @@ const LIMIT = 20_000;
  * @param {string} id
  * @param {Approval} asked
  * @param {string} agent
+ * @param {string | null} others whom it waits for, when it is not for the user of this page
  * @param {(decided: import("../model/types.js").Decided) => void} decide
  * @returns {HTMLElement}
  */
-export function questionCard(id, asked, agent, decide) {
+export function questionCard(id, asked, agent, others, decide) {
   const titleId = `question-${id}`;
-  const sending = asked.state === "answering";
+  const sending = asked.state === "answering" || others !== null;
   const fields = asked.questions.map((question, index) => field(`${titleId}-${index}`, question, sending));
   const give = h("button", { class: "button primary", disabled: true }, "Answer");
   const check = () => {
@@ -30,24 +31,26 @@ export function questionCard(id, asked, agent, decide) {
     "form",
     { class: "question-form", autocomplete: "off", on: { input: check } },
     ...fields.map((one) => one.el),
-    h(
-      "div",
-      { class: "approval-buttons" },
-      give,
-      ...[
-        ["decline", "Decline"],
-        ["cancel", "Decline and stop"],
-      ]
-        .filter(([decision]) => asked.decisions.includes(decision))
-        .map(([decision, label]) =>
-          h(
-            "button",
-            { type: "button", class: "button", disabled: sending, on: { click: () => decide({ decision }) } },
-            label,
+    others !== null && waits(others),
+    others === null &&
+      h(
+        "div",
+        { class: "approval-buttons" },
+        give,
+        ...[
+          ["decline", "Decline"],
+          ["cancel", "Decline and stop"],
+        ]
+          .filter(([decision]) => asked.decisions.includes(decision))
+          .map(([decision, label]) =>
+            h(
+              "button",
+              { type: "button", class: "button", disabled: sending, on: { click: () => decide({ decision }) } },
+              label,
+            ),
           ),
-        ),
-      sending && h("span", { class: "waiting", role: "status" }, "Sending…"),
-    ),
+        sending && h("span", { class: "waiting", role: "status" }, "Sending…"),
+      ),
   );
   form.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -58,11 +61,23 @@ export function questionCard(id, asked, agent, decide) {
   return h(
     "section",
     { class: "approval question", role: "group", "aria-labelledby": titleId },
-    h("h4", { id: titleId }, icon("info"), `${agent} asks`),
+    h("h4", { id: titleId }, icon("info"), `${agent} asks`, requestNumber(asked)),
     asked.reason && h("p", { class: "why" }, asked.reason),
     form,
-    h("p", { class: "where" }, "Everybody in this thread sees the answer. The next message answers it too."),
+    others === null &&
+      h("p", { class: "where" }, "Everybody in this thread sees the answer. The next message answers it too."),
   );
+}
+
+/** What `/approve` and `/deny` take, typed in any client. @param {Approval | null} asked */
+export function requestNumber(asked) {
+  const title = `/approve ${asked?.number} and /deny ${asked?.number} decide about it too`;
+  return asked && asked.number > 0 && h("span", { class: "card-note", title }, `request ${asked.number}`);
+}
+
+/** @param {string} others */
+export function waits(others) {
+  return h("p", { class: "approval-waits" }, `Waits for ${visible(others)}`);
 }
 
 /** @param {string} name @param {Question} question @param {boolean} disabled */

@@ -124,7 +124,7 @@ export class ToolStep extends Step {
     if (this.card?.approval !== item.approval || this.card?.args !== item.args) {
       /** @type {(decided: import("../model/types.js").Decided) => void} */
       const decide = (decided) => this.context.decide(item.id, decided);
-      const el = approvalCard(item, this.context.agent, decide);
+      const el = approvalCard(item, this.context.agent, this.context.self, decide);
       this.card = { el, approval: item.approval, args: item.args };
     }
     return this.card.el;

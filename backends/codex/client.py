@@ -95,6 +95,13 @@ async def list_items(server: AppServer, codex_thread: str, turn: str) -> list[di
     return found
 
 
+async def revert_thread(server: AppServer, codex_thread: str, before: str) -> None:
+    """`thread/revert`: drop this turn and all later ones. The thread has to be loaded, and is loaded anew;
+    what was injected before the turn stays (tried with 0.163.0).
+    """
+    await server.request("thread/revert", {"threadId": codex_thread, "beforeTurnId": before})
+
+
 async def inject_items(server: AppServer, codex_thread: str, items: Sequence[dict[str, Any]]) -> None:
     """`thread/inject_items`: append to what the model sees."""
     await server.request("thread/inject_items", {"threadId": codex_thread, "items": list(items)})

@@ -69,6 +69,7 @@ class Conversation:
         self._earlier: frozenset[str] = frozenset()
         self._leaving: asyncio.Task[None] | None = None
         self._notice: str | None = None
+        self._replaced: TurnId | None = None
 
     def take_notice(self) -> str | None:
         """What people should know about how the Codex thread came about, once."""
@@ -88,12 +89,14 @@ class Conversation:
         self.server = self.codex_thread = None
 
     async def connected(
-        self, model: str | None, standing: Standing | None, turn: TurnId
+        self, model: str | None, standing: Standing | None, turn: TurnId, replaces: TurnId | None = None
     ) -> tuple[AppServer, str]:
-        """A Codex thread that knows all from before `turn`; tried again once when Codex dies meanwhile.
+        """A Codex thread that knows all from before `turn` but `replaces`; tried again once when Codex dies
+        meanwhile.
 
         Without `standing` the one that is there will do.
         """
+        self._replaced = replaces
         for attempt in (1, 2):
             server = await self._host.server()
             try:
@@ -211,6 +214,10 @@ class Conversation:
         if about.get("originator") != OURS:
             raise NotResumedError("it was not made by this program")
         turns = [seen.read_turn(each) for each in await client.list_turns(server, kept.thread, LOOK_BACK)]
+        self._earlier = frozenset(each.id for each in turns)
+        replaced = self._replaced_in(turns, kept)
+        if replaced is not None:
+            turns = turns[turns.index(replaced) + 1 :]
         if copied := kept.room != self._thread_id:
             turns = self._common(turns)
         unseen = await self._unseen(server, kept.thread, turns, kept, turn)
@@ -219,8 +226,10 @@ class Conversation:
             reopened = await client.fork_thread(server, {**wanted, "lastTurnId": turns[0].id})
         else:
             reopened = await client.resume_thread(server, wanted)
+        if replaced is not None and not copied:
+            await client.revert_thread(server, kept.thread, replaced.id)
+            reopened = await client.resume_thread(server, wanted)
         thread, path = str(reopened["id"]), reopened.get("path")
-        self._earlier = frozenset(each.id for each in turns)
         self.record = Record(Path(path) if isinstance(path, str) else None)
         self._take_on(server, thread, settings, kept.fixed)
         await self._tell_unseen(server, thread, unseen, turn)
@@ -228,6 +237,16 @@ class Conversation:
             self.used = None  # Codex counts what was used before the copy, and does not say how much that is
             self._keep(turn)
         return thread
+
+    def _replaced_in(self, turns: Sequence[seen.CodexTurn], kept: Association) -> seen.CodexTurn | None:
+        """The turn that the next one replaces. What Codex was told just before it stays told when it is
+        reverted, and nobody knows then what that was: Codex is told anew.
+        """
+        wanted = self._replaced
+        found = next((each for each in turns if wanted is not None and wanted in each.said), None)
+        if found is not None and kept.turn == self._replaced:
+            raise NotResumedError("its first turn since Codex was told something is asked again", quiet=True)
+        return found
 
     def _common(self, turns: Sequence[seen.CodexTurn]) -> list[seen.CodexTurn]:
         """Those up to the last one that is over and that a copy of the room's thread knows."""

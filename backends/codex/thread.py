@@ -190,7 +190,7 @@ class CodexThread:
         standing = None if turn.compact else _standing(turn, self._host.endpoint_of(turn.model))
         settings = {} if turn.compact else self._host.turn_settings(turn, self._memory.senders.rule())
         for attempt in (1, 2):
-            server, thread = await self._talk.connected(model, standing, turn.turn_id)
+            server, thread = await self._talk.connected(model, standing, turn.turn_id, turn.replaces)
             if running.interrupted:
                 return False
             running.goes_to(server, thread, self._talk.used, self._talk.record)

@@ -121,8 +121,10 @@ class TurnWork:
         """`leave` tells the gate that others may begin."""
         async with asyncio.timeout(OPEN_SECONDS):
             await self._files.begin(turn, report)
+            if turn.replaces is not None:  # what comes after that turn goes on from what was before it
+                await self._close_thread()
             opened = self._thread
-            thread = await self._open(turn.model.backend)
+            thread = await self._open(turn)
             content = await self._provisions.attachments.resolve(self._thread_id, turn.content)
             running.tools = await self._tools(turn, report)
             standing = await self._provisions.rules.read(turn.client)
@@ -168,7 +170,8 @@ class TurnWork:
         scope = Scope(self._thread_id, turn.turn_id, sender, self.log, folder)
         return await self._provisions.tooling.open(scope, report)
 
-    async def _open(self, name: str) -> BackendThread:
+    async def _open(self, turn: TurnInput) -> BackendThread:
+        name = turn.model.backend
         if self._thread is not None and self._backend == name:
             return self._thread
         await self._close_thread()
@@ -181,6 +184,8 @@ class TurnWork:
             said, kept = await self.log.history(), await self.log.kept()
             history = self._provisions.attachments.recalled(self._thread_id, said)
             state = LoggedState(self.log, name, kept.get(name))
+            for other in [each for each in kept if each != name and kept[each] and turn.replaces is not None]:
+                self.log.keep(other, {})  # it remembers the turn that is replaced, and nobody tells it
         self._new = False
         self._thread = await backend.open_thread(self._thread_id, history, state)
         self._backend = name

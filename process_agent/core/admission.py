@@ -70,6 +70,7 @@ class Admission:
         source, name = request.envelope.message_id, request.envelope.sender.name
         self.note(source)
         turn = Turn(TurnId(self._speaker.setting.new_id()), source, viewer, name, request.content, model)
+        turn.replaces = request.replaces if isinstance(request, StartTurn) else None
         turn.options, turn.present = request.options, viewer in self._speaker.viewers
         client = request.envelope.sender.attributes.get("client")
         turn.client = client if isinstance(client, str) else None
@@ -83,7 +84,8 @@ class Admission:
 
     def started(self, turn: Turn) -> None:
         """The turn runs now."""
-        started = self._speaker.say(e.TurnStarted(turn.source, turn.content, turn.sender_name), turn)
+        body = e.TurnStarted(turn.source, turn.content, turn.sender_name, turn.replaces)
+        started = self._speaker.say(body, turn)
         self._intro[turn.id].append(started)
 
     def ended(self, turn: Turn) -> None:

@@ -183,6 +183,10 @@ class TurnInput:
     output_schema: Mapping[str, Json] | None = None
     mcp_servers: tuple[McpServer, ...] = ()
     """Servers whose tools the model may use in this turn, and in no other."""
+    replaces: TurnId | None = None
+    """An earlier turn that is asked again. The thread was opened anew, and its history lacks that turn; what
+    a backend remembers of it itself the model must not see.
+    """
 
 
 type Answered = ToolResult | ErrorInfo | Secret

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from process_agent.core.content import ContentPart, ErrorInfo
-from process_agent.core.ids import ItemId, MessageId
+from process_agent.core.ids import ItemId, MessageId, TurnId
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ class TurnRejected:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """A queued turn runs now."""
+    """A queued turn runs now. No model sees anything of the turn that it `replaces` from then on."""
 
     source: MessageId
     content: tuple[ContentPart, ...]
     sender_name: str | None
+    replaces: TurnId | None = None
 
 
 @dataclass(frozen=True, slots=True)

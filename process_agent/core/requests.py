@@ -74,8 +74,8 @@ class StartThread:
 
 @dataclass(frozen=True, slots=True)
 class StartTurn:
-    """Queue a turn. `create` makes the thread, under this very id, when there is none; no participant's
-    message can say so.
+    """Queue a turn. `create` makes the thread, under this very id, when there is none; `replaces` is an
+    earlier turn that no model is to see any more (`/retry`). No participant's message can say either.
     """
 
     envelope: Envelope
@@ -85,6 +85,7 @@ class StartTurn:
     wish: ModelWish = ModelWish()
     options: TurnOptions = TurnOptions()
     create: bool = False
+    replaces: TurnId | None = None
 
 
 @dataclass(frozen=True, slots=True)

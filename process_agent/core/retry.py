@@ -27,6 +27,7 @@ class LastMessage:
     that is only known from the log, nothing more than the content.
     """
 
+    turn_id: TurnId
     content: tuple[ContentPart, ...]
     options: TurnOptions = field(default_factory=TurnOptions)
     sender: Viewer | None = None
@@ -34,7 +35,7 @@ class LastMessage:
 
 def of_turn(turn: Turn) -> LastMessage:
     """From a turn of this process."""
-    return LastMessage((*turn.content, *turn.added), turn.options, turn.sender)
+    return LastMessage(turn.id, (*turn.content, *turn.added), turn.options, turn.sender)
 
 
 def of_log(events: Iterable[e.ThreadEvent]) -> LastMessage | None:
@@ -49,7 +50,7 @@ def of_log(events: Iterable[e.ThreadEvent]) -> LastMessage | None:
                 content = (*content, *said)
             case _:
                 pass
-    return LastMessage(content) if content else None
+    return LastMessage(last, content) if content and last is not None else None
 
 
 class Retries:
@@ -115,4 +116,4 @@ def _again(request: StartTurn, last: LastMessage, model: ModelChoice | None) -> 
     tools = last.options.client_tools if last.sender == viewer_of(request.envelope) else ()
     options = replace(last.options, client_tools=tools, attended=request.options.attended)
     wish = request.wish if model is None else ModelWish(model.backend, model.provider, model.model)
-    return replace(request, content=last.content, options=options, wish=wish)
+    return replace(request, content=last.content, options=options, wish=wish, replaces=last.turn_id)

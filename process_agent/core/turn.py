@@ -82,6 +82,8 @@ class Turn:
     """Nobody asks anything: the backend shortens what its model remembers."""
     files: FileCommand | None = None
     """Nothing for a backend: the workspace is asked this."""
+    replaces: TurnId | None = None
+    """The turn whose message it repeats, which no model is to see any more."""
     state: TurnState = TurnState.QUEUED
     started_at: datetime | None = None
     working: Working | None = None
@@ -154,6 +156,7 @@ def input_of(turn: Turn, model: ModelChoice) -> TurnInput:
         effort=turn.options.effort or model.effort,
         output_schema=turn.options.output_schema,
         mcp_servers=turn.options.mcp_servers,
+        replaces=turn.replaces,
     )
 
 

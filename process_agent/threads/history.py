@@ -41,6 +41,9 @@ class History:
         self._tools: dict[ItemKey, ToolCall] = {}
         self._commands: set[TurnId] = set()
         self._summary: UserMessage | None = None
+        self._uncompacted: list[HistoryItem] = []
+        """What there was before the last compaction, of which so many items are left before its summary:"""
+        self._compacted = 0
 
     def items(self) -> Sequence[HistoryItem]:
         """All of it, oldest first; calls that nobody ended count as failed."""
@@ -50,6 +53,8 @@ class History:
     def add(self, event: ThreadEvent) -> None:
         """Take the next event in; those of running turns and of commands are left out."""
         turn = event.turn_id
+        if isinstance(event.body, e.TurnStarted) and event.body.replaces is not None:
+            self._drop(event.body.replaces)
         if turn is not None and turn in self._running:
             return
         match event.body:
@@ -114,11 +119,25 @@ class History:
                 kept.insert(0, item)
         if self._summary in kept:
             kept.remove(self._summary)
+        self._uncompacted, self._compacted = self._items, len(kept)
         self._summary = UserMessage((TextPart(SUMMARY + summary),), None, turn, checkpoint)
         self._items = [*kept, self._summary]
 
+    def _drop(self, turn: TurnId) -> None:
+        """A turn that is asked again was never there; nor was a summary that it is in."""
+        if any(item.turn_id == turn for item in self._uncompacted):
+            self._items = [*self._uncompacted, *self._items[self._compacted + 1 :]]
+            self._uncompacted, self._summary = [], None
+            for item in self._items:
+                if isinstance(item, UserMessage) and item.item_id is not None:
+                    self._summary = item
+        self._items = [item for item in self._items if item.turn_id != turn or item is self._summary]
+        self._tools = {key: call for key, call in self._tools.items() if key[0] != turn}
+        self._said = {source: said for source, said in self._said.items() if said[0] != turn}
+
     def _forget(self) -> None:
-        self._items.clear()
+        self._uncompacted = []
+        self._items = []
         self._said.clear()
         self._tools.clear()
 

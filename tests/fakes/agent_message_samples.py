@@ -124,7 +124,7 @@ bodies = st.one_of(
     st.builds(e.SteerRequested, *said),
     st.builds(e.TurnAccepted, sources, *said),
     st.builds(e.TurnRejected, sources, errors),
-    st.builds(e.TurnStarted, sources, *said),
+    st.builds(e.TurnStarted, sources, *said, st.none() | sources),
     st.builds(e.SteerAccepted, sources, *said),
     st.builds(e.Steered, sources, *said),
     st.builds(e.SteerRejected, sources, errors),

@@ -189,6 +189,11 @@ def _ended(f: Fields) -> e.EventBody:
     return e.TurnEnded(e.EndReason.FAILED, error)
 
 
+def _replaces(f: Fields) -> TurnId | None:
+    replaced = _own(f).get("replaces")
+    return TurnId(replaced) if isinstance(replaced, str) else None
+
+
 def _rejection(f: Fields) -> ErrorInfo:
     return decode_error(f) or ErrorInfo("refused without a reason", "rejected")
 
@@ -206,7 +211,9 @@ _DECODERS: dict[str, Callable[[Fields], e.EventBody]] = {
         _source(f), decode_content(f), f.maybe_text("sender_name")
     ),
     "turn.start.rejected": lambda f: e.TurnRejected(_source(f), _rejection(f)),
-    "turn.started": lambda f: e.TurnStarted(_source(f), decode_content(f), f.maybe_text("sender_name")),
+    "turn.started": lambda f: e.TurnStarted(
+        _source(f), decode_content(f), f.maybe_text("sender_name"), _replaces(f)
+    ),
     "turn.steer.accepted": lambda f: e.SteerAccepted(
         _source(f), decode_content(f), f.maybe_text("sender_name")
     ),

@@ -97,7 +97,9 @@ def _encode_request_event(
         case e.TurnAccepted():
             return "turn.start.accepted", _said(body) | {"source_message_id": body.source}
         case e.TurnStarted():
-            return "turn.started", _said(body) | {"source_message_id": body.source}
+            about: dict[str, Json] = {"source_message_id": body.source}
+            mark: dict[str, Json] = {"metadata": {OWN: {"replaces": body.replaces}}}
+            return "turn.started", _said(body) | about | (mark if body.replaces is not None else {})
         case e.SteerAccepted():
             return "turn.steer.accepted", _said(body) | {"source_message_id": body.source}
         case e.Steered():

@@ -50,6 +50,8 @@ def test_the_last_message_runs_again_however_it_ended(world: World, reason: e.En
     assert [type(x) for x in told] == [e.TurnRequested, e.TurnAccepted, e.TurnStarted]
     assert {x.content for x in told} == {(TextPart("hello"),)}  # type: ignore[union-attr]
     assert {x.sender_name for x in told} == {"ben"}  # type: ignore[union-attr]
+    (run,) = [x.turn for x in world.outstanding if isinstance(x, c.RunTurn)]
+    assert (run.replaces, told[2].replaces) == (turn[1], turn[1])  # type: ignore[union-attr]
 
 
 def test_what_the_turn_was_steered_with_and_asked_with_comes_again(world: World) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, ToolCall, UserMessage
 from process_agent.core.content import TextPart
-from process_agent.core.ids import ItemId, MessageId
-from process_agent.threads.history import History
+from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.threads.history import SUMMARY, History
 from tests.fakes.thread_events import Speaker
 
 CONTENT = (TextPart("hello"),)
@@ -50,6 +50,51 @@ def test_a_steer_counts_when_it_was_taken_up() -> None:
 def test_a_turn_that_never_started_was_never_heard() -> None:
     say = Speaker()
     assert told(*say.begin()[:2], say.end(reason=e.EndReason.LOST)) == []
+
+
+def again(say: Speaker, turn: str, replaces: str) -> e.ThreadEvent:
+    started = e.TurnStarted(MessageId(f"again-{turn}"), CONTENT, "Ana", TurnId(replaces))
+    return say.say(started, turn)
+
+
+def test_a_turn_that_was_asked_again_is_not_told() -> None:
+    say = Speaker()
+    ref = e.ToolRef(ItemId("open"), "codex", "shell")
+    first = (*say.begin(turn="t1"), *say.deltas("kept", turn="t1"))
+    dropped = (
+        *say.begin(turn="t2"),
+        say.say(e.ToolStarted(ref, {}), "t2"),
+        say.say(e.Steered(MessageId("steer"), (TextPart("also"),), "Ben"), "t2"),
+        *say.deltas("dropped", turn="t2"),
+    )
+    kept = [UserMessage(CONTENT, "Ana"), AgentMessage("kept", "final_answer")]
+    once = [UserMessage(CONTENT, "Ana"), AgentMessage("new", "final_answer")]
+    assert told(*first, *dropped, again(say, "t3", "t2"), *say.deltas("new", turn="t3")) == [*kept, *once]
+    thrice = (again(say, "t3", "t2"), *say.deltas("older", turn="t3"), again(say, "t4", "t3"))
+    assert told(*first, *dropped, *thrice, *say.deltas("new", turn="t4")) == [*kept, *once]
+    history = History(running={TurnId("t3")})
+    for event in (*first, *dropped, again(say, "t3", "t2")):
+        history.add(event)
+    assert list(history.items()) == kept, "while it runs, too"
+
+
+def test_a_summary_of_a_turn_that_was_asked_again_is_none() -> None:
+    say = Speaker()
+
+    def compacted(turn: str, summary: str) -> e.ThreadEvent:
+        return say.say(e.ContextCompacted(f"c-{summary}", True, summary), turn)
+
+    first = (*say.begin(turn="t1"), compacted("t1", "first"), *say.deltas("kept", turn="t1"))
+    second = (*say.begin(turn="t2"), *say.deltas("dropped", turn="t2"))
+    summary = UserMessage((TextPart(SUMMARY + "first"),), None)
+    kept = [UserMessage(CONTENT, "Ana"), summary, AgentMessage("kept", "final_answer")]
+    inside = (*second, compacted("t2", "second"), *say.deltas("dropped too", turn="t2"))
+    after = (*second, compacted("t3", "second"))
+    for dropped in (second, inside, after):
+        assert told(*first, *dropped, again(say, "t4", "t2")) == [*kept, UserMessage(CONTENT, "Ana")]
+    gone = told(*first, *second, again(say, "t4", "t1"))
+    assert gone[0] == UserMessage(CONTENT, "Ana")
+    assert "kept" not in str(gone)
 
 
 def test_a_call_that_nobody_ended_counts_as_failed() -> None:

@@ -31,6 +31,7 @@ from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.usage import UNMETERED, Meter
 from process_agent.rooms.join import JoinTarget, join_room
 from process_agent.threads.store import DatasetThreadStore
 
@@ -89,7 +90,7 @@ class PlayedBackend:
     def toolkits(self) -> Sequence[ToolkitInfo]:
         return ()
 
-    async def title(self, text: str) -> str | None:
+    async def title(self, text: str, meter: Meter = UNMETERED) -> str | None:
         return None
 
     async def open_thread(

@@ -25,6 +25,7 @@ from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.usage import UNMETERED, Meter
 from process_agent.errors import TurnRefusedError, UsageError
 
 NAME = "chat"
@@ -68,7 +69,7 @@ class ChatBackend:
         """None."""
         return ()
 
-    async def title(self, text: str) -> str | None:
+    async def title(self, text: str, meter: Meter = UNMETERED) -> str | None:
         """Threads keep the beginning of their first message as their name."""
         return None
 

@@ -48,6 +48,7 @@ from process_agent.core.ids import ThreadId
 from process_agent.core.login import Login
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.title_words import asks_for_title
+from process_agent.core.usage import UNMETERED, Meter
 from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLimitError
 from process_agent.io.backoff import Backoff
 from process_agent.io.codex_program import locate
@@ -173,17 +174,17 @@ class CodexBackend:
         """Wait until `toolkits` is complete."""
         await self._tasks.wait()
 
-    async def title(self, text: str) -> str | None:
+    async def title(self, text: str, meter: Meter = UNMETERED) -> str | None:
         """A short name for a thread; see the port. The scripted model gives none that no script asks for."""
         if self._config.provider == "scripted" and not asks_for_title(text):
             return None
-        server = await self.server()
+        server, model = await self.server(), self._default.model
         try:
-            return await self._titles.make(server, self._default.model, text)
+            return await self._titles.make(server, model, text, meter)
         except BackendError:
             if server.alive:
                 raise
-        return await self._titles.make(await self.server(), self._default.model, text)
+        return await self._titles.make(await self.server(), model, text, meter)
 
     async def login(self) -> Login:
         """See `core.login.WithLogin`."""

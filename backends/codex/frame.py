@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from process_agent.core.ids import TurnId
+from process_agent.core.usage import UNMETERED, Meter, Purpose
 
 
 def _unknown(window: int | None) -> int | None:
@@ -16,7 +17,7 @@ def _unknown(window: int | None) -> int | None:
 class Frame:
     """`folder` is the working folder, for relative paths; nobody can be asked unless `asks`; `client_tools`
     are the names the turn's client offers, `toolkits` those of what the agent runs; `compact` when the turn
-    is nothing but a compaction; `compacts_at` as in `usage.CompactsAt`.
+    is nothing but a compaction; `compacts_at` as in `usage.CompactsAt`; `meter` hears of calls of the model.
     """
 
     turn_id: TurnId
@@ -26,3 +27,5 @@ class Frame:
     toolkits: frozenset[str] = frozenset()
     compact: bool = False
     compacts_at: Callable[[int | None], int | None] = field(default=_unknown)
+    meter: Meter = UNMETERED
+    purpose: Purpose = "turn"

@@ -58,7 +58,7 @@ class TurnMapper:
         self._ours: list[str] = []
         self._user_messages = 0
         self._notices = 0
-        self.usage = TurnUsage(frame.compacts_at)
+        self.usage = TurnUsage(frame.compacts_at, frame.meter, frame.purpose)
         self._compactions = Compactions(automatic=not frame.compact)
         self._compact = frame.compact
         self._held: Events = []

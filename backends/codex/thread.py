@@ -153,6 +153,8 @@ class CodexThread:
             toolkits=frozenset(kit.name for kit in turn.toolbox.toolkits) if turn.toolbox else frozenset(),
             compact=turn.compact,
             compacts_at=lambda window: self._host.compacts_at(model, window),
+            meter=turn.meter,
+            purpose="compaction" if turn.compact else "turn",
         )
 
     async def _begin(self, running: RunningTurn, turn: TurnInput) -> list[BackendEvent]:

@@ -15,6 +15,7 @@ from process_agent.core.content import TextPart
 from process_agent.core.events import EndReason, TextDelta, TextStarted, TurnEnded
 from process_agent.core.ids import TurnId
 from process_agent.core.title_words import ASK, INSTRUCTIONS, MAX_READ, clean_title
+from process_agent.core.usage import Meter
 from process_agent.errors import BackendError, ProcessError
 from process_agent.io.tasks import Tasks
 
@@ -54,7 +55,7 @@ class Titles:
         self._wanted = 0
         self._tasks = Tasks("codex titles")
 
-    async def make(self, server: AppServer, model: str | None, text: str) -> str:
+    async def make(self, server: AppServer, model: str | None, text: str, meter: Meter) -> str:
         """A title for a thread that begins with `text`. Raises `BackendError`; may be cancelled."""
         if self._wanted >= MAX_TITLES or server.busy:
             raise BackendError("Codex is too busy to name a thread.")
@@ -63,7 +64,7 @@ class Titles:
             async with asyncio.timeout(PATIENCE), self._one:
                 if server.busy:
                     raise BackendError("Codex is too busy to name a thread.")
-                said = await self._ask(server, model, text)
+                said = await self._ask(server, model, text, meter)
         except TimeoutError as error:
             raise BackendError(f"The model gave no title within {PATIENCE:g} s.") from error
         except BackendError:
@@ -81,7 +82,7 @@ class Titles:
         """Stop what is under way. Idempotent."""
         await self._tasks.close()
 
-    async def _ask(self, server: AppServer, model: str | None, text: str) -> str:
+    async def _ask(self, server: AppServer, model: str | None, text: str, meter: Meter) -> str:
         settings = {
             "cwd": self._folder,
             "ephemeral": True,
@@ -94,7 +95,8 @@ class Titles:
             **({"modelProvider": self.provider} if self.provider else {}),
         }
         thread = await client.start_thread(server, settings)
-        running = RunningTurn(Frame(TurnId("title"), self._folder, asks=False))
+        frame = Frame(TurnId("title"), self._folder, asks=False, meter=meter, purpose="title")
+        running = RunningTurn(frame)
         server.attach(thread, running.hear)
         try:
             items = input_items([TextPart(ASK + text[:MAX_READ])])

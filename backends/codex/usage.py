@@ -7,7 +7,7 @@ from typing import Any
 
 from backends.codex.shapes import as_dict
 from process_agent.core.events import UsageUpdated
-from process_agent.core.usage import ContextWindow, Usage
+from process_agent.core.usage import UNMETERED, ContextWindow, Meter, ModelCall, Purpose, Usage
 
 type CompactsAt = Callable[[int | None], int | None]
 """From the context window that Codex reports, in tokens, to the fill at which it compacts, if known."""
@@ -16,11 +16,14 @@ type CompactsAt = Callable[[int | None], int | None]
 class TurnUsage:
     """What a turn has used: the totals of its Codex thread, less what that had used before.
 
-    (Adding up what each notification says of the last call counts twice what a compaction repeats.)
+    (Adding up what each notification says of the last call counts twice what a compaction repeats.) `meter`
+    hears of each call.
     """
 
-    def __init__(self, compacts_at: CompactsAt) -> None:
+    def __init__(self, compacts_at: CompactsAt, meter: Meter = UNMETERED, purpose: Purpose = "turn") -> None:
         self._compacts_at = compacts_at
+        self._meter = meter
+        self._purpose: Purpose = purpose
         self._before: Usage | None = Usage()
         self.total: Usage | None = Usage()
         """Of the Codex thread, once it is known."""
@@ -35,15 +38,18 @@ class TurnUsage:
         total, last = told.get("total"), told.get("last")
         if not isinstance(total, dict) or not isinstance(last, dict):
             return []
-        self.total = now = _usage(total)
-        if self._before is None:
-            self._before = _less(now, _usage(last))
+        known, self.total = self.total, _usage(total)
+        now = self.total
+        if self._before is None or known is None:
+            self._before = known = now - _usage(last)
+        if (call := now - known) != Usage():
+            self._meter.used(ModelCall(call, self._purpose))
         if now == self._before:
             return []  # a compaction begins with what was said before
         window = told.get("modelContextWindow")
         window = window if isinstance(window, int) else None
         context = ContextWindow(_count(last, "totalTokens"), window, self._compacts_at(window))
-        return [UsageUpdated(_less(now, self._before), context)]
+        return [UsageUpdated(now - self._before, context)]
 
 
 def _usage(counts: Mapping[str, Any]) -> Usage:
@@ -52,15 +58,7 @@ def _usage(counts: Mapping[str, Any]) -> Usage:
         cached=_count(counts, "cachedInputTokens"),
         output=_count(counts, "outputTokens"),
         reasoning=_count(counts, "reasoningOutputTokens"),
-    )
-
-
-def _less(now: Usage, before: Usage) -> Usage:
-    return Usage(
-        max(now.input - before.input, 0),
-        max(now.cached - before.cached, 0),
-        max(now.output - before.output, 0),
-        max(now.reasoning - before.reasoning, 0),
+        written=_count(counts, "cacheWriteInputTokens"),
     )
 
 

@@ -24,6 +24,7 @@ from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.core.title_words import ASK, INSTRUCTIONS, MAX_READ, asks_for_title, clean_title
+from process_agent.core.usage import UNMETERED, Meter
 from process_agent.errors import BackendError, TurnRefusedError
 from process_agent.io.http_stream import HttpLimits, HttpStreams
 from process_agent.io.interruption import Interruption
@@ -115,7 +116,7 @@ class LlmBackend:
         """Tokens of the model's context, if known."""
         return self._offer.window(choice)
 
-    async def title(self, text: str) -> str | None:
+    async def title(self, text: str, meter: Meter = UNMETERED) -> str | None:
         """A short name for a thread; see the port. The scripted model gives none that no script asks for."""
         if self._config.provider == "scripted" and not asks_for_title(text):
             return None
@@ -124,7 +125,7 @@ class LlmBackend:
         self._titling += 1
         try:
             async with asyncio.timeout(TITLE_SECONDS):
-                said = await self._title(text)
+                said = await self._title(text, meter)
         except TimeoutError as error:
             raise BackendError(f"The model gave no title within {TITLE_SECONDS:g} s.") from error
         finally:
@@ -153,12 +154,12 @@ class LlmBackend:
         if calls is not None:
             await calls.close()
 
-    async def _title(self, text: str) -> str:
+    async def _title(self, text: str, meter: Meter) -> str:
         provider, model = self.provider(self._offer.default)
         ask = Message("user", (Text(ASK + text[:MAX_READ]),))
         request = ModelRequest(model, (ask,), INSTRUCTIONS, origin=provider.name, extra=provider.extra)
         said: list[str] = []
-        async with aclosing(self.calls.ask(provider, request, Interruption())) as heard:
+        async with aclosing(self.calls.ask(provider, request, Interruption(), meter, "title")) as heard:
             async for event in heard:
                 match event:
                     case e.TextDelta(delta):

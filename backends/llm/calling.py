@@ -13,6 +13,7 @@ from typing import Final
 
 from backends.llm.failures import PASSING, http_failure
 from process_agent.core.providers import ModelProvider
+from process_agent.core.usage import UNMETERED, Meter, ModelCall, Purpose, Usage
 from process_agent.errors import HttpError
 from process_agent.io.backoff import Backoff
 from process_agent.io.http_stream import HttpAnswer, HttpStreams, Outgoing
@@ -21,6 +22,7 @@ from process_agent.io.tasks import Tasks
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.dialects import CODECS, headers
 from process_agent.wire.llm.failures import http_error
+from process_agent.wire.llm.reader import StreamReader
 from process_agent.wire.llm.request import ModelRequest
 
 REST_SECONDS: Final = 2.0
@@ -69,10 +71,16 @@ class ModelCalls:
         self._tasks = Tasks("model calls")
 
     async def ask(
-        self, provider: ModelProvider, request: ModelRequest, interruption: Interruption
+        self,
+        provider: ModelProvider,
+        request: ModelRequest,
+        interruption: Interruption,
+        meter: Meter = UNMETERED,
+        purpose: Purpose = "turn",
     ) -> AsyncGenerator[Heard]:
         """The answer, whose last event is `Ended` or `Broken`. Raises `Interrupted`; the request to the
-        provider is over as soon as this is closed or interrupted.
+        provider is over as soon as this is closed or interrupted. `meter` hears once of every answer that
+        was begun, also of one that broke off, that nobody waited for, or that was asked for again.
         """
         codec = CODECS[provider.dialect]
         outgoing = Outgoing(
@@ -84,7 +92,8 @@ class ModelCalls:
         while True:
             attempt += 1
             shown, failure = False, None
-            async with aclosing(self._once(outgoing, provider, interruption)) as heard:
+            reader = codec.reader(provider.name)
+            async with aclosing(self._metered(reader, outgoing, interruption, meter, purpose)) as heard:
                 async for event in heard:
                     if isinstance(event, e.Broken):
                         failure = event.error
@@ -105,11 +114,29 @@ class ModelCalls:
         await self._tasks.close()
         await self._streams.close()
 
+    async def _metered(
+        self,
+        reader: StreamReader,
+        outgoing: Outgoing,
+        interruption: Interruption,
+        meter: Meter,
+        purpose: Purpose,
+    ) -> AsyncGenerator[e.StreamEvent]:
+        """One attempt."""
+        whole = False
+        try:
+            async with aclosing(self._once(reader, outgoing, interruption)) as heard:
+                async for event in heard:
+                    whole = whole or isinstance(event, e.Ended)
+                    yield event
+        finally:
+            if reader.begun:
+                meter.used(ModelCall(usage_of(reader.usage), purpose, whole, reader.response_id))
+
     async def _once(
-        self, outgoing: Outgoing, provider: ModelProvider, interruption: Interruption
+        self, reader: StreamReader, outgoing: Outgoing, interruption: Interruption
     ) -> AsyncGenerator[e.StreamEvent]:
         answer = self._streams.post(outgoing, interruption)
-        reader = CODECS[provider.dialect].reader(provider.name)
         whole = False
         try:
             status = await answer.open()
@@ -133,6 +160,13 @@ class ModelCalls:
                 self._tasks.start(_finish(answer), "rest of an answer")
             else:
                 await answer.close()
+
+
+def usage_of(told: e.TokenUsage | None) -> Usage | None:
+    """Tokens as the room counts them."""
+    if told is None:
+        return None
+    return Usage(told.input, told.cached, told.output, told.reasoning, told.cache_written)
 
 
 async def _finish(answer: HttpAnswer) -> None:

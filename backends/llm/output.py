@@ -23,7 +23,6 @@ from process_agent.core.events import (
     ToolStarted,
 )
 from process_agent.core.ids import ItemId, TurnId
-from process_agent.core.usage import Usage
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.request import Call, Item, Message, Text
 
@@ -45,15 +44,12 @@ class WantedCall:
 
 
 class Output:
-    """The output of one turn, over all its model calls. `usage` is of the whole turn.
+    """The output of one turn, over all its model calls.
 
     Items are told as soon as there is something of them; whatever is open is ended by `close`.
     """
 
     def __init__(self, turn_id: TurnId, names: Names) -> None:
-        self.usage = Usage()
-        self.used = 0
-        """Tokens that the context held after the last answer."""
         self.said: list[Item] = []
         """What the model said and did in the current answer."""
         self.calls: list[WantedCall] = []
@@ -92,9 +88,7 @@ class Output:
             case e.Cited(url, title):
                 if len(self._sources) < MAX_SOURCES:
                     self._sources.setdefault(url, title)
-            case e.Used(usage):
-                self.use(usage)
-            case e.Ended() | e.Broken():
+            case e.Used() | e.Ended() | e.Broken():
                 pass  # for whoever asked
 
     def ended(self, ref: ToolRef, result: ToolResult | None, error: ErrorInfo | None) -> ToolEnded:
@@ -163,11 +157,6 @@ class Output:
             case e.CallDone(index, call):
                 self.said.append(call)
                 self.calls.append(WantedCall(self._refs[index], call, _object(call.arguments)))
-
-    def use(self, usage: e.TokenUsage) -> None:
-        """Tokens of one answer."""
-        self.usage += Usage(usage.input, usage.cached, usage.output, usage.reasoning)
-        self.used = usage.input + usage.output
 
     def _id(self, kind: str) -> ItemId:
         self._count += 1

@@ -29,7 +29,7 @@ from process_agent.core.events import (
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.providers import ModelProvider
-from process_agent.core.usage import ContextWindow
+from process_agent.core.usage import ContextWindow, ModelCall, Usage
 from process_agent.errors import ProcessError, TurnRefusedError
 from process_agent.io.interruption import Interrupted, Interruption
 from process_agent.io.tasks import Tasks
@@ -79,6 +79,8 @@ class LlmThread:
                 end = _failed(ErrorInfo(str(error), "model_failed"))
             running.over = True
             for event in running.close(INTERRUPTED if end.reason is EndReason.INTERRUPTED else ENDED):
+                yield event
+            for event in self._usage(running):  # of an answer that broke off
                 yield event
             yield end
         finally:
@@ -179,9 +181,10 @@ class LlmThread:
         output.begin()
         running.failure = None
         request = self._request(running, provider, model, tools)
-        used = output.usage
+        running.take_count()
         yield Working("Thinking")
-        async with aclosing(self._host.calls.ask(provider, request, running.interruption)) as heard:
+        asked = self._host.calls.ask(provider, request, running.interruption, running)
+        async with aclosing(asked) as heard:
             async for event in heard:
                 match event:
                     case Waiting(error, seconds):
@@ -195,9 +198,10 @@ class LlmThread:
                     case _:
                         for shown in output.take(event):
                             yield shown
-        if output.usage != used:
-            conversation.counted(output.used)
-            yield self._usage(running)
+        if (tokens := running.take_count()) is not None:
+            conversation.counted(tokens)
+        for event_of_usage in self._usage(running):
+            yield event_of_usage
 
     def _request(self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools) -> ModelRequest:
         turn = running.input
@@ -239,15 +243,14 @@ class LlmThread:
         request = self._summary_request(running, provider, model)
         summary: list[str] = []
         failure: e.ApiError | None = None
-        async with aclosing(self._host.calls.ask(provider, request, running.interruption)) as heard:
+        asked = self._host.calls.ask(provider, request, running.interruption, running, "compaction")
+        async with aclosing(asked) as heard:
             async for event in heard:
                 match event:
                     case e.TextDelta(text):
                         summary.append(text)
                     case e.Broken(error):
                         failure = error
-                    case e.Used(usage):
-                        running.output.use(usage)
                     case _:
                         pass
         text = "".join(summary).strip()
@@ -259,7 +262,8 @@ class LlmThread:
             return
         self._conversation.summarised(text[: compaction.MAX_SUMMARY])
         yield ContextCompacted(running.checkpoint(), automatic, text[: compaction.MAX_SUMMARY])
-        yield self._usage(running)
+        for event_of_usage in self._usage(running):
+            yield event_of_usage
 
     def _summary_request(self, running: _Turn, provider: ModelProvider, model: str) -> ModelRequest:
         window = self._host.window(running.input.model)
@@ -274,11 +278,15 @@ class LlmThread:
             extra=provider.extra,
         )
 
-    def _usage(self, running: _Turn) -> UsageUpdated:
+    def _usage(self, running: _Turn) -> Iterator[UsageUpdated]:
+        """What the turn has used and how full the context is, unless that was told."""
+        if running.usage == running.told:
+            return
+        running.told = running.usage
         window = self._host.window(running.input.model)
         used = self._conversation.tokens()
         limit = None if window is None else compaction.compacts_at(window)
-        return UsageUpdated(running.output.usage, ContextWindow(used, window, limit))
+        yield UsageUpdated(running.usage, ContextWindow(used, window, limit))
 
     def _take_steers(self, running: _Turn) -> None:
         for content, sender_name in running.steers:
@@ -302,7 +310,7 @@ class LlmThread:
 
 class _Turn:
     """The turn that runs. `over` once it takes no more input, `end` when it cannot go on, `goes_on` when the
-    provider wants to be asked again.
+    provider wants to be asked again. It is the meter of its own calls: `usage` is of the whole turn.
     """
 
     def __init__(self, given: TurnInput) -> None:
@@ -316,6 +324,8 @@ class _Turn:
         self.end: TurnEnded | None = None
         self.failure: e.ApiError | None = None
         """Why the last call of the model failed."""
+        self.usage = self.told = Usage()
+        self._counted: int | None = None
         self._checkpoints = 0
 
     def finish(self, reason: e.StopReason, provider: ModelProvider, model: str) -> None:
@@ -333,6 +343,18 @@ class _Turn:
                 self.end = _failed(ErrorInfo(f"{who} refused to answer this.", "model_refused"))
             case _:
                 pass
+
+    def used(self, call: ModelCall) -> None:
+        """An answer is over; see `core.usage.Meter`."""
+        if call.usage is not None:
+            self.usage += call.usage
+            self._counted = call.usage.total if call.whole else None
+        self.input.meter.used(call)
+
+    def take_count(self) -> int | None:
+        """Tokens that the provider counted in the last answer and everything before it, told once."""
+        counted, self._counted = self._counted, None
+        return counted
 
     def checkpoint(self) -> str:
         """A name for the next compaction."""

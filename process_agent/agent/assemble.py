@@ -21,6 +21,7 @@ from process_agent.agent.channels import (
     create_channels,
     first_mails,
 )
+from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.runner import Runner
@@ -224,7 +225,11 @@ class Agent:
             await workspaces.start()
             rules = StandingRules(self._config.rules, self._room.files)
             await rules.start()
-            provisions = Provisions(attachments, self._tooling, rules)
+            if (ledger := self._room.ledger) is not None:
+                leaving.push_async_callback(ledger.close)
+                ledger.start()
+            metering = Metering(self._config.agent_name, ledger, setting.catalogue, self._clock)
+            provisions = Provisions(attachments, self._tooling, rules, metering=metering)
             supervisor, store = Supervisor(setting), self._room.store
             runner = Runner(supervisor, store, backends, channels, provisions, workspaces)
             leaving.push_async_callback(runner.close)

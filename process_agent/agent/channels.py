@@ -28,6 +28,7 @@ from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.room import Datasets, Messaging
 from process_agent.core.room_ports import Queues, RoomFiles, Toolkits
 from process_agent.core.store import ThreadStore
+from process_agent.core.usage import Ledger
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class AgentRoom:
     """The other way to a person: the terminal of `process run`."""
     token: str | None = field(default=None, repr=False)
     """What the agent joined with."""
+    ledger: Ledger | None = None
+    """Where it is kept what models used, if it is kept."""
 
 
 @dataclass(frozen=True, slots=True)

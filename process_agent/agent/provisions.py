@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from process_agent.agent.attachments import Attachments
+from process_agent.agent.metering import UNMETERED_AGENT, Metering
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.io.fair_gate import FairGate
@@ -17,9 +18,12 @@ at the gate, everybody's in turn.
 
 @dataclass(frozen=True, slots=True)
 class Provisions:
-    """Attached files, tools that the agent runs, and rules; turns begin through the gate `starting`."""
+    """Attached files, tools that the agent runs, rules, and who takes down what models use; turns begin
+    through the gate `starting`.
+    """
 
     attachments: Attachments
     tooling: Tooling = field(default_factory=Tooling)
     rules: StandingRules = field(default_factory=lambda: StandingRules(RulesOptions(), None))
     starting: FairGate = field(default_factory=lambda: FairGate(STARTING))
+    metering: Metering = UNMETERED_AGENT

@@ -60,7 +60,7 @@ class Runner:
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
         self._creating = FairGate(CREATING)
-        self._titling = Titling(backends, self._titled)
+        self._titling = Titling(backends, self._titled, provisions.metering)
         self._list = ThreadListWork(supervisor, store, self._carry_out, self._close_work, self._discard)
         self._work: dict[ThreadId, TurnWork] = {}
         self._timers: dict[c.Timer, asyncio.TimerHandle] = {}

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from process_agent.agent.metering import UNMETERED_AGENT, Metering
 from process_agent.core.backend import Backend
 from process_agent.core.commands import MakeTitle
 from process_agent.core.ids import ThreadId
@@ -25,8 +26,11 @@ type ReportTitle = Callable[[ThreadId, str | None], None]
 class Titling:
     """The names one agent asks for."""
 
-    def __init__(self, backends: Mapping[str, Backend], report: ReportTitle) -> None:
+    def __init__(
+        self, backends: Mapping[str, Backend], report: ReportTitle, metering: Metering = UNMETERED_AGENT
+    ) -> None:
         self._backends = backends
+        self._metering = metering
         self._report = report
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -49,7 +53,8 @@ class Titling:
             return None
         try:
             async with asyncio.timeout(TITLE_SECONDS):
-                return await backend.title(command.text)
+                meter = self._metering.of_title(command.thread_id, backend.default_model())
+                return await backend.title(command.text, meter)
         except TimeoutError:
             logger.info("%s has no better name after %.0f s", command.thread_id, TITLE_SECONDS)
         except ProcessError as error:

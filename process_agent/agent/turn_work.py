@@ -130,7 +130,8 @@ class TurnWork:
             standing = await self._provisions.rules.read(turn.client)
         for number, text in enumerate(standing.news):
             _say(f"{turn.turn_id}:rules-{number}", text, turn.turn_id, report)
-        turn = replace(turn, content=content, toolbox=running.tools, rules=standing.text)
+        meter = self._provisions.metering.of_turn(self._thread_id, turn.turn_id, turn.model)
+        turn = replace(turn, content=content, toolbox=running.tools, rules=standing.text, meter=meter)
         turn = self._files.told(turn, knows=thread is not opened)
         running.opened = True
         asyncio.get_running_loop().call_later(START_SECONDS, leave)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, join, login, room, run, spec, threads, token
+from process_agent.cli import chat, join, login, room, run, spec, threads, token, usage
 
 app = typer.Typer(
     name="process",
@@ -27,6 +27,9 @@ app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
 app.command(name="messages")(threads.messages)
 app.command(name="grep")(threads.grep)
+app.command(name="usage", short_help="What models used and what it cost, by turn, thread, model or day.")(
+    usage.usage
+)
 app.add_typer(room.app, name="room")
 app.command(name="login", short_help="Log in to Codex: in the browser, with a code, or an API key.")(
     login.login

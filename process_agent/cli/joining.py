@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
+from process_agent.cli.metered import ledger_of
 from process_agent.cli.providers import key_variable
 from process_agent.cli.summary import Lines, as_json, as_text
 from process_agent.config import Settings, environment_for_child, load_providers, variable
@@ -86,7 +87,11 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
         room.on_connection_change(_say_back)
         records = recorded(options, settings, target, config.agent_name, chosen)
-        joined = replace(inside(options, room, config.agent_name, records=records), token=target.token)
+        joined = replace(
+            inside(options, room, config.agent_name, records=records),
+            token=target.token,
+            ledger=ledger_of(options, settings, target, room.datasets, config.agent_name),
+        )
         config = replace(config, copies=settings.cache_dir / "files" / plain_name(room.name))
         work = run_agent(config, joined, backends, on_ready, stop)
         await while_joined(room, work)

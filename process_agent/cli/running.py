@@ -116,12 +116,14 @@ async def _place(
         return
     from process_agent.cli.joining import inside, place_of
     from process_agent.cli.local import reach
+    from process_agent.cli.metered import ledger_of
     from process_agent.rooms.join import join_room
 
     where, wish = place_of(options, settings)
     target = await reach(where, settings, wish, data_dir=options.data_dir, start=True, port=options.port)
     async with join_room(target, join_seconds=options.join_seconds) as room:
-        yield _Place(inside(options, room, config.agent_name, terminal), room)
+        ledger = ledger_of(options, settings, target, room.datasets, config.agent_name)
+        yield _Place(replace(inside(options, room, config.agent_name, terminal), ledger=ledger), room)
 
 
 def _end_on_sigterm() -> None:

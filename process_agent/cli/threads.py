@@ -69,7 +69,9 @@ ThreadRef = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class _Options:
+class Options:
+    """What was given on the command line."""
+
     room: str | None = None
     agent_name: str | None = None
     json: bool = False
@@ -80,7 +82,7 @@ class _Options:
     offset: int = 0
     thread_dir: str | None = None
 
-    def over(self, outer: _Options) -> _Options:
+    def over(self, outer: Options) -> Options:
         """These, with what was given before the sub-command where these say nothing."""
         return replace(
             self,
@@ -110,7 +112,7 @@ def threads(
     data_dir: DataDir = None,
 ) -> None:
     """List the threads, or show one."""
-    context.obj = _Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
+    context.obj = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
     if context.invoked_subcommand is None:
         _run(context.obj, None)
 
@@ -129,7 +131,7 @@ def list_threads(
     data_dir: DataDir = None,
 ) -> None:
     """List the threads, the latest changed first: path, name, time of the last change."""
-    said = _Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
+    said = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
     _run(said.over(context.obj), None)
 
 
@@ -150,7 +152,7 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Print a thread: every item with its text in full, how each turn ended, how to go on in a terminal."""
-    _run(_Options(room, agent_name, json, local, data_dir).over(context.obj), thread)
+    _run(Options(room, agent_name, json, local, data_dir).over(context.obj), thread)
 
 
 def messages(
@@ -164,7 +166,7 @@ def messages(
 ) -> None:
     """Print the stored messages of a thread."""
     form = output or Form.TEXT
-    options = _Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
+    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
     if form is Form.TEXT:
         _run(options, thread)
     else:
@@ -182,7 +184,7 @@ def grep(
     data_dir: DataDir = None,
 ) -> None:
     """Print what was said in a thread where a pattern fits."""
-    options = _Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
+    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
     form = output or Form.TEXT
     _run(options, thread, lambda _, transcript: matches_as(transcript, pattern, form))
 
@@ -190,7 +192,7 @@ def grep(
 type Printing = Callable[[Sequence[ThreadEvent], Transcript], Iterator[str]]
 
 
-def _run(options: _Options, thread: str | None, printing: Printing | None = None) -> None:
+def _run(options: Options, thread: str | None, printing: Printing | None = None) -> None:
     import asyncio
     import logging
 
@@ -201,7 +203,7 @@ def _run(options: _Options, thread: str | None, printing: Printing | None = None
         typer.echo(line)
 
 
-async def _read(options: _Options, thread: str | None, printing: Printing | None) -> list[str]:
+async def _read(options: Options, thread: str | None, printing: Printing | None) -> list[str]:
     from process_agent import config
     from process_agent.cli.going_on import commands
     from process_agent.cli.local import join_target
@@ -215,10 +217,10 @@ async def _read(options: _Options, thread: str | None, printing: Printing | None
     async with join_room(target) as room:
         named = thread is not None and "://" in thread
         datasets = settings.paths(options.data_dir).rooms / room.name / "datasets"
-        folders = {} if named else _folders(room, options, datasets)
+        folders = {} if named else folders_of(room, options, datasets)
         if thread is None:
-            return list(_listing(await _entries(room, folders), options))
-        thread_id = await _thread_id(room, folders, thread)
+            return list(_listing(await entries_of(room, folders), options))
+        thread_id = await thread_named(room, folders, thread)
         events, transcript, kept = await _transcript(room, thread_id)
         if printing is not None:
             return list(printing(events, transcript))
@@ -234,7 +236,7 @@ async def _read(options: _Options, thread: str | None, printing: Printing | None
 # --- Whose threads ------------------------------------------------------------------------------------
 
 
-def _folders(room: JoinedRoom, options: _Options, datasets: Path) -> dict[str, str]:
+def folders_of(room: JoinedRoom, options: Options, datasets: Path) -> dict[str, str]:
     """Agents and the folders of their threads. Raises `UsageError` when nobody can be found."""
     from process_agent.threads.paths import directory_of
 
@@ -296,7 +298,8 @@ def _store(room: JoinedRoom, agent: str, directory: str | None) -> DatasetThread
     )
 
 
-async def _entries(room: JoinedRoom, folders: dict[str, str]) -> list[ThreadEntry]:
+async def entries_of(room: JoinedRoom, folders: dict[str, str]) -> list[ThreadEntry]:
+    """The threads in these folders, the latest changed first."""
     from process_agent.errors import RoomRequestError
 
     found: list[ThreadEntry] = []
@@ -312,13 +315,14 @@ async def _entries(room: JoinedRoom, folders: dict[str, str]) -> list[ThreadEntr
 _NOT_FOUND = 1003
 
 
-async def _thread_id(room: JoinedRoom, folders: dict[str, str], ref: str) -> ThreadId:
+async def thread_named(room: JoinedRoom, folders: dict[str, str], ref: str) -> ThreadId:
+    """The thread that somebody means. Raises `UsageError` when there is none, or several."""
     from process_agent.core.ids import ThreadId
     from process_agent.viewer.terminal.commands import resolve_thread
 
     if "://" in ref:
         return ThreadId(ref)
-    return resolve_thread(ref, await _entries(room, folders), see="`process threads`").path
+    return resolve_thread(ref, await entries_of(room, folders), see="`process threads`").path
 
 
 async def _transcript(
@@ -344,7 +348,7 @@ async def _transcript(
 # --- Printing -----------------------------------------------------------------------------------------
 
 
-def _listing(entries: list[ThreadEntry], options: _Options) -> Iterator[str]:
+def _listing(entries: list[ThreadEntry], options: Options) -> Iterator[str]:
     from process_agent.viewer.terminal.plain import one_line
     from process_agent.wire.agent_messages.parts import encode_time
 

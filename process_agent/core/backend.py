@@ -17,6 +17,7 @@ from process_agent.core.models import KnownModels, ModelChoice, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.core.requests import ClientTool, Secret
 from process_agent.core.tools import Toolbox
+from process_agent.core.usage import UNMETERED, Meter
 
 type SandboxMode = Literal["read-only", "workspace-write", "full-access"]
 type ApprovalMode = Literal["ask", "deny", "auto"]
@@ -187,6 +188,8 @@ class TurnInput:
     """An earlier turn that is asked again. The thread was opened anew, and its history lacks that turn; what
     a backend remembers of it itself the model must not see.
     """
+    meter: Meter = field(default=UNMETERED, repr=False, compare=False)
+    """Hears of each answer of a model as soon as it is over."""
 
 
 type Answered = ToolResult | ErrorInfo | Secret
@@ -273,9 +276,10 @@ class Backend(Protocol):
         """What its turns can use beside the client's own tools."""
         ...
 
-    async def title(self, text: str) -> str | None:
-        """A short name for a thread that begins with `text`, made by a model, or None when this backend makes
-        none. Runs beside turns and never disturbs them. Raises `BackendError`; may be cancelled.
+    async def title(self, text: str, meter: Meter = UNMETERED) -> str | None:
+        """A short name for a thread that begins with `text`, made by the default model, or None when this
+        backend makes none. Runs beside turns and never disturbs them. Raises `BackendError`; may be
+        cancelled.
         """
         ...
 

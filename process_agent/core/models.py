@@ -25,11 +25,14 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """US dollars for a million tokens; `cached` for input read from the provider's cache."""
+    """US dollars for a million tokens; `cached` for input read from the provider's cache, `written` for input
+    put there.
+    """
 
     input: float
     output: float
     cached: float | None = None
+    written: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

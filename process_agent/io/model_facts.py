@@ -14,7 +14,7 @@ from process_agent.errors import UsageError
 OWN_FILE = "models.toml"
 """The user's file in the data folder."""
 
-_FIGURES = ("input", "cached", "output")
+_FIGURES = ("input", "cached", "written", "output")
 _TEXTS = ("friendly_name", "source")
 _MEMBERS = frozenset((*_FIGURES, *_TEXTS, "context_window", "read"))
 
@@ -63,8 +63,9 @@ def _facts(entry: Mapping[str, Any], where: str) -> ModelFacts:
     for figure, price in zip(_FIGURES, prices, strict=True):
         if price is not None and (isinstance(price, bool) or not isinstance(price, int | float) or price < 0):
             raise UsageError(f"{where}: {figure} is no price in US dollars for a million tokens.")
-    given, cached, output = prices
-    if (given is None) != (output is None) or (cached is not None and given is None):
+    given, cached, written, output = prices
+    part = cached is not None or written is not None
+    if (given is None) != (output is None) or (part and given is None):
         raise UsageError(f"{where} has a price for one of input and output.", fix="Give both, or neither.")
     window = entry.get("context_window")
     if window is not None and (isinstance(window, bool) or not isinstance(window, int) or window < 1):
@@ -72,5 +73,5 @@ def _facts(entry: Mapping[str, Any], where: str) -> ModelFacts:
     for member in _TEXTS:
         if not isinstance(entry.get(member, ""), str):
             raise UsageError(f"{where}: {member} is no text.")
-    pricing = None if given is None or output is None else Pricing(given, output, cached)
+    pricing = None if given is None or output is None else Pricing(given, output, cached, written)
     return ModelFacts(entry.get("friendly_name"), window, pricing, entry.get("source"))

@@ -60,6 +60,8 @@ class RecordedRequest:
     """True once the whole answer was sent; False for good when the client left before."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more is sent, for whatever reason."""
+    answer: AnswerStream | None = None
+    """What was answered; its `body` has the usage once an end was written."""
 
 
 class _Refuse(Protocol):
@@ -182,6 +184,7 @@ class ScriptedServer:
             record.over.set()
             return dialect.refuse(fault.status, fault.code, fault.message, fault.retry_after)
         stream = dialect.stream(response_id=f"resp_{seed}", model=asked.model, created_at=int(time.time()))
+        record.answer = stream
         return _Answering(
             self._stream(asked.stream, Answer(asked, actions, stream, seed=seed), request),
             record,

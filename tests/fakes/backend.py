@@ -21,6 +21,7 @@ from process_agent.core.decisions import NO_ANSWERS, Answers, Decision
 from process_agent.core.events import BackendEvent, EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
+from process_agent.core.usage import UNMETERED, Meter
 from process_agent.errors import ProcessError, TurnRefusedError
 
 
@@ -166,7 +167,7 @@ class FakeBackend:
     def toolkits(self) -> Sequence[ToolkitInfo]:
         return self.offers
 
-    async def title(self, text: str) -> str | None:
+    async def title(self, text: str, meter: Meter = UNMETERED) -> str | None:
         self.titled.append(text)
         return None if self.titles is None else await self.titles(text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.providers import behind
+from process_agent.core.usage import ModelCall, Usage
 from process_agent.io.backoff import Backoff
 from process_agent.io.http_stream import HttpLimits
 from process_agent.scripted.server import ScriptedServer
@@ -31,13 +32,48 @@ MODELS = {
 QUICK = Retries(backoff=Backoff(first=0.001, ceiling=0.01))
 
 
+class Calls:
+    """A meter that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[ModelCall] = []
+
+    def used(self, call: ModelCall) -> None:
+        self.heard.append(call)
+
+    @property
+    def total(self) -> Usage:
+        """What was told in all."""
+        return sum((call.usage for call in self.heard if call.usage is not None), Usage())
+
+
+def charged_by(model: ScriptedServer) -> list[tuple[int, int]]:
+    """Input and output tokens of every answer, as the model itself wrote them down."""
+    usages = [r.answer.body.get("usage") or {} for r in model.requests if r.answer is not None]
+    told = [
+        (
+            usage.get("prompt_tokens", usage.get("input_tokens", 0))
+            + usage.get("cache_read_input_tokens", 0),
+            usage.get("completion_tokens", usage.get("output_tokens", 0)),
+        )
+        for usage in usages
+    ]
+    return [each for each in told if any(each)]
+
+
 @dataclass
 class LlmRoom:
-    """A backend that has been started, and its model."""
+    """A backend that has been started, and its model. `calls` heard of every answer."""
 
     backend: LlmBackend
     model: ScriptedServer
     turns: int = 0
+    calls: Calls = field(default_factory=Calls)
+
+    @property
+    def charged(self) -> list[tuple[int, int]]:
+        """See `charged_by`."""
+        return charged_by(self.model)
 
     async def thread(self, history: Sequence[HistoryItem] = ()) -> BackendThread:
         return await self.backend.open_thread(ThreadId("dataset://t"), history, PlayedState())
@@ -54,7 +90,7 @@ class LlmRoom:
         self.turns += 1
         content: tuple[ContentPart, ...] = () if prompt is None else (TextPart(prompt), *files)
         model = options.pop("model", self.backend.default_model())
-        given = TurnInput(TurnId(f"turn-{self.turns}"), content, "ada", model, **options)
+        given = TurnInput(TurnId(f"turn-{self.turns}"), content, "ada", model, meter=self.calls, **options)
         told = Told()
         async for event in thread.run(given):
             told.events.append(event)

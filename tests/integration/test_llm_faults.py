@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from process_agent.core import events as e
+from process_agent.core.content import TextResult
+from process_agent.core.requests import ClientTool
+from process_agent.core.usage import Usage
 from process_agent.io.http_stream import HttpLimits
 from process_agent.scripted.server import ScriptedServer
-from tests.contract.codex_room import script
-from tests.fakes.llm_room import MODELS, llm_room
+from tests.contract.codex_room import Told, script
+from tests.fakes.llm_room import MODELS, LlmRoom, llm_room
 
 HALF = {"say": "half an answer"}
 WHOLE = {"say": "the whole answer"}
@@ -60,6 +63,15 @@ STAYS: list[tuple[str, list[dict[str, Any]], str, str, int]] = [
 LIMITS = HttpLimits(first=0.5, idle=0.5)
 
 
+def charged_once(room: LlmRoom, *turns: Told) -> None:
+    """What was taken down is what the provider wrote down, answer for answer, and what the turns said."""
+    heard = [(call.usage.input, call.usage.output) for call in room.calls.heard if call.usage is not None]
+    assert heard == room.charged
+    told = [turn.of(e.UsageUpdated)[-1].usage for turn in turns if turn.of(e.UsageUpdated)]
+    assert sum(told, Usage()) == room.calls.total
+    assert all(call.whole for call in room.calls.heard if call.usage is not None)
+
+
 @pytest.mark.parametrize("dialect", MODELS)
 @pytest.mark.parametrize(("name", "fault"), PASSES, ids=[name for name, _ in PASSES])
 async def test_what_passes_is_tried_again(
@@ -71,6 +83,7 @@ async def test_what_passes_is_tried_again(
     assert room.model.total_requests == 1 + fault["times"]
     assert any("trying again" in working.text for working in told.of(e.Working))
     assert len(told.of(e.UsageUpdated)) == 1
+    charged_once(room, told)
 
 
 @pytest.mark.parametrize("dialect", MODELS)
@@ -90,6 +103,7 @@ async def test_what_stays_ends_the_turn_with_its_reason_and_what_was_said(
         assert "127.0.0.1" not in told.end.error.message
         again = await room.turn(thread, "say better", model=MODELS[dialect])
         assert again.text == "better"
+        charged_once(room, told, again)
         assert str(room.model.requests[-1].body).count("'half an answer'") == (1 if text else 0)
 
 
@@ -111,3 +125,38 @@ async def test_a_wrong_key_is_said_without_the_key(tmp_path: Path, dialect: str)
     assert told.end.error is not None
     assert told.end.error.code == "model_auth_failed"
     assert "scripted-" not in told.end.error.message
+
+
+@pytest.mark.parametrize("dialect", MODELS)
+async def test_an_answer_that_is_stopped_is_taken_down_as_one_nobody_knows_the_usage_of(
+    tmp_path: Path, dialect: str
+) -> None:
+    async with llm_room(tmp_path) as room:
+        thread = await room.thread()
+        text = script({"say": "word ", "times": 500, "every_ms": 20})
+
+        def stop(event: object) -> object:
+            return thread.interrupt() if isinstance(event, e.TextDelta) else None
+
+        told = await room.turn(thread, text, stop, model=MODELS[dialect])
+        assert told.end.reason is e.EndReason.INTERRUPTED
+        assert [(call.usage, call.whole) for call in room.calls.heard] == [(None, False)]
+        await room.turn(thread, "say on", model=MODELS[dialect])
+        assert [call.whole for call in room.calls.heard] == [False, True]
+
+
+async def test_each_call_of_a_turn_with_tools_is_taken_down_once(tmp_path: Path) -> None:
+    tool = ClientTool("look", {"type": "object", "properties": {}})
+    async with llm_room(tmp_path) as room:
+        thread = await room.thread()
+
+        def answer(event: object) -> object:
+            if isinstance(event, e.ClientToolRequested):
+                return thread.answer(event.ask_id, TextResult("seen"))
+            return None
+
+        text = script({"call": "look", "arguments": {}}, {"say": "done"})
+        told = await room.turn(thread, text, answer, client_tools=(tool,))
+        assert told.end.reason is e.EndReason.COMPLETED
+        assert len(room.calls.heard) == 2
+        charged_once(room, told)

@@ -130,6 +130,7 @@ def _usage(f: Fields) -> e.EventBody:
             cached=usage.number("cached_input_tokens", usage.number("cached_tokens", 0)),
             output=usage.number("output_tokens", 0),
             reasoning=usage.number("reasoning_output_tokens", usage.number("reasoning_tokens", 0)),
+            written=usage.number("cache_write_input_tokens", 0),
         ),
         None if context == ContextWindow(0) else context,
         float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,

@@ -178,7 +178,9 @@ def _encode_state(
 
 
 def _encode_usage(usage: Usage) -> dict[str, Json]:
+    written: dict[str, Json] = {"cache_write_input_tokens": usage.written} if usage.written else {}
     return {
+        **written,
         "input_tokens": usage.input,
         "cached_input_tokens": usage.cached,
         "output_tokens": usage.output,

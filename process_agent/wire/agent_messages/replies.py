@@ -148,6 +148,8 @@ def _encode_pricing(pricing: Pricing | None) -> Json:
     prices = {"input_tokens": pricing.input, "output_tokens": pricing.output}
     if pricing.cached is not None:
         prices["cached_tokens"] = pricing.cached
+    if pricing.written is not None:
+        prices["cache_write_tokens"] = pricing.written
     return {name: price / _MILLION for name, price in prices.items()}
 
 

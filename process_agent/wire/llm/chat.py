@@ -154,9 +154,10 @@ class ChatReader(StreamReader):
         for choice in list_of(event, "choices")[:1]:
             self._delta(object_of(choice, "delta"))
             self._finish = text_of(choice, "finish_reason") or self._finish
+        self._named(event)
         usage = object_of(event, "usage")
         if usage:
-            self._out.append(e.Used(_usage(usage)))
+            self.usage = _usage(usage)
 
     def _delta(self, delta: JsonObject) -> None:
         thought = text_of(delta, "reasoning_content") or text_of(delta, "reasoning")

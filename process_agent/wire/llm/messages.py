@@ -181,6 +181,7 @@ class MessagesReader(StreamReader):
             case "content_block_stop":
                 self._block_stopped(index)
             case "message_start":
+                self._named(object_of(event, "message"))
                 self._count(object_of(object_of(event, "message"), "usage"))
             case "message_delta":
                 self._stop = text_of(object_of(event, "delta"), "stop_reason") or self._stop
@@ -248,13 +249,13 @@ class MessagesReader(StreamReader):
             "output_tokens",
         ):
             self._usage[name] = max(self._usage.get(name, 0), count_of(usage, name))
-
-    def _finish(self) -> None:
         counted = self._usage
         if any(counted.values()):
             cached, written = counted["cache_read_input_tokens"], counted["cache_creation_input_tokens"]
             given = counted["input_tokens"] + cached + written
-            self._out.append(e.Used(e.TokenUsage(given, cached, written, counted["output_tokens"])))
+            self.usage = e.TokenUsage(given, cached, written, counted["output_tokens"])
+
+    def _finish(self) -> None:
         reason = _STOPS.get(self._stop, e.StopReason.END)
         if reason not in (e.StopReason.END, e.StopReason.CALLS):
             self._calls.clear()  # cut off while it was written

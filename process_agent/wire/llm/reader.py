@@ -2,6 +2,7 @@
 
 Whatever arrives, in whatever pieces: texts, reasoning and calls that were begun are done before the end, and
 the end, `Ended` or `Broken`, comes once and last. Half a call is never done: a stream that breaks drops it.
+What the provider said that it used comes once, right before the end: some repeat it with every piece.
 """
 
 from __future__ import annotations
@@ -21,11 +22,21 @@ MAX_CALLS = 256
 """Tool calls of one answer."""
 
 
+MAX_ID = 200
+"""Characters of the provider's name for an answer."""
+
+
 class StreamReader(ABC):
     """Feed it the bytes of an answer, then say `eof`. `origin` names the provider, see `request.Replay`."""
 
     def __init__(self, origin: str = "") -> None:
         self.over = False
+        self.begun = False
+        """Whether anything of an answer has come."""
+        self.response_id: str | None = None
+        """The provider's name for the answer, once it is known."""
+        self.usage: e.TokenUsage | None = None
+        """What the provider said by now that the answer used."""
         self._origin = origin
         self._sse = SseParser()
         self._out: list[e.StreamEvent] = []
@@ -75,9 +86,18 @@ class StreamReader(ABC):
         if not isinstance(value, dict):
             self._break(e.ErrorKind.GARBLED, "The answer of the model is not what its interface promises.")
             return
+        self.begun = True
         self._take(value)
 
     # --- What a dialect says ---------------------------------------------------------------------
+
+    def _named(self, answer: JsonObject) -> None:
+        """The object that is the answer as a whole, or a part that names it."""
+        self.response_id = self.response_id or text_of(answer, "id")[:MAX_ID] or None
+
+    def _used(self) -> None:
+        if self.usage is not None:
+            self._out.append(e.Used(self.usage))
 
     def _begin_text(self, phase: e.Phase = None) -> None:
         self._close_text()
@@ -165,6 +185,7 @@ class StreamReader(ABC):
         if self._called and reason is e.StopReason.END:
             reason = e.StopReason.CALLS
         self.over = True
+        self._used()
         self._out.append(e.Ended(reason))
 
     def _break(self, kind: e.ErrorKind, message: str) -> None:
@@ -175,6 +196,7 @@ class StreamReader(ABC):
         self._close_reasoning(None)
         self._calls.clear()
         self.over = True
+        self._used()
         self._out.append(e.Broken(error))
 
 

@@ -121,6 +121,8 @@ class ResponsesReader(StreamReader):
                 self._added(object_of(event, "item"), count_of(event, "output_index"))
             case "response.output_item.done":
                 self._done(object_of(event, "item"), count_of(event, "output_index"))
+            case "response.created" | "response.in_progress":
+                self._named(object_of(event, "response"))
             case "response.completed" | "response.incomplete" | "response.failed":
                 self._finish(object_of(event, "response"))
             case "error":
@@ -174,9 +176,10 @@ class ResponsesReader(StreamReader):
             self._out.append(e.Cited(url, text_of(annotation, "title")))
 
     def _finish(self, response: JsonObject) -> None:
+        self._named(response)
         usage = object_of(response, "usage")
         if usage:
-            self._out.append(e.Used(_usage(usage)))
+            self.usage = _usage(usage)
         match response.get("status"):
             case "failed":
                 self._fail(stream_error(object_of(response, "error")))

@@ -1,0 +1,28 @@
+"""Reads what is kept of an agent's usage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from process_agent.core.room import Datasets
+from process_agent.core.usage import UsageRecord
+from process_agent.errors import RoomRequestError
+from process_agent.metering.records import each_once, from_table, table_of
+
+_NOT_FOUND = 1003
+
+
+async def records_of(
+    datasets: Datasets, agent: str, waiting: Sequence[UsageRecord] = ()
+) -> list[UsageRecord]:
+    """All records of an agent, each once, in order of time; `waiting` are those on their way to the room.
+    Raises `RoomError` as `Datasets` does, but an agent without a table has none.
+    """
+    found = list(waiting)
+    try:
+        async for batch in datasets.search(table_of(agent)):
+            found += from_table(batch)
+    except RoomRequestError as error:
+        if error.code != _NOT_FOUND:
+            raise
+    return each_once(found)

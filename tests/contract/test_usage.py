@@ -1,0 +1,81 @@
+"""`process usage` beside what the model's server itself wrote down, with the real program, Codex and room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_agent.scripted.server import ScriptedServer
+from tests.contract.codex_room import script
+from tests.fakes.llm_room import charged_by
+from tests.fakes.program import Program
+
+JOIN = "join --room r --agent-name bot --channel chat --model gpt-5.5 --model codex/gpt-5.5"
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Program]:
+    started = Program(
+        tmp_path / "home",
+        OPENAI_BASE_URL=model.base_url,
+        OPENAI_API_KEY=model.api_key,
+        PROCESS_DATA_DIR=str(tmp_path / "data"),
+    )
+    yield started
+    await asyncio.to_thread(started.stop_room)
+
+
+@pytest.mark.timeout(180)
+async def test_each_answer_is_in_the_table_once_over_faults_kills_and_restarts(
+    program: Program, model: ScriptedServer
+) -> None:
+    lines = await asyncio.to_thread(_talk, program)
+    total = lines[-1]
+    charged = charged_by(model)
+    assert total["by"] == "total"
+    assert (total["calls"], total["unreported_calls"]) == (len(charged), 0)
+    assert total["input_tokens"] == sum(given for given, _ in charged)
+    assert total["output_tokens"] == sum(made for _, made in charged)
+    models = {line["key"]: line["calls"] for line in lines[:-1]}
+    assert models.keys() == {"llm/openai/gpt-5.5", "codex/openai/gpt-5.5"}
+    assert min(models.values()) >= 2
+
+
+def _talk(program: Program) -> list[dict[str, Any]]:
+    with program.running(JOIN) as (agent, _):
+        _ask(program, script({"fault": 500, "times": 1}, {"say": "after a failure"}))
+        _ask(program, script({"run": "true"}, {"say": "after a command"}), "--model", "codex/gpt-5.5")
+        os.kill(agent.pid, signal.SIGKILL)  # what was used last is not in the room yet
+        agent.wait()
+        assert _usage(program)[-1]["calls"] >= 3
+    with program.running(JOIN):
+        _ask(program, "say once more", "--thread", "1", "--model", "codex/gpt-5.5")
+        _ask(program, "say the last", "--thread", "1", "--model", "llm/openai/gpt-5.5")
+    one = _usage(program, "--by", "turn", "--thread", "1", "--agent", "bot", "--since", "1d")
+    assert len({line["thread"] for line in one[:-1]}) == 1
+    assert len(one) >= 4
+    return _usage(program)
+
+
+def _usage(program: Program, *more: str) -> list[dict[str, Any]]:
+    told = program.run("usage --room r --json", *more)
+    assert told.returncode == 0, told.stderr
+    return [json.loads(line) for line in told.stdout.splitlines()]
+
+
+def _ask(program: Program, text: str, *more: str) -> None:
+    told = program.run("chat --room r --message", text, *more)
+    assert told.returncode == 0, told.stderr

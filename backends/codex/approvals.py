@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from backends.codex.forms import FORM_MODES, Form, UserInput, read_form, read_user_input
+from backends.codex.forms import FORM_MODES, UserInput, read_user_input
 from backends.codex.items import script_of
 from backends.codex.shapes import as_dict, as_list
 from process_agent.core.decisions import EVERY, Answers, Decision
+from process_agent.core.forms import Form, read_form
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Request
 
 type Params = Mapping[str, Any]

@@ -27,9 +27,10 @@ from process_agent.agent.provisions import Provisions
 from process_agent.agent.runner import Runner
 from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
+from process_agent.agent.tools.given import ToolRoom
 from process_agent.agent.tools.mail import NAME as MAIL
-from process_agent.agent.tools.remote import ToolRoom
-from process_agent.agent.tools.sources import ToolOptions, check_tools, tool_sources
+from process_agent.agent.tools.mcp import check_installed
+from process_agent.agent.tools.sources import ToolOptions, check_tools, mcp_tools, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
 from process_agent.core.approvers import Approvers
@@ -160,9 +161,23 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
         raise UsageError(
             f"{flags[0]} has no effect: {names} takes no tools from the agent.", fix=_ANOTHER_BACKEND
         )
-    if config.tools.mcp != "none" and not any(backend.takes_mcp for backend in backends):
-        raise UsageError(f"--mcp has no effect: {names} connects to no MCP servers.", fix=_ANOTHER_BACKEND)
+    _check_mcp(config.tools, backends)
     return backends
+
+
+def _check_mcp(tools: ToolOptions, backends: Sequence[Backend]) -> None:
+    """Raise `UsageError` for flags about MCP servers that no backend can use."""
+    names = " and ".join(backend.name for backend in backends)
+    through_us = [backend for backend in backends if backend.takes_tools and not backend.takes_mcp]
+    if tools.mcp != "none" and not any(backend.takes_mcp or backend.takes_tools for backend in backends):
+        raise UsageError(f"--mcp has no effect: {names} connects to no MCP servers.", fix=_ANOTHER_BACKEND)
+    if tools.servers and not through_us:
+        raise UsageError(
+            f"--mcp-server and --mcp-config have no effect: {names} takes no MCP servers from the agent.",
+            fix="Codex reads the [mcp_servers] of its own configuration; leave the flag out.",
+        )
+    if through_us and (tools.servers or tools.mcp != "none"):
+        check_installed()
 
 
 def _check_recording(backends: Sequence[Backend]) -> None:
@@ -203,7 +218,8 @@ class Agent:
         wanted = config.channels if MAIL in config.tools.required else ()
         mails = first_mails(wanted, self._profile(), room)
         self._tooling = Tooling(
-            tool_sources(config.tools, here, config.backend, config.channels, apart=apart, mails=mails)
+            tool_sources(config.tools, here, config.backend, config.channels, apart=apart, mails=mails),
+            mcp_tools(config.tools, here, config.backend),
         )
 
     async def __aenter__(self) -> Agent:
@@ -219,6 +235,7 @@ class Agent:
             attachments = Attachments(self._room.files, self._shelf(), self._room.store.images)
             if attachments.shelf is not None:
                 await attachments.shelf.tidy()
+            leaving.push_async_callback(self._tooling.close)
             await self._tooling.start()
             workspaces = create_workspaces(self._config)
             leaving.push_async_callback(workspaces.close)
@@ -229,7 +246,8 @@ class Agent:
                 leaving.push_async_callback(ledger.close)
                 ledger.start()
             metering = Metering(self._config.agent_name, ledger, setting.catalogue, self._clock)
-            provisions = Provisions(attachments, self._tooling, rules, metering=metering)
+            anywhere = self._config.tools.mcp == "any"
+            provisions = Provisions(attachments, self._tooling, rules, anywhere, metering=metering)
             supervisor, store = Supervisor(setting), self._room.store
             runner = Runner(supervisor, store, backends, channels, provisions, workspaces)
             leaving.push_async_callback(runner.close)
@@ -278,7 +296,10 @@ class Agent:
         backend = next((backend for backend in self._backends if backend.name == name), None)
         if backend is None:
             return ()
-        return (*backend.toolkits(), *(self._tooling.listed() if backend.takes_tools else ()))
+        return (*backend.toolkits(), *self._tools_for(backend))
+
+    def _tools_for(self, backend: Backend) -> Sequence[ToolkitInfo]:
+        return self._tooling.listed(mcp=not backend.takes_mcp) if backend.takes_tools else ()
 
     def _look_for_others(self) -> None:
         name = self._config.agent_name

@@ -25,5 +25,7 @@ class Provisions:
     attachments: Attachments
     tooling: Tooling = field(default_factory=Tooling)
     rules: StandingRules = field(default_factory=lambda: StandingRules(RulesOptions(), None))
+    mcp_anywhere: bool = False
+    """Whether servers of messages may be at any address."""
     starting: FairGate = field(default_factory=lambda: FairGate(STARTING))
     metering: Metering = UNMETERED_AGENT

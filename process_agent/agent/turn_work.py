@@ -11,6 +11,7 @@ from dataclasses import replace
 from process_agent.agent import pictures
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.thread_files import ThreadFiles
+from process_agent.agent.tools.mcp import TurnServers
 from process_agent.agent.tools.tool import Report, Scope
 from process_agent.agent.tools.toolbox import TurnTools
 from process_agent.core.backend import (
@@ -162,14 +163,18 @@ class TurnWork:
 
     async def _tools(self, turn: TurnInput, report: Report) -> TurnTools | None:
         backend = self._backends[turn.model.backend]
-        if turn.mcp_servers and not backend.takes_mcp:
+        if turn.mcp_servers and not (backend.takes_mcp or backend.takes_tools):
             text = f"The backend {backend.name} cannot use MCP servers: choose another model."
             raise TurnRefusedError(text, code=UNSUPPORTED)
         if turn.compact or not backend.takes_tools:
             return None
         sender, folder = turn.sender_name, self._files.folder
         scope = Scope(self._thread_id, turn.turn_id, sender, self.log, folder)
-        return await self._provisions.tooling.open(scope, report)
+        servers = None if backend.takes_mcp else TurnServers(turn.mcp_servers, self._provisions.mcp_anywhere)
+        opened = await self._provisions.tooling.open(scope, report, servers)
+        for number, text in enumerate(opened.problems):
+            _say(f"{turn.turn_id}:tools-{number}", text, turn.turn_id, report)
+        return opened.tools
 
     async def _open(self, turn: TurnInput) -> BackendThread:
         name = turn.model.backend
@@ -228,7 +233,8 @@ class TurnWork:
 
     async def decide(self, item_id: ItemId, decision: Decision, answers: Answers) -> bool:
         """Answer an approval request; False when nothing waits."""
-        if any(run.tools is not None and run.tools.decide(item_id, decision) for run in self._runs.values()):
+        boxes = [run.tools for run in self._runs.values() if run.tools is not None]
+        if any(tools.decide(item_id, decision, answers) for tools in boxes):
             return True
         return self._thread is not None and await self._thread.decide(item_id, decision, answers)
 

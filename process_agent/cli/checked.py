@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
 
 from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.cli.model_flags import ModelFlags
+from process_agent.cli.outside_flags import OutsideFlags
 from process_agent.cli.providers import Providers, parse_providers
 from process_agent.cli.tool_flags import ToolFlags
 from process_agent.core.approvers import NEVER, ROLE, Approvers
@@ -64,6 +65,7 @@ class JoinOptions:
     isolation: IsolationMode = "global"
     model_flags: ModelFlags = field(default_factory=ModelFlags)
     tool_flags: ToolFlags = field(default_factory=ToolFlags)
+    outside: OutsideFlags = field(default_factory=OutsideFlags)
 
 
 class Given(TypedDict):
@@ -87,7 +89,7 @@ class Given(TypedDict):
     local: bool
     data_dir: Path | None
     port: int | None
-    project_id: str | None
+    project_id: NotRequired[str | None]
     join_seconds: float
     threading_mode: str
     thread_dir: str | None
@@ -98,6 +100,7 @@ class Given(TypedDict):
     thread_isolation: NotRequired[str]
     model_flags: NotRequired[ModelFlags]
     tool_flags: NotRequired[ToolFlags]
+    outside: NotRequired[OutsideFlags]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
@@ -136,7 +139,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         local=given["local"],
         data_dir=given["data_dir"],
         port=given["port"],
-        project_id=given["project_id"],
+        project_id=given.get("project_id"),
         join_seconds=given["join_seconds"],
         single_thread=one_of("--threading-mode", given["threading_mode"], THREADING_MODES) == "none",
         thread_dir=given["thread_dir"],
@@ -147,6 +150,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         isolation=isolation,
         model_flags=given.get("model_flags", ModelFlags()),
         tool_flags=given.get("tool_flags", ToolFlags()),
+        outside=given.get("outside", OutsideFlags()),
     )
 
 

@@ -41,6 +41,7 @@ from process_agent.cli.channel_flags import (
 )
 from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
+from process_agent.cli.outside_flags import McpConfig, McpServers, outside_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
@@ -81,6 +82,8 @@ def join(
     tool_approvals: ToolApprovals = "as-needed",
     tool_timeout: ToolTimeout = TOOL_SECONDS,
     mcp: Mcp = None,
+    mcp_server: McpServers = None,
+    mcp_config: McpConfig = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -148,6 +151,7 @@ def join(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
+        outside=outside_flags(mcp_server, mcp_config),
     )
     run(options, config.load())
 

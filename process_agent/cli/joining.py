@@ -202,6 +202,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         *((file.kind, f"{file.path}, read for each turn") for file in options.rules.files),
         *((("tools", ready.tools),) if ready.tools else ()),
         *((("mcp", _MCP[options.tool_flags.mcp]),) if options.tool_flags.mcp in _MCP else ()),
+        *((("mcp servers", names),) if (names := _servers(options)) else ()),
         *([("workspace", "a Git work tree for each thread")] if options.workspace == "per-thread" else []),
         *websocket_lines(options),
         ("approvers", approvers_line(options, room)),
@@ -210,6 +211,12 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
     return lines
+
+
+def _servers(options: JoinOptions) -> str:
+    """The operator's MCP servers; their addresses and commands may hold secrets."""
+    names = ", ".join(server.name for server in options.outside.servers)
+    return f"{names}, for language models; each starts with the first turn" if names else ""
 
 
 def approvers_line(options: JoinOptions, room: JoinedRoom) -> str:
@@ -345,7 +352,7 @@ def _config(
         models=options.models,
         approvers=options.approvers,
         approval_seconds=options.approval_seconds,
-        tools=options.tool_flags.options(),
+        tools=options.tool_flags.options(options.outside),
         copies=settings.cache_dir / "files",
         rules=options.rules,
     )

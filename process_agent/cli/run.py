@@ -25,6 +25,7 @@ from process_agent.cli.agent_options import (
 )
 from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
+from process_agent.cli.outside_flags import McpConfig, McpServers, outside_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.talking import (
     Effort,
@@ -98,6 +99,8 @@ def run(
     tool_approvals: ToolApprovals = "as-needed",
     tool_timeout: ToolTimeout = TOOL_SECONDS,
     mcp: Mcp = None,
+    mcp_server: McpServers = None,
+    mcp_config: McpConfig = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -157,6 +160,7 @@ def run(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
+        outside=outside_flags(mcp_server, mcp_config),
     )
     talk = talk_of(
         message,

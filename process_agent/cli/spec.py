@@ -34,6 +34,7 @@ from process_agent.cli.channel_flags import (
     channel_flags,
 )
 from process_agent.cli.model_flags import ReasoningEffort, model_flags
+from process_agent.cli.outside_flags import McpServers, outside_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
@@ -102,6 +103,14 @@ ContainerSkills = Annotated[
         "--skill-dir", metavar="FOLDER", help="Folder of the container with agent skills. Repeatable."
     ),
 ]
+ContainerMcp = Annotated[
+    str | None,
+    typer.Option(
+        "--mcp-config",
+        metavar="FILE",
+        help="File of the container with MCP servers for language models: Codex's table [mcp_servers].",
+    ),
+]
 ContainerHome = Annotated[
     str | None,
     typer.Option(
@@ -141,6 +150,8 @@ def spec(
     tool_approvals: ToolApprovals = "as-needed",
     tool_timeout: ToolTimeout = TOOL_SECONDS,
     mcp: Mcp = None,
+    mcp_server: McpServers = None,
+    mcp_config: ContainerMcp = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -193,7 +204,6 @@ def spec(
         local=False,
         data_dir=None,
         port=None,
-        project_id=None,
         join_seconds=join_timeout,
         threading_mode=threading_mode,
         thread_dir=thread_dir,
@@ -208,8 +218,9 @@ def spec(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ),
+        outside=outside_flags(mcp_server),
     )
-    folders = _folders(working_dir, worktrees, codex_home, skill_dir or ())
+    folders = _folders(working_dir, worktrees, codex_home, mcp_config, skill_dir or ())
     name, files = _check(options, folders), _shipped(rules_file or ())
     flags = (*_given(context), *_naming(files))
     document = service_document(
@@ -235,14 +246,19 @@ def _naming(files: Sequence[ShippedFile]) -> Iterator[str]:
 
 
 def _folders(
-    working_dir: str | None, worktrees: str | None, codex_home: str | None, skill_dirs: Sequence[str]
+    working_dir: str | None,
+    worktrees: str | None,
+    codex_home: str | None,
+    mcp_config: str | None,
+    skill_dirs: Sequence[str],
 ) -> list[tuple[str, str | None]]:
-    """Folders of the container, by the flag that names them."""
+    """Places of the container, by the flag that names them."""
     skills = (("--skill-dir", folder) for folder in skill_dirs)
     return [
         ("--working-dir", working_dir),
         ("--worktrees", worktrees),
         ("--codex-home", codex_home),
+        ("--mcp-config", mcp_config),
         *skills,
     ]
 
@@ -272,7 +288,7 @@ def _check(options: JoinOptions, folders: Sequence[tuple[str, str | None]]) -> s
 
 
 def _check_folders(named: Sequence[tuple[str, str | None]]) -> None:
-    """Raise `UsageError` for a folder, beside its flag, that cannot be one of the container."""
+    """Raise `UsageError` for a place, beside its flag, that cannot be one of the container."""
     for flag, folder in named:
         if folder is not None and not PurePosixPath(folder).is_absolute():
             raise UsageError(

@@ -11,6 +11,7 @@ from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.agent.tools.sources import ToolOptions
+    from process_agent.cli.outside_flags import OutsideFlags
 
 RequireToolkits = Annotated[
     list[str] | None,
@@ -71,11 +72,19 @@ class ToolFlags:
     seconds: float = TOOL_SECONDS
     mcp: Literal["none", "public", "any"] = "none"
 
-    def options(self) -> ToolOptions:
+    def options(self, outside: OutsideFlags) -> ToolOptions:
         """What the agent is told."""
         from process_agent.agent.tools.sources import ToolOptions
 
-        return ToolOptions(self.required, self.search, self.storage, self.ask_always, self.seconds, self.mcp)
+        return ToolOptions(
+            self.required,
+            self.search,
+            self.storage,
+            self.ask_always,
+            self.seconds,
+            self.mcp,
+            outside.servers,
+        )
 
 
 def tool_flags(

@@ -33,7 +33,7 @@ def _bad_tokens(room: LocalRoom) -> dict[str, str]:
         "expired": room.token("alice", seconds=-1),
         "for another room": room.token("alice", room="other"),
         "of a foreign key": jwt.encode({"name": "alice", "grants": grants}, "f" * 64, algorithm="HS256"),
-        "unsigned": jwt.encode({"name": "alice", "grants": grants}, None, algorithm="none"),
+        "unsigned": jwt.encode({"name": "alice", "grants": grants}, "", algorithm="none"),
         "without a name": jwt.encode({"grants": grants}, room.key, algorithm="HS256"),
         "without grants": jwt.encode({"name": "alice"}, room.key, algorithm="HS256"),
         "without a room": jwt.encode({"name": "a", "grants": []}, room.key, algorithm="HS256"),

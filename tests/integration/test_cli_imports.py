@@ -11,6 +11,7 @@ import pytest
 HEAVY = (
     "meshagent", "pyarrow", "httpx", "lance", "starlette", "uvicorn", "aiohttp", "duckdb", "pycrdt",
     "asyncio", "prompt_toolkit", "rich", "jwt", "pydantic", "yaml", "backends",
+    "mcp", "anyio", "markdownify", "bs4",
 )  # fmt: skip
 
 PROGRAM = """

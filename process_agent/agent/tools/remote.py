@@ -7,29 +7,21 @@ whose words they are; what they give back is data; what they do is outside the s
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import mimetypes
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from process_agent.agent.shelf import Shelf, plain_name
-from process_agent.agent.tools.attach import show_file
-from process_agent.agent.tools.cutting import image_url
+from process_agent.agent.tools.given import ToolRoom, output_of
 from process_agent.agent.tools.tool import Arguments, Call, Need, Plan, Scope, Tool, Toolkit, unplanned
-from process_agent.core.content import EmptyResult, Json, JsonResult, TextResult, ToolResult
+from process_agent.core.content import Json
 from process_agent.core.ids import ParticipantId
-from process_agent.core.participants import Participant
 from process_agent.core.room_ports import (
-    RemoteFile,
     RemoteResult,
     RemoteTool,
     RemoteToolkit,
-    RoomFiles,
     Toolkits,
 )
-from process_agent.core.store import ThreadStore
 from process_agent.core.tool_schemas import fit_schema
 from process_agent.core.tools import MAX_NAME, ToolOutput, ToolSpec, model_name
 from process_agent.errors import RoomError, RoomRequestError, ToolFailedError
@@ -51,27 +43,12 @@ MAX_ABOUT = 1_000
 MAX_RESULT = 32 * 1024 * 1024
 """Bytes that a call may give back, files included."""
 
-MAX_FILES = 8
-"""Files of one result that are kept."""
-
 _NOT_FOUND = 1003
 _TASK = re.compile(r"run_.*_task")
 """How the tool is called through which another agent takes tasks (protocol section 9)."""
 
 _DESTRUCTIVE = ("destructive", "destructiveHint")
 """Annotations of a toolkit with `true`, or the names of tools, separated by commas or blanks."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolRoom:
-    """What tools use of the room; None where it has no such thing."""
-
-    files: RoomFiles | None = None
-    toolkits: Toolkits | None = None
-    shelf: Shelf | None = None
-    who: Callable[[ParticipantId], Participant | None] = lambda _id: None
-    agent_name: str = "agent"
-    store: ThreadStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +149,7 @@ class RoomTools:
             if moved is None:
                 raise
             result = await self._ask(call, moved, tool, arguments)
-        return await self._output(call, result)
+        return await output_of(call, self.room, result)
 
     def _tool(self, kit: RemoteToolkit, tool: RemoteTool, name: str) -> Tool:
         def plan(arguments: Arguments, _: Scope) -> Plan:
@@ -208,38 +185,6 @@ class RoomTools:
         if host is not None and host == asked_by and _TASK.fullmatch(tool):
             raise ToolFailedError(f"{asked_by} asked for this turn: giving it the task back would go round.")
 
-    async def _output(self, call: Call, result: RemoteResult) -> ToolOutput:
-        notes, images = list(result.texts), list[str]()
-        for file in result.files[:MAX_FILES]:
-            url = image_url(file.data)
-            if url is not None:
-                images.append(url)
-            notes.append(await self._keep(call, file))
-        if len(result.files) > MAX_FILES:
-            notes.append(f"[{len(result.files) - MAX_FILES} more files are left out.]")
-        if result.json is not None and notes:
-            notes.append(json.dumps(result.json, ensure_ascii=False, default=str))
-        found: ToolResult = TextResult("\n".join(notes)) if notes else EmptyResult()
-        if not notes and result.json is not None:
-            found = JsonResult(result.json)
-        return ToolOutput(found, tuple(images))
-
-    async def _keep(self, call: Call, file: RemoteFile) -> str:
-        """Show a file to people, keep a copy for commands, and say so."""
-        name = _file_name(file)
-        said = f"The file {name} ({file.mime_type[:100]}, {len(file.data):,} bytes)"
-        if self.room.files is not None:
-            url = await show_file(call, self.room.files, self.room.agent_name, name, file.data)
-            said += f" is shown in the conversation as {url}"
-        if self.room.shelf is not None:
-            origin = f"tool:{call.ref.item_id}"
-            try:
-                path = await self.room.shelf.keep(call.scope.thread_id, origin, name, file.data)
-            except OSError as error:
-                return f"[{said}. It cannot be kept for commands: {error.strerror}.]"
-            said += f", and commands find it at {path}" if " is shown" in said else f" is at {path}"
-        return f"[{said}.]"
-
 
 def callable_tools(kit: RemoteToolkit) -> list[RemoteTool]:
     """The tools that take a JSON object, by name."""
@@ -259,11 +204,3 @@ def plain(text: str, limit: int = MAX_ABOUT) -> str:
     """Somebody's words on one line, without what terminals and readers act on."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
-
-
-def _file_name(file: RemoteFile) -> str:
-    name = plain_name(file.name)
-    if "." in name:
-        return name
-    kind = file.mime_type.partition(";")[0].strip().lower()
-    return f"{name}{mimetypes.guess_extension(kind) or ''}"

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from process_agent.agent.tools.attach import Attaching, Workplace, workplace
 from process_agent.agent.tools.conversation import search_toolkit
 from process_agent.agent.tools.discovery import ToolSearch
+from process_agent.agent.tools.given import ToolRoom
 from process_agent.agent.tools.mail import NAME as MAIL
 from process_agent.agent.tools.mail import MailTools
-from process_agent.agent.tools.remote import CALL_SECONDS, RoomTools, ToolRoom
+from process_agent.agent.tools.mcp import McpTools
+from process_agent.agent.tools.remote import CALL_SECONDS, RoomTools
 from process_agent.agent.tools.required import RequiredToolkits
 from process_agent.agent.tools.storage import StorageTools
 from process_agent.agent.tools.thread_list import ThreadListTools
@@ -19,6 +21,7 @@ from process_agent.agent.tools.tool import FixedTools, Tool, Toolkit, ToolSource
 from process_agent.channels.specs import ChannelSpec, ChatSpec, MailSpec, MemorySpec
 from process_agent.core.backend import BackendConfig
 from process_agent.core.mcp import McpMode
+from process_agent.core.mcp_config import McpLaunch
 from process_agent.core.room_ports import RemoteToolkit
 from process_agent.errors import UsageError
 from process_agent.io.private_places import private_places
@@ -46,6 +49,8 @@ class ToolOptions:
     ask_always: bool = False
     seconds: float = CALL_SECONDS
     mcp: McpMode = "none"
+    servers: tuple[McpLaunch, ...] = ()
+    """MCP servers of the operator's, for models that connect to none themselves."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -89,6 +94,13 @@ def tool_sources(
     if options.storage != "none":
         own.append(_storage(options, room, place))
     return [FixedTools(tuple(own)), *_of_the_room(options, room)]
+
+
+def mcp_tools(options: ToolOptions, room: ToolRoom, backend: BackendConfig) -> McpTools | None:
+    """The MCP servers for models that connect to none themselves; None when there can be none."""
+    if options.mcp == "none" and not options.servers:
+        return None
+    return McpTools(room, backend.working_dir, options.servers, options.seconds, options.ask_always)
 
 
 def check_tools(options: ToolOptions, channels: Sequence[ChannelSpec]) -> None:

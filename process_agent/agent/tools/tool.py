@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Protocol
 
 from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import Json, LogLine, TextResult
-from process_agent.core.events import BackendEvent, FileShown, ToolLog, ToolRef
+from process_agent.core.decisions import EACH_TIME, NO_ANSWERS, Answers, Decision, Question
+from process_agent.core.events import ApprovalRequested, BackendEvent, FileShown, ToolLog, ToolRef
 from process_agent.core.ids import ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
 from process_agent.core.tools import ToolkitSpec, ToolOutput, ToolSpec
@@ -23,6 +25,8 @@ MAX_LOG = 64 * 1024
 
 type Arguments = Mapping[str, Json]
 type Report = Callable[[TurnId, BackendEvent], None]
+type Asker = Callable[[ApprovalRequested], Awaitable[tuple[Decision, Answers]]]
+"""Asks people, and returns what they decided or answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,16 @@ class Scope:
 class Call:
     """One call, as the tool sees it. What it tells appears in the thread while the call runs."""
 
-    def __init__(self, ref: ToolRef, arguments: Arguments, scope: Scope, report: Report) -> None:
+    def __init__(
+        self,
+        ref: ToolRef,
+        arguments: Arguments,
+        scope: Scope,
+        report: Report,
+        asker: Asker | None = None,
+    ) -> None:
+        self._asker = asker
+        self._asking = asyncio.Lock()
         self.ref = ref
         self.arguments = arguments
         self.scope = scope
@@ -62,6 +75,14 @@ class Call:
         self._shown += 1
         item = ItemId(f"{self.ref.item_id}:file-{self._shown}")
         self._report(self.scope.turn_id, FileShown(item, url))
+
+    async def ask(self, reason: str, questions: Sequence[Question]) -> tuple[Decision, Answers]:
+        """Ask people, one thing after the other; the call's time stands still meanwhile."""
+        if self._asker is None:
+            return Decision.UNANSWERED, NO_ANSWERS
+        async with self._asking:
+            asked = ApprovalRequested(self.ref, self.arguments, reason, EACH_TIME, tuple(questions))
+            return await self._asker(asked)
 
     def text(self, name: str, *, required: bool = True) -> str:
         """An argument that is text. Raises `ToolFailedError`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from process_agent.agent.tools.cutting import cut, cut_error
 from process_agent.agent.tools.tool import Call, Need, Report, Scope, Toolkit
 from process_agent.core.content import ErrorInfo, Json
-from process_agent.core.decisions import EACH_TIME, EVERY, Decision
+from process_agent.core.decisions import EACH_TIME, EVERY, NO_ANSWERS, Answers, Decision
 from process_agent.core.events import ApprovalRequested, ToolRef
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.tools import ToolkitSpec, ToolOutcome
@@ -53,7 +54,15 @@ class Consents:
 class TurnTools:
     """Implements `core.tools.Toolbox`. Whoever makes it closes it when the turn is over."""
 
-    def __init__(self, kits: Sequence[Toolkit], scope: Scope, consents: Consents, report: Report) -> None:
+    def __init__(
+        self,
+        kits: Sequence[Toolkit],
+        scope: Scope,
+        consents: Consents,
+        report: Report,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_close = on_close
         self._kits = {kit.name: kit for kit in kits}
         self._tools = {(kit.name, tool.spec.name): tool for kit in kits for tool in kit.tools}
         self._scope = scope
@@ -61,7 +70,7 @@ class TurnTools:
         self._report = report
         self._free = asyncio.Semaphore(MAX_RUNNING)
         self._calls: set[asyncio.Task[ToolOutcome]] = set()
-        self._waiting: dict[ItemId, asyncio.Future[Decision]] = {}
+        self._waiting: dict[ItemId, asyncio.Future[tuple[Decision, Answers]]] = {}
         self._closed = False
 
     @property
@@ -80,12 +89,12 @@ class TurnTools:
             task.add_done_callback(self._calls.discard)
         return _ENDED if task.cancelled() else task.result()
 
-    def decide(self, item_id: ItemId, decision: Decision) -> bool:
-        """What somebody decided about a call. False when none waits under this id."""
+    def decide(self, item_id: ItemId, decision: Decision, answers: Answers = NO_ANSWERS) -> bool:
+        """What somebody decided about a call, or answered to it. False when none waits under this id."""
         waiting = self._waiting.pop(item_id, None)
         if waiting is None or waiting.done():
             return False
-        waiting.set_result(decision)
+        waiting.set_result((decision, answers))
         return True
 
     def close(self) -> None:
@@ -93,6 +102,7 @@ class TurnTools:
         self._closed = True
         for task in tuple(self._calls):
             task.cancel()
+        self._on_close()
 
     def _refusal(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ErrorInfo | None:
         if self._closed:
@@ -114,8 +124,9 @@ class TurnTools:
             plan = tool.planned(arguments, self._scope)
             if plan.need is not None and not await self._allowed(ref, arguments, plan.need):
                 return DECLINED
-            async with self._free, asyncio.timeout(tool.seconds):
-                return cut(await plan.run(Call(ref, arguments, self._scope, self._report)))
+            async with self._free, asyncio.timeout(tool.seconds) as limit:
+                asker = partial(self._asked, limit)
+                return cut(await plan.run(Call(ref, arguments, self._scope, self._report, asker)))
         except TimeoutError:
             return ErrorInfo(f"It did not answer within {tool.seconds:g} s, and was given up.", "timeout")
         except (ToolFailedError, RoomError) as error:
@@ -132,13 +143,27 @@ class TurnTools:
         if need.lasting and self._consents.given(thread_id, need.key):
             return True
         decisions = EVERY if need.lasting else EACH_TIME
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[ref.item_id] = waiting
-        try:
-            self._report(self._scope.turn_id, ApprovalRequested(ref, arguments, need.reason, decisions))
-            decision = await waiting
-        finally:
-            self._waiting.pop(ref.item_id, None)
+        decision, _ = await self._decided(ApprovalRequested(ref, arguments, need.reason, decisions))
         if need.lasting and decision is Decision.ACCEPT_FOR_SESSION:
             self._consents.give(thread_id, need.key)
         return bool(decision.accepts)
+
+    async def _asked(self, limit: asyncio.Timeout, request: ApprovalRequested) -> tuple[Decision, Answers]:
+        """What people say while a tool runs; their time is not the tool's."""
+        loop, until = asyncio.get_running_loop(), limit.when()
+        left = None if until is None else until - loop.time()
+        limit.reschedule(None)
+        try:
+            return await self._decided(request)
+        finally:
+            limit.reschedule(None if left is None else loop.time() + left)
+
+    async def _decided(self, request: ApprovalRequested) -> tuple[Decision, Answers]:
+        item_id = request.ref.item_id
+        waiting: asyncio.Future[tuple[Decision, Answers]] = asyncio.get_running_loop().create_future()
+        self._waiting[item_id] = waiting
+        try:
+            self._report(self._scope.turn_id, request)
+            return await waiting
+        finally:
+            self._waiting.pop(item_id, None)

@@ -12,7 +12,8 @@ from process_agent.agent.assemble import AgentConfig, create_backends
 from process_agent.agent.shelf import Shelf
 from process_agent.agent.tools import required
 from process_agent.agent.tools.discovery import ToolSearch
-from process_agent.agent.tools.remote import RoomTools, ToolRoom
+from process_agent.agent.tools.given import ToolRoom
+from process_agent.agent.tools.remote import RoomTools
 from process_agent.agent.tools.required import RequiredToolkits
 from process_agent.agent.tools.sources import ToolOptions, tool_sources
 from process_agent.agent.tools.tool import Need, Tool
@@ -23,6 +24,7 @@ from process_agent.core.content import EmptyResult, Json, JsonResult
 from process_agent.core.decisions import Decision
 from process_agent.core.events import BackendEvent, FileShown, ToolRef
 from process_agent.core.ids import ItemId, ParticipantId
+from process_agent.core.mcp_config import McpLaunch
 from process_agent.core.participants import Participant
 from process_agent.core.room_ports import RemoteFile, RemoteResult, RemoteTool, RemoteToolkit
 from process_agent.core.tool_schemas import ANY_OBJECT
@@ -361,3 +363,12 @@ def test_a_flag_that_no_backend_can_use_is_refused_and_others_are_not(tmp_path: 
             create_backends(chat)
         both = AgentConfig("agent", config(tmp_path), backends=("chat", "codex"), tools=tools)
         assert [backend.name for backend in create_backends(both)] == ["chat", "codex"]
+
+
+def test_servers_of_the_operator_are_for_backends_that_connect_to_none_themselves(tmp_path: Path) -> None:
+    tools = ToolOptions(servers=(McpLaunch("docs", ("docs-server",)),))
+    for names in (("codex",), ("chat", "codex")):
+        with pytest.raises(UsageError, match=r"have no effect: .*codex takes no MCP servers from the agent"):
+            create_backends(AgentConfig("agent", config(tmp_path), backends=names, tools=tools))
+    both = AgentConfig("agent", config(tmp_path), backends=("llm", "codex"), tools=tools)
+    assert [backend.name for backend in create_backends(both)] == ["llm", "codex"]

@@ -249,10 +249,10 @@ async def test_toolkits_get_names_that_do_not_collide() -> None:
     await tooling.start()
     assert [info.name for info in tooling.listed()] == ["chat", "chat_2", "room_web"]
     opened = await tooling.open(scope(), lambda *_: None)
-    assert opened is not None
-    assert [(spec.name, spec.description) for spec in opened.toolkits] == [
+    assert opened.tools is not None
+    assert [(spec.name, spec.description) for spec in opened.tools.toolkits] == [
         ("chat", "ours"),
         ("chat_2", "theirs"),
         ("room_web", "theirs"),
     ]
-    assert await Tooling().open(scope(), lambda *_: None) is None
+    assert (await Tooling().open(scope(), lambda *_: None)).tools is None

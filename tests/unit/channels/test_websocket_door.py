@@ -64,9 +64,7 @@ def test_any_of_the_keys_is_good() -> None:
         (token(extra={"nbf": int(NOW) + 60}), 401),
         (token(extra={"aud": "studio"}), 401),
         (
-            jwt.encode(
-                {"name": "ana", "grants": [{"name": "agent", "scope": "bot"}]}, None, algorithm="none"
-            ),
+            jwt.encode({"name": "ana", "grants": [{"name": "agent", "scope": "bot"}]}, "", algorithm="none"),
             401,
         ),
         (token(agents=()), 403),

@@ -21,11 +21,11 @@ from backends.codex.account import (
 from backends.codex.app_server import AppServer
 from backends.codex.association import read_association, resume_command
 from backends.codex.catalogue import Windows, describe_models
-from backends.codex.conversation import discard_thread
 from backends.codex.launch import Launch, prepare
 from backends.codex.login import open_login
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.project_docs import project_docs
+from backends.codex.record_upkeep import discard_thread
 from backends.codex.records import CodexRecords
 from backends.codex.sandbox import Sandbox, choose_sandbox
 from backends.codex.shapes import as_dict

@@ -16,10 +16,11 @@ from typing import Any, Final
 from backends.codex import client, seen
 from backends.codex.app_server import AppServer, Inbox
 from backends.codex.association import Association, fixed_key, read_association
-from backends.codex.history import responses_items
+from backends.codex.history import loses, responses_items
 from backends.codex.host import Host, Standing
 from backends.codex.mcp_servers import servers_config
 from backends.codex.memory import Memory
+from backends.codex.record_upkeep import OURS, copy_thread, discard_thread
 from backends.codex.rollout import Record
 from process_agent.core.backend import HistoryItem, ThreadState
 from process_agent.core.ids import ThreadId, TurnId
@@ -31,11 +32,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_BACK: Final = 20
 """Turns of Codex's record among which the last one that the room knows is looked for."""
-
-OURS: Final = "process_agent"
-"""The originator that Codex records with a thread of ours. No other is resumed, copied or deleted: rows of a
-room, where ids of Codex threads are kept, may be written by others.
-"""
 
 
 class NotResumedError(Exception):
@@ -210,7 +206,7 @@ class Conversation:
     async def _reopen(
         self, server: AppServer, kept: Association, settings: dict[str, Any], turn: TurnId
     ) -> str:
-        about = await client.read_thread(server, kept.thread)
+        about = await self._about(server, kept)
         if about.get("originator") != OURS:
             raise NotResumedError("it was not made by this program")
         turns = [seen.read_turn(each) for each in await client.list_turns(server, kept.thread, LOOK_BACK)]
@@ -223,7 +219,7 @@ class Conversation:
         unseen = await self._unseen(server, kept.thread, turns, kept, turn)
         wanted = {"threadId": kept.thread, "excludeTurns": True, **settings}
         if copied:
-            reopened = await client.fork_thread(server, {**wanted, "lastTurnId": turns[0].id})
+            reopened = await copy_thread(server, {**wanted, "lastTurnId": turns[0].id})
         else:
             reopened = await client.resume_thread(server, wanted)
         if replaced is not None and not copied:
@@ -237,6 +233,16 @@ class Conversation:
             self.used = None  # Codex counts what was used before the copy, and does not say how much that is
             self._keep(turn)
         return thread
+
+    async def _about(self, server: AppServer, kept: Association) -> dict[str, Any]:
+        try:
+            return await client.read_thread(server, kept.thread)
+        except RemoteError as error:
+            if kept.room == self._thread_id:
+                raise
+            # Somebody cleared or deleted that thread since. The copy has all that was said in it.
+            told = not loses(self._memory.items())
+            raise NotResumedError("the thread that this is a copy of is gone", quiet=told) from error
 
     def _replaced_in(self, turns: Sequence[seen.CodexTurn], kept: Association) -> seen.CodexTurn | None:
         """The turn that the next one replaces. What Codex was told just before it stays told when it is
@@ -341,25 +347,6 @@ class Conversation:
             await asyncio.wait([self._leaving])
         with contextlib.suppress(ProcessError):
             await discard_thread(server, replaced.thread)
-
-
-async def discard_thread(server: AppServer, thread: str) -> None:
-    """Delete a Codex thread of ours; one that others were copied from is put among the archived ones, as
-    Codex needs it for them. One that is gone is fine. Raises `ProcessError`.
-    """
-    try:
-        about = await client.read_thread(server, thread)
-    except RemoteError as error:
-        logger.info("Codex thread %s is gone already: %s", thread, error)
-        return
-    if about.get("originator") != OURS:
-        logger.warning("Codex thread %s was not made by this program and is left alone", thread)
-        return
-    try:
-        await server.request("thread/delete", {"threadId": thread})
-    except RemoteError as error:
-        logger.info("Codex thread %s cannot be deleted and is archived: %s", thread, error)
-        await server.request("thread/archive", {"threadId": thread})
 
 
 async def _let_be(

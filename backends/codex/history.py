@@ -12,7 +12,7 @@ from typing import Any, Final, assert_never
 from process_agent.core.attached import image_problem, is_image, part_text
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import FilePart, plain_text
-from process_agent.core.recalled import SUMMARY, call_arguments, call_name, call_output, is_notice
+from process_agent.core.recalled import CODEX, SUMMARY, call_arguments, call_name, call_output, is_notice
 from process_agent.core.senders import sender_line
 
 MAX_HISTORY: Final = 400_000
@@ -48,6 +48,20 @@ def responses_items(
             break
         groups.append(group)
     return [item for group in reversed(groups) for item in group]
+
+
+def loses(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> bool:
+    """Whether a new Codex thread that gets this history knows less than the one in which all of it happened:
+    plans, what is longer than the limits here, and images beyond the newest.
+    """
+    calls = [item for item in history if isinstance(item, ToolCall)]
+    if any(call.ref.toolkit == CODEX and call.ref.tool == "plan" for call in calls):
+        return True
+    told = [call for call in calls if not is_notice(call)]
+    long = any(max(len(call_output(call)), len(call_arguments(call, limit))) > MAX_OUTPUT for call in told)
+    items = [item for n, each in enumerate(history) for item in _items(each, n, MAX_IMAGES, senders=False)]
+    images = sum(map(is_image, (p for x in history if isinstance(x, UserMessage) for p in x.content)))
+    return long or images > MAX_IMAGES or sum(map(_length, items)) > limit
 
 
 def _items(item: HistoryItem, position: int, images: int, senders: bool) -> Iterator[dict[str, Any]]:

@@ -11,11 +11,11 @@ from typing import Any, Final
 from backends.codex import client
 from backends.codex.app_server import AppServer
 from backends.codex.association import Association, read_association
-from backends.codex.conversation import OURS
 from backends.codex.failures import turn_error
 from backends.codex.frame import Frame
 from backends.codex.host import Host
 from backends.codex.mapping import TurnMapper
+from backends.codex.record_upkeep import OURS
 from backends.codex.rollout import Record
 from backends.codex.shapes import as_list, dicts
 from backends.codex.texts import input_text

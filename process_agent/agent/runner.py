@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from process_agent.agent.provisions import Provisions
+from process_agent.agent.record_names import RecordNames
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
 from process_agent.agent.titling import Titling
@@ -61,8 +62,11 @@ class Runner:
         self._tasks = Tasks("agent")
         self._creating = FairGate(CREATING)
         self._titling = Titling(backends, self._titled, provisions.metering)
-        self._list = ThreadListWork(supervisor, store, self._carry_out, self._close_work, self._discard)
         self._work: dict[ThreadId, TurnWork] = {}
+        names = RecordNames(backends, store, self._work, self._tasks)
+        self._list = ThreadListWork(
+            supervisor, store, self._carry_out, self._close_work, self._discard, names
+        )
         self._timers: dict[c.Timer, asyncio.TimerHandle] = {}
         self._closing: dict[ThreadId, asyncio.Task[None]] = {}
         self._todo: deque[c.Command] = deque()

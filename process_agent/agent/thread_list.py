@@ -7,11 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
+from process_agent.agent.record_names import RecordNames
 from process_agent.core import commands as c
 from process_agent.core.backend import KeptState
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ThreadId
-from process_agent.core.store import ThreadStore
+from process_agent.core.store import Listed, ThreadStore
 from process_agent.core.supervisor import Supervisor
 from process_agent.errors import ProcessError, RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
@@ -40,12 +41,14 @@ class ThreadListWork:
         report: Callable[[list[c.Command]], None],
         close_work: Callable[[ThreadId], Awaitable[None]],
         discard: Callable[[ThreadId, Sequence[tuple[str, KeptState]]], Awaitable[None]],
+        names: RecordNames,
     ) -> None:
         self._supervisor = supervisor
         self._store = store
         self._report = report
         self._close_work = close_work
         self._discard = discard
+        self._names = names
 
     async def carry_out(self, command: ListCommand) -> None:
         """Do it. Raises nothing that a room raises."""
@@ -53,16 +56,20 @@ class ThreadListWork:
         try:
             match command:
                 case c.TouchThread(thread_id):
-                    self._report(supervisor.thread_updated(await store.touch(thread_id)))
+                    entry = await store.touch(thread_id)
+                    self._report(supervisor.thread_updated(entry))
+                    self._names.listed(entry)
                 case c.NameThread(thread_id, name, before):
                     entry = await store.rename(thread_id, name, instead_of=before)
                     self._report(supervisor.thread_updated(entry))
+                    self._names.listed(entry, renamed=True)
                 case c.ReadList(asked, owner):
                     page, total = await store.list(asked.limit, asked.offset, owner)
                     self._report(supervisor.list_read(asked, tuple(page), total))
                 case c.Rename(rename):
                     entry = await store.rename(rename.thread_id, rename.name)
                     self._report(supervisor.thread_updated(entry, rename))
+                    self._names.listed(entry, renamed=True)
                 case c.Delete(delete):
                     await self._close_work(delete.thread_id)
                     kept = await store.delete(delete.thread_id)
@@ -86,6 +93,8 @@ class ThreadListWork:
                 async for change in self._store.changes():
                     delays = _WATCH_AGAIN.delays()
                     self._report(self._supervisor.list_changed(change))
+                    if isinstance(change, Listed):
+                        self._names.listed(change.entry)
                 return
             except RoomClosedError:
                 return

@@ -79,6 +79,10 @@ class TurnWork:
         self._steering = asyncio.Lock()
         self._free = asyncio.Lock()
         self._new = new
+        self.called: str | None = None
+        """The thread's name, as the list said last."""
+        self.recorded_anew = False
+        """Whether a backend's record of the thread is not called as the thread is."""
 
     async def run(self, turn: TurnInput, report: Report, lost: ReportLoss) -> None:
         """Run a turn to its end, reporting every event. Raises nothing."""
@@ -185,17 +189,20 @@ class TurnWork:
         if backend is None:
             raise TurnRefusedError(f"This agent has no backend {name!r}.", code="unknown_backend")
         history: Sequence[HistoryItem] = ()
-        state = LoggedState(self.log, name)
+        state = LoggedState(self.log, name, on_keep=None if self._new else self._recorded)
         if not self._new:  # nothing was said in a new thread before
             said, kept = await self.log.history(), await self.log.kept()
             history = self._provisions.attachments.recalled(self._thread_id, said)
-            state = LoggedState(self.log, name, kept.get(name))
+            state = LoggedState(self.log, name, kept.get(name), self._recorded)
             for other in [each for each in kept if each != name and kept[each] and turn.replaces is not None]:
                 self.log.keep(other, {})  # it remembers the turn that is replaced, and nobody tells it
         self._new = False
         self._thread = await backend.open_thread(self._thread_id, history, state)
         self._backend = name
         return self._thread
+
+    def _recorded(self) -> None:
+        self.recorded_anew = True
 
     async def steer(
         self, turn_id: TurnId, content: tuple[ContentPart, ...], sender_name: str | None
@@ -298,12 +305,21 @@ async def discard(
 
 
 class LoggedState:
-    """See `core.backend.ThreadState`: what one backend keeps in the log of a thread."""
+    """See `core.backend.ThreadState`: what one backend keeps in the log of a thread. `on_keep` hears when it
+    keeps something else.
+    """
 
-    def __init__(self, log: ThreadLog, backend: str, kept: KeptState | None = None) -> None:
+    def __init__(
+        self,
+        log: ThreadLog,
+        backend: str,
+        kept: KeptState | None = None,
+        on_keep: Callable[[], None] | None = None,
+    ) -> None:
         self._log = log
         self._backend = backend
         self._kept = kept
+        self._on_keep = on_keep
 
     @property
     def durable(self) -> bool:
@@ -319,6 +335,8 @@ class LoggedState:
         """Keep this from now on."""
         self._kept = state
         self._log.keep(self._backend, state)
+        if self._on_keep is not None:
+            self._on_keep()
 
     async def flush(self) -> None:
         """Return when it is durable."""

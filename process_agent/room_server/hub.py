@@ -34,7 +34,7 @@ from process_agent.room_server.toolkit import (
     Toolkit,
     json_content,
 )
-from process_agent.wire import room_frames
+from process_agent.wire import room_frames, room_offers
 from process_agent.wire.room_frames import Message
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,13 @@ class Room:
             raise ToolError(f"the room has {MAX_MEMBERS} members", code=INVALID_STATE)
         member = Member(caller, outlet)
         self.members[member.id] = member
-        ready = {"room_name": self.name, "room_url": url, "session_id": uuid.uuid4().hex}
+        session = uuid.uuid4().hex
+        ready = {
+            "room_name": self.name,
+            "room_url": url,
+            "session_id": session,
+            room_offers.MEMBER: room_offers.OURS,
+        }
         init = {"type": "init", "participantId": member.id, "attributes": member.attributes}
         member.post("room_ready", room_frames.write_json(ready))
         member.post("connected", room_frames.write_json(init))

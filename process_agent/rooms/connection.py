@@ -30,6 +30,7 @@ from meshagent.api.websocket_protocol import WebSocketClientProtocol
 from process_agent.errors import AuthError, ProcessError, RoomClosedError, RoomError
 from process_agent.rooms.outgoing import Outgoing
 from process_agent.rooms.tokens import why_refused
+from process_agent.wire import room_offers
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +64,15 @@ class RoomConnection:
         self.failure: ProcessError | None = None
         self.last_loss: str | None = None
         self.attempts = 0
+        self.offers = room_offers.NOTHING
+        """What the room can beyond the published protocol, by its latest greeting."""
         self._token = token
         self._current: RoomProtocol | None = None
 
     def __call__(self) -> RoomProtocol:
         """The `protocol_factory` of a RoomClient."""
         self.attempts += 1
+        self.offers = room_offers.NOTHING
         self._current = RoomProtocol(self, url=self.url, token=self._token)
         return self._current
 
@@ -206,6 +210,9 @@ class RoomProtocol(WebSocketClientProtocol):
             await self._handled.wait()
 
     async def _handle_message(self, message_id: int, type: str, data: bytes) -> None:
+        if type == "room_ready":
+            self._connection.offers = room_offers.offers_of(data)
+            self.outgoing.packet_bytes = self._connection.offers.packet_bytes
         await super()._handle_message(message_id, type, data)
         self._handled.set()
 

@@ -9,14 +9,19 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 import pyarrow as pa
+from meshagent.api.messaging import BinaryContent
 
 from process_agent.core.content import Json
 from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.rooms.requests import Room
+from process_agent.wire.room_offers import INSERT_ROWS
 
 logger = logging.getLogger(__name__)
+
+MAX_AT_ONCE = 16 << 20
+"""Bytes of rows that go in one message; more are streamed."""
 
 _RETRY = Backoff()
 _NO_ROWS = pa.table({})
@@ -56,7 +61,20 @@ class RoomDatasets:
     async def insert(self, table: TableRef, rows: ArrowTable) -> None:
         """Append rows; durable and visible on return."""
         with self._room.request(f"insert into the table {table.name}"):
-            await self._client.insert(table=table.name, records=pa.table(rows), namespace=_namespace(table))
+            records = pa.table(rows)
+            if records.nbytes <= MAX_AT_ONCE and INSERT_ROWS in self._room.connection.offers.tools:
+                await self._insert_at_once(table, records)
+            else:
+                await self._client.insert(table=table.name, records=records, namespace=_namespace(table))
+
+    async def _insert_at_once(self, table: TableRef, rows: pa.Table) -> None:
+        toolkit, tool = INSERT_ROWS.split(".")
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        start = {"table": table.name, "namespace": _namespace(table), "branch": None}
+        content = BinaryContent(data=sink.getvalue().to_pybytes(), headers=start)
+        await self._room.client.invoke(toolkit=toolkit, tool=tool, input=content)
 
     async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
         """Insert rows, replacing those with an equal value in column `on`."""

@@ -17,9 +17,7 @@ from aiohttp import WSMsgType
 from aiohttp._websocket.helpers import websocket_mask
 
 from process_agent.wire.room_frames import Message, split
-
-PACKET_BYTES = 1024
-"""Payload bytes in one packet: what published clients send, and every room takes."""
+from process_agent.wire.room_offers import PUBLISHED_PACKET
 
 WRITE_BYTES = 1 << 18
 """Bytes given to the transport at once at most, so that pings do not wait behind everything."""
@@ -39,6 +37,8 @@ class Outgoing:
         self._packets: deque[bytes] = deque()
         self._some = asyncio.Event()
         self._ended = False
+        self.packet_bytes = PUBLISHED_PACKET
+        """Payload bytes in one packet."""
         self.size = 0
         """Bytes that wait."""
         self.drained = asyncio.Event()
@@ -50,7 +50,7 @@ class Outgoing:
 
     def put(self, message_id: int, message_type: str, data: bytes) -> None:
         """Queue a message."""
-        for packet in split(Message(message_id, message_type, data), PACKET_BYTES):
+        for packet in split(Message(message_id, message_type, data), self.packet_bytes):
             self._packets.append(packet)
             self.size += len(packet)
         if self.size >= self._writable_below:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from process_agent.core.content import Json
 from process_agent.core.participants import Participant
-from process_agent.core.room import IncomingStream, RoomMessage
+from process_agent.core.room import IncomingStream, RoomMessage, TableRef
 from process_agent.errors import AuthError, RoomError, RoomRequestError, UsageError
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from tests.fakes.room import ROOM, LocalRoom, local_room
@@ -216,3 +217,26 @@ async def test_refused_tokens(server: LocalRoom, kind: str) -> None:
         assert "expired" in str(caught.value)
     if kind == "other room":
         assert "'other'" in str(caught.value)
+
+
+async def test_rows_inserted_in_one_call_are_checked_like_any_others(server: LocalRoom) -> None:
+    columns: list[pa.Field[Any]] = [pa.field("id", pa.string(), nullable=False), pa.field("n", pa.int64())]
+    schema = pa.schema(columns)
+    table = TableRef("t", ("a",))
+    async with joined(server, "bot", "agent") as bot:
+        assert "dataset.insert_rows" in bot.datasets._room.connection.offers.tools  # type: ignore[attr-defined]
+        await bot.datasets.create(table, schema, "create")
+        await bot.datasets.insert(table, pa.table({"n": pa.array([1], pa.int32()), "id": ["x"]}))
+        await bot.datasets.insert(table, pa.table({"id": [str(n) for n in range(30_000)]}))  # many packets
+        for wrong in (pa.table({"nope": [1]}), pa.table({"n": [1]}), pa.table({"id": [["x"]]})):
+            with pytest.raises(RoomRequestError):
+                await bot.datasets.insert(table, wrong)
+        with pytest.raises(RoomRequestError) as refused:
+            await bot.datasets.insert(TableRef("none"), pa.table({"n": [1]}))
+        assert refused.value.code == 1003
+        found = [batch async for batch in bot.datasets.search(table, limit=2)]
+        assert [row for batch in found for row in pa.table(batch).to_pylist()] == [
+            {"id": "x", "n": 1},
+            {"id": "0", "n": None},
+        ]
+        assert await bot.datasets.count(table) == 30_001

@@ -38,11 +38,10 @@ class RawConnection:
         for packet in packets(self._ids if message_id is None else message_id, kind, header):
             await self.socket.send(packet)
 
-    async def start(self) -> None:
-        """What the server says first, and the roster once messaging is enabled."""
-        await self.send(
-            "room_ready", {"room_name": "demo", "room_url": "ws://x/rooms/demo", "session_id": "s"}
-        )
+    async def start(self, **more: object) -> None:
+        """What the server says first, `more` in its greeting, and the roster once messaging is enabled."""
+        greeting = {"room_name": "demo", "room_url": "ws://x/rooms/demo", "session_id": "s"}
+        await self.send("room_ready", {**greeting, **more})
         me = {"type": "init", "participantId": f"p{self.number}", "attributes": {"name": "me"}}
         await self.send("connected", me)
         await self.serve_until("enable")

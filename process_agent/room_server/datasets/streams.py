@@ -132,6 +132,11 @@ def checked_schema(schema: pa.Schema) -> pa.Schema:
     return schema
 
 
+async def rows_for(tables: Tables, key: TableKey, data: bytes) -> pa.Table:
+    """The rows of one chunk, cast for a table. Raises `ToolError`."""
+    return await _decoded(data, await tables.shape(key))
+
+
 async def _collect_for(tables: Tables, key: TableKey, chunks: Chunks, send: SendChunk) -> pa.Table | None:
     shape = await tables.shape(key)
     return await _collect(chunks, send, shape.logical, shape)

@@ -62,6 +62,7 @@ class DatasetToolkit:
             "optimize": self._optimize,
             "add_columns": self._add_columns,
             "drop_columns": self._drop_columns,
+            "insert_rows": self._insert_rows,
             "update": self._update,
             "delete": self._delete,
             "drop_table": self._drop_table,
@@ -195,6 +196,14 @@ class DatasetToolkit:
             return self._tables.engine.drop_columns(path, label, names, watched=watched)
 
         await self._tables.write(key, work)
+        return EMPTY
+
+    async def _insert_rows(self, call: Call) -> Content:
+        """`insert` without a stream, for callers that have all rows at hand (`wire.room_offers`)."""
+        key = requests.table_of(call.arguments.headers)
+        requests.require(call.caller, key, "write")
+        rows = await streams.rows_for(self._tables, key, call.arguments.data)
+        await self._tables.insert(key, rows)
         return EMPTY
 
     async def _update(self, call: Call) -> Content:

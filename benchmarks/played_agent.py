@@ -77,6 +77,7 @@ class PlayedBackend:
     name = "codex"
     takes_tools = True
     takes_mcp = True
+    runs_commands = True
 
     async def start(self) -> BackendSummary:
         return BackendSummary((("played", "by a benchmark"),))

@@ -39,6 +39,7 @@ class ChatBackend:
 
     takes_tools = False
     takes_mcp = False
+    runs_commands = False
 
     def __init__(self, config: BackendConfig) -> None:
         for choice in config.models:

@@ -107,7 +107,7 @@ class AgentCalls:
 
 
 def _response(outcome: ToolOutcome) -> dict[str, Any]:
-    answered: Answered = outcome if isinstance(outcome, ErrorInfo) else outcome.result
+    answered: Answered = outcome if isinstance(outcome, ErrorInfo) else outcome.for_model
     found = response(answered)
     if not isinstance(outcome, ErrorInfo):
         found["contentItems"] += [{"type": "inputImage", "imageUrl": url} for url in outcome.images]

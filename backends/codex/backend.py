@@ -70,6 +70,13 @@ _APPROVAL_LINES: Final = {
 class CodexBackend:
     """Implements the port `Backend`."""
 
+    takes_tools = True
+    """Codex calls tools of the agent as dynamic tools."""
+    takes_mcp = True
+    """It connects to servers of one thread only."""
+    runs_commands = True
+    """It has a shell, patches and skills."""
+
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
         self.keeps_history = config.keeps_history
@@ -97,16 +104,6 @@ class CodexBackend:
     def name(self) -> str:
         """The name in model specs."""
         return NAME
-
-    @property
-    def takes_tools(self) -> bool:
-        """Codex calls tools of the agent as dynamic tools."""
-        return True
-
-    @property
-    def takes_mcp(self) -> bool:
-        """Codex connects to servers of one thread only."""
-        return True
 
     @property
     def folder(self) -> str:

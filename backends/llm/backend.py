@@ -10,6 +10,7 @@ from typing import Final
 from backends.llm.calling import ModelCalls, Retries
 from backends.llm.failures import told
 from backends.llm.offer import Offer, make_offer
+from backends.llm.skills import skills_text
 from backends.llm.thread import LlmThread
 from process_agent.core.backend import (
     BackendConfig,
@@ -28,6 +29,7 @@ from process_agent.core.usage import UNMETERED, Meter
 from process_agent.errors import BackendError, TurnRefusedError
 from process_agent.io.http_stream import HttpLimits, HttpStreams
 from process_agent.io.interruption import Interruption
+from process_agent.io.skills import find_skills
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.request import Message, ModelRequest, Text
 
@@ -50,6 +52,7 @@ class LlmBackend:
         self._offer = Offer((), ModelChoice(NAME))
         self._calls: ModelCalls | None = None
         self._titling = 0
+        self._skills = ""
 
     @property
     def name(self) -> str:
@@ -60,6 +63,11 @@ class LlmBackend:
     def takes_tools(self) -> bool:
         """Models get the tools of the agent as functions."""
         return True
+
+    @property
+    def runs_commands(self) -> bool:
+        """Models have only the tools they are given."""
+        return False
 
     @property
     def takes_mcp(self) -> bool:
@@ -76,10 +84,11 @@ class LlmBackend:
     @property
     def instructions(self) -> str:
         """What every model of this agent is told first."""
-        return (
+        about = (
             f"You are {self._config.agent_name}, an assistant in a room where people chat with you. "
             "Your answers are shown as Markdown."
         )
+        return f"{about}\n\n{self._skills}" if self._skills else about
 
     @property
     def effort(self) -> str | None:
@@ -89,8 +98,11 @@ class LlmBackend:
     async def start(self) -> BackendSummary:
         """See which models there are. Raises `AuthError` when there is no key for any, and `UsageError`."""
         self._offer = make_offer(NAME, self._config)
+        skills = await asyncio.to_thread(find_skills, self._config.skill_dirs)
+        self._skills = skills_text(skills)
         self._calls = ModelCalls(HttpStreams(limits=self._limits), self._retries)
-        return BackendSummary(self._offer.lines())
+        names = ", ".join(skill.name for skill in skills)
+        return BackendSummary((*self._offer.lines(), *((("skills", names),) if names else ())))
 
     def models(self) -> Sequence[ProviderModels]:
         """The models that were named, or those that providers have by default."""

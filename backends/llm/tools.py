@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from backends.llm.output import UNKNOWN_TOOLKIT, Names, Output, WantedCall
 from backends.llm.parts import answered
 from process_agent.core.backend import Answered, TurnInput
 from process_agent.core.client_tools import description, offered
-from process_agent.core.content import ErrorInfo, ToolResult
+from process_agent.core.content import ErrorInfo, Json, ToolResult
 from process_agent.core.events import BackendEvent, ClientToolCancelled, ClientToolRequested
 from process_agent.core.ids import AskId
 from process_agent.core.recalled import CLIENT
@@ -54,7 +54,7 @@ def tools_of(turn: TurnInput) -> TurnTools:
         found.append(OfferedTool(own.name, description(own), own.schema))
     for kit in turn.toolbox.toolkits if turn.toolbox else ():
         for tool in kit.tools:
-            name = model_name(f"{kit.name}__{tool.name}", names)
+            name = model_name(tool.name if kit.plain else f"{kit.name}__{tool.name}", names)
             names[name] = (kit.name, tool.name)
             found.append(OfferedTool(name, tool.description, tool.schema))
     return TurnTools(tuple(found), names, turn.toolbox)
@@ -77,7 +77,7 @@ class RunningCalls:
     def start(self, turn_id: str, calls: Sequence[WantedCall]) -> Iterator[BackendEvent]:
         """Begin with all of them."""
         for wanted in calls:
-            yield self._output.started(wanted.ref, wanted.arguments or {})
+            yield self._output.started(wanted.ref, self._shown(wanted))
             if wanted.ref.toolkit == UNKNOWN_TOOLKIT:
                 text = f"There is no tool {wanted.ref.tool[:80]!r} in this conversation now."
                 self._done(wanted, ErrorInfo(text, "unknown_tool"))
@@ -116,6 +116,13 @@ class RunningCalls:
             yield ClientToolCancelled(ask_id, wanted.ref.tool, reason)
         self._asks.clear()
 
+    def _shown(self, wanted: WantedCall) -> Mapping[str, Json]:
+        """The arguments as people see them."""
+        given, toolbox = wanted.arguments or {}, self._tools.toolbox
+        if toolbox is None or wanted.ref.toolkit in (UNKNOWN_TOOLKIT, CLIENT):
+            return given
+        return toolbox.shown(wanted.ref, given)
+
     async def _run(self, wanted: WantedCall) -> None:
         toolbox = self._tools.toolbox
         if toolbox is not None:
@@ -123,10 +130,16 @@ class RunningCalls:
             if isinstance(found, ErrorInfo):
                 self._done(wanted, found)
             else:
-                self._done(wanted, found.result, found.images)
+                self._done(wanted, found.result, found.images, found.for_model)
 
-    def _done(self, wanted: WantedCall, answer: Answered, images: Sequence[str] = ()) -> None:
-        parts, failed = answered(answer)
+    def _done(
+        self,
+        wanted: WantedCall,
+        answer: Answered,
+        images: Sequence[str] = (),
+        for_model: Answered | None = None,
+    ) -> None:
+        parts, failed = answered(answer if for_model is None else for_model)
         output = CallOutput(wanted.call.call_id, (*parts, *map(Image, images)), failed)
         match answer:
             case ErrorInfo():

@@ -21,6 +21,7 @@ from process_agent.agent.channels import (
     create_channels,
     first_mails,
 )
+from process_agent.agent.local_tools import check_local, make_shell, shell_lines
 from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
 from process_agent.agent.provisions import Provisions
@@ -97,6 +98,8 @@ class Ready:
     thread_dir: str
     tools: str = ""
     """The toolkits that flags asked for, and on mixed agents, whose models can use them."""
+    shell: tuple[tuple[str, str], ...] = ()
+    """What commands of models may do that have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
         raise UsageError(
             f"{flags[0]} has no effect: {names} takes no tools from the agent.", fix=_ANOTHER_BACKEND
         )
+    check_local(config.tools, config.backend.skill_dirs, backends)
     _check_mcp(config.tools, backends)
     return backends
 
@@ -216,15 +220,27 @@ class Agent:
         here = ToolRoom(room.files, room.toolkits, self._shelf(), messaging.participant, name, room.store)
         apart = config.isolation == "participant"
         wanted = config.channels if MAIL in config.tools.required else ()
+        self._shell = make_shell(config.tools, config.backend)
         mails = first_mails(wanted, self._profile(), room)
         self._tooling = Tooling(
-            tool_sources(config.tools, here, config.backend, config.channels, apart=apart, mails=mails),
+            tool_sources(
+                config.tools,
+                here,
+                config.backend,
+                config.channels,
+                apart=apart,
+                mails=mails,
+                shell=self._shell,
+            ),
             mcp_tools(config.tools, here, config.backend),
         )
 
     async def __aenter__(self) -> Agent:
         async with AsyncExitStack() as leaving:
             leaving.push_async_callback(self._room.store.close)
+            if self._shell is not None:
+                leaving.push_async_callback(self._shell.close)
+                await self._shell.open()
             self._look_for_others()
             await self._room.store.start()
             if (only := self._only_thread()) is not None:
@@ -264,6 +280,7 @@ class Agent:
             default_model=setting.catalogue.default,
             thread_dir=self._room.store.directory,
             tools=self._tools_line(),
+            shell=shell_lines(self._shell, self._config.tools, self._backends),
         )
         return self
 
@@ -299,7 +316,9 @@ class Agent:
         return (*backend.toolkits(), *self._tools_for(backend))
 
     def _tools_for(self, backend: Backend) -> Sequence[ToolkitInfo]:
-        return self._tooling.listed(mcp=not backend.takes_mcp) if backend.takes_tools else ()
+        if not backend.takes_tools:
+            return ()
+        return self._tooling.listed(local=not backend.runs_commands, mcp=not backend.takes_mcp)
 
     def _look_for_others(self) -> None:
         name = self._config.agent_name
@@ -314,7 +333,7 @@ class Agent:
     def _tools_line(self) -> str:
         if not self._config.tools.flags:
             return ""
-        names = ", ".join(info.name for info in self._tooling.listed())
+        names = ", ".join(info.name for info in self._tooling.listed(local=False))
         takers = [backend.name for backend in self._backends if backend.takes_tools]
         others = [backend.name for backend in self._backends if not backend.takes_tools]
         return f"{names}, for {', '.join(takers)}; not for {', '.join(others)}" if others else names
@@ -328,6 +347,8 @@ class Agent:
     def _profile(self) -> ChannelProfile:
         config = self._config
         cautions = [summary.caution for summary in self._summaries if summary.caution]
+        if self._shell is not None and (caution := self._shell.sandbox.caution) is not None:
+            cautions = [*(text for text in cautions if text != caution), caution]
         return ChannelProfile(
             config.agent_name,
             config.channel_options,

@@ -110,7 +110,7 @@ class TurnWork:
             running.begun.set()
             self._files.end()
             if running.tools is not None:
-                running.tools.close()
+                running.tools.close(stopped=running.stopped)
             del self._runs[turn.turn_id]
 
     async def _run(self, turn: TurnInput, running: _Run, report: Report, lost: ReportLoss) -> None:
@@ -175,7 +175,8 @@ class TurnWork:
         sender, folder = turn.sender_name, self._files.folder
         scope = Scope(self._thread_id, turn.turn_id, sender, self.log, folder)
         servers = None if backend.takes_mcp else TurnServers(turn.mcp_servers, self._provisions.mcp_anywhere)
-        opened = await self._provisions.tooling.open(scope, report, servers)
+        tooling, local = self._provisions.tooling, not backend.runs_commands
+        opened = await tooling.open(scope, report, servers, local=local)
         for number, text in enumerate(opened.problems):
             _say(f"{turn.turn_id}:tools-{number}", text, turn.turn_id, report)
         return opened.tools
@@ -269,6 +270,7 @@ class TurnWork:
         """
         async with self._free:
             await self._close_thread()
+        self._provisions.tooling.left(self._thread_id)
         try:
             kept = await self.log.ever_kept()
         except ProcessError as error:
@@ -279,6 +281,7 @@ class TurnWork:
     async def close(self) -> None:
         """Release the backend thread, then the log."""
         await self._close_thread()
+        self._provisions.tooling.left(self._thread_id)
         await self.log.close()
 
     async def _close_thread(self) -> None:

@@ -45,9 +45,11 @@ from process_agent.cli.outside_flags import McpConfig, McpServers, outside_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
+    AdvancedShell,
     Mcp,
     ReadOnlyStorage,
     RequireToolkits,
+    Shell,
     Storage,
     ToolApprovals,
     ToolSearchFlag,
@@ -84,6 +86,8 @@ def join(
     mcp: Mcp = None,
     mcp_server: McpServers = None,
     mcp_config: McpConfig = None,
+    shell: Shell = False,
+    advanced_shell: AdvancedShell = False,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -150,7 +154,7 @@ def join(
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
-        ),
+        ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server, mcp_config),
     )
     run(options, config.load())

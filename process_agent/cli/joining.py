@@ -201,6 +201,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         ("channels", ", ".join(ready.channels)),
         *((file.kind, f"{file.path}, read for each turn") for file in options.rules.files),
         *((("tools", ready.tools),) if ready.tools else ()),
+        *ready.shell,
         *((("mcp", _MCP[options.tool_flags.mcp]),) if options.tool_flags.mcp in _MCP else ()),
         *((("mcp servers", names),) if (names := _servers(options)) else ()),
         *([("workspace", "a Git work tree for each thread")] if options.workspace == "per-thread" else []),

@@ -41,9 +41,11 @@ from process_agent.cli.talking import (
 )
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
+    AdvancedShell,
     Mcp,
     ReadOnlyStorage,
     RequireToolkits,
+    Shell,
     Storage,
     ToolApprovals,
     ToolSearchFlag,
@@ -101,6 +103,8 @@ def run(
     mcp: Mcp = None,
     mcp_server: McpServers = None,
     mcp_config: McpConfig = None,
+    shell: Shell = False,
+    advanced_shell: AdvancedShell = False,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -159,7 +163,7 @@ def run(
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
-        ),
+        ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server, mcp_config),
     )
     talk = talk_of(

@@ -38,9 +38,11 @@ from process_agent.cli.outside_flags import McpServers, outside_flags
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
+    AdvancedShell,
     Mcp,
     ReadOnlyStorage,
     RequireToolkits,
+    Shell,
     Storage,
     ToolApprovals,
     ToolSearchFlag,
@@ -152,6 +154,8 @@ def spec(
     mcp: Mcp = None,
     mcp_server: McpServers = None,
     mcp_config: ContainerMcp = None,
+    shell: Shell = False,
+    advanced_shell: AdvancedShell = False,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -217,7 +221,7 @@ def spec(
         model_flags=model_flags(reasoning_effort, None, None),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
-        ),
+        ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server),
     )
     folders = _folders(working_dir, worktrees, codex_home, mcp_config, skill_dir or ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -56,6 +56,18 @@ Mcp = Annotated[
     ),
 ]
 
+Shell = Annotated[
+    bool,
+    typer.Option("--shell", help="Let language models run commands and change files, in the sandbox."),
+]
+AdvancedShell = Annotated[
+    bool,
+    typer.Option(
+        "--advanced-shell",
+        help="The same with commands that go on: started, written to, read and ended one by one.",
+    ),
+]
+
 TOOL_SECONDS = 300.0
 SEARCHES: tuple[Literal["none", "agent", "room"], ...] = ("none", "agent", "room")
 ASKS: tuple[Literal["as-needed", "always"], ...] = ("as-needed", "always")
@@ -71,6 +83,12 @@ class ToolFlags:
     ask_always: bool = False
     seconds: float = TOOL_SECONDS
     mcp: Literal["none", "public", "any"] = "none"
+    shell: bool = False
+    advanced_shell: bool = False
+
+    def with_shell(self, one_shot: bool, lasting: bool) -> ToolFlags:
+        """The same with what `--shell` and `--advanced-shell` say."""
+        return replace(self, shell=one_shot, advanced_shell=lasting)
 
     def options(self, outside: OutsideFlags) -> ToolOptions:
         """What the agent is told."""
@@ -84,6 +102,8 @@ class ToolFlags:
             self.seconds,
             self.mcp,
             outside.servers,
+            self.shell,
+            self.advanced_shell,
         )
 
 

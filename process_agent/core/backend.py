@@ -256,6 +256,13 @@ class Backend(Protocol):
         ...
 
     @property
+    def runs_commands(self) -> bool:
+        """Whether its turns run commands, change files and read skills by themselves: then they get no such
+        tools of the agent.
+        """
+        ...
+
+    @property
     def takes_mcp(self) -> bool:
         """Whether its models can use the servers of `TurnInput.mcp_servers`."""
         ...

@@ -16,6 +16,11 @@ CODEX: Final = "codex"
 CLIENT: Final = "client"
 """The toolkit of tools that the client of the turn's sender runs (agent protocol, section 4.7)."""
 
+SHELL: Final = "shell"
+"""The toolkit of the agent's own commands and patches, for models that have none of their own."""
+
+SKILLS: Final = "skills"
+
 NOTICES: Final = frozenset({"warning", "retry", "notice", "diff_updated", "plan"})
 """Tools of toolkit `codex` that show people something: what is in them stands elsewhere, or is no concern of
 a model.
@@ -31,7 +36,7 @@ def is_notice(call: ToolCall) -> bool:
 
 def call_name(call: ToolCall) -> str:
     """The tool under a name that every provider takes."""
-    own = call.ref.toolkit in (CODEX, CLIENT)
+    own = call.ref.toolkit in (CODEX, CLIENT, SHELL, SKILLS)
     name = call.ref.tool if own else f"{call.ref.toolkit}_{call.ref.tool}"
     return _UNFIT.sub("_", name)[:64] or "tool"
 
@@ -39,7 +44,7 @@ def call_name(call: ToolCall) -> str:
 def call_arguments(call: ToolCall, limit: int) -> str:
     """Arguments as JSON text; too long ones are cut and stay JSON."""
     arguments = dict(call.arguments)
-    if call.ref.toolkit == CODEX and "patch" in arguments:
+    if call.ref.toolkit in (CODEX, SHELL) and "patch" in arguments:
         arguments.pop("changes", None)  # the same once more, file by file
     text = json.dumps(arguments, ensure_ascii=False, default=str)
     if len(text) <= limit:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from process_agent.core.content import ErrorInfo, Json, ToolResult
+from process_agent.core.content import ErrorInfo, Json, TextResult, ToolResult
 from process_agent.core.events import ToolRef
 
 MAX_NAME = 64
@@ -24,7 +24,7 @@ _RESERVED = frozenset(
     {
         *("codex", "client", "meshagent", "openai", "clock", "collaboration", "web_search", "mcp"),
         *("functions", "multi_tool_use", "api_tool", "web", "browser", "python", "container", "terminal"),
-        *("computer", "image_gen", "file_search", "tool_search"),
+        *("computer", "image_gen", "file_search", "tool_search", "shell", "skills"),
     }
 )
 """Toolkits of backends, clients and model providers: a toolkit of the room with such a name gets another.
@@ -43,21 +43,31 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ToolkitSpec:
-    """Tools under one name. The names of toolkit and tools are made by `model_name`."""
+    """Tools under one name. The names of toolkit and tools are made by `model_name`. Those of a `plain` one
+    have no other name in front of theirs: models know them.
+    """
 
     name: str
     description: str
     tools: tuple[ToolSpec, ...]
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
     """What a tool gave back: `result` for the model and for people, and `images`, as `data:` URLs, that the
-    model shall look at; people see those as files of their own.
+    model shall look at; people see those as files of their own. Where there is a `text`, the model reads that
+    in place of the result.
     """
 
     result: ToolResult
     images: tuple[str, ...] = ()
+    text: str | None = None
+
+    @property
+    def for_model(self) -> ToolResult:
+        """What the model reads."""
+        return self.result if self.text is None else TextResult(self.text)
 
 
 type ToolOutcome = ToolOutput | ErrorInfo
@@ -69,6 +79,10 @@ class Toolbox(Protocol):
     @property
     def toolkits(self) -> tuple[ToolkitSpec, ...]:
         """What is on offer; it stays the same during the turn, and in the same order between turns."""
+        ...
+
+    def shown(self, ref: ToolRef, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The arguments as people see them when the call starts. Raises nothing."""
         ...
 
     async def call(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ToolOutcome:

@@ -110,6 +110,14 @@ class Child:
         if not self._stdin.is_closing():
             self._stdin.write(data)
 
+    def close_input(self) -> None:
+        """It gets no more input. Idempotent."""
+        self._stdin.close()
+
+    def terminate(self) -> None:
+        """Ask it to end; returns at once. What it left is ended by `stop`, or by its guard."""
+        self._terminate()
+
     async def drain(self) -> None:
         """Wait while the buffer of the pipe is full. Returns at once when the child is gone."""
         with contextlib.suppress(ConnectionError):
@@ -150,6 +158,8 @@ class Child:
         if self._command.guarded:
             self._signal(signal.SIGUSR1)
         else:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # the child began a session of its own
             self._kill()
 
     def _kill(self) -> None:

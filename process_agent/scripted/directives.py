@@ -215,7 +215,7 @@ def _calls(directive: _Directive, tools: Tools) -> tuple[ToolCall, ...]:
     if directive.together is not None:
         return tuple(call for part in directive.together for call in _calls(part, tools))
     if directive.patch is not None:
-        return (ToolCall("custom", "apply_patch", directive.patch),)
+        return (tools.patch_call(directive.patch),)
     if directive.run is not None:
         call = tools.command_call(directive.run, escalate=directive.escalate, workdir=directive.workdir)
         return (call,) if call is not None else ()

@@ -132,13 +132,21 @@ class Tools:
 
     def delete(self, path: str) -> Step[str]:
         """Delete a file. The result is what the tool said."""
-        if self.find("apply_patch", "custom"):
+        if self.find("apply_patch"):
             return (yield from self.patch(delete_file(path)))
         return (yield from self.run(f"rm -- {shlex.quote(path)}")).output
 
+    def patch_call(self, patch: str) -> ToolCall:
+        """The call that applies a patch in Codex's format: a custom tool, which may not be on offer, or a
+        function.
+        """
+        if self.find("apply_patch", "function"):
+            return function("apply_patch", {"input": patch})
+        return ToolCall("custom", "apply_patch", patch)
+
     def patch(self, patch: str) -> Step[str]:
-        """Apply a patch in Codex's format, with the custom tool that may or may not be on offer."""
-        replies = yield CallTools((ToolCall("custom", "apply_patch", patch),))
+        """Apply a patch."""
+        replies = yield CallTools((self.patch_call(patch),))
         return parse_command_reply(replies[0]).output
 
     def plan(self, explanation: str, steps: Sequence[tuple[str, StepStatus]]) -> Step[None]:
@@ -148,7 +156,7 @@ class Tools:
             yield CallTools((function("update_plan", {"explanation": explanation, "plan": plan}),))
 
     def _change(self, patch: str, path: str, content: str) -> Step[str]:
-        if self.find("apply_patch", "custom"):
+        if self.find("apply_patch"):
             return (yield from self.patch(patch))
         return (yield from self.run(_write_command(path, content))).output
 

@@ -83,7 +83,11 @@ def merged(steps: Sequence[Sequence[Change]]) -> list[Change]:
     return [Change(path, first[path], last[path]) for path in sorted(first) if first[path] != last[path]]
 
 
-def inside(path: str) -> bool:
-    """Whether a path stays in the folder it is relative to, and out of repositories' own files."""
+def inside(path: str, *, anywhere: bool = False) -> bool:
+    """Whether a path stays in the folder it is relative to, and, unless `anywhere` there will do, out of
+    repositories' own files.
+    """
     parts = path.split("/")
-    return all(part not in ("", ".", "..") and part.lower() != ".git" for part in parts) and "\0" not in path
+    if any(part in ("", ".", "..") for part in parts) or "\0" in path:
+        return False
+    return anywhere or all(part.lower() != ".git" for part in parts)

@@ -28,11 +28,14 @@ _NOT_A_FOLDER: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 class Folder:
-    """The files of a workspace. `modes` are permissions that files had which are put back."""
+    """The files of a workspace. `modes` are permissions that files had which are put back; `anywhere` when
+    files that belong to a repository itself may be changed too.
+    """
 
-    def __init__(self, root: Path, modes: Mapping[str, int] | None = None) -> None:
+    def __init__(self, root: Path, modes: Mapping[str, int] | None = None, *, anywhere: bool = False) -> None:
         self._root = root
         self._modes = modes or {}
+        self._anywhere = anywhere
 
     def state(self, path: str) -> State:
         """What is at a path now. A folder is no file: nothing is there, and `obstacle` sees what it holds."""
@@ -87,7 +90,7 @@ class Folder:
             ) from cause
 
     def _make(self, change: Change, read: ReadBlob) -> None:
-        if not inside(change.path):
+        if not inside(change.path, anywhere=self._anywhere):
             raise PermissionError(errno.EPERM, "this path is not in the workspace")
         name = change.path.rpartition("/")[2]
         with contextlib.ExitStack() as leaving:

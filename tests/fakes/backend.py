@@ -131,6 +131,7 @@ class FakeBackend:
         self.obedient = True
         self.takes_tools = True
         self.takes_mcp = True
+        self.runs_commands = True
         self.refuses_steers = False
         self.started = False
         self.closed = False

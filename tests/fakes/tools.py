@@ -32,6 +32,9 @@ class PlayedToolbox:
         tools = tuple(ToolSpec(name, f"{name}s", ANY) for name in self.names)
         return (ToolkitSpec(self.toolkit, "for tests", tools),)
 
+    def shown(self, ref: ToolRef, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
+        return arguments
+
     async def call(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ToolOutcome:
         self.calls.append((ref, arguments))
         return await self.answer(ref, arguments)

@@ -158,6 +158,9 @@ class Box:
     def __init__(self) -> None:
         self.called: list[tuple[str, str, Any]] = []
 
+    def shown(self, ref: e.ToolRef, arguments: Any) -> Any:
+        return arguments
+
     async def call(self, ref: e.ToolRef, arguments: Any) -> ToolOutput:
         self.called.append((ref.toolkit, ref.tool, dict(arguments)))
         return ToolOutput(TextResult("watered"), (IMAGE.url,))

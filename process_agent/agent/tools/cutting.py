@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import replace
 
 from process_agent.core.content import ErrorInfo, JsonResult, TextResult
 from process_agent.core.images import image_type
@@ -26,6 +27,8 @@ _HEAD = 64
 
 def cut(output: ToolOutput) -> ToolOutput:
     """The output within the limits; what is left out is said."""
+    if output.text is not None and not output.images:
+        return replace(output, text=_within(output.text))
     result, notes = output.result, list[str]()
     images = [url for url in output.images if is_image(url)]
     if len(images) < len(output.images):
@@ -42,6 +45,11 @@ def cut(output: ToolOutput) -> ToolOutput:
         said = result.text if isinstance(result, TextResult) else _as_text(output)
         result = TextResult(f"{said}\n[{'; '.join(notes)}.]")
     return ToolOutput(result, tuple(images[:MAX_IMAGES]))
+
+
+def _within(text: str) -> str:
+    """A text that was written for the model; whoever wrote it has shortened it better, as a rule."""
+    return text if len(text) <= MAX_RESULT else f"{text[:MAX_RESULT]}\n[The rest is left out.]"
 
 
 def cut_error(error: ProcessError) -> ErrorInfo:

@@ -15,6 +15,8 @@ from process_agent.agent.tools.mail import MailTools
 from process_agent.agent.tools.mcp import McpTools
 from process_agent.agent.tools.remote import CALL_SECONDS, RoomTools
 from process_agent.agent.tools.required import RequiredToolkits
+from process_agent.agent.tools.shell.source import Shell
+from process_agent.agent.tools.skills import skills_toolkit
 from process_agent.agent.tools.storage import StorageTools
 from process_agent.agent.tools.thread_list import ThreadListTools
 from process_agent.agent.tools.tool import FixedTools, Tool, Toolkit, ToolSource
@@ -25,6 +27,7 @@ from process_agent.core.mcp_config import McpLaunch
 from process_agent.core.room_ports import RemoteToolkit
 from process_agent.errors import UsageError
 from process_agent.io.private_places import private_places
+from process_agent.io.skills import find_skills
 
 if TYPE_CHECKING:
     from process_agent.channels.mail.first_mails import FirstMails
@@ -51,6 +54,14 @@ class ToolOptions:
     mcp: McpMode = "none"
     servers: tuple[McpLaunch, ...] = ()
     """MCP servers of the operator's, for models that connect to none themselves."""
+    shell: bool = False
+    advanced_shell: bool = False
+
+    @property
+    def shell_flags(self) -> tuple[str, ...]:
+        """The flags that have an effect only where a backend runs no commands by itself."""
+        named = (("--shell", self.shell), ("--advanced-shell", self.advanced_shell))
+        return tuple(flag for flag, given in named if given)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -74,9 +85,11 @@ def tool_sources(
     *,
     apart: bool = False,
     mails: FirstMails | None = None,
+    shell: Shell | None = None,
 ) -> list[ToolSource]:
     """The sources of an agent's tools. Where threads are kept `apart`, each belongs to one participant;
-    `mails` sends what the model writes. Raises `UsageError` for what the room or the agent has not.
+    `mails` sends what the model writes, `shell` runs its commands. Raises `UsageError` for what the room or
+    the agent has not.
     """
     check_tools(options, channels)
     kept = private_places(backend.environment, backend.data_dir, *([backend.home] if backend.home else ()))
@@ -93,7 +106,10 @@ def tool_sources(
         own.append(MailTools(mails, place, joined=not apart).toolkit())
     if options.storage != "none":
         own.append(_storage(options, room, place))
-    return [FixedTools(tuple(own)), *_of_the_room(options, room)]
+    if backend.skill_dirs:
+        own.append(skills_toolkit(find_skills(backend.skill_dirs)))
+    local = () if shell is None else (shell,)
+    return [*local, FixedTools(tuple(own)), *_of_the_room(options, room)]
 
 
 def mcp_tools(options: ToolOptions, room: ToolRoom, backend: BackendConfig) -> McpTools | None:

@@ -11,7 +11,14 @@ from typing import Protocol
 from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import Json, LogLine, TextResult
 from process_agent.core.decisions import EACH_TIME, NO_ANSWERS, Answers, Decision, Question
-from process_agent.core.events import ApprovalRequested, BackendEvent, FileShown, ToolLog, ToolRef
+from process_agent.core.events import (
+    ApprovalRequested,
+    BackendEvent,
+    FileShown,
+    ToolLog,
+    ToolRef,
+    ToolStarted,
+)
 from process_agent.core.ids import ItemId, ThreadId, TurnId
 from process_agent.core.store import ThreadLog
 from process_agent.core.tools import ToolkitSpec, ToolOutput, ToolSpec
@@ -70,6 +77,15 @@ class Call:
         line = text if self._logged <= MAX_LOG else "… more is not shown."
         self._report(self.scope.turn_id, ToolLog(self.ref, (LogLine(f"{line.rstrip()}\n"),)))
 
+    def output(self, text: str) -> None:
+        """Tell a piece of output as it came; whoever tells it sees to how much there is."""
+        if text:
+            self._report(self.scope.turn_id, ToolLog(self.ref, (LogLine(text),)))
+
+    def arguments_are(self, arguments: Arguments) -> None:
+        """Show other arguments than the call was started with: more is known now."""
+        self._report(self.scope.turn_id, ToolStarted(self.ref, arguments))
+
     def show(self, url: str) -> None:
         """Show a file in the thread."""
         self._shown += 1
@@ -120,22 +136,28 @@ type Run = Callable[[Call], Awaitable[ToolOutput]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a call will do once it is allowed, and nothing else than what was allowed."""
+    """What a call will do once it is allowed, and nothing else than what was allowed. `shown` are the
+    arguments for people where planning found out more.
+    """
 
     run: Run
     need: Need | None = None
+    shown: Arguments | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool with what it does: `run`, or what `plan` makes of a call's arguments, which may raise what `run`
-    may.
+    """A tool with what it does: `run`, or what `plan` makes of a call's arguments, or `prepare`, where that
+    takes a while; they may raise what `run` may. `shown` makes of the arguments what people see; it does no
+    I/O and may raise `ToolFailedError`.
     """
 
     spec: ToolSpec
     run: Run
     plan: Callable[[Arguments, Scope], Plan] | None = None
     seconds: float = CALL_SECONDS
+    prepare: Callable[[Arguments, Scope], Awaitable[Plan]] | None = None
+    shown: Callable[[Arguments, Scope], Arguments] | None = None
 
     def planned(self, arguments: Arguments, scope: Scope) -> Plan:
         """What a call with these arguments comes to."""
@@ -149,17 +171,25 @@ async def unplanned(call: Call) -> ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """Tools under one name."""
+    """Tools under one name, or, when `plain`, under their own. A `local` one does what some backends do
+    themselves, and is left out for those. `on_stop` hears of a turn that was stopped, `on_leave` of a thread
+    that is closed.
+    """
 
     name: str
     description: str
     tools: tuple[Tool, ...]
     title: str = ""
+    plain: bool = False
+    local: bool = False
+    on_stop: Callable[[Scope], None] | None = None
+    on_leave: Callable[[ThreadId], None] | None = None
 
     @property
     def spec(self) -> ToolkitSpec:
         """What a model sees of it."""
-        return ToolkitSpec(self.name, self.description, tuple(tool.spec for tool in self.tools))
+        tools = tuple(tool.spec for tool in self.tools)
+        return ToolkitSpec(self.name, self.description, tools, self.plain)
 
     @property
     def info(self) -> ToolkitInfo:

@@ -11,7 +11,7 @@ from process_agent.agent.tools.cutting import cut, cut_error
 from process_agent.agent.tools.tool import Call, Need, Report, Scope, Toolkit
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.decisions import EACH_TIME, EVERY, NO_ANSWERS, Answers, Decision
-from process_agent.core.events import ApprovalRequested, ToolRef
+from process_agent.core.events import ApprovalRequested, ToolRef, ToolStarted
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.tools import ToolkitSpec, ToolOutcome
 from process_agent.errors import ProcessError, RoomError, ToolFailedError
@@ -78,6 +78,16 @@ class TurnTools:
         """See the port."""
         return tuple(kit.spec for _, kit in sorted(self._kits.items()))
 
+    def shown(self, ref: ToolRef, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
+        """See the port."""
+        tool = self._tools.get((ref.toolkit, ref.tool))
+        if tool is None or tool.shown is None:
+            return arguments
+        try:
+            return tool.shown(arguments, self._scope)
+        except ToolFailedError:
+            return arguments  # the call says what is wrong with them
+
     async def call(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ToolOutcome:
         """See the port."""
         refusal = self._refusal(ref, arguments)
@@ -97,12 +107,17 @@ class TurnTools:
         waiting.set_result((decision, answers))
         return True
 
-    def close(self) -> None:
-        """The turn is over: what still runs is stopped."""
+    def close(self, *, stopped: bool = False) -> None:
+        """The turn is over: what still runs is stopped, and when somebody `stopped` the turn, what its tools
+        left running too.
+        """
         self._closed = True
         for task in tuple(self._calls):
             task.cancel()
         self._on_close()
+        for kit in self._kits.values() if stopped else ():
+            if kit.on_stop is not None:
+                kit.on_stop(self._scope)
 
     def _refusal(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ErrorInfo | None:
         if self._closed:
@@ -121,8 +136,12 @@ class TurnTools:
     async def _run(self, ref: ToolRef, arguments: Mapping[str, Json]) -> ToolOutcome:
         tool = self._tools[ref.toolkit, ref.tool]
         try:
-            plan = tool.planned(arguments, self._scope)
-            if plan.need is not None and not await self._allowed(ref, arguments, plan.need):
+            scope, prepare = self._scope, tool.prepare
+            plan = tool.planned(arguments, scope) if prepare is None else await prepare(arguments, scope)
+            seen = self.shown(ref, arguments) if plan.shown is None else plan.shown
+            if plan.shown is not None:
+                self._report(self._scope.turn_id, ToolStarted(ref, seen))
+            if plan.need is not None and not await self._allowed(ref, seen, plan.need):
                 return DECLINED
             async with self._free, asyncio.timeout(tool.seconds) as limit:
                 asker = partial(self._asked, limit)

@@ -9,6 +9,7 @@ from process_agent.agent.tools.mcp import McpTools, TurnServers
 from process_agent.agent.tools.tool import Report, Scope, Toolkit, ToolSource
 from process_agent.agent.tools.toolbox import Consents, TurnTools
 from process_agent.core.backend import ToolkitInfo
+from process_agent.core.ids import ThreadId
 from process_agent.core.tools import model_name
 
 
@@ -28,7 +29,7 @@ class Tooling:
         self._sources = tuple(sources)
         self._mcp = mcp
         self._consents = Consents()
-        self._known: tuple[ToolkitInfo, ...] = ()
+        self._known: tuple[Toolkit, ...] = ()
         self._known_mcp: tuple[ToolkitInfo, ...] = ()
 
     async def start(self) -> None:
@@ -39,11 +40,13 @@ class Tooling:
         if self._mcp is not None:
             await self._mcp.start()
 
-    async def open(self, scope: Scope, report: Report, servers: TurnServers | None = None) -> Opened:
-        """The tools of a turn; with those of MCP servers for a model that connects to none itself. Whoever
-        opens them closes them.
+    async def open(
+        self, scope: Scope, report: Report, servers: TurnServers | None = None, *, local: bool = True
+    ) -> Opened:
+        """The tools of a turn, `local` ones only if so wished; with those of MCP servers for a model that
+        connects to none itself. Whoever opens them closes them.
         """
-        kits = await self._toolkits()
+        kits = [kit for kit in await self._toolkits() if local or not kit.local]
         more = await self._mcp.open(servers) if self._mcp is not None and servers is not None else None
         if more is not None:
             self._known_mcp = tuple(kit.info for kit in more.kits if kit.tools)
@@ -54,9 +57,18 @@ class Tooling:
             end()
         return Opened(tools, () if more is None else more.problems)
 
-    def listed(self, *, mcp: bool = False) -> tuple[ToolkitInfo, ...]:
-        """The toolkits of the last turn, as clients list them; with `mcp` those of servers too."""
-        return (*self._known, *self._known_mcp) if mcp else self._known
+    def listed(self, *, local: bool = True, mcp: bool = False) -> tuple[ToolkitInfo, ...]:
+        """The toolkits of the last turn, as clients list them; `local` ones, and with `mcp` those of servers,
+        only if so wished.
+        """
+        known = tuple(kit.info for kit in self._known if local or not kit.local)
+        return (*known, *self._known_mcp) if mcp else known
+
+    def left(self, thread_id: ThreadId) -> None:
+        """A thread is closed: what its tools left running ends."""
+        for kit in self._known:
+            if kit.on_leave is not None:
+                kit.on_leave(thread_id)
 
     async def close(self) -> None:
         """Release what tools hold. Idempotent."""
@@ -65,7 +77,7 @@ class Tooling:
 
     async def _toolkits(self) -> list[Toolkit]:
         kits = _named([kit for source in self._sources for kit in await source.toolkits()])
-        self._known = tuple(kit.info for kit in kits)
+        self._known = tuple(kits)
         return kits
 
 
@@ -80,7 +92,7 @@ def _named(kits: Sequence[Toolkit]) -> list[Toolkit]:
     for kit in kits:
         if not kit.tools:
             continue
-        name = model_name(kit.name, taken, toolkit=True)
+        name = kit.name if kit.plain else model_name(kit.name, taken, toolkit=True)
         taken.add(name)
         found.append(replace(kit, name=name))
     return found

@@ -1,0 +1,1 @@
+"""Commands and patches for models that have none of their own: `--shell` and `--advanced-shell`."""

@@ -110,7 +110,10 @@ class RowWriter:
                 self._inserts += 1
                 if not self._rows:
                     await self._compact(ended=any(row.kind == _TURN_ENDED for row in batch))
-            self._writing = None
+            self._writing, self._due = (
+                None,
+                math.inf,
+            )  # whoever was in a hurry while rows were on their way has them
         except RoomError as error:
             self._fail(error)
         finally:

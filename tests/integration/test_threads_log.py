@@ -88,6 +88,28 @@ async def test_what_ended_goes_with_what_comes_next(house: House, monkeypatch: p
     assert house.kinds(say.thread_id)[-1] == "turn.started"
 
 
+async def test_a_turn_after_one_whose_end_was_waited_for_is_one_insert_too(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.threads.log.SOON", 3600.0)
+    _, log, say = await house.thread()
+    house.datasets.gate.clear()
+    append(log, say.begin(), say.text("hello"), say.end())
+    ends = [asyncio.create_task(log.flush())]
+    await house.datasets.until(lambda: ("insert", "t1") in house.datasets.calls)
+    ends.append(asyncio.create_task(log.flush()))  # one more waits while the rows are on their way
+    await asyncio.sleep(0)
+    house.datasets.gate.set()
+    await asyncio.gather(*ends)
+    house.datasets.calls.clear()
+    append(log, say.begin(turn="u2"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    append(log, say.text("again", turn="u2"), say.end(turn="u2"))
+    await log.flush()
+    assert [call for call in house.datasets.calls if call[0] == "insert"] == [("insert", "t1")]
+
+
 async def test_what_streams_is_stored_within_a_second_and_whole_at_the_end(house: House) -> None:
     _, log, say = await house.thread()
     append(log, say.begin(), say.deltas("ha ", "ha ", "ha "))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, join, login, room, run, spec, threads, token, usage
+from process_agent.cli import chat, join, login, room, run, spec, thread_owners, threads, token, usage
 
 app = typer.Typer(
     name="process",
@@ -25,6 +25,8 @@ app.command(name="chat", short_help="Talk to an agent in this terminal, or run o
 )
 app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
+threads.app.command("owners", short_help="List whose the threads are.")(thread_owners.owners)
+threads.app.command("assign", short_help="Make a thread that is nobody's somebody's.")(thread_owners.assign)
 app.command(name="messages")(threads.messages)
 app.command(name="grep")(threads.grep)
 app.command(name="usage", short_help="What models used and what it cost, by turn, thread, model or day.")(

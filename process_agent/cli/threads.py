@@ -279,7 +279,10 @@ def _single_scheme(directory: str) -> str:
 # --- Reading ------------------------------------------------------------------------------------------
 
 
-def _store(room: JoinedRoom, agent: str, directory: str | None) -> DatasetThreadStore:
+def store_in(
+    room: JoinedRoom, agent: str, directory: str | None, *, apart: bool = False
+) -> DatasetThreadStore:
+    """The threads of an agent; it is not started."""
     from datetime import UTC, datetime
     from uuid import uuid4
 
@@ -295,6 +298,7 @@ def _store(room: JoinedRoom, agent: str, directory: str | None) -> DatasetThread
         new_id=lambda: str(uuid4()),
         directory=directory,
         others_here=is_here,
+        apart=apart,
     )
 
 
@@ -305,7 +309,7 @@ async def entries_of(room: JoinedRoom, folders: dict[str, str]) -> list[ThreadEn
     found: list[ThreadEntry] = []
     for agent, directory in folders.items():
         try:
-            found += (await _store(room, agent, directory).list(MOST_THREADS, 0))[0]
+            found += (await store_in(room, agent, directory).list(MOST_THREADS, 0))[0]
         except RoomRequestError as error:
             if error.code != _NOT_FOUND:
                 raise
@@ -325,6 +329,13 @@ async def thread_named(room: JoinedRoom, folders: dict[str, str], ref: str) -> T
     return resolve_thread(ref, await entries_of(room, folders), see="`process threads`").path
 
 
+def place_of(thread_id: ThreadId) -> tuple[str, str]:
+    """The agent of a thread, as far as its path says it, and the folder."""
+    directory, _, _ = thread_id.rpartition("/")
+    parts = directory.removeprefix("dataset://").split("/")
+    return parts[1] if len(parts) == 3 and parts[0] == "agents" else "", directory
+
+
 async def _transcript(
     room: JoinedRoom, thread_id: ThreadId
 ) -> tuple[list[ThreadEvent], Transcript, Mapping[str, KeptState]]:
@@ -333,10 +344,7 @@ async def _transcript(
     """
     from process_agent.viewer.transcript import Transcript
 
-    directory, _, _ = thread_id.rpartition("/")
-    parts = directory.removeprefix("dataset://").split("/")
-    agent = parts[1] if len(parts) == 3 and parts[0] == "agents" else ""
-    log = await _store(room, agent, directory).open(thread_id)
+    log = await store_in(room, *place_of(thread_id)).open(thread_id)
     transcript, events = Transcript(), [event async for event in log.replay()]
     for event in events:
         transcript.apply(event)

@@ -109,8 +109,8 @@ class CreateThread:
 
 @dataclass(frozen=True, slots=True)
 class FindOwner:
-    """Find out whose a thread is, and make it `claim`'s if it is nobody's; with `create` it need not exist.
-    Report `owner_found` or `owner_not_found`.
+    """Find out whose a thread is; with `create` it need not exist, and is `claim`'s then. Report
+    `owner_found` or `owner_not_found`.
     """
 
     thread_id: ThreadId

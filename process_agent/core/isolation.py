@@ -1,7 +1,7 @@
 """Whose threads they are, where each participant has its own: nobody sees or touches another's.
 
-A thread belongs to the first who asks anything of it, by name (`Participant.owner`); the store keeps whose it
-is. Until the store has said so, what is asked of a thread waits here, in order.
+A thread belongs to who began it, by name (`Participant.owner`); the store keeps whose it is. Until the store
+has said so, what is asked of a thread waits here, in order.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def not_there(thread_id: ThreadId) -> ErrorInfo:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What goes on once it is known whose a thread is. `claim` takes a thread that is nobody's; `create` says
-    that the thread need not exist yet.
+    """What goes on once it is known whose a thread is. `create` says that the thread need not exist yet, and
+    is `claim`'s then.
     """
 
     then: Callable[[str | ErrorInfo | None], None]
@@ -125,14 +125,9 @@ class Isolation:
     # --- What the store says ---------------------------------------------------------------------
 
     def found(self, thread_id: ThreadId, owner: str | None) -> None:
-        """Whose a thread is; None when nobody has claimed it."""
+        """Whose a thread is; None when it is nobody's, and none that anybody gets by asking."""
         self.know(thread_id, owner)
-        waiting = self._waiting.pop(thread_id)
-        for number, one in enumerate(waiting):
-            if owner is None and one.claim is not None:
-                self._waiting[thread_id] = waiting[number:]
-                self._ask(thread_id, one)
-                return
+        for one in self._waiting.pop(thread_id):
             one.then(owner)
 
     def not_found(self, thread_id: ThreadId, error: ErrorInfo) -> None:

@@ -155,8 +155,9 @@ class ThreadStore(Protocol):
     async def owner(
         self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
     ) -> str | None:
-        """Whose a thread is. One that is nobody's becomes `claim`'s, for good, and is never None then; with
-        `create` the thread itself may come later.
+        """Whose a thread is. One without an owner becomes that of who began it, as far as it is known who
+        that was, and else stays nobody's: None. With `create` the thread itself may come later, and is
+        `claim`'s then.
 
         Raises `RoomRequestError` for a thread that is not there.
         """

@@ -199,9 +199,10 @@ class MemoryThreadStore:
         self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
     ) -> str | None:
         """Whose a thread is; see `ThreadStore`."""
-        if thread_id not in self._logs and not (create and self._fits(thread_id)):
+        there = thread_id in self._logs
+        if not there and not (create and self._fits(thread_id)):
             raise unknown_thread(thread_id)
-        if claim is not None:
+        if claim is not None and not there:
             self._owners.setdefault(thread_id, claim)
         return self._owners.get(thread_id)
 

@@ -49,6 +49,12 @@ class ThreadOwners:
             found = await self.of(path)
         return found or owner
 
+    async def all(self) -> dict[ThreadId, str]:
+        """Whose all the threads are that are somebody's."""
+        rows = await self._read(None, ("path", "owner", "claimed_at"))
+        rows.sort(key=lambda row: (row["claimed_at"], row["owner"]), reverse=True)
+        return {ThreadId(row["path"]): row["owner"] for row in rows}
+
     async def theirs(self, owner: str) -> set[ThreadId]:
         """The threads somebody claimed."""
         return {ThreadId(row["path"]) for row in await self._read(f"owner = {quoted(owner)}", ("path",))}
@@ -57,7 +63,7 @@ class ThreadOwners:
         """Forget a thread that is gone."""
         await self._datasets.delete(self._table, _same(path))
 
-    async def _read(self, where: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    async def _read(self, where: str | None, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         async for batch in self._datasets.search(self._table, where=where, columns=columns):
             rows += pa.table(batch).to_pylist()

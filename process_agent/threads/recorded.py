@@ -107,9 +107,6 @@ class RecordedThreadStore:
                 return None
             self._create(thread_id, "", claim)
             return claim
-        if known.owner is None and claim is not None:
-            known.owner = claim
-            self._register.write(thread_id)
         return known.owner
 
     async def open(self, thread_id: ThreadId, *, create: str | None = None) -> RecordedThreadLog:

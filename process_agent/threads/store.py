@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from process_agent.core.backend import KeptState
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
+from process_agent.core.participants import named
 from process_agent.core.room import Datasets, TableRef
 from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
@@ -36,6 +37,9 @@ RECOVER_FIRST = 16
 
 RECOVER_LATER = 500
 """Threads that are looked at for lost turns in all; older ones are closed when somebody goes on with them."""
+
+OWNERS_FOUND = 1_000
+"""Threads without an owner that are looked at when an agent starts; others when somebody asks for them."""
 
 ALONE_WITHIN = 180.0
 """Seconds that a start which finds another agent of our name waits for it to go before leaving its turns."""
@@ -95,6 +99,7 @@ class DatasetThreadStore:
         await self._index.ensure()
         if self._owners is not None:
             await self._owners.ensure()
+            self._tasks.start(self._find_owners(self._owners), "owners of earlier threads")
         if self._others_here():
             self._tasks.start(self._recover_alone(), "recovery")
             return
@@ -150,9 +155,43 @@ class DatasetThreadStore:
         """Whose a thread is; see the port."""
         owners, table = self._owned(), table_of(thread_id, self._namespace)
         found = await owners.of(thread_id)
-        if found is None and not create:
+        if found is not None:
+            return found
+        try:
             await self._require(table, thread_id)
-        return await owners.claim(thread_id, claim) if found is None and claim is not None else found
+        except RoomRequestError:
+            if not create:
+                raise
+            return None if claim is None else await owners.claim(thread_id, claim)
+        began = named(await ThreadTable(self._datasets, table, thread_id).began())
+        return None if began is None else await owners.claim(thread_id, began)
+
+    async def owners(self) -> Mapping[ThreadId, str]:
+        """Whose the threads are that are somebody's."""
+        return await self._owned().all()
+
+    async def assign(self, thread_id: ThreadId, owner: str) -> str:
+        """Make a thread that is nobody's somebody's; says whose it is then. Raises `RoomRequestError`."""
+        await self._require(table_of(thread_id, self._namespace), thread_id)
+        await self._owned().ensure()
+        return await self._owned().claim(thread_id, owner)
+
+    async def _find_owners(self, owners: ThreadOwners) -> None:
+        """Threads from before participants had their own become those of who began them."""
+        try:
+            known = await owners.all()
+            entries = [entry for entry in await self._index.all() if entry.path not in known]
+            left = [entry for entry in entries[:OWNERS_FOUND] if await self.owner(entry.path) is None]
+        except RoomError as error:
+            logger.warning("whose the threads from before are is not known: %s", error)
+            return
+        if left or len(entries) > OWNERS_FOUND:
+            logger.warning(
+                "%d threads from before belong to nobody, like %s. `process threads owners` lists them, "
+                "`process threads assign THREAD NAME` makes one somebody's.",
+                len(left),
+                left[0].path if left else entries[-1].path,
+            )
 
     def _owned(self) -> ThreadOwners:
         if self._owners is None:

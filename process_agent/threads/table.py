@@ -31,11 +31,15 @@ MAX_ROWS = 100_000
 TAIL_ROWS = 512
 """Rows at the end of the table that are looked at when a thread is opened."""
 
+FIRST_ROWS = 100
+"""Requests among which the first is looked for: those of several writers need not be in order."""
+
 PAGE_ROWS = 2048
 """Rows read at a time."""
 
 _LIGHT = ("sequence", "turn_id", "item_id", "type")
 _MODEL_CHANGED = PREFIX + "model.changed"
+_REQUESTED = PREFIX + "turn.start"
 _USAGE = PREFIX + "usage.updated"
 IMAGES = PREFIX + "image_generation.completed"
 
@@ -138,6 +142,17 @@ class ThreadTable:
         """All that backends kept."""
         found = [to_stored(row) async for row in self._where(f"item_id = {quoted(STATE)}")]
         return [(each.backend, each.state) for each in found if isinstance(each, BackendState)]
+
+    async def began(self) -> str | None:
+        """The name of who sent the first request of the thread, as far as its rows tell."""
+        found: list[Row] = []
+        where = f"type = {quoted(_REQUESTED)}"
+        async for batch in self._datasets.search(self._ref, where=where, columns=_FULL, limit=FIRST_ROWS):
+            found += from_table(batch)
+        first = min(found, key=lambda row: row.sequence, default=None)
+        stored = None if first is None else to_stored(first)
+        body = stored.body if isinstance(stored, ThreadEvent) else None
+        return body.sender_name if isinstance(body, e.TurnRequested) else None
 
     async def images(self) -> Sequence[str]:
         """Addresses of the images that were made in the thread."""

@@ -302,7 +302,7 @@ class World:
         if thread_id not in self.logs and not command.create:
             self.carry_out(self.supervisor.owner_not_found(thread_id, _NO_THREAD))
             return
-        if claim is not None:
+        if claim is not None and thread_id not in self.logs:
             self.owners.setdefault(thread_id, claim)
         self.carry_out(self.supervisor.owner_found(thread_id, self.owners.get(thread_id)))
 

@@ -114,14 +114,20 @@ def test_the_refusal_says_no_more_than_that_of_a_missing_thread(world: World) ->
     assert there.code == gone.code == "thread_not_available"
 
 
-def test_a_thread_from_before_is_the_first_openers(world: World) -> None:
+def test_a_thread_from_before_is_nobodys_whoever_comes_first(world: World) -> None:
     thread_id = ThreadId("dataset://t/old")
     world.logs[thread_id] = []
     world.ask(r.OpenThread(world.envelope(BEN), thread_id, load=True))
     world.ask(r.OpenThread(world.envelope(ANA), thread_id, load=True))
     world.settle()
-    assert (codes(world, BEN), codes(world, ANA)) == ([], ["thread_not_available"])
-    assert world.owners == {thread_id: "name:ben"}
+    world.ask(r.StartTurn(world.envelope(BEN), thread_id, HI, create=True))
+    world.settle()
+    assert (codes(world, BEN), codes(world, ANA)) == (["thread_not_available"] * 2, ["thread_not_available"])
+    assert (world.owners, world.logs[thread_id], world.views) == ({}, [], set())
+    world.owners[thread_id] = "name:ana"  # the operator says so
+    world.ask(r.OpenThread(world.envelope(ANA), thread_id))
+    world.settle()
+    assert len(codes(world, ANA)) == 1
 
 
 def test_requests_keep_their_order_while_the_owner_is_looked_for(world: World) -> None:

@@ -16,7 +16,7 @@ from backends.codex.shapes import as_dict
 from process_agent.core.content import ErrorInfo, GeneratedImage
 from process_agent.core.events import BackendEvent, EndReason, ImageCompleted, ImageFailed, ImageStarted
 from process_agent.core.ids import ItemId
-from process_agent.core.images import image_type
+from process_agent.core.images import image_type, png_size
 
 MAX_IMAGE: Final = 8 * 1024 * 1024
 """Characters of base64 of an image that is passed on."""
@@ -72,7 +72,7 @@ def _image(item: Mapping[str, Any]) -> GeneratedImage | ErrorInfo:
     kind = image_type(head)
     if kind is None:
         return ErrorInfo("What was made is no PNG, JPEG, GIF or WebP image.", "image_failed")
-    width, height = _png_size(head) if kind == "image/png" else (None, None)
+    width, height = png_size(head) if kind == "image/png" else (None, None)
     return GeneratedImage(f"data:{kind};base64,{data}", kind, width, height)
 
 
@@ -80,10 +80,3 @@ def _failure(kind: object) -> ErrorInfo:
     if kind == "usageLimitExceeded":
         return ErrorInfo("No image was made: the account's limit for images is used up.", snake_case(kind))
     return ErrorInfo("No image was made.", "image_failed")
-
-
-def _png_size(head: bytes) -> tuple[int | None, int | None]:
-    """Width and height in pixels from the header chunk, which comes first."""
-    if len(head) < 24 or head[12:16] != b"IHDR":
-        return None, None
-    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])

@@ -9,7 +9,7 @@ from typing import Final
 
 from backends.llm.calling import ModelCalls, Retries
 from backends.llm.failures import told
-from backends.llm.offer import Offer, make_offer
+from backends.llm.offer import Offer, hosted_lines, hosted_toolkits, make_offer
 from backends.llm.skills import skills_text
 from backends.llm.thread import LlmThread
 from process_agent.core.backend import (
@@ -102,7 +102,8 @@ class LlmBackend:
         self._skills = skills_text(skills)
         self._calls = ModelCalls(HttpStreams(limits=self._limits), self._retries)
         names = ", ".join(skill.name for skill in skills)
-        return BackendSummary((*self._offer.lines(), *((("skills", names),) if names else ())))
+        lines = (*self._offer.lines(), *hosted_lines(self._offer, self._config))
+        return BackendSummary((*lines, *((("skills", names),) if names else ())))
 
     def models(self) -> Sequence[ProviderModels]:
         """The models that were named, or those that providers have by default."""
@@ -113,8 +114,8 @@ class LlmBackend:
         return self._offer.default
 
     def toolkits(self) -> Sequence[ToolkitInfo]:
-        """None of its own."""
-        return ()
+        """The tools of providers."""
+        return hosted_toolkits(self._offer, self._config)
 
     def provider(self, choice: ModelChoice) -> tuple[ModelProvider, str]:
         """Who has this model, and its name there. Raises `TurnRefusedError`."""
@@ -123,6 +124,16 @@ class LlmBackend:
         if provider is None or model is None:
             raise TurnRefusedError(f"There is no provider {choice.provider!r} here.", code="unknown_provider")
         return provider, model
+
+    @property
+    def hosts_tools(self) -> bool:
+        """See `core.hosting.HostedTools`."""
+        return True
+
+    def hosted(self, provider: ModelProvider) -> tuple[bool, str | None]:
+        """Whether this provider's own search is offered, and with which model it makes images."""
+        making = self._config.image_model if provider.image_generation else None
+        return self._config.web_search and provider.web_search, making
 
     def window(self, choice: ModelChoice) -> int | None:
         """Tokens of the model's context, if known."""

@@ -28,7 +28,7 @@ from process_agent.wire.llm.request import ModelRequest
 REST_SECONDS: Final = 2.0
 """How long the end of an answer may take after its last event; a connection that has not ended is cut."""
 
-_SHOWN: Final = (e.TextDelta, e.ReasoningDelta, e.CallBegun)
+_SHOWN: Final = (e.TextDelta, e.ReasoningDelta, e.CallBegun, e.HostedBegun, e.HostedDone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def usage_of(told: e.TokenUsage | None) -> Usage | None:
     """Tokens as the room counts them."""
     if told is None:
         return None
-    return Usage(told.input, told.cached, told.output, told.reasoning, told.cache_written)
+    return Usage(told.input, told.cached, told.output, told.reasoning, told.cache_written, told.searches)
 
 
 async def _finish(answer: HttpAnswer) -> None:

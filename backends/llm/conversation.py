@@ -18,6 +18,7 @@ from process_agent.wire.llm.request import (
     Call,
     CallOutput,
     Document,
+    Hosted,
     Image,
     Item,
     Message,
@@ -144,16 +145,11 @@ def estimate(item: Item) -> int:
         case Reasoning(text, replay):
             data = 0 if replay is None else len(json.dumps(dict(replay.data), default=str))
             return ITEM_TOKENS + round(max(len(text), data) / CHARS_PER_TOKEN)
+        case Hosted("image_generation"):
+            return ITEM_TOKENS + IMAGE_TOKENS
+        case Hosted(_, kept):
+            return ITEM_TOKENS + round(len(json.dumps(dict(kept.data), default=str)) / CHARS_PER_TOKEN)
     assert_never(item)
-
-
-def without_reasoning_of_others(items: Iterable[Item], origin: str) -> tuple[Item, ...]:
-    """Only what this provider can read."""
-    return tuple(
-        item
-        for item in items
-        if not isinstance(item, Reasoning) or (item.replay is not None and item.replay.origin == origin)
-    )
 
 
 def without_images(items: Iterable[Item]) -> tuple[Item, ...]:

@@ -31,6 +31,10 @@ class Host(Protocol):
         """Who has this model, and its name there. Raises `TurnRefusedError`."""
         ...
 
+    def hosted(self, provider: ModelProvider) -> tuple[bool, str | None]:
+        """Whether this provider's own search is offered, and with which model it makes images."""
+        ...
+
     def window(self, choice: ModelChoice) -> int | None:
         """Tokens of the model's context, if known."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from process_agent.core.backend import BackendConfig
+from process_agent.core.backend import BackendConfig, ToolkitInfo
 from process_agent.core.models import KnownModels, ModelChoice, ModelFacts, ModelInfo, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import AuthError, UsageError
@@ -76,6 +76,46 @@ def make_offer(backend: str, config: BackendConfig) -> Offer:
     first, model = wanted[0]
     default = ModelChoice(backend, first, model or known[first].default_model)
     return Offer(tuple(models), default, tuple(known[name] for name in order))
+
+
+def hosted_lines(offer: Offer, config: BackendConfig) -> tuple[tuple[str, str], ...]:
+    """Lines of the start summary about tools of providers. Raises `UsageError` where no provider has one that
+    was asked for.
+    """
+    searching = [p for p in offer.providers if p.web_search] if config.web_search else []
+    making = [p for p in offer.providers if p.image_generation] if config.image_model else []
+    names = ", ".join(provider.friendly_name for provider in offer.providers)
+    if config.web_search and not searching:
+        raise UsageError(
+            f"--web-search has no effect: no web search of {names} is known here.",
+            fix="Offer a model of OpenAI or Anthropic; docs/llm.md says what other providers can have.",
+        )
+    if config.image_model and not making:
+        raise UsageError(
+            f"--image-generation has no effect: no model of {names} is known to make images when asked to.",
+            fix="Offer a model of OpenAI; docs/llm.md says what other providers can have.",
+        )
+    found = []
+    if searching:
+        found.append(("web search", ", ".join(provider.friendly_name for provider in searching)))
+    if making:
+        who = ", ".join(provider.friendly_name for provider in making)
+        found.append(("image generation", f"{config.image_model}, {who}"))
+    return tuple(found)
+
+
+def hosted_toolkits(offer: Offer, config: BackendConfig) -> tuple[ToolkitInfo, ...]:
+    """Tools of providers, as clients list them."""
+    found = []
+    for provider in offer.providers:
+        tools = []
+        if config.web_search and provider.web_search:
+            tools.append(("web_search", "Searches the web."))
+        if config.image_model and provider.image_generation:
+            tools.append(("image_generation", "Makes images."))
+        if tools:
+            found.append(ToolkitInfo(provider.name, provider.friendly_name, tuple(tools)))
+    return tuple(found)
 
 
 def _models(

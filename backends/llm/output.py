@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
+from backends.llm.hosted import HostedCalls
 from process_agent.core.content import ErrorInfo, ToolResult
 from process_agent.core.events import (
     BackendEvent,
@@ -49,7 +50,9 @@ class Output:
     Items are told as soon as there is something of them; whatever is open is ended by `close`.
     """
 
-    def __init__(self, turn_id: TurnId, names: Names) -> None:
+    def __init__(self, turn_id: TurnId, names: Names, provider: str = "") -> None:
+        """`provider` names whose own tools may be heard of."""
+        self._hosted = HostedCalls(turn_id, provider)
         self.said: list[Item] = []
         """What the model said and did in the current answer."""
         self.calls: list[WantedCall] = []
@@ -79,15 +82,16 @@ class Output:
                 yield from self._say(text)
             case e.TextBegun(phase):
                 self._phase = phase
-            case e.TextDone():
-                yield from self._end_text()
+            case e.TextDone(parts):
+                yield from self._end_text(parts)
+            case e.HostedBegun() | e.HostedImage() | e.HostedDone():
+                yield from self._host(event)
             case e.ReasoningBegun() | e.ReasoningDelta() | e.ReasoningDone():
                 yield from self._reason(event)
             case e.CallBegun() | e.CallDelta() | e.CallDone():
                 yield from self._call(event)
-            case e.Cited(url, title):
-                if len(self._sources) < MAX_SOURCES:
-                    self._sources.setdefault(url, title)
+            case e.Cited():
+                self._cite(event)
             case e.Used() | e.Ended() | e.Broken():
                 pass  # for whoever asked
 
@@ -107,6 +111,16 @@ class Output:
         yield from self._end_reasoning()
         for ref in list(self._open.values()):
             yield self.ended(ref, None, error)
+        yield from self._hosted.close(error)
+
+    def _cite(self, source: e.Cited) -> None:
+        if len(self._sources) < MAX_SOURCES:
+            self._sources.setdefault(source.url, source.title)
+
+    def _host(self, event: e.HostedBegun | e.HostedImage | e.HostedDone) -> Iterator[BackendEvent]:
+        if isinstance(event, e.HostedDone):
+            self.said.append(event.hosted)
+        yield from self._hosted.take(event)
 
     def _say(self, text: str) -> Iterator[BackendEvent]:
         if self._text is None:
@@ -115,12 +129,12 @@ class Output:
         self._text[2].append(text)
         yield TextDelta(self._text[0], text, self._text[1])
 
-    def _end_text(self) -> Iterator[BackendEvent]:
+    def _end_text(self, whole: Sequence[Text] = ()) -> Iterator[BackendEvent]:
         if self._text is None:
             return
         item_id, phase, parts = self._text
         self._text, self._phase = None, None
-        self.said.append(Message("assistant", (Text("".join(parts)),)))
+        self.said.append(Message("assistant", tuple(whole) or (Text("".join(parts)),)))
         if self._sources:
             yield TextDelta(item_id, _sources(self._sources), phase)
             self._sources = {}

@@ -10,9 +10,10 @@ from typing import Final
 
 from backends.llm import compaction
 from backends.llm.calling import Waiting
-from backends.llm.conversation import Conversation, without_images, without_reasoning_of_others
+from backends.llm.conversation import Conversation, without_images
 from backends.llm.failures import told
 from backends.llm.host import Host
+from backends.llm.hosted import for_provider, tool_names
 from backends.llm.output import Output
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
 from process_agent.core.backend import Answered, HistoryItem, TurnInput
@@ -128,7 +129,7 @@ class LlmThread:
                 yield event
             return
         tools = tools_of(turn)
-        running.output = Output(turn.turn_id, tools.names)
+        running.output = Output(turn.turn_id, tools.names, provider.name)
         self._conversation.said(turn.content, turn.sender_name)
         for _ in range(MAX_CALLS):
             async with aclosing(self._answer(running, provider, model, tools)) as events:
@@ -207,9 +208,12 @@ class LlmThread:
         turn = running.input
         about = (self._host.instructions, self._conversation.senders.rule(), turn.rules, turn.instructions)
         schema = turn.output_schema
+        search, image_model = self._host.hosted(provider)
         return ModelRequest(
             model=model,
-            items=without_reasoning_of_others(self._conversation.items, provider.name),
+            items=for_provider(self._conversation.items, provider.name, tool_names(search, image_model)),
+            search=search,
+            image_model=image_model,
             instructions="\n\n".join(text for text in about if text),
             tools=tools.offered,
             origin=provider.name,
@@ -269,7 +273,7 @@ class LlmThread:
         window = self._host.window(running.input.model)
         items: Sequence[Item] = self._conversation.items
         items = self._conversation.newest(compaction.room_for(window))
-        items = without_images(without_reasoning_of_others(items, provider.name))
+        items = without_images(for_provider(items, provider.name))
         return ModelRequest(
             model=model,
             items=(*(item for item in items if not isinstance(item, Reasoning)), compaction.ASK),

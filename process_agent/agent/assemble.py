@@ -21,7 +21,8 @@ from process_agent.agent.channels import (
     create_channels,
     first_mails,
 )
-from process_agent.agent.local_tools import check_local, make_shell, shell_lines
+from process_agent.agent.flags import check_flags
+from process_agent.agent.local_tools import make_shell, shell_lines
 from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
 from process_agent.agent.provisions import Provisions
@@ -30,7 +31,6 @@ from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
 from process_agent.agent.tools.given import ToolRoom
 from process_agent.agent.tools.mail import NAME as MAIL
-from process_agent.agent.tools.mcp import check_installed
 from process_agent.agent.tools.sources import ToolOptions, check_tools, mcp_tools, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
@@ -41,20 +41,16 @@ from process_agent.core.commands import Viewer
 from process_agent.core.discovery import only_thread
 from process_agent.core.ids import Clock, IdSource, ThreadId
 from process_agent.core.models import ModelChoice
-from process_agent.core.records import Recording
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import WorkspaceMode, Workspaces
-from process_agent.errors import UsageError
 from process_agent.io.private_places import private_places
 from process_agent.workspaces.places import places_of
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
 from process_agent.workspaces.worktrees import ThreadWorktrees
 
 logger = logging.getLogger(__name__)
-
-_ANOTHER_BACKEND = "Leave it out, or add a backend that does, like --backend codex."
 
 DRAIN_SECONDS = 10.0
 """How long a stopping agent waits for its turns to end."""
@@ -157,42 +153,8 @@ def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
         registry.create(name, replace(config.backend, models=models, beside_defaults=name in config.backends))
         for name, models in chosen.backends
     )
-    if config.backend.keeps_history:
-        _check_recording(backends)
-    flags, names = config.tools.flags, " and ".join(backend.name for backend in backends)
-    if flags and not any(backend.takes_tools for backend in backends):
-        raise UsageError(
-            f"{flags[0]} has no effect: {names} takes no tools from the agent.", fix=_ANOTHER_BACKEND
-        )
-    check_local(config.tools, config.backend.skill_dirs, backends)
-    _check_mcp(config.tools, backends)
+    check_flags(config.tools, config.backend, backends)
     return backends
-
-
-def _check_mcp(tools: ToolOptions, backends: Sequence[Backend]) -> None:
-    """Raise `UsageError` for flags about MCP servers that no backend can use."""
-    names = " and ".join(backend.name for backend in backends)
-    through_us = [backend for backend in backends if backend.takes_tools and not backend.takes_mcp]
-    if tools.mcp != "none" and not any(backend.takes_mcp or backend.takes_tools for backend in backends):
-        raise UsageError(f"--mcp has no effect: {names} connects to no MCP servers.", fix=_ANOTHER_BACKEND)
-    if tools.servers and not through_us:
-        raise UsageError(
-            f"--mcp-server and --mcp-config have no effect: {names} takes no MCP servers from the agent.",
-            fix="Codex reads the [mcp_servers] of its own configuration; leave the flag out.",
-        )
-    if through_us and (tools.servers or tools.mcp != "none"):
-        check_installed()
-
-
-def _check_recording(backends: Sequence[Backend]) -> None:
-    """Raise `UsageError` unless one backend alone keeps the history of threads."""
-    others = [backend.name for backend in backends if not isinstance(backend, Recording)]
-    if others or len(backends) != 1:
-        raise UsageError(
-            "--thread-storage codex keeps threads in Codex's own records, where turns of "
-            f"{' and '.join(others)} have no place.",
-            fix="Use --backend codex with its models alone, or leave --thread-storage out.",
-        )
 
 
 class Agent:

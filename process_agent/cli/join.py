@@ -41,7 +41,13 @@ from process_agent.cli.channel_flags import (
 )
 from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
-from process_agent.cli.outside_flags import McpConfig, McpServers, outside_flags
+from process_agent.cli.outside_flags import (
+    ImageGeneration,
+    McpConfig,
+    McpServers,
+    WebSearch,
+    outside_flags,
+)
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
@@ -88,6 +94,8 @@ def join(
     mcp_config: McpConfig = None,
     shell: Shell = False,
     advanced_shell: AdvancedShell = False,
+    web_search: WebSearch = False,
+    image_generation: ImageGeneration = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -155,7 +163,7 @@ def join(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        outside=outside_flags(mcp_server, mcp_config),
+        outside=outside_flags(mcp_server, mcp_config, web_search, image_generation),
     )
     run(options, config.load())
 

@@ -203,7 +203,7 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         *((("tools", ready.tools),) if ready.tools else ()),
         *ready.shell,
         *((("mcp", _MCP[options.tool_flags.mcp]),) if options.tool_flags.mcp in _MCP else ()),
-        *((("mcp servers", names),) if (names := _servers(options)) else ()),
+        *options.outside.lines(),
         *([("workspace", "a Git work tree for each thread")] if options.workspace == "per-thread" else []),
         *websocket_lines(options),
         ("approvers", approvers_line(options, room)),
@@ -212,12 +212,6 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         ("ready", f"in {time.monotonic() - options.started:.2f} s; Ctrl-C stops the agent"),
     ]
     return lines
-
-
-def _servers(options: JoinOptions) -> str:
-    """The operator's MCP servers; their addresses and commands may hold secrets."""
-    names = ", ".join(server.name for server in options.outside.servers)
-    return f"{names}, for language models; each starts with the first turn" if names else ""
 
 
 def approvers_line(options: JoinOptions, room: JoinedRoom) -> str:
@@ -334,6 +328,8 @@ def _config(
         approvals=options.approvals,
         network=options.network,
         effort=options.model_flags.effort,
+        web_search=options.outside.web_search,
+        image_model=options.outside.image_model,
         skill_dirs=options.model_flags.skill_dirs,
         home=options.model_flags.codex_home,
         facts=known_models(settings.paths(options.data_dir).root),

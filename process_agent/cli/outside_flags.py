@@ -1,4 +1,4 @@
-"""What the flags say about tools that reach outside of room and machine: MCP servers of the operator's."""
+"""What the flags say about tools that reach outside of room and machine."""
 
 from __future__ import annotations
 
@@ -37,16 +37,41 @@ McpConfig = Annotated[
 ]
 
 
+WebSearch = Annotated[
+    bool, typer.Option("--web-search", help="Let language models search the web with their provider's tool.")
+]
+ImageGeneration = Annotated[
+    str | None,
+    typer.Option(
+        "--image-generation",
+        metavar="MODEL",
+        help="Let OpenAI's models make images with this model, like gpt-image-1.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class OutsideFlags:
     """The flags, checked."""
 
     servers: tuple[McpLaunch, ...] = ()
+    web_search: bool = False
+    image_model: str | None = None
+
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Lines of the start summary: names only, addresses and commands may hold secrets."""
+        names = ", ".join(server.name for server in self.servers)
+        about = f"{names}, for language models; each starts with the first turn"
+        return (("mcp servers", about),) if names else ()
 
 
-def outside_flags(servers: list[str] | None = None, file: Path | None = None) -> OutsideFlags:
+def outside_flags(
+    servers: list[str] | None, file: Path | None, web_search: bool, image_model: str | None
+) -> OutsideFlags:
     """Check the flags. Raises `UsageError`."""
-    return OutsideFlags(_servers(servers, file))
+    if image_model is not None and not (image_model.strip() and image_model.isprintable()):
+        raise UsageError("--image-generation is empty.", fix="Name a model, like gpt-image-1.")
+    return OutsideFlags(_servers(servers, file), web_search, image_model)
 
 
 def _servers(texts: list[str] | None, file: Path | None) -> tuple[McpLaunch, ...]:

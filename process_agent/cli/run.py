@@ -25,7 +25,13 @@ from process_agent.cli.agent_options import (
 )
 from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
-from process_agent.cli.outside_flags import McpConfig, McpServers, outside_flags
+from process_agent.cli.outside_flags import (
+    ImageGeneration,
+    McpConfig,
+    McpServers,
+    WebSearch,
+    outside_flags,
+)
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.talking import (
     Effort,
@@ -105,6 +111,8 @@ def run(
     mcp_config: McpConfig = None,
     shell: Shell = False,
     advanced_shell: AdvancedShell = False,
+    web_search: WebSearch = False,
+    image_generation: ImageGeneration = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -164,7 +172,7 @@ def run(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        outside=outside_flags(mcp_server, mcp_config),
+        outside=outside_flags(mcp_server, mcp_config, web_search, image_generation),
     )
     talk = talk_of(
         message,

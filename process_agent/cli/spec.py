@@ -34,7 +34,12 @@ from process_agent.cli.channel_flags import (
     channel_flags,
 )
 from process_agent.cli.model_flags import ReasoningEffort, model_flags
-from process_agent.cli.outside_flags import McpServers, outside_flags
+from process_agent.cli.outside_flags import (
+    ImageGeneration,
+    McpServers,
+    WebSearch,
+    outside_flags,
+)
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
@@ -156,6 +161,8 @@ def spec(
     mcp_config: ContainerMcp = None,
     shell: Shell = False,
     advanced_shell: AdvancedShell = False,
+    web_search: WebSearch = False,
+    image_generation: ImageGeneration = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
     room_rules: RoomRules = None,
@@ -222,7 +229,7 @@ def spec(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        outside=outside_flags(mcp_server),
+        outside=outside_flags(mcp_server, None, web_search, image_generation),
     )
     folders = _folders(working_dir, worktrees, codex_home, mcp_config, skill_dir or ())
     name, files = _check(options, folders), _shipped(rules_file or ())

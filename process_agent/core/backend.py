@@ -134,6 +134,10 @@ class BackendConfig:
     network: bool = False
     effort: str | None = None
     """How much models are to reason where neither thread nor turn says; None leaves it to the backend."""
+    web_search: bool = False
+    """Whether models search the web with the tool of their provider."""
+    image_model: str | None = None
+    """The model with which the tool of a provider makes images; None for no such tool."""
     skill_dirs: tuple[Path, ...] = ()
     """Folders of agent skills beside those that the backend finds by itself."""
     home: Path | None = None

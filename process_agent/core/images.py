@@ -22,6 +22,21 @@ def image_type(head: bytes) -> str | None:
     return None
 
 
+def image_type_of_base64(data: str) -> str | None:
+    """The MIME type of an image in base64, by its beginning."""
+    try:
+        return image_type(base64.b64decode(data[:64], validate=True))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def png_size(head: bytes) -> tuple[int | None, int | None]:
+    """Width and height in pixels from the header chunk of a PNG, which comes first."""
+    if len(head) < 24 or head[12:16] != b"IHDR":
+        return None, None
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+
 def address_of(image_id: str) -> str:
     """The address of an image in the room's table of images (agent protocol, section 6.7)."""
     return f"dataset://{_TABLE}?id={quote(image_id, safe='')}"

@@ -37,6 +37,10 @@ class ModelProvider:
     reasoning: tuple[str, ...] = ()
     max_output: int | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
+    web_search: bool = False
+    """Whether its dialect's own search of the web is known to work there."""
+    image_generation: bool = False
+    """Whether the tool that makes images is."""
     listed: bool = True
     """Whether its models cost what its list of prices says: nobody else stands between."""
 
@@ -131,9 +135,18 @@ def _provider(name: str, table: Mapping[str, Any], before: ModelProvider | None,
     values = {member: value for member, value in table.items() if member not in ("dialect", "base_url")}
     if "reasoning" in values:
         values["reasoning"] = tuple(map(str, values["reasoning"]))
+    for member in ("web_search", "image_generation"):
+        if values.get(member) and dialect not in _WITH_TOOLS[member]:
+            raise UsageError(f"{where}.{member}` needs the dialect {' or '.join(_WITH_TOOLS[member])}.")
     start = before or ModelProvider(name, name, dialect, url)
     return replace(start, dialect=dialect, base_url=url.rstrip("/"), **values)
 
+
+_WITH_TOOLS: dict[str, tuple[str, ...]] = {
+    "web_search": ("responses", "messages"),
+    "image_generation": ("responses",),
+}
+"""Dialects that have these tools of a provider's own."""
 
 _KINDS: dict[str, type] = {
     "friendly_name": str,
@@ -146,4 +159,6 @@ _KINDS: dict[str, type] = {
     "reasoning": list,
     "max_output": int,
     "extra": dict,
+    "web_search": bool,
+    "image_generation": bool,
 }

@@ -12,7 +12,8 @@ from process_agent.core.models import Pricing
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one or more model calls. `cached` (read from the provider's cache) and `written` (put there)
-    are parts of `input`, `reasoning` is part of `output`.
+    are parts of `input`, `reasoning` is part of `output`. `searches` are those of the web that the provider
+    did, which it charges for by the piece: they are in no cost here.
     """
 
     input: int = 0
@@ -20,6 +21,7 @@ class Usage:
     output: int = 0
     reasoning: int = 0
     written: int = 0
+    searches: int = 0
 
     def cost(self, pricing: Pricing) -> float:
         """US dollars; input from or for the cache costs as other input where it has no price of its own."""
@@ -41,6 +43,7 @@ class Usage:
             self.output + other.output,
             self.reasoning + other.reasoning,
             self.written + other.written,
+            self.searches + other.searches,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -51,6 +54,7 @@ class Usage:
             max(self.output - other.output, 0),
             max(self.reasoning - other.reasoning, 0),
             max(self.written - other.written, 0),
+            max(self.searches - other.searches, 0),
         )
 
 

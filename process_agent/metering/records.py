@@ -20,6 +20,7 @@ _COUNTS: Final = {
     "cache_written_tokens": "written",
     "output_tokens": "output",
     "reasoning_tokens": "reasoning",
+    "web_searches": "searches",
 }
 """Columns, and what of the usage is in them; null where nobody told."""
 

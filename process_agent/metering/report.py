@@ -118,6 +118,7 @@ def as_fields(line: Line, by: str) -> dict[str, Json]:
         "cache_written_tokens": line.usage.written,
         "output_tokens": line.usage.output,
         "reasoning_tokens": line.usage.reasoning,
+        "web_searches": line.usage.searches,
         "cost": None if line.cost is None else round(line.cost, 9),
         "unpriced_calls": sum(line.unpriced.values()),
         "unpriced_models": unpriced,

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from process_agent.wire.responses_stream import Phase
+from process_agent.wire.responses_stream import Phase, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,17 @@ class Say:
     phase: Phase = None
     pieces: tuple[str, ...] | None = None
     every_ms: float = 0
+    cites: tuple[Source, ...] = ()
+    """What the text rests on, told after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search of the web, as a provider's own tool does it; with an `error` in place of results."""
+
+    query: str
+    results: tuple[Source, ...] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ class Tokens:
     count: int
 
 
-type Action = Say | Think | CallTools | Sleep | HttpFault | StreamFault | RawEvents | Tokens
+type Action = Say | Search | Think | CallTools | Sleep | HttpFault | StreamFault | RawEvents | Tokens
 
 type Replies = tuple[str, ...]
 """Outputs of the calls in one `CallTools`, in order; empty after every other action."""

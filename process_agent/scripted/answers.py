@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import assert_never
 
 import msgspec
@@ -15,6 +16,7 @@ from process_agent.scripted.actions import (
     HttpFault,
     RawEvents,
     Say,
+    Search,
     Sleep,
     StreamFault,
     Think,
@@ -101,14 +103,14 @@ class Answer:
             case Think():
                 self._thought += len(action.text)
                 yield from self.stream.reasoning(self._id("rs"), pieces(action.text))
-            case CallTools():
-                for call in action.calls:
-                    yield from self._call(call)
+            case CallTools(calls):
+                yield from chain.from_iterable(map(self._call, calls))
+            case Search():
+                yield from self._search(action)
             case Sleep():
                 yield Pause(action.ms)
             case RawEvents():
-                for event in action.events:
-                    yield self.stream.raw(event)
+                yield from map(self.stream.raw, action.events)
             case Tokens(count):
                 self._input = count
             case HttpFault() | StreamFault():
@@ -124,7 +126,12 @@ class Answer:
             if number and action.every_ms:
                 yield Pause(action.every_ms)
             yield from self.stream.text(item_id, piece)
+        yield from self.stream.cite(item_id, action.text, action.cites)
         yield from self.stream.message_end(item_id, action.text, action.phase)
+
+    def _search(self, action: Search) -> Iterator[Part]:
+        item_id = self._id("ws" if isinstance(self.stream, ResponseStream) else "srvtoolu")
+        yield from self.stream.web_search(item_id, action.query, action.results, action.error)
 
     def _call(self, call: ToolCall) -> Iterator[Part]:
         self._said += len(call.arguments)

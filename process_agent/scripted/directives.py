@@ -2,7 +2,8 @@
 
 Each action is an object with one of these members:
 
-    {"say": TEXT, "phase"?: "commentary" | "final_answer", "pieces"?: [TEXT], "times"?: N, "every_ms"?: MS}
+    {"say": TEXT, "phase"?: "commentary" | "final_answer", "pieces"?: [TEXT], "times"?: N, "every_ms"?: MS,
+     "cites"?: [{"url": URL, "title"?: TEXT}]}
     {"think": TEXT}
     {"run": COMMAND, "escalate"?: REASON, "workdir"?: PATH}
     {"patch": TEXT}                          for apply_patch, as it is
@@ -14,7 +15,11 @@ Each action is an object with one of these members:
     {"sleep_ms": MS}
     {"fault": STATUS | KIND, "code"?: TEXT, "message"?: TEXT, "retry_after"?: SECONDS, "times"?: N}
     {"raw_events": [OBJECT]}
-    {"image": BASE64, "prompt"?: TEXT}       an image, as a provider's own tool makes it
+    {"image": BASE64, "prompt"?: TEXT, "partials"?: [BASE64]}
+                                             an image, as a provider's own tool makes it
+    {"search": QUERY, "results"?: [{"url": URL, "title"?: TEXT}], "code"?: TEXT}
+                                             a search of the web, as a provider's own tool does it, if the
+                                             request offers one; with `code` it fails
     {"tokens": N}                            the response says that it read N tokens
     {"title": TEXT, "every_ms"?: MS}         nothing; TEXT is the thread's name when one is asked for
     {"when_compacted": [say, think, sleep_ms and fault actions]}
@@ -38,6 +43,7 @@ from process_agent.scripted.actions import (
     RawEvents,
     Say,
     Script,
+    Search,
     Sleep,
     StreamFault,
     Think,
@@ -45,7 +51,7 @@ from process_agent.scripted.actions import (
     ToolCall,
 )
 from process_agent.scripted.tools import StepStatus, Tools, parse_command_reply
-from process_agent.wire.responses_stream import Phase
+from process_agent.wire.responses_stream import Phase, Source
 
 MAX_ACTIONS = 10_000
 MAX_REPEATS = 1_000_000
@@ -86,6 +92,10 @@ class _Directive(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     raw_events: tuple[dict[str, Any], ...] | None = None
     image: str | None = None
     prompt: str = ""
+    partials: tuple[str, ...] = ()
+    search: str | None = None
+    results: tuple[Source, ...] = ()
+    cites: tuple[Source, ...] = ()
     tokens: int | None = None
     title: str | None = None
     when_compacted: tuple[_Directive, ...] | None = None
@@ -105,6 +115,7 @@ _KINDS = (
     "fault",
     "raw_events",
     "image",
+    "search",
     "tokens",
     "title",
     "when_compacted",
@@ -131,7 +142,9 @@ def directed(text: str, tools: Tools) -> Script:
             returned.clear()
             continue
         simple = _simple(directive)
-        if simple is not None:
+        if isinstance(simple, Search) and tools.find("web_search") is None:
+            yield HttpFault(400, "invalid_script", "No search of the web is on offer.")
+        elif simple is not None:
             yield simple
         elif directive.write is not None:
             returned.append((yield from tools.write(directive.write, directive.content)))
@@ -182,7 +195,9 @@ def _simple(directive: _Directive) -> Action | None:
     if directive.say is not None:
         text = directive.say * (directive.times or 1)
         pieces = (directive.say,) * directive.times if directive.times else directive.pieces
-        return Say("".join(pieces) if pieces else text, directive.phase, pieces, directive.every_ms)
+        return Say(
+            "".join(pieces) if pieces else text, directive.phase, pieces, directive.every_ms, directive.cites
+        )
     if directive.think is not None:
         return Think(directive.think)
     if directive.sleep_ms is not None:
@@ -190,7 +205,10 @@ def _simple(directive: _Directive) -> Action | None:
     if directive.raw_events is not None:
         return RawEvents(directive.raw_events)
     if directive.image is not None:
-        return RawEvents(_image_events(directive.image, directive.prompt))
+        return RawEvents(_image_events(directive.image, directive.prompt, directive.partials))
+    if directive.search is not None:
+        failed = None if directive.code == _Directive().code else directive.code
+        return Search(directive.search, directive.results, failed)
     if directive.tokens is not None:
         return Tokens(directive.tokens)
     if isinstance(directive.fault, int):
@@ -202,11 +220,21 @@ def _simple(directive: _Directive) -> Action | None:
     return None
 
 
-def _image_events(data: str, prompt: str) -> tuple[dict[str, Any], ...]:
+def _image_events(data: str, prompt: str, partials: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
     item = {"type": "image_generation_call", "id": f"ig_{sha256(data.encode()).hexdigest()[:16]}"}
     done = {**item, "status": "completed", "result": data, "revised_prompt": prompt}
     return (
         {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress"}},
+        *(
+            {
+                "type": "response.image_generation_call.partial_image",
+                "output_index": 0,
+                "item_id": item["id"],
+                "partial_image_index": number,
+                "partial_image_b64": partial,
+            }
+            for number, partial in enumerate(partials)
+        ),
         {"type": "response.output_item.done", "output_index": 0, "item": done},
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from process_agent.wire.responses import JsonObject
-from process_agent.wire.responses_stream import Event, Phase, TokenCount
+from process_agent.wire.responses_stream import Event, Phase, Source, TokenCount
 from process_agent.wire.sse import encode_event
 
 DONE: Event = {}
@@ -50,6 +50,21 @@ class ChatStream:
     def text(self, item_id: str, delta: str) -> list[Event]:
         """More of the text."""
         return [self._chunk({"content": delta})]
+
+    def cite(self, item_id: str, text: str, sources: Iterable[Source]) -> list[Event]:
+        """What the text rests on, as servers other than OpenAI say it."""
+        cited = [
+            {"type": "url_citation", "url_citation": {"url": each.url, "title": each.title}}
+            for each in sources
+        ]
+        self._message.setdefault("annotations", []).extend(cited)
+        return [self._chunk({"annotations": cited})] if cited else []
+
+    def web_search(
+        self, item_id: str, query: str, results: Iterable[Source], error: str | None
+    ) -> list[Event]:
+        """Nothing: the dialect shows no searches."""
+        return []
 
     def message_end(self, item_id: str, text: str, phase: Phase = None) -> list[Event]:
         """The text is complete, for now."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from process_agent.wire.responses import JsonObject
-from process_agent.wire.responses_stream import Event, Phase, TokenCount, encode
+from process_agent.wire.responses_stream import Event, Phase, Source, TokenCount, encode
 
 SIGNATURE = "c2NyaXB0ZWQ="
 """The signature of all thinking: providers want it back as it is, and nobody can check it here."""
@@ -30,6 +30,8 @@ class MessagesStream:
             "usage": {"input_tokens": 0, "output_tokens": 0},
         }
         self._called = False
+        self._cited: list[JsonObject] = []
+        self._searches = 0
 
     @property
     def body(self) -> JsonObject:
@@ -52,9 +54,49 @@ class MessagesStream:
         """More of the text that is open."""
         return [self._delta({"type": "text_delta", "text": delta})]
 
+    def cite(self, item_id: str, text: str, sources: Iterable[Source]) -> list[Event]:
+        """What the open text, which says this by now, rests on."""
+        events = []
+        for number, source in enumerate(sources):
+            about = {"type": "web_search_result_location", "url": source.url, "title": source.title}
+            citation = {**about, "encrypted_index": f"index-{number}", "cited_text": text[:150]}
+            events.append(self._delta({"type": "citations_delta", "citation": citation}))
+            self._cited.append(citation)
+        return events
+
+    def web_search(
+        self, item_id: str, query: str, results: Iterable[Source], error: str | None
+    ) -> list[Event]:
+        """A search of the web by the provider's own tool."""
+        use = {"type": "server_tool_use", "id": item_id, "name": "web_search"}
+        found: Any = [
+            {
+                "type": "web_search_result",
+                "url": each.url,
+                "title": each.title,
+                "encrypted_content": f"encrypted-{number}",
+                "page_age": None,
+            }
+            for number, each in enumerate(results)
+        ]
+        if error is not None:
+            found = {"type": "web_search_tool_result_error", "error_code": error}
+        self._searches += error is None
+        result = {"type": "web_search_tool_result", "tool_use_id": item_id, "content": found}
+        written = msgspec.json.encode({"query": query}).decode()
+        return [
+            self._start({**use, "input": {}}),
+            self._delta({"type": "input_json_delta", "partial_json": written}),
+            self._stop({**use, "input": {"query": query}}),
+            self._start(result),
+            self._stop(result),
+        ]
+
     def message_end(self, item_id: str, text: str, phase: Phase = None) -> list[Event]:
         """The open text is complete."""
-        return [self._stop({"type": "text", "text": text})]
+        cited = {"citations": [*self._cited]} if self._cited else {}
+        self._cited.clear()
+        return [self._stop({"type": "text", "text": text, **cited})]
 
     def reasoning(self, item_id: str, deltas: Iterable[str]) -> list[Event]:
         """Thinking, signed."""
@@ -94,11 +136,13 @@ class MessagesStream:
 
     def complete(self, usage: TokenCount) -> list[Event]:
         """The message is complete."""
-        counted = {
+        counted: JsonObject = {
             "input_tokens": usage.input - usage.cached,
             "cache_read_input_tokens": usage.cached,
             "output_tokens": usage.output,
         }
+        if self._searches:
+            counted["server_tool_use"] = {"web_search_requests": self._searches}
         return self._end("tool_use" if self._called else "end_turn", counted)
 
     def fail(self, code: str, message: str) -> list[Event]:

@@ -21,6 +21,13 @@ type Event = JsonObject
 type Phase = Literal["commentary", "final_answer"] | None
 
 
+class Source(msgspec.Struct, frozen=True):
+    """A page of the web."""
+
+    url: str
+    title: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenCount:
     """Tokens as the dialect counts them: the input includes the cached part, the output the reasoning."""
@@ -56,6 +63,7 @@ class ResponseStream:
         self._created_at = created_at
         self._sequence = 0
         self._output: list[JsonObject] = []
+        self._cited: list[JsonObject] = []
         self._body = self._snapshot("in_progress")
 
     @property
@@ -95,12 +103,46 @@ class ResponseStream:
 
     def message_end(self, item_id: str, text: str, phase: Phase = None) -> list[Event]:
         """The open message is complete; `text` is all of it."""
-        part = {"type": "output_text", "text": text, "annotations": []}
+        part = {"type": "output_text", "text": text, "annotations": [*self._cited]}
+        self._cited.clear()
         at = self._at(item_id)
         return [
             self._event("response.output_text.done", **at, content_index=0, text=text),
             self._event("response.content_part.done", **at, content_index=0, part=part),
             self._item_done(_message_item(item_id, "completed", [part], phase)),
+        ]
+
+    def cite(self, item_id: str, text: str, sources: Iterable[Source]) -> list[Event]:
+        """What the open message, which says this by now, rests on."""
+        at = self._at(item_id) | {"content_index": 0}
+        events = []
+        for number, source in enumerate(sources):
+            about = {"type": "url_citation", "start_index": 0, "end_index": len(text)}
+            annotation = {**about, "url": source.url, "title": source.title}
+            events.append(
+                self._event(
+                    "response.output_text.annotation.added",
+                    **at,
+                    annotation_index=number,
+                    annotation=annotation,
+                )
+            )
+            self._cited.append(annotation)
+        return events
+
+    def web_search(
+        self, item_id: str, query: str, results: Iterable[Source], error: str | None
+    ) -> list[Event]:
+        """A search of the web by the provider's own tool."""
+        item: JsonObject = {"type": "web_search_call", "id": item_id}
+        at = self._at(item_id)
+        sources = [{"type": "url", "url": each.url} for each in results]
+        action = {"type": "search", "query": query, **({"sources": sources} if sources else {})}
+        status = "failed" if error is not None else "completed"
+        return [
+            self._item_added(item | {"status": "in_progress"}),
+            self._event("response.web_search_call.searching", **at),
+            self._item_done(item | {"status": status, "action": action}),
         ]
 
     def reasoning(self, item_id: str, deltas: Iterable[str]) -> list[Event]:

@@ -55,7 +55,7 @@ def joined(events: list[e.StreamEvent]) -> list[e.StreamEvent]:
         if kind in (e.TextDelta, e.ReasoningDelta):
             found.append(kind("".join(event.text for event in same)))  # type: ignore[union-attr]
         elif kind is e.CallDelta:
-            text = "".join(event.arguments for event in same)  # type: ignore[union-attr]
+            text = "".join(event.arguments for event in same)  # type: ignore[union-attr, misc]
             found.append(e.CallDelta(index or 0, text))
         else:
             found += same

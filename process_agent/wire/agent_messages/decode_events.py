@@ -131,6 +131,7 @@ def _usage(f: Fields) -> e.EventBody:
             output=usage.number("output_tokens", 0),
             reasoning=usage.number("reasoning_output_tokens", usage.number("reasoning_tokens", 0)),
             written=usage.number("cache_write_input_tokens", 0),
+            searches=usage.number("web_searches", 0),
         ),
         None if context == ContextWindow(0) else context,
         float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,

@@ -179,8 +179,10 @@ def _encode_state(
 
 def _encode_usage(usage: Usage) -> dict[str, Json]:
     written: dict[str, Json] = {"cache_write_input_tokens": usage.written} if usage.written else {}
+    searched: dict[str, Json] = {"web_searches": usage.searches} if usage.searches else {}
     return {
         **written,
+        **searched,
         "input_tokens": usage.input,
         "cached_input_tokens": usage.cached,
         "output_tokens": usage.output,

@@ -12,8 +12,8 @@ from process_agent.wire.llm.request import (
     Call,
     CallOutput,
     Document,
+    Hosted,
     Image,
-    Item,
     JsonObject,
     Message,
     ModelRequest,
@@ -31,7 +31,9 @@ def body(request: ModelRequest) -> JsonObject:
     messages: list[JsonObject] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    messages += _messages(request.items, request.origin)
+    # The dialect has no tools of a provider's own.
+    known = [item for item in request.items if not isinstance(item, Hosted)]
+    messages += _messages(known, request.origin)
     found: JsonObject = {
         "model": request.model,
         "messages": messages,
@@ -60,7 +62,7 @@ def body(request: ModelRequest) -> JsonObject:
     return found | dict(request.extra)
 
 
-def _messages(items: Sequence[Item], origin: str) -> list[JsonObject]:
+def _messages(items: Sequence[Message | Reasoning | Call | CallOutput], origin: str) -> list[JsonObject]:
     found: list[JsonObject] = []
     seen: list[JsonObject] = []
     """Images that tools gave back: a message of its own after the outputs, which hold text only."""

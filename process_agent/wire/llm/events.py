@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from process_agent.wire.llm.request import Call, Reasoning
+from process_agent.core.content import Json
+from process_agent.wire.llm.request import Call, Hosted, HostedTool, Reasoning, Text
 
 type Phase = Literal["commentary", "final_answer"] | None
 
@@ -56,6 +58,8 @@ class TokenUsage:
     cache_written: int = 0
     output: int = 0
     reasoning: int = 0
+    searches: int = 0
+    """Searches of the web by the provider's own tool."""
 
 
 # --- Events --------------------------------------------------------------------------------------
@@ -78,7 +82,9 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextDone:
-    """The open message is complete."""
+    """The open message is complete. `parts` are its texts where the provider wants to see sources again."""
+
+    parts: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,36 @@ class CallDone:
 
     index: int
     call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class HostedBegun:
+    """A tool of the provider's own begins to work."""
+
+    call_id: str
+    tool: HostedTool
+
+
+@dataclass(frozen=True, slots=True)
+class HostedImage:
+    """An image as far as it is made, in base64; `index` counts from 0."""
+
+    call_id: str
+    data: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostedDone:
+    """It is done, or will go on in the next answer: then there is neither `result` nor `error`. It may be the
+    first that is heard of it.
+    """
+
+    call_id: str
+    hosted: Hosted
+    arguments: Mapping[str, Json]
+    result: Mapping[str, Json] | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +213,9 @@ type StreamEvent = (
     | CallBegun
     | CallDelta
     | CallDone
+    | HostedBegun
+    | HostedImage
+    | HostedDone
     | Cited
     | Used
     | Ended

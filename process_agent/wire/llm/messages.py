@@ -7,13 +7,16 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
+from process_agent.core.content import Json
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.failures import stream_error
+from process_agent.wire.llm.messages_hosted import search_done, search_open
 from process_agent.wire.llm.reader import StreamReader, count_of, object_of, text_of
 from process_agent.wire.llm.request import (
     Call,
     CallOutput,
     Document,
+    Hosted,
     Image,
     Item,
     JsonObject,
@@ -21,7 +24,9 @@ from process_agent.wire.llm.request import (
     ModelRequest,
     Part,
     Reasoning,
+    Replay,
     Text,
+    replayed,
     split_data_url,
     used_tools,
 )
@@ -33,6 +38,8 @@ _BUDGETS: Final = {"low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 24_57
 """Tokens of thinking for an effort (gateway page, section 4.5)."""
 
 _CACHE: Final = {"cache_control": {"type": "ephemeral"}}
+
+_SEARCH: Final = {"type": "web_search_20250305", "name": "web_search", "max_uses": 10}
 
 _GONE: Final = "Used earlier in this conversation. It is not available any more: do not call it."
 
@@ -55,7 +62,7 @@ def body(request: ModelRequest) -> JsonObject:
     tools = _tools(request)
     if tools:
         found["tools"] = tools
-        if not request.tools:
+        if not request.tools and not request.search:
             found["tool_choice"] = {"type": "none"}
     if request.effort in _BUDGETS and request.reasons:
         budget = _BUDGETS[request.effort]
@@ -71,7 +78,7 @@ def body(request: ModelRequest) -> JsonObject:
 
 def _tools(request: ModelRequest) -> list[JsonObject]:
     """The tools on offer, and those that the conversation names, without which it is refused."""
-    tools = [
+    tools: list[JsonObject] = [
         {
             "name": tool.name,
             "description": tool.description,
@@ -81,6 +88,8 @@ def _tools(request: ModelRequest) -> list[JsonObject]:
     ]
     offered = {tool.name for tool in request.tools}
     gone = [name for name in used_tools(request.items) if name not in offered]
+    if request.search:
+        tools.append({**_SEARCH})
     return tools + [{"name": name, "description": _GONE, "input_schema": {"type": "object"}} for name in gone]
 
 
@@ -109,7 +118,9 @@ def _blocks(item: Item, origin: str) -> tuple[bool, list[JsonObject]]:
     """Whether the assistant said it, and its content blocks."""
     match item:
         case Message(role, parts):
-            return role == "assistant", list(_content(parts))
+            return role == "assistant", list(_content(parts, origin))
+        case Hosted(_, replay):
+            return True, replayed(replay) if replay.origin == origin else []
         case Reasoning(_, replay):
             return True, [dict(replay.data)] if replay is not None and replay.origin == origin else []
         case Call(call_id, name, arguments):
@@ -125,12 +136,13 @@ def _blocks(item: Item, origin: str) -> tuple[bool, list[JsonObject]]:
             assert_never(item)
 
 
-def _content(parts: Iterable[Part]) -> Iterator[JsonObject]:
+def _content(parts: Iterable[Part], origin: str = "") -> Iterator[JsonObject]:
     for part in parts:
         match part:
-            case Text(text):
+            case Text(text, cited):
                 if text.strip():  # blank blocks are refused
-                    yield {"type": "text", "text": text}
+                    sources = cited.data if cited is not None and cited.origin == origin else {}
+                    yield {"type": "text", "text": text, **sources}
             case Image(url):
                 yield {"type": "image", "source": _source(url)}
             case Document(url, name):
@@ -169,6 +181,8 @@ class MessagesReader(StreamReader):
         super().__init__(origin)
         self._kinds: dict[int, JsonObject] = {}
         self._usage: dict[str, int] = {}
+        self._texts: list[tuple[list[str], list[Json]]] = []
+        self._searches: dict[str, JsonObject] = {}
         self._stop = ""
 
     def _take(self, event: JsonObject) -> None:
@@ -198,7 +212,15 @@ class MessagesReader(StreamReader):
         match block.get("type"):
             case "text":
                 self._close_reasoning(None)
-                self._say(text_of(block, "text"))
+                if not self._texting:
+                    self._texts = []
+                self._texts.append(([], []))
+                self._write(text_of(block, "text"))
+            case "server_tool_use" | "web_search_tool_result":
+                self._close_text()
+                self._close_reasoning(None)
+                if block.get("name") == "web_search":
+                    self._out.append(e.HostedBegun(text_of(block, "id"), "web_search"))
             case "thinking" | "redacted_thinking":
                 self._begin_reasoning()
                 self._think(text_of(block, "thinking"))
@@ -210,16 +232,21 @@ class MessagesReader(StreamReader):
     def _delta(self, delta: JsonObject, index: int) -> None:
         match delta.get("type"):
             case "text_delta":
-                self._say(text_of(delta, "text"))
+                self._write(text_of(delta, "text"))
             case "thinking_delta":
                 self._think(text_of(delta, "thinking"))
             case "signature_delta":
                 block = self._kinds.setdefault(index, {})
                 block["signature"] = text_of(block, "signature") + text_of(delta, "signature")
             case "input_json_delta":
+                block = self._kinds.get(index, {})
+                if block.get("type") == "server_tool_use":
+                    block["written"] = text_of(block, "written") + text_of(delta, "partial_json")
                 self._write_call(index, text_of(delta, "partial_json"))
             case "citations_delta":
                 cited = object_of(delta, "citation")
+                if self._texts:
+                    self._texts[-1][1].append(cited)
                 if url := text_of(cited, "url"):
                     self._out.append(e.Cited(url, text_of(cited, "title")))
             case _:
@@ -238,10 +265,38 @@ class MessagesReader(StreamReader):
                 given = block.get("input")
                 whole = msgspec.json.encode(given).decode() if isinstance(given, dict) and given else None
                 self._close_call(index, whole)
+            case "server_tool_use":
+                self._searches[text_of(block, "id")] = _use(block)
+            case "web_search_tool_result":
+                self._searched(block)
             case _:
                 pass  # texts that follow one another are one message
 
+    def _write(self, text: str) -> None:
+        if text and not self._texts:
+            self._texts.append(([], []))
+        if text:
+            self._texts[-1][0].append(text)
+        self._say(text)
+
+    def _text_parts(self) -> tuple[Text, ...]:
+        texts, self._texts = self._texts, []
+        if not any(cited for _, cited in texts):
+            return ()
+        return tuple(
+            Text("".join(text), Replay(self._origin, {"citations": cited}) if cited else None)
+            for text, cited in texts
+        )
+
+    def _searched(self, block: JsonObject) -> None:
+        """What a search found; its call may be in the answer before."""
+        call_id = text_of(block, "tool_use_id")
+        use = self._searches.pop(call_id, None)
+        self._out.append(search_done(use, block, self._origin))
+
     def _count(self, usage: JsonObject) -> None:
+        searched = count_of(object_of(usage, "server_tool_use"), "web_search_requests")
+        self._usage["searches"] = max(self._usage.get("searches", 0), searched)
         for name in (
             "input_tokens",
             "cache_read_input_tokens",
@@ -253,13 +308,24 @@ class MessagesReader(StreamReader):
         if any(counted.values()):
             cached, written = counted["cache_read_input_tokens"], counted["cache_creation_input_tokens"]
             given = counted["input_tokens"] + cached + written
-            self.usage = e.TokenUsage(given, cached, written, counted["output_tokens"])
+            output, searches = counted["output_tokens"], counted["searches"]
+            self.usage = e.TokenUsage(given, cached, written, output, searches=searches)
 
     def _finish(self) -> None:
+        for use in self._searches.values() if self._stop == "pause_turn" else ():
+            self._out.append(search_open(use, self._origin))
+        self._searches.clear()
         reason = _STOPS.get(self._stop, e.StopReason.END)
         if reason not in (e.StopReason.END, e.StopReason.CALLS):
             self._calls.clear()  # cut off while it was written
         self._end(reason)
+
+
+def _use(block: JsonObject) -> JsonObject:
+    """The block of a call of the provider's own tool, as it wants to see it again."""
+    written = text_of(block, "written")
+    given = _input(written) if written else object_of(block, "input")
+    return {**{name: value for name, value in block.items() if name != "written"}, "input": given}
 
 
 _STOPS: Final = {

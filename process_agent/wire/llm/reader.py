@@ -15,7 +15,7 @@ import msgspec
 from process_agent.core.content import Json
 from process_agent.errors import FrameTooLargeError
 from process_agent.wire.llm import events as e
-from process_agent.wire.llm.request import Call, JsonObject, Reasoning, Replay
+from process_agent.wire.llm.request import Call, JsonObject, Reasoning, Replay, Text
 from process_agent.wire.sse import SseEvent, SseParser
 
 MAX_CALLS = 256
@@ -119,7 +119,11 @@ class StreamReader(ABC):
     def _close_text(self) -> None:
         if self._texting:
             self._texting = False
-            self._out.append(e.TextDone())
+            self._out.append(e.TextDone(self._text_parts()))
+
+    def _text_parts(self) -> tuple[Text, ...]:
+        """The texts of the open message, where a dialect has more to say of them."""
+        return ()
 
     def _begin_reasoning(self) -> None:
         self._close_text()

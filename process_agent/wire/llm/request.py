@@ -15,10 +15,21 @@ type JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """What a provider wants to see again, encrypted or signed, exactly as it came. `origin` is who can read
+    it; for all others it is left out.
+    """
+
+    origin: str
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
-    """Text."""
+    """Text; `cited` are the sources it rests on, as the provider wants to see them again."""
 
     text: str
+    cited: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +62,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """What a provider wants to see again of its reasoning, encrypted or signed, exactly as it came. `origin`
-    is who can read it; for all others it is left out.
-    """
-
-    origin: str
-    data: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
 class Reasoning:
     """What a model thought, as far as its provider shows it."""
 
@@ -86,7 +87,24 @@ class CallOutput:
     failed: bool = False
 
 
-type Item = Message | Reasoning | Call | CallOutput
+type HostedTool = Literal["web_search", "image_generation"]
+"""Tools that a provider runs itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """What a tool of the provider's own did. `replay` is in the items of the dialect (member `items`); `seen`
+    is what a model of another provider is told instead.
+    """
+
+    tool: HostedTool
+    replay: Replay
+    seen: tuple[Part, ...] = ()
+    unfinished: bool = False
+    """Whether the provider goes on with it in its next answer."""
+
+
+type Item = Message | Reasoning | Call | CallOutput | Hosted
 
 
 # --- The request ---------------------------------------------------------------------------------
@@ -113,6 +131,8 @@ class OutputSchema:
 class ModelRequest:
     """One request; answers are streamed.
 
+    `search` offers the provider's own search of the web, `image_model` its making of images with this model.
+
     `origin` names the provider for `Replay`. With `reasons` the model is asked to show its reasoning and to
     give it back for replay. `effort` is low, medium, high, xhigh or max. `max_output` is in tokens, where the
     provider demands a limit. `cache_key` names the conversation for the provider's cache, `caches` says
@@ -129,8 +149,16 @@ class ModelRequest:
     effort: str | None = None
     max_output: int | None = None
     cache_key: str | None = None
+    search: bool = False
+    image_model: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
     """Members of the body as the provider's configuration gives them."""
+
+
+def replayed(replay: Replay) -> list[JsonObject]:
+    """The items of the dialect in what a tool of the provider's own left."""
+    items = replay.data.get("items")
+    return [dict(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def used_tools(items: tuple[Item, ...]) -> tuple[str, ...]:

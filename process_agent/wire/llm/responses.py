@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, assert_never
 
 from process_agent.wire.llm import events as e
+from process_agent.wire.llm import responses_hosted as hosted
 from process_agent.wire.llm.failures import stream_error
 from process_agent.wire.llm.reader import StreamReader, count_of, list_of, object_of, text_of
 from process_agent.wire.llm.request import (
     Call,
     CallOutput,
     Document,
+    Hosted,
     Image,
     Item,
     JsonObject,
@@ -20,6 +23,7 @@ from process_agent.wire.llm.request import (
     Part,
     Reasoning,
     Text,
+    replayed,
 )
 
 
@@ -33,8 +37,9 @@ def body(request: ModelRequest) -> JsonObject:
     }
     if request.instructions:
         found["instructions"] = request.instructions
+    tools: list[JsonObject] = []
     if request.tools:
-        found["tools"] = [
+        tools = [
             {
                 "type": "function",
                 "name": tool.name,
@@ -44,10 +49,15 @@ def body(request: ModelRequest) -> JsonObject:
             }
             for tool in request.tools
         ]
+    if tools := [*tools, *hosted.offered(request)]:
+        found["tools"] = tools
+    include = hosted.included(request)
     if request.reasons:
         effort = {} if request.effort is None else {"effort": request.effort}
         found["reasoning"] = {"summary": "auto", **effort}
-        found["include"] = ["reasoning.encrypted_content"]
+        include = ["reasoning.encrypted_content", *include]
+    if include:
+        found["include"] = include
     if request.output is not None:
         schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": True}
         found["text"] = {"format": {"type": "json_schema", **schema}}
@@ -66,6 +76,9 @@ def _item(item: Item, origin: str) -> Iterator[JsonObject]:
         case Reasoning(_, replay):
             if replay is not None and replay.origin == origin:
                 yield dict(replay.data)
+        case Hosted(_, replay):
+            if replay.origin == origin:
+                yield from replayed(replay)
         case Call(call_id, name, arguments):
             yield {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
         case CallOutput(call_id, parts):
@@ -97,6 +110,7 @@ class ResponsesReader(StreamReader):
     def __init__(self, origin: str = "") -> None:
         super().__init__(origin)
         self._streamed: set[int] = set()
+        self._searches = 0
         self._summary: tuple[str, object] | None = None
 
     def _take(self, event: JsonObject) -> None:
@@ -128,7 +142,7 @@ class ResponsesReader(StreamReader):
             case "error":
                 self._fail(stream_error(event))
             case _:
-                pass  # events of tools that the provider runs itself, and whatever comes later
+                self._out += hosted.heard(event)  # whatever comes later says nothing
 
     def _thought(self, part: tuple[str, object], event: JsonObject) -> None:
         gap = "" if self._summary in (None, part) or not self._reasoning else "\n\n"
@@ -144,6 +158,8 @@ class ResponsesReader(StreamReader):
                 self._begin_reasoning()
             case "function_call":
                 self._begin_call(index, text_of(item, "call_id"), text_of(item, "name"))
+            case kind if kind in hosted.KINDS:
+                self._hosted(hosted.begun(item))
             case _:
                 pass
 
@@ -168,7 +184,15 @@ class ResponsesReader(StreamReader):
                     self._begin_call(index, text_of(item, "call_id"), text_of(item, "name"))
                 self._close_call(index, text_of(item, "arguments"))
             case _:
-                pass
+                self._hosted(hosted.done(item, self._origin))
+
+    def _hosted(self, event: e.StreamEvent | None) -> None:
+        """A tool of the provider's own; nothing where the item is none of those."""
+        if event is not None:
+            self._searches += hosted.searched(event)
+            self._close_text()
+            self._close_reasoning(None)
+            self._out.append(event)
 
     def _cite(self, annotation: JsonObject) -> None:
         url = text_of(annotation, "url")
@@ -179,7 +203,7 @@ class ResponsesReader(StreamReader):
         self._named(response)
         usage = object_of(response, "usage")
         if usage:
-            self.usage = _usage(usage)
+            self.usage = replace(_usage(usage), searches=self._searches)
         match response.get("status"):
             case "failed":
                 self._fail(stream_error(object_of(response, "error")))

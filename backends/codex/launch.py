@@ -17,7 +17,7 @@ from backends.codex.toolkits import searches
 from process_agent.core.backend import BackendConfig
 from process_agent.io.child import Command
 from process_agent.io.codex_program import Program, Version
-from process_agent.io.command_profile import profile_arguments
+from process_agent.io.command_profile import profile_arguments, scratch_folder
 from process_agent.io.kept_from_commands import check_folder, check_readable, private_places
 from process_agent.io.leftovers import VARIABLE, Mark, mark_children
 from process_agent.wire.toml import Value, inline_table, text
@@ -91,7 +91,7 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
     places = private_places(config, account.home, account.own_home)
     warnings = tuple(check_folder(config, places))
     check_readable(config.skill_dirs, places)
-    scratch = agent_folder(config) / "scratch"
+    scratch = scratch_folder(config)
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark = mark_children(agent_folder(config) / "marks")
     arguments = [

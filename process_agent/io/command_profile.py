@@ -8,13 +8,16 @@ room stay out of reach of commands (`[permissions]` of Codex's configuration; tr
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from process_agent.core.backend import BackendConfig
 from process_agent.io.kept_from_commands import fixed_parents
+from process_agent.io.private_places import resolved
 from process_agent.wire.toml import Value, inline_table, text
 
 PROFILE: Final = f"room-{secrets.token_hex(4)}"
@@ -38,6 +41,17 @@ NO_SANDBOX_FIX: Final = (
 
 _BASES: Final = {"read-only": ":read-only", "workspace-write": ":workspace"}
 _MOUNT_POINTS: Final = (*PROTECTED, ".aws")
+
+
+def scratch_folder(config: BackendConfig) -> Path:
+    """Where commands in the sandbox keep temporary files: one folder for all agents that work in one folder.
+
+    Codex notes there which of the mount points below it made itself and how many commands use them. Commands
+    with notes of different folders would take each other's away: removed while a command runs, a folder is
+    no longer kept from it, and `.git/config` could be planted (tried with 0.163.0).
+    """
+    name = sha256(os.fsencode(resolved(config.working_dir))).hexdigest()[:16]
+    return config.data_dir.absolute() / "scratch" / name
 
 
 def profile_arguments(config: BackendConfig, places: Iterable[Path], scratch: Path) -> list[str]:

@@ -27,6 +27,7 @@ from process_agent.io.command_profile import (
     PROFILE,
     MountPoints,
     profile_arguments,
+    scratch_folder,
 )
 from process_agent.io.kept_from_commands import check_folder, check_readable, fixed_parents, private_places
 from process_agent.io.leftovers import VARIABLE, Mark, mark_children
@@ -60,7 +61,7 @@ class CommandSandbox:
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
         self._home = config.data_dir.absolute() / "shell" / _folder_name(config.agent_name)
-        self._scratch = self._home / "scratch"
+        self._scratch = scratch_folder(config)
         self._prepared: _Prepared | None = None
         self._mark: Mark | None = None
         self._mounts = MountPoints(config.working_dir)
@@ -113,7 +114,8 @@ class CommandSandbox:
         """
         config = self._config
         try:
-            self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self._home, self._scratch):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise BackendError(
                 f"The data folder {config.data_dir} cannot be used: {error.strerror or error}.",

@@ -10,7 +10,7 @@ import pytest
 
 from process_agent.core.content import TextPart
 from process_agent.core.decisions import EVERY, Decision
-from process_agent.core.events import ApprovalRequested, EndReason, ToolLog, ToolStarted
+from process_agent.core.events import ApprovalRequested, EndReason, ToolLog, ToolStarted, Working
 from tests.contract.codex_room import script
 from tests.fakes.llm_room import MODELS
 from tests.fakes.shell_house import ShellHouse, logged, outcome, shell_house
@@ -40,6 +40,7 @@ async def test_a_command_is_run_shown_and_told_to_the_model(tmp_path: Path, dial
         assert (found["stderr"], found["exit_code"]) == ("", 3)
         assert found["duration_ms"] > 0
         assert logged(told) == found["stdout"]
+        assert Working("Running echo one; echo two >&2; pwd; exit 3") in told.events
         assert told.text == found["stdout"]
         body = house.model.requests[-1].body
         assert told_model(body).count("Process exited with code 3\\nOutput:\\none\\ntwo\\n") == 1

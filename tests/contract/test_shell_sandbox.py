@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -88,6 +89,28 @@ async def test_nothing_outside_is_written(tmp_path: Path, sandbox: str) -> None:
         assert there == ({"mine"} if sandbox == "workspace-write" else set())
     left = {path.name for path in house.folder.iterdir()} - {"out", "mine", "l"}
     assert left == set(), "what the sandbox mounts is gone"
+
+
+async def test_what_one_agent_s_sandbox_mounts_is_not_removed_by_another_s(tmp_path: Path) -> None:
+    """The first command ends while the second runs: `.git`, which its sandbox made, stays shut."""
+    first = "touch one; until [ -e two ]; do sleep 0.02; done"
+    second = "touch two; until [ -e over ]; do sleep 0.02; done; mkdir .git; echo x > .git/config"
+    async with shell_house(tmp_path) as one, shell_house(tmp_path, agent_name="other") as two:
+        begun = asyncio.ensure_future(one.turn(script({"run": first})))
+        async with asyncio.timeout(20):
+            while not (one.folder / "one").exists():  # noqa: ASYNC110 - the command starts by itself
+                await asyncio.sleep(0.02)
+        late = asyncio.ensure_future(two.turn(script({"run": second})))
+        await begun
+        (one.folder / "over").touch()
+        told = await late
+        assert "Read-only file system" in outcome(told)["stdout"]
+        assert not (one.folder / ".git/config").exists()
+
+
+async def test_temporary_files_have_a_place(tmp_path: Path) -> None:
+    async with shell_house(tmp_path) as house:
+        assert await printed(house, "f=$(mktemp) && echo kept > $f && cat $f") == "kept\n"
 
 
 async def test_a_command_chooses_its_folder_but_not_what_it_may_write(tmp_path: Path) -> None:

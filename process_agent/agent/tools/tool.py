@@ -149,7 +149,7 @@ class Plan:
 class Tool:
     """A tool with what it does: `run`, or what `plan` makes of a call's arguments, or `prepare`, where that
     takes a while; they may raise what `run` may. `shown` makes of the arguments what people see; it does no
-    I/O and may raise `ToolFailedError`.
+    I/O and may raise `ToolFailedError`. `working` makes of that the status line while it runs.
     """
 
     spec: ToolSpec
@@ -158,6 +158,7 @@ class Tool:
     seconds: float = CALL_SECONDS
     prepare: Callable[[Arguments, Scope], Awaitable[Plan]] | None = None
     shown: Callable[[Arguments, Scope], Arguments] | None = None
+    working: Callable[[Arguments], str] | None = None
 
     def planned(self, arguments: Arguments, scope: Scope) -> Plan:
         """What a call with these arguments comes to."""

@@ -11,7 +11,7 @@ from process_agent.agent.tools.cutting import cut, cut_error
 from process_agent.agent.tools.tool import Call, Need, Report, Scope, Toolkit
 from process_agent.core.content import ErrorInfo, Json
 from process_agent.core.decisions import EACH_TIME, EVERY, NO_ANSWERS, Answers, Decision
-from process_agent.core.events import ApprovalRequested, ToolRef, ToolStarted
+from process_agent.core.events import ApprovalRequested, ToolRef, ToolStarted, Working
 from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.tools import ToolkitSpec, ToolOutcome
 from process_agent.errors import ProcessError, RoomError, ToolFailedError
@@ -144,6 +144,8 @@ class TurnTools:
             if plan.need is not None and not await self._allowed(ref, seen, plan.need):
                 return DECLINED
             async with self._free, asyncio.timeout(tool.seconds) as limit:
+                if tool.working is not None:
+                    self._report(scope.turn_id, Working(tool.working(seen)))
                 asker = partial(self._asked, limit)
                 return cut(await plan.run(Call(ref, arguments, self._scope, self._report, asker)))
         except TimeoutError:

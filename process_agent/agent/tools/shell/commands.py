@@ -43,6 +43,9 @@ POLL_MS: Final = 5_000
 MAX_WAIT_MS: Final = 300_000
 """How long a call waits for a command that goes on."""
 
+MAX_STATUS: Final = 60
+"""Characters of a command in the status line."""
+
 _ENDING: Final = 5.0
 _MARGIN: Final = 30.0
 """Seconds a call may take longer than its command, to end it."""
@@ -70,7 +73,9 @@ class CommandTools:
             "timeout_seconds": number_argument(f"how long it may take; {SECONDS} by default"),
         }
         spec = ToolSpec("shell", about, parameters(["command"], **given))
-        return Tool(spec, unplanned, self._planned_shell, MAX_SECONDS + _MARGIN, shown=self._shown)
+        return Tool(
+            spec, unplanned, self._planned_shell, MAX_SECONDS + _MARGIN, shown=self._shown, working=_working
+        )
 
     def lasting(self) -> tuple[Tool, ...]:
         """`exec_command`, `write_stdin`, `list_sessions`, `kill_session`."""
@@ -103,7 +108,7 @@ class CommandTools:
         )
         seconds = MAX_WAIT_MS / 1000 + _MARGIN
         return (
-            Tool(execute, unplanned, self._planned_session, seconds, shown=self._shown),
+            Tool(execute, unplanned, self._planned_session, seconds, shown=self._shown, working=_working),
             Tool(write, unplanned, self._planned_write, seconds),
             Tool(listing, self._list),
             Tool(kill, self._kill),
@@ -262,6 +267,12 @@ class CommandTools:
         if not isinstance(number, int) or isinstance(number, bool):
             raise ToolFailedError("session_id must be the number of a session.")
         return self.sessions.get(scope.thread_id, number)
+
+
+def _working(shown: Arguments) -> str:
+    """The status line, as for Codex's commands."""
+    line = " ".join(str(shown.get("command")).split())
+    return f"Running {line if len(line) <= MAX_STATUS else f'{line[: MAX_STATUS - 1]}…'}"
 
 
 def _result(text: str, running: RunningCommand, code: int | None, session: int | None = None) -> JsonResult:

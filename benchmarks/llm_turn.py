@@ -13,9 +13,20 @@ import msgspec
 from benchmarks import many_threads
 from benchmarks.bare_codex import BareTurn
 from benchmarks.chat import Chat, TurnSeen
-from benchmarks.codex_turn import DELTAS, PACE_MS, ROUNDS, STREAM_ROUNDS, TURNS, add, one_round, stream, talk
+from benchmarks.codex_turn import (
+    DELTAS,
+    PACE_MS,
+    ROUNDS,
+    STREAM_ROUNDS,
+    TURNS,
+    Talk,
+    add,
+    one_round,
+    stream,
+    talk,
+)
 from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
-from benchmarks.many_threads import Together
+from benchmarks.many_threads import ACCEPTED, FIGURES, Together
 from benchmarks.programs import resident_mb
 from benchmarks.stage import LLM_MODEL, Stage
 from process_agent.wire.sse import SseParser
@@ -136,6 +147,13 @@ async def measure_streaming(
     return Section("llm-stream", "Streaming of a language model", LABELS, ordered, notes)
 
 
+async def _threads(talking: Talk, count: int) -> list[str]:
+    threads = [talking.thread_id]
+    while len(threads) < count:
+        threads.append(await talking.chat.new_thread(talking.agent))
+    return threads
+
+
 async def measure_threads(
     stage: Stage, rounds: int = many_threads.ROUNDS, counts: tuple[int, ...] = many_threads.COUNTS
 ) -> Section:
@@ -143,18 +161,21 @@ async def measure_threads(
     together = Together(counts, rounds)
     memory = Figure(f"the agent's memory for each of {counts[-1]} open threads", "MB")
     async with bare_call(stage.model) as bare:
-        await together.measure(BARE, [str(n) for n in range(counts[-1])], bare.of_thread)
+        names = FIGURES.keys() - {ACCEPTED}
+        await together.measure(BARE, [str(n) for n in range(counts[-1])], bare.of_thread, names)
+    async with talk(stage, stage.echo()) as talking:
+        await together.measure(BARE, await _threads(talking, counts[-1]), talking.chat.turn, [ACCEPTED])
     for program, agent in stage.agents(LLM_MODEL).items():
         async with talk(stage, agent) as talking:
             before = resident_mb(talking.pid)
-            threads = [talking.thread_id]
-            while len(threads) < counts[-1]:
-                threads.append(await talking.chat.new_thread(talking.agent))
+            threads = await _threads(talking, counts[-1])
             await together.measure(program, threads, partial(_say, talking.chat))
             memory.add(program, (resident_mb(talking.pid) - before) / counts[-1])
     notes = (
         f"{rounds} rounds of one short turn in each thread, an instant scripted model, one viewer with a "
-        "stream for each thread. *Bare* is a streamed httpx request for each, with nothing before or after. "
+        "stream for each thread. *Bare* is a streamed httpx request for each, with nothing before or after; "
+        "accepted, it is a published RoomClient that says yes at once, without model or storage: what room, "
+        "viewer and machine take by themselves. "
         + (f"{'; '.join(together.failed)}." if together.failed else "No turn failed.")
     )
     figures = [figure for group in together.figures.values() for figure in group]

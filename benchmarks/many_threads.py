@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from benchmarks.bare_codex import bare_codex
@@ -13,6 +13,13 @@ from benchmarks.programs import codex_mb, resident_mb
 from benchmarks.stage import Stage
 
 COUNTS = (1, 20, 200)
+ACCEPTED = "request to accepted"
+FIGURES = {
+    ACCEPTED: "ms",
+    "request to first delta": "ms",
+    "request to end of turn": "ms",
+    "turns each second, from the first request to the last end": "",
+}
 ROUNDS = 3
 
 
@@ -38,17 +45,15 @@ class Together:
         self._rounds = rounds
         self.failed: list[str] = []
         self.figures = {
-            count: [
-                Figure(f"{count} at once: request to accepted", "ms"),
-                Figure(f"{count} at once: request to first delta", "ms"),
-                Figure(f"{count} at once: request to end of turn", "ms"),
-                Figure(f"{count} at once: turns each second, from the first request to the last end", ""),
-            ]
+            count: [Figure(f"{count} at once: {name}", unit) for name, unit in FIGURES.items()]
             for count in counts
         }
 
-    async def measure(self, program: str, threads: list[str], run: Run) -> None:
-        """One short turn in each of so many threads at once; the first round is not counted.
+    async def measure(
+        self, program: str, threads: list[str], run: Run, names: Collection[str] = FIGURES
+    ) -> None:
+        """One short turn in each of so many threads at once, for the figures of these names; the first round
+        is not counted.
 
         A program whose turns fail is not asked for more: each would be waited for.
         """
@@ -61,11 +66,15 @@ class Together:
                     lost = f"{count - len(done)} of {count} turns of {LABELS[program]} failed"
                     self.failed.append(f"{lost}, which was left out from here on")
                     return
-                if number:
-                    figures[0].add(program, *(turn.accepted_ms for turn in done))
-                    figures[1].add(program, *(turn.first_delta_ms for turn in done))
-                    figures[2].add(program, *(turn.ended_ms for turn in done))
-                    figures[3].add(program, len(done) * 1000 / max(turn.ended_ms for turn in done))
+                measured = (
+                    [turn.accepted_ms for turn in done],
+                    [turn.first_delta_ms for turn in done],
+                    [turn.ended_ms for turn in done],
+                    [len(done) * 1000 / max(turn.ended_ms for turn in done)],
+                )
+                for name, figure, values in zip(FIGURES, figures, measured, strict=True):
+                    if number and name in names:
+                        figure.add(program, *values)
 
 
 async def measure(stage: Stage, rounds: int = ROUNDS, counts: tuple[int, ...] = COUNTS) -> Section:

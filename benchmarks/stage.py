@@ -68,6 +68,12 @@ class Stage:
         command = [sys.executable, "-m", "benchmarks.bare_join", self.room_url, token]
         return Agent("bare", command, environment(self._home(BARE)), Path(__file__).parent.parent)
 
+    def echo(self) -> Agent:
+        """A bare RoomClient that answers turns at once."""
+        token = self.token("echo", "agent")
+        command = [sys.executable, "-m", "benchmarks.bare_echo", self.room_url, token]
+        return Agent("echo", command, environment(self._home("echo")), Path(__file__).parent.parent)
+
     def ours(self, model: str = MODEL) -> Agent:
         """Our `process join`, with the scripted model behind the ordinary provider."""
         home = self._home(OURS)

@@ -9,6 +9,7 @@ from process_agent.agent.metering import UNMETERED_AGENT, Metering
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.io.fair_gate import FairGate
+from process_agent.io.intake import Intake
 
 STARTING = 16
 """Turns that are given to their backends at a time: beginning one is more work than what follows. More wait
@@ -28,4 +29,6 @@ class Provisions:
     mcp_anywhere: bool = False
     """Whether servers of messages may be at any address."""
     starting: FairGate = field(default_factory=lambda: FairGate(STARTING))
+    intake: Intake = field(default_factory=Intake)
+    """Where requests come in, and turns wait for those to be answered."""
     metering: Metering = UNMETERED_AGENT

@@ -76,7 +76,7 @@ class Runner:
 
     def ask(self, request: Request) -> None:
         """Take a request in."""
-        self._carry_out(self._supervisor.handle(request))
+        self._provisions.intake.enter(lambda: self._carry_out(self._supervisor.handle(request)))
 
     def start(self) -> None:
         """Begin to see what others do to the list of threads."""
@@ -84,6 +84,7 @@ class Runner:
 
     async def drain(self) -> None:
         """Refuse what waits, interrupt what runs, and wait until every turn has ended."""
+        self._provisions.intake.take_all()
         self._carry_out(self._supervisor.stop())
         while not self._supervisor.idle:
             self._quiet.clear()

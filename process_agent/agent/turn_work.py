@@ -41,11 +41,6 @@ OPEN_SECONDS = 120.0
 LOOK_BACK = 50
 """Turns among which the last message for a model is looked for."""
 
-ROUNDS_TO_TELL = 3
-"""Rounds of the event loop in which what is said about a turn gets from the runner to the socket. The backend
-hears of the turn after them: it would take the processor, and people would wait for the news.
-"""
-
 START_SECONDS = 0.3
 """How long a turn that was given to its backend may be silent before the next one begins."""
 
@@ -88,8 +83,9 @@ class TurnWork:
         """Run a turn to its end, reporting every event. Raises nothing."""
         running = self._runs[turn.turn_id] = _Run(asyncio.current_task())
         try:
-            for _ in range(ROUNDS_TO_TELL):
-                await asyncio.sleep(0)
+            await (
+                self._provisions.intake.calm()
+            )  # the backend would take the processor before people are told
             async with self._free:  # an abandoned turn may still be on its way out
                 await self._run(turn, running, report, lost)
         except asyncio.CancelledError:

@@ -1,0 +1,75 @@
+"""What many bring at once is taken in bit by bit, so that each hears of it before the last is worked out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+PER_ROUND: Final = 8
+"""Pieces taken in one round of the event loop. What they bring about is sent in the rounds between them."""
+
+ROUNDS_TO_TELL: Final = 3
+"""Rounds in which what is said about a piece gets to the socket."""
+
+HOLD_SECONDS: Final = 2.0
+"""How long heavy work waits for an intake that does not come to rest."""
+
+
+class Intake:
+    """Takes pieces in, in the order they came. One event loop only."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._taken = 0
+        self._round = False
+        self._rest = asyncio.Event()
+        self._rest.set()
+
+    def enter(self, take: Callable[[], None]) -> None:
+        """Take this in: at once, or in one of the next rounds when much comes together."""
+        if not self._round:
+            self._round = True
+            asyncio.get_running_loop().call_soon(self._next_round)
+        if self._waiting or self._taken >= PER_ROUND:
+            self._waiting.append(take)
+            self._rest.clear()
+            return
+        self._taken += 1
+        take()
+
+    def take_all(self) -> None:
+        """Take in what waits, now."""
+        while self._waiting:
+            self._waiting.popleft()()
+        self._rest.set()
+
+    async def calm(self) -> None:
+        """Return when what was taken in has been told and nothing waits, after `HOLD_SECONDS` in any case.
+
+        For work that takes the processor while people wait for an answer.
+        """
+        for _ in range(ROUNDS_TO_TELL):
+            await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._rest.wait()
+
+    def _next_round(self) -> None:
+        pieces = [self._waiting.popleft() for _ in range(min(PER_ROUND, len(self._waiting)))]
+        self._taken = len(pieces)
+        self._round = bool(pieces)
+        if pieces:
+            asyncio.get_running_loop().call_soon(self._next_round)
+        if not self._waiting:
+            self._rest.set()
+        for take in pieces:
+            try:
+                take()
+            except Exception:
+                logger.exception("a piece of work was not taken in")  # those behind it are others'

@@ -32,6 +32,8 @@ NAMES = (
     "llm",
     "llm-stream",
     "llm-threads",
+    "llm-long",
+    "llm-tools",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -79,6 +81,8 @@ async def _measure(
         inserts,
         interrupts,
         join_ready,
+        llm_long,
+        llm_tools,
         llm_turn,
         many_threads,
         opening,
@@ -112,6 +116,8 @@ async def _measure(
             stage, 1 if quick else codex_turn.STREAM_ROUNDS
         ),
         "llm-threads": lambda stage: llm_turn.measure_threads(stage, 1 if quick else many_threads.ROUNDS),
+        "llm-long": lambda stage: llm_long.measure(stage, *(((10, 100), 3) if quick else ())),
+        "llm-tools": lambda stage: llm_tools.measure(stage, *((5, 1) if quick else ())),
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
         "stop-codex": lambda stage: codex_stops.measure(stage, quick),

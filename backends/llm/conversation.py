@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
+from backends.llm.estimates import of_item
+from backends.llm.fill import Fill
 from backends.llm.parts import said
 from process_agent.core.attached import image_problem, is_image, part_text
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
@@ -15,15 +16,14 @@ from process_agent.core.content import ContentPart, FilePart, plain_text
 from process_agent.core.recalled import SUMMARY, call_arguments, call_name, call_output, is_notice
 from process_agent.core.senders import Senders, sender_line
 from process_agent.wire.llm.request import (
+    Built,
     Call,
     CallOutput,
     Document,
-    Hosted,
     Image,
     Item,
     Message,
     Part,
-    Reasoning,
     Text,
 )
 
@@ -36,20 +36,17 @@ MAX_IMAGES: Final = 4
 MAX_SAID: Final = 80_000
 """Characters of people's messages that stay beside a summary, the newest (as in `threads.history`)."""
 
-CHARS_PER_TOKEN: Final = 3.5
-"""How tokens are estimated before a provider has counted them: rather too many than too few."""
-
-IMAGE_TOKENS: Final = 1_500
-ITEM_TOKENS: Final = 8
-
 
 class Conversation:
-    """The items of one thread. `used` is how many tokens the provider counted last, of how many items."""
+    """The items of one thread, and how full they make a model's context."""
 
     def __init__(self, history: Sequence[HistoryItem] = ()) -> None:
         self.senders = Senders(history)
         self.items: list[Item] = list(recalled(history, self.senders.several))
-        self._counted: tuple[int, int] | None = None
+        self.fill = Fill(self.items)
+        self.built = Built()
+        self._open: dict[str, None] = {}
+        """Calls without an output."""
 
     def said(self, content: Iterable[ContentPart], sender_name: str | None) -> None:
         """A participant said something; with a line that says who, where several speak."""
@@ -60,55 +57,39 @@ class Conversation:
     def add(self, *items: Item) -> None:
         """More was said or done."""
         self.items.extend(items)
+        self.fill.add(items)
+        for item in items:
+            if isinstance(item, Call):
+                self._open.setdefault(item.call_id)
+            elif isinstance(item, CallOutput):
+                self._open.pop(item.call_id, None)
 
-    def counted(self, tokens: int) -> None:
-        """The provider counted this many tokens in all items that there are."""
-        self._counted = (tokens, len(self.items))
-
-    def tokens(self) -> int:
-        """About how many tokens the items are."""
-        known, number = self._counted or (0, 0)
-        return known + sum(map(estimate, self.items[number:]))
-
-    def summarised(self, summary: str) -> None:
-        """The summary stands for everything but the newest of what people said; what was said just now, with
-        nothing done about it yet, comes after it.
+    def summarised(self, summary: str, room: int | None = None) -> None:
+        """The summary stands for everything but the newest of what people said, `room` tokens of it at most;
+        what was said just now, with nothing done about it yet, comes after it.
         """
         items, new = list(self.items), list[Item]()
         while items and _is_said(items[-1]) and not _is_summary(items[-1]):
             new.insert(0, items.pop())
         kept: list[Item] = []
-        room = MAX_SAID
+        chars, tokens = MAX_SAID, room
         for item in reversed(items):
             if not _is_said(item) or _is_summary(item):
                 continue
-            room -= _chars(item)
-            if room < 0:
+            chars -= _chars(item)
+            tokens = None if tokens is None else tokens - of_item(item)
+            if chars < 0 or (tokens is not None and tokens < 0):
                 break
             kept.insert(0, item)
         self.items = [*kept, Message("user", (Text(SUMMARY + summary),)), *new]
-        self._counted = None
-
-    def newest(self, tokens: int) -> tuple[Item, ...]:
-        """The newest items that fit into so many tokens, no output without its call."""
-        room, start = tokens, len(self.items)
-        while start > 0 and (room := room - estimate(self.items[start - 1])) >= 0:
-            start -= 1
-        while start < len(self.items) and isinstance(self.items[start], CallOutput | Reasoning):
-            start += 1
-        found = self.items[start:]
-        called = {item.call_id for item in found if isinstance(item, Call)}
-        return tuple(item for item in found if not isinstance(item, CallOutput) or item.call_id in called)
+        self._open.clear()
+        self.built = Built()
+        frame, self.fill = self.fill.frame, Fill(self.items)
+        self.fill.frame = frame
 
     def close_calls(self, text: str) -> None:
         """Give every call an output: providers refuse a conversation with one that has none."""
-        waiting: dict[str, None] = {}
-        for item in self.items:
-            if isinstance(item, Call):
-                waiting.setdefault(item.call_id)
-            elif isinstance(item, CallOutput):
-                waiting.pop(item.call_id, None)
-        self.add(*(CallOutput(call_id, (Text(text),), failed=True) for call_id in waiting))
+        self.add(*(CallOutput(call_id, (Text(text),), failed=True) for call_id in tuple(self._open)))
 
 
 def recalled(history: Sequence[HistoryItem], several: bool = False) -> Iterable[Item]:
@@ -132,24 +113,6 @@ def recalled(history: Sequence[HistoryItem], several: bool = False) -> Iterable[
                     yield CallOutput(call_id, (Text(output or "(no output)"),), item.error is not None)
             case _:
                 assert_never(item)
-
-
-def estimate(item: Item) -> int:
-    """About how many tokens an item is."""
-    match item:
-        case Message(_, parts) | CallOutput(_, parts):
-            images = sum(isinstance(part, Image) for part in parts)
-            return ITEM_TOKENS + images * IMAGE_TOKENS + round(_chars(item) / CHARS_PER_TOKEN)
-        case Call(_, name, arguments):
-            return ITEM_TOKENS + round((len(name) + len(arguments)) / CHARS_PER_TOKEN)
-        case Reasoning(text, replay):
-            data = 0 if replay is None else len(json.dumps(dict(replay.data), default=str))
-            return ITEM_TOKENS + round(max(len(text), data) / CHARS_PER_TOKEN)
-        case Hosted("image_generation"):
-            return ITEM_TOKENS + IMAGE_TOKENS
-        case Hosted(_, kept):
-            return ITEM_TOKENS + round(len(json.dumps(dict(kept.data), default=str)) / CHARS_PER_TOKEN)
-    assert_never(item)
 
 
 def without_images(items: Iterable[Item]) -> tuple[Item, ...]:

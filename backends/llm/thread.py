@@ -10,11 +10,13 @@ from typing import Final
 
 from backends.llm import compaction
 from backends.llm.calling import Waiting
-from backends.llm.conversation import Conversation, without_images
+from backends.llm.conversation import Conversation
+from backends.llm.estimates import of_frame
 from backends.llm.failures import told
 from backends.llm.host import Host
 from backends.llm.hosted import for_provider, tool_names
 from backends.llm.output import Output
+from backends.llm.summarising import Summariser
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
 from process_agent.core.backend import Answered, HistoryItem, TurnInput
 from process_agent.core.content import ContentPart, ErrorInfo
@@ -28,14 +30,14 @@ from process_agent.core.events import (
     Working,
 )
 from process_agent.core.ids import AskId, ItemId, ThreadId
-from process_agent.core.models import ModelChoice
 from process_agent.core.providers import ModelProvider
 from process_agent.core.usage import ContextWindow, ModelCall, Usage
 from process_agent.errors import ProcessError, TurnRefusedError
 from process_agent.io.interruption import Interrupted, Interruption
 from process_agent.io.tasks import Tasks
 from process_agent.wire.llm import events as e
-from process_agent.wire.llm.request import Item, ModelRequest, OutputSchema, Reasoning
+from process_agent.wire.llm.dialects import CODECS
+from process_agent.wire.llm.request import ModelRequest, OutputSchema, Reasoning
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +132,7 @@ class LlmThread:
             return
         tools = tools_of(turn)
         running.output = Output(turn.turn_id, tools.names, provider.name)
+        self._conversation.fill.frame = of_frame(self._instructions(turn), tools.offered)
         self._conversation.said(turn.content, turn.sender_name)
         for _ in range(MAX_CALLS):
             async with aclosing(self._answer(running, provider, model, tools)) as events:
@@ -154,7 +157,7 @@ class LlmThread:
     ) -> AsyncGenerator[BackendEvent]:
         """Ask the model once, shortening the conversation before if it does not fit."""
         for attempt in (1, 2):
-            if attempt == 2 or self._is_full(running.input.model):
+            if attempt == 2 or self._is_full(running.input, provider, model):
                 async with aclosing(self._compact(running, provider, model, automatic=True)) as events:
                     async for event in events:
                         yield event
@@ -171,9 +174,18 @@ class LlmThread:
                 running.end = _failed(told(failure, provider, model))
                 return
 
-    def _is_full(self, choice: ModelChoice) -> bool:
-        window = self._host.window(choice)
-        return window is not None and self._conversation.tokens() > compaction.compacts_at(window)
+    def _is_full(self, turn: TurnInput, provider: ModelProvider, model: str) -> bool:
+        limit = self._limit(turn, provider, model)
+        return limit is not None and self._conversation.fill.tokens(_full(provider, model)) > limit
+
+    def _limit(self, turn: TurnInput, provider: ModelProvider, model: str) -> int | None:
+        """The fill at which the conversation is shortened, in tokens; None where the context is not known."""
+        window = self._host.window(turn.model)
+        if window is None:
+            return None
+        effort = turn.effort or self._host.effort
+        answer = CODECS[provider.dialect].longest(provider.reasons(model), effort, provider.max_output)
+        return compaction.compacts_at(window, answer)
 
     async def _ask(
         self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools
@@ -200,13 +212,12 @@ class LlmThread:
                         for shown in output.take(event):
                             yield shown
         if (tokens := running.take_count()) is not None:
-            conversation.counted(tokens)
+            conversation.fill.counted(tokens, _full(provider, model))
         for event_of_usage in self._usage(running):
             yield event_of_usage
 
     def _request(self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools) -> ModelRequest:
         turn = running.input
-        about = (self._host.instructions, self._conversation.senders.rule(), turn.rules, turn.instructions)
         schema = turn.output_schema
         search, image_model = self._host.hosted(provider)
         return ModelRequest(
@@ -214,7 +225,7 @@ class LlmThread:
             items=for_provider(self._conversation.items, provider.name, tool_names(search, image_model)),
             search=search,
             image_model=image_model,
-            instructions="\n\n".join(text for text in about if text),
+            instructions=self._instructions(turn),
             tools=tools.offered,
             origin=provider.name,
             output=None if schema is None else OutputSchema("answer", schema),
@@ -222,8 +233,13 @@ class LlmThread:
             effort=turn.effort or self._host.effort,
             max_output=provider.max_output,
             cache_key=self._cache_key,
+            built=self._conversation.built,
             extra=provider.extra,
         )
+
+    def _instructions(self, turn: TurnInput) -> str:
+        about = (self._host.instructions, self._conversation.senders.rule(), turn.rules, turn.instructions)
+        return "\n\n".join(text for text in about if text)
 
     async def _call_tools(self, running: _Turn, tools: TurnTools) -> AsyncGenerator[BackendEvent]:
         output, wanted = running.output, running.output.calls
@@ -244,52 +260,28 @@ class LlmThread:
                 yield running.end
             return
         yield Working("Compacting context", steerable=automatic)
-        request = self._summary_request(running, provider, model)
-        summary: list[str] = []
-        failure: e.ApiError | None = None
-        asked = self._host.calls.ask(provider, request, running.interruption, running, "compaction")
-        async with aclosing(asked) as heard:
-            async for event in heard:
-                match event:
-                    case e.TextDelta(text):
-                        summary.append(text)
-                    case e.Broken(error):
-                        failure = error
-                    case _:
-                        pass
-        text = "".join(summary).strip()
-        if failure is not None or not text:
-            empty = ErrorInfo("The model gave no summary of the conversation.", "no_summary")
-            running.end = _failed(told(failure, provider, model) if failure else empty)
+        window = self._host.window(running.input.model)
+        summariser = Summariser(self._host.calls, provider, model, window, self._host.instructions)
+        summary = await summariser.summarise(self._conversation.items, running.interruption, running)
+        if isinstance(summary, ErrorInfo):
+            running.end = _failed(summary)
             if not automatic:
                 yield running.end
             return
-        self._conversation.summarised(text[: compaction.MAX_SUMMARY])
-        yield ContextCompacted(running.checkpoint(), automatic, text[: compaction.MAX_SUMMARY])
-        for event_of_usage in self._usage(running):
-            yield event_of_usage
-
-    def _summary_request(self, running: _Turn, provider: ModelProvider, model: str) -> ModelRequest:
-        window = self._host.window(running.input.model)
-        items: Sequence[Item] = self._conversation.items
-        items = self._conversation.newest(compaction.room_for(window))
-        items = without_images(for_provider(items, provider.name))
-        return ModelRequest(
-            model=model,
-            items=(*(item for item in items if not isinstance(item, Reasoning)), compaction.ASK),
-            instructions=self._host.instructions,
-            origin=provider.name,
-            extra=provider.extra,
-        )
+        self._conversation.summarised(summary, compaction.room_for_said(window))
+        yield ContextCompacted(running.checkpoint(), automatic, summary)
+        for event in self._usage(running):
+            yield event
 
     def _usage(self, running: _Turn) -> Iterator[UsageUpdated]:
         """What the turn has used and how full the context is, unless that was told."""
         if running.usage == running.told:
             return
         running.told = running.usage
+        provider, model = self._host.provider(running.input.model)
+        used = self._conversation.fill.tokens(_full(provider, model))
         window = self._host.window(running.input.model)
-        used = self._conversation.tokens()
-        limit = None if window is None else compaction.compacts_at(window)
+        limit = self._limit(running.input, provider, model)
         yield UsageUpdated(running.usage, ContextWindow(used, window, limit))
 
     def _take_steers(self, running: _Turn) -> None:
@@ -370,6 +362,11 @@ class _Turn:
         if self.calls is not None:
             yield from self.calls.stop(error.message)
         yield from self.output.close(error)
+
+
+def _full(provider: ModelProvider, model: str) -> str:
+    """What tells one model from another."""
+    return f"{provider.name}/{model}"
 
 
 def _failed(error: ErrorInfo) -> TurnEnded:

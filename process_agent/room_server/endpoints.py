@@ -23,7 +23,7 @@ from process_agent.room_server.hub import Hub, Room
 from process_agent.room_server.member import Member
 from process_agent.room_server.storage import DOWNLOAD_HEADERS, MAX_PIECE, StorageToolkit
 from process_agent.room_server.storage_files import StoredFile, read_pieces
-from process_agent.room_server.toolkit import PERMISSION_DENIED, Caller, ToolError
+from process_agent.room_server.toolkit import NOT_FOUND, PERMISSION_DENIED, Caller, ToolError
 from process_agent.room_server.websocket import EXTENSION, RoomLink
 from process_agent.wire import participant_token
 from process_agent.wire.participant_token import ParticipantToken
@@ -39,11 +39,15 @@ MINTED_SECONDS = 24 * 3600
 
 
 @runtime_checkable
-class Pictures(Protocol):
-    """A toolkit that has images for pages; it is not imported here, because it takes long to load."""
+class Tables(Protocol):
+    """The toolkit that has tables; it is not imported here, because it takes long to load."""
 
     async def picture(self, caller: Caller, image_id: str) -> tuple[bytes, str]:
         """The bytes and the MIME type of an image. Raises `ToolError`."""
+        ...
+
+    async def usage(self, caller: Caller, agent: str, thread: str) -> dict[str, Any]:
+        """What an agent and one of its threads used. Raises `ToolError`."""
         ...
 
 
@@ -169,21 +173,37 @@ class Endpoints:
 
     async def picture(self, request: Request) -> Response:
         """`GET /rooms/{room}/images/{id}`: an image that models made, for the page of who is in that room."""
-        room = request.path_params["room"]
         try:
-            identity = self._session(request)
+            tables, caller = self._tables(request)
+            data, kind = await tables.picture(caller, request.path_params["id"])
         except AuthError as error:
             return _error(401, error.message)
-        toolkit: object = self.hub.toolkit(room, "dataset") if identity.room == room else None
-        if not isinstance(toolkit, Pictures):
-            return _error(404, "There is no such image.")
-        api = participant_token.default_api("user")
-        caller = Caller(uuid.uuid4().hex, identity.name, "user", room, api, False)
-        try:
-            data, kind = await toolkit.picture(caller, request.path_params["id"])
         except ToolError as error:
             return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
         return Response(data, media_type=kind, headers=dict(DOWNLOAD_HEADERS))
+
+    async def usage(self, request: Request) -> Response:
+        """`GET /rooms/{room}/usage?agent=NAME&thread=PATH`: what an agent used, for who is in that room."""
+        query = request.query_params
+        try:
+            tables, caller = self._tables(request)
+            found = await tables.usage(caller, query.get("agent", ""), query.get("thread", ""))
+        except AuthError as error:
+            return _error(401, error.message)
+        except ToolError as error:
+            return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
+        return JSONResponse(found, headers={"Cache-Control": "no-store"})
+
+    def _tables(self, request: Request) -> tuple[Tables, Caller]:
+        """The tables of the room that a page is in, and as whom it reads them. Raises `AuthError`, and
+        `ToolError` for another room.
+        """
+        room, identity = request.path_params["room"], self._session(request)
+        toolkit: object = self.hub.toolkit(room, "dataset") if identity.room == room else None
+        if not isinstance(toolkit, Tables):
+            raise ToolError("There is nothing of the kind.", code=NOT_FOUND)
+        api = participant_token.default_api("user")
+        return toolkit, Caller(uuid.uuid4().hex, identity.name, "user", room, api, False)
 
     def _caller(self, websocket: WebSocket, room: str) -> Caller:
         headers = websocket.headers

@@ -93,6 +93,7 @@ def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlett
             WebSocketRoute("/rooms/{room}", endpoints.room),
             Route("/rooms/{room}/files/{path:path}", endpoints.download),
             Route("/rooms/{room}/images/{id:path}", endpoints.picture),
+            Route("/rooms/{room}/usage", endpoints.usage),
             *page,
         ],
         middleware=[Middleware(_Door, bound_to=config.host)],

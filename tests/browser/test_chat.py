@@ -34,7 +34,7 @@ async def test_a_turn_with_everything_in_it(studio: Studio) -> None:
         await expect(changes.locator("tr.add .text")).to_have_text(
             ["    return sum(prices) * (1 - discount)", "hello", "world"]
         )
-        await expect(page.get_by_role("img", name="13.2k of 272k tokens of context used")).to_be_visible()
+        await expect(page.get_by_role("button", name="13.2k of 272k tokens of context used")).to_be_visible()
         await expect(talk.get_by_text("12.4k in, 830 out")).to_be_visible()
         await studio.picture(page, "turn")
     assert studio.complaints == []

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
+from process_agent.metering.records import to_table
 from process_agent.threads.images import IMAGES
 from tests.browser.driver import Studio, conversation, ended, say, turns
 from tests.fakes.chat_agent import ChatAgent, chat_agent
 from tests.fakes.chat_scripts import PNG
+from tests.unit.metering.test_metering_report import KNOWN, UNPRICED, UNTOLD
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -98,8 +101,8 @@ async def test_context_and_cost_are_shown_and_compaction_is_told(studio: Studio)
         page = await studio.enter()
         await say(page, "compact")
         await ended(page)
-        meter = page.get_by_role("img", name="242k of 272k tokens of context used, summarised at 245k")
-        await expect(meter).to_have_text("89%")
+        meter = page.get_by_role("button", name="242k of 272k tokens of context used, summarised at 245k")
+        await expect(meter.locator(".meter-fill")).to_have_text("89%")
         await expect(page.locator(".composer .cost")).to_have_text("$0.42")
         await expect(conversation(page)).to_contain_text("240k in, 2k out · $0.42")
         await studio.picture(page, "context")
@@ -241,4 +244,41 @@ async def test_an_agent_with_one_thread_offers_no_others(studio: Studio) -> None
         await ended(page)
         assert list(agent.threads)[-1] == path
         assert agent.threads[path]
+    assert studio.complaints == []
+
+
+async def test_usage_by_model_and_day_is_shown(studio: Studio) -> None:
+    async with chat_agent(studio.room):
+        page = await studio.enter()
+        meter = page.locator(".composer .meter")
+        await say(page, "compact")
+        await ended(page)
+        await expect(meter).to_be_visible()
+        await meter.click()
+        dialog = page.get_by_role("dialog", name="Usage and cost")
+        await expect(dialog).to_contain_text("Nothing was used yet")
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(dialog).to_have_count(0)
+        async with studio.room.client("writer", role="agent") as client:
+            rows = to_table([replace(each, agent="fake-agent") for each in (KNOWN, UNPRICED, UNTOLD)])
+            where = {"name": "usage", "namespace": ["agents", "fake-agent"]}
+            await client.datasets.create_table_with_schema(**where, schema=rows.schema, mode="create")
+            await client.datasets.insert(
+                table="usage", namespace=["agents", "fake-agent"], records=rows.to_pylist()
+            )
+        await meter.click()
+        await expect(dialog).to_contain_text("llm/openai/gpt-5.5")
+        await expect(dialog).to_contain_text("All threads")
+        await expect(dialog).to_contain_text("$0.50+")
+        await expect(dialog).to_contain_text("No price is known for codex/openai/gpt-5.5 (1 call).")
+        await expect(dialog).to_contain_text("1 call broke off before the provider said what was used.")
+        await studio.picture(page, "usage")
+        phone = await page.context.new_page()
+        await phone.set_viewport_size({"width": 390, "height": 844})
+        await phone.goto(page.url)
+        await phone.locator(".composer .meter").click()
+        await expect(phone.get_by_role("dialog", name="Usage and cost")).to_contain_text("All threads")
+        await studio.picture(phone, "usage-phone")
+        refused = await page.request.get(f"{studio.room.url}/rooms/another/usage?agent=fake-agent")
+        assert refused.status == 404
     assert studio.complaints == []

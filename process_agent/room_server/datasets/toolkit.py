@@ -19,6 +19,7 @@ from process_agent.room_server.datasets import (
     requests,
     streams,
     upkeep,
+    usage,
     values,
 )
 from process_agent.room_server.datasets.engine import Outcome
@@ -117,6 +118,10 @@ class DatasetToolkit:
     async def picture(self, caller: Caller, image_id: str) -> tuple[bytes, str]:
         """An image of the table `images`; see `pictures.picture`."""
         return await pictures.picture(self._tables, caller, image_id)
+
+    async def usage(self, caller: Caller, agent: str, thread: str) -> dict[str, Any]:
+        """What an agent used; see `usage.usage`."""
+        return await usage.usage(self._tables, caller, agent, thread)
 
     async def close(self) -> None:
         """Finish the writes under way and end queries and watches."""

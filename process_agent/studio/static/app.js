@@ -10,6 +10,7 @@ import { Room } from "./room/room.js";
 import { openSession, signedIn, takeCode } from "./room/session.js";
 import { Store } from "./store.js";
 import { Shell } from "./view/shell.js";
+import { showUsage } from "./view/usage_panel.js";
 import { newId } from "./wire/ids.js";
 
 /**
@@ -43,6 +44,7 @@ import { newId } from "./wire/ids.js";
  * @property {(turnId: string, itemId: string, decided: import("./model/types.js").Decided) => void} decide
  * @property {(choice: Choice) => void} pickModel
  * @property {(name: string) => void} chooseAgent
+ * @property {() => void} showUsage
  * @property {() => void} retryNow
  * @property {(id: string) => void} dismiss
  */
@@ -93,6 +95,11 @@ export class App {
     this.store.dispatch({ type: "session", session });
     this.room = new Room(session.room, (event) => this.#roomSaid(event), signedIn);
     this.room.connect();
+  }
+
+  showUsage() {
+    const { agent, wanted } = this.store.state;
+    if (this.room && agent) showUsage(this.room.usage(agent, wanted ?? ""));
   }
 
   newThread() {

@@ -14,6 +14,7 @@ from process_agent.wire.llm.request import (
     Document,
     Hosted,
     Image,
+    Item,
     JsonObject,
     Message,
     ModelRequest,
@@ -31,9 +32,7 @@ def body(request: ModelRequest) -> JsonObject:
     messages: list[JsonObject] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    # The dialect has no tools of a provider's own.
-    known = [item for item in request.items if not isinstance(item, Hosted)]
-    messages += _messages(known, request.origin)
+    messages += _messages(request)
     found: JsonObject = {
         "model": request.model,
         "messages": messages,
@@ -62,21 +61,24 @@ def body(request: ModelRequest) -> JsonObject:
     return found | dict(request.extra)
 
 
-def _messages(items: Sequence[Message | Reasoning | Call | CallOutput], origin: str) -> list[JsonObject]:
+def _messages(request: ModelRequest) -> list[JsonObject]:
     found: list[JsonObject] = []
+    origin = request.origin
+    built = request.built.maker("chat", origin, _said)
     seen: list[JsonObject] = []
     """Images that tools gave back: a message of its own after the outputs, which hold text only."""
-    for item in items:
+    # The dialect has no tools of a provider's own.
+    for item in (item for item in request.items if not isinstance(item, Hosted)):
         if seen and not isinstance(item, CallOutput):
             found.append({"role": "user", "content": list(seen)})
             seen.clear()
         match item:
-            case Message("assistant", parts):
+            case Message("assistant"):
                 message = _assistant(found)
-                before = message["content"]
-                message["content"] = f"{before}\n\n{_text(parts)}" if before else _text(parts)
-            case Message(role, parts):
-                found.append({"role": "system" if role == "developer" else role, "content": _content(parts)})
+                before, text = message["content"], built(item)
+                message["content"] = f"{before}\n\n{text}" if before else text
+            case Message(role):
+                found.append({"role": "system" if role == "developer" else role, "content": built(item)})
             case Reasoning(text, replay):
                 if replay is not None and replay.origin == origin:
                     found.append({"role": "assistant", "content": None, "reasoning_content": text})
@@ -85,13 +87,24 @@ def _messages(items: Sequence[Message | Reasoning | Call | CallOutput], origin: 
                 call = {"id": call_id, "type": "function", "function": function}
                 _assistant(found, calls=True).setdefault("tool_calls", []).append(call)
             case CallOutput(call_id, parts):
-                found.append({"role": "tool", "tool_call_id": call_id, "content": _text(parts)})
+                found.append({"role": "tool", "tool_call_id": call_id, "content": built(item)})
                 seen += [part for part in _parts(parts) if part["type"] != "text"]
             case _:
                 assert_never(item)
     if seen:
         found.append({"role": "user", "content": seen})
     return [message for message in found if message["role"] != "assistant" or _says(message)]
+
+
+def _said(item: Item) -> Any:
+    """What a message or an output says."""
+    match item:
+        case Message("assistant", parts) | CallOutput(_, parts):
+            return _text(parts)
+        case Message(_, parts):
+            return _content(parts)
+        case _:
+            return None
 
 
 def _assistant(found: list[JsonObject], *, calls: bool = False) -> JsonObject:

@@ -16,13 +16,21 @@ from process_agent.wire.llm.request import JsonObject, ModelRequest
 _ANTHROPIC_VERSION: Final = "2023-06-01"
 
 
+def _asked(reasons: bool, effort: str | None, max_output: int | None) -> int:
+    return max_output or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One dialect. `path` comes after the provider's base address."""
+    """One dialect. `path` comes after the provider's base address. `longest` tells how many tokens of the
+    context a request reserves for its answer, from whether the model reasons, the effort, and the limit that
+    the provider's configuration gives.
+    """
 
     path: str
     build: Callable[[ModelRequest], JsonObject]
     reader: Callable[[str], StreamReader]
+    longest: Callable[[bool, str | None, int | None], int] = _asked
 
     def encode(self, request: ModelRequest) -> bytes:
         """The body of a request."""
@@ -31,7 +39,7 @@ class Codec:
 
 CODECS: Final[Mapping[Dialect, Codec]] = {
     "responses": Codec("/responses", responses.body, responses.ResponsesReader),
-    "messages": Codec("/v1/messages", messages.body, messages.MessagesReader),
+    "messages": Codec("/v1/messages", messages.body, messages.MessagesReader, messages.longest),
     "chat": Codec("/chat/completions", chat.body, chat.ChatReader),
 }
 

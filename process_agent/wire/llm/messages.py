@@ -46,6 +46,12 @@ _GONE: Final = "Used earlier in this conversation. It is not available any more:
 _PLACEHOLDER: Final = {"type": "text", "text": "(The conversation goes on.)"}
 
 
+def longest(reasons: bool, effort: str | None, max_output: int | None) -> int:
+    """Tokens of the longest answer that a request allows; conversation and answer have to fit together."""
+    budget = _BUDGETS.get(effort or "", 0) if reasons else 0
+    return max(max_output or MAX_OUTPUT, budget + MAX_OUTPUT if budget else 0)
+
+
 def body(request: ModelRequest) -> JsonObject:
     """The request as the provider takes it. Instructions, tools and the conversation so far are marked for
     its cache.
@@ -53,7 +59,7 @@ def body(request: ModelRequest) -> JsonObject:
     messages = _messages(request)
     found: JsonObject = {
         "model": request.model,
-        "max_tokens": request.max_output or MAX_OUTPUT,
+        "max_tokens": longest(request.reasons, request.effort, request.max_output),
         "messages": messages,
         "stream": True,
     }
@@ -65,9 +71,7 @@ def body(request: ModelRequest) -> JsonObject:
         if not request.tools and not request.search:
             found["tool_choice"] = {"type": "none"}
     if request.effort in _BUDGETS and request.reasons:
-        budget = _BUDGETS[request.effort]
-        found["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        found["max_tokens"] = max(found["max_tokens"], budget + MAX_OUTPUT)
+        found["thinking"] = {"type": "enabled", "budget_tokens": _BUDGETS[request.effort]}
     if request.output is not None:
         found["output_config"] = {
             "format": {"type": "json_schema", "schema": dict(request.output.schema)},
@@ -98,8 +102,9 @@ def _messages(request: ModelRequest) -> list[JsonObject]:
     the results of its calls; messages of people stay as they are, the provider joins them itself.
     """
     messages: list[JsonObject] = []
+    blocks_of = request.built.maker("messages", request.origin, lambda item: _blocks(item, request.origin))
     for item in request.items:
-        assistant, blocks = _blocks(item, request.origin)
+        assistant, blocks = blocks_of(item)
         if not blocks:
             continue
         role = "assistant" if assistant else "user"
@@ -108,7 +113,7 @@ def _messages(request: ModelRequest) -> list[JsonObject]:
         if last and last["role"] == role and (assistant or result):
             last["content"] += blocks
         else:
-            messages.append({"role": role, "content": blocks})
+            messages.append({"role": role, "content": [*blocks]})
     if not messages or messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": [dict(_PLACEHOLDER)]})
     return messages
@@ -169,9 +174,9 @@ def _input(arguments: str) -> Any:
 
 def _mark(messages: list[JsonObject]) -> None:
     """What was said up to now is worth keeping until the next request."""
-    block = messages[-1]["content"][-1]
-    if block["type"] in ("text", "image", "tool_result", "document"):
-        block.update(_CACHE)
+    content = messages[-1]["content"]
+    if content[-1]["type"] in ("text", "image", "tool_result", "document"):
+        content[-1] = {**content[-1], **_CACHE}
 
 
 class MessagesReader(StreamReader):

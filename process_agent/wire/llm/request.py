@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -127,6 +127,34 @@ class OutputSchema:
     schema: Mapping[str, Json]
 
 
+class Built:
+    """What a dialect made of the items of a conversation before: nothing is built twice that did not change.
+    Items are told by their identity, and what was made of them is not to be changed.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Item, Any]] = {}
+        self._of = ("", "")
+
+    def maker[T](self, dialect: str, origin: str, make: Callable[[Item], T]) -> Callable[[Item], T]:
+        """`make`, remembered for the next request; for another dialect or provider everything is forgotten,
+        and so is what this request does not ask for.
+        """
+        before = self._made if self._of == (dialect, origin) else {}
+        self._of, made = (dialect, origin), dict[int, tuple[Item, Any]]()
+        self._made = made
+
+        def remembered(item: Item) -> T:
+            known = before.get(id(item)) or made.get(id(item))
+            if known is None:
+                known = (item, make(item))
+            made[id(item)] = known  # the item is kept, and with it its identity
+            found: T = known[1]
+            return found
+
+        return remembered
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One request; answers are streamed.
@@ -153,6 +181,8 @@ class ModelRequest:
     image_model: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
     """Members of the body as the provider's configuration gives them."""
+    built: Built = field(default_factory=Built, repr=False, compare=False)
+    """What was made of items for earlier requests of the same conversation."""
 
 
 def replayed(replay: Replay) -> list[JsonObject]:

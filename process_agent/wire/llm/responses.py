@@ -29,9 +29,10 @@ from process_agent.wire.llm.request import (
 
 def body(request: ModelRequest) -> JsonObject:
     """The request as the provider takes it. Nothing is stored there: the conversation comes with each."""
+    entries = request.built.maker("responses", request.origin, lambda item: [*_item(item, request.origin)])
     found: JsonObject = {
         "model": request.model,
-        "input": [entry for item in request.items for entry in _item(item, request.origin)],
+        "input": [entry for item in request.items for entry in entries(item)],
         "stream": True,
         "store": False,
     }

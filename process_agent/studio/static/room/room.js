@@ -145,6 +145,19 @@ export class Room {
     return `/rooms/${encodeURIComponent(this.name)}/images/${encodeURIComponent(id)}`;
   }
 
+  /**
+   * What an agent used by day and by model, and one of its threads. Rejects when the server does not say.
+   * @param {string} agent
+   * @param {string} thread
+   * @returns {Promise<import("../view/usage_panel.js").Usage>}
+   */
+  async usage(agent, thread) {
+    const query = new URLSearchParams({ agent, thread });
+    const answer = await fetch(`/rooms/${encodeURIComponent(this.name)}/usage?${query}`);
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    return answer.json();
+  }
+
   #live() {
     if (!this.connection) throw new ConnectionLost("not connected to the room");
     return this.connection;

@@ -53,7 +53,7 @@ export class Composer {
     );
     this.hint = h("span", { class: "hint", id: "composer-hint" });
     this.models = new ModelPicker(actions);
-    this.meter = new ContextMeter();
+    this.meter = new ContextMeter(actions);
     this.el = h(
       "form",
       { class: "composer" },

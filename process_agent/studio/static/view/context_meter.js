@@ -9,7 +9,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const LENGTH = 2 * Math.PI * 6;
 
 export class ContextMeter {
-  constructor() {
+  /** @param {import("../app.js").Actions} actions */
+  constructor(actions) {
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", "0 0 16 16");
     svg.setAttribute("class", "ring");
@@ -17,9 +18,14 @@ export class ContextMeter {
     this.arc = circle("ring-used");
     svg.append(circle("ring-track"), this.arc);
     this.label = h("span", {});
-    this.fill = h("span", { class: "meter-fill", role: "img" }, svg, this.label);
+    this.fill = h("span", { class: "meter-fill" }, svg, this.label);
     this.cost = h("span", { class: "cost" });
-    this.el = h("span", { class: "meter", hidden: true }, this.fill, this.cost);
+    this.el = h(
+      "button",
+      { type: "button", class: "meter", hidden: true, on: { click: () => actions.showUsage() } },
+      this.fill,
+      this.cost,
+    );
   }
 
   /** @param {import("../model/types.js").State} state */
@@ -30,10 +36,10 @@ export class ContextMeter {
     setAttribute(this.el, "hidden", context === null && cost === null);
     setAttribute(this.fill, "hidden", context === null);
     setAttribute(this.cost, "hidden", cost === null);
-    if (cost !== null) {
-      setText(this.cost, money(cost));
-      setAttribute(this.cost, "title", `${money(cost)} for the turns shown here`);
-    }
+    const spent = cost === null ? "" : `${money(cost)} for the turns shown here`;
+    setText(this.cost, cost === null ? "" : money(cost));
+    setAttribute(this.cost, "title", spent);
+    setAttribute(this.el, "aria-label", `Usage and cost: ${spent}`);
     if (!context) return;
     const share = context.total ? Math.min(context.used / context.total, 1) : null;
     const of = context.total ? ` of ${tokens(context.total)}` : "";
@@ -41,7 +47,7 @@ export class ContextMeter {
     const words = `${tokens(context.used)}${of} tokens of context used${at}`;
     setText(this.label, share === null ? tokens(context.used) : `${Math.max(1, Math.round(share * 100))}%`);
     setAttribute(this.fill, "title", words);
-    setAttribute(this.fill, "aria-label", words);
+    setAttribute(this.el, "aria-label", ["Usage and cost", words, spent].filter(Boolean).join(": "));
     setAttribute(this.el, "data-full", share !== null && share > 0.85);
     this.arc.setAttribute("stroke-dasharray", `${(share ?? 0) * LENGTH} ${LENGTH}`);
   }

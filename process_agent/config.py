@@ -96,6 +96,7 @@ class Settings:
     """Where copies are kept that can be made again."""
     smtp: SmtpSettings = SmtpSettings()
     providers_file: Path | None = None
+    models_file: Path | None = None
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
         """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
@@ -131,6 +132,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         cache_dir=(Path(env["XDG_CACHE_HOME"]) if "XDG_CACHE_HOME" in env else home / ".cache") / "process",
         providers_file=_providers_file(env, home),
+        models_file=Path(env["PROCESS_MODELS"]).expanduser() if "PROCESS_MODELS" in env else None,
         smtp=_smtp(env),
     )
 

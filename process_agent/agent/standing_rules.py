@@ -90,7 +90,7 @@ class StandingRules:
         found = await asyncio.gather(*map(self._read, sources))
         for source, problem in zip(sources, found, strict=True):
             for text in self._news(source, problem):
-                logger.warning("%s", text)
+                logger.log(logging.INFO if problem is None else logging.WARNING, "%s", text)
                 self._unsaid.append(text)
 
     async def _read(self, source: RuleFile) -> str | None:

@@ -24,7 +24,7 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import ItemId, TurnId
 from process_agent.core.titles import title_of
-from process_agent.core.workspace import TOOLKIT, FileAnswer, FileCommand, Workspace, for_model
+from process_agent.core.workspace import TOOLKIT, FileAnswer, FileCommand, Workspace, for_model, note_id
 from process_agent.errors import WorkspaceError
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _events(answer: FileAnswer, command: FileCommand, turn_id: TurnId) -> Iterat
         yield ToolStarted(ref, {"diff": answer.diff})
         yield ToolEnded(ref)
     if answer.note is not None:
-        item = ItemId(f"{turn_id}:files")
+        item = note_id(turn_id)
         ref = ToolRef(item, TOOLKIT, command.value.removeprefix("/"), call_id=item)
         yield ToolStarted(ref, {})
         yield ToolEnded(ref, TextResult(answer.note))

@@ -8,6 +8,7 @@ import typer
 
 from process_agent import __version__
 from process_agent.cli import chat, join, login, room, run, spec, thread_owners, threads, token, usage
+from process_agent.cli.help_groups import GroupedCommand
 
 app = typer.Typer(
     name="process",
@@ -18,8 +19,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-app.command(name="join")(join.join)
-app.command(name="run")(run.run)
+app.command(name="join", cls=GroupedCommand)(join.join)
+app.command(name="run", cls=GroupedCommand)(run.run)
 app.command(name="chat", short_help="Talk to an agent in this terminal, or run one turn with --message.")(
     chat.chat
 )
@@ -37,7 +38,9 @@ app.command(name="login", short_help="Log in to Codex: in the browser, with a co
     login.login
 )
 app.command(name="logout")(login.logout)
-app.command(name="spec", short_help="Print the MeshAgent service document of an agent.")(spec.spec)
+app.command(name="spec", cls=GroupedCommand, short_help="Print the MeshAgent service document of an agent.")(
+    spec.spec
+)
 app.command(name="token")(token.token)
 
 

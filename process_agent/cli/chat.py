@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,10 @@ from process_agent.cli.talking import (
 
 if TYPE_CHECKING:
     from process_agent.rooms.join import JoinTarget
+
+
+WORTH_SAYING = 1.0
+"""Seconds of waiting for an agent from which on it is said."""
 
 
 def chat(
@@ -81,12 +86,22 @@ def chat(
     async def work() -> None:
         from process_agent.cli.local import join_target
 
-        await _chat(talk, await join_target(settings, wish, data_dir=data_dir), agent_name)
+        target = await join_target(settings, wish, data_dir=data_dir)
+        await _chat(talk, target, agent_name, _how_to_join(target.room, agent_name, local, data_dir))
 
     run_to_end(work, interactive=talk.message is None)
 
 
-async def _chat(talk: Talk, target: JoinTarget, agent_name: str | None) -> None:
+def _how_to_join(room: str, agent_name: str | None, local: bool, data_dir: Path | None) -> str:
+    """The command that brings an agent into the room."""
+    import shlex
+
+    place = [*(["--local"] if local else []), *([] if data_dir is None else ["--data-dir", str(data_dir)])]
+    words = ["process", "join", "--room", room, *place, "--agent-name", agent_name or "codex-agent"]
+    return shlex.join([*words, "--channel", "chat", "--backend", "codex"])
+
+
+async def _chat(talk: Talk, target: JoinTarget, agent_name: str | None, how_to_join: str) -> None:
     from datetime import UTC, datetime
     from uuid import uuid4
 
@@ -94,9 +109,12 @@ async def _chat(talk: Talk, target: JoinTarget, agent_name: str | None) -> None:
     from process_agent.rooms.join import join_room
     from process_agent.threads.images import ImageTable
     from process_agent.viewer.client import AgentClient
+    from process_agent.viewer.terminal.plain import printable
 
     async with join_room(target) as room, AgentClient(room.messaging, agent_name) as client:
         me = room.messaging.me.name or ""
+        if talk.wait >= WORTH_SAYING and (waiting := client.waiting_for(talk.wait)) is not None:
+            typer.echo(printable(f"{waiting} Start one in another terminal:\n  {how_to_join}"), err=True)
         conversation = converse(
             talk,
             client,

@@ -39,7 +39,7 @@ from process_agent.cli.channel_flags import (
     WebsocketOrigins,
     channel_flags,
 )
-from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
+from process_agent.cli.model_flags import CodexHome, ModelsFile, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.outside_flags import (
     ImageGeneration,
@@ -102,6 +102,7 @@ def join(
     instructions: Instructions = None,
     skill_dir: SkillDirs = None,
     reasoning_effort: ReasoningEffort = None,
+    models_file: ModelsFile = None,
     codex_home: CodexHome = None,
     local: Local = False,
     data_dir: DataDir = None,
@@ -159,7 +160,7 @@ def join(
         channel_flags=channel_flags(
             websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
         ),
-        model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
+        model_flags=model_flags(reasoning_effort, skill_dir, codex_home, models_file),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),

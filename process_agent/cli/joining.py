@@ -332,7 +332,9 @@ def _config(
         image_model=options.outside.image_model,
         skill_dirs=options.model_flags.skill_dirs,
         home=options.model_flags.codex_home,
-        facts=known_models(settings.paths(options.data_dir).root),
+        facts=known_models(
+            settings.paths(options.data_dir).root, options.model_flags.models_file or settings.models_file
+        ),
         environment=environment_for_child(BACKEND_ENVIRONMENT),
         keeps_history=options.thread_storage == "codex",
     )

@@ -24,9 +24,10 @@ def log_to_stderr(
 
 
 def log_of_an_agent() -> None:
-    """What an agent that runs in the foreground logs: warnings, and what its channels have to tell."""
+    """What an agent that runs in the foreground logs: warnings, and good news of channels and rules."""
     log_to_stderr(layout="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("process_agent.channels").setLevel(logging.INFO)
+    for name in ("channels", "agent.standing_rules"):
+        logging.getLogger(f"process_agent.{name}").setLevel(logging.INFO)
 
 
 class PlainLines(logging.Formatter):

@@ -34,6 +34,15 @@ CodexHome = Annotated[
         help="Codex's folder: configuration, skills, login. [default: $CODEX_HOME, or ~/.codex]",
     ),
 ]
+ModelsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--models-file",
+        metavar="FILE",
+        help="Your own context windows and prices of models, in TOML. [default: $PROCESS_MODELS, or "
+        "models.toml in the data folder]",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +52,21 @@ class ModelFlags:
     effort: str | None = None
     skill_dirs: tuple[Path, ...] = ()
     codex_home: Path | None = None
+    models_file: Path | None = None
 
 
-def model_flags(effort: str | None, skill_dirs: list[Path] | None, codex_home: Path | None) -> ModelFlags:
+def model_flags(
+    effort: str | None,
+    skill_dirs: list[Path] | None,
+    codex_home: Path | None,
+    models_file: Path | None = None,
+) -> ModelFlags:
     """The flags with their folders found. Raises `UsageError`."""
     return ModelFlags(
         effort=None if effort is None else effort_word("--reasoning-effort", effort),
         skill_dirs=tuple(dict.fromkeys(_folder("--skill-dir", path) for path in skill_dirs or ())),
         codex_home=None if codex_home is None else _folder("--codex-home", codex_home),
+        models_file=None if models_file is None else models_file.expanduser().absolute(),
     )
 
 

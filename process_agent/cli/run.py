@@ -23,7 +23,7 @@ from process_agent.cli.agent_options import (
     Workspace,
     Worktrees,
 )
-from process_agent.cli.model_flags import CodexHome, ReasoningEffort, SkillDirs, model_flags
+from process_agent.cli.model_flags import CodexHome, ModelsFile, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.outside_flags import (
     ImageGeneration,
@@ -119,6 +119,7 @@ def run(
     instructions: Instructions = None,
     skill_dir: SkillDirs = None,
     reasoning_effort: ReasoningEffort = None,
+    models_file: ModelsFile = None,
     codex_home: CodexHome = None,
     local: Local = False,
     data_dir: DataDir = None,
@@ -168,7 +169,7 @@ def run(
         thread_storage="dataset",
         json=json,
         started=started,
-        model_flags=model_flags(reasoning_effort, skill_dir, codex_home),
+        model_flags=model_flags(reasoning_effort, skill_dir, codex_home, models_file),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),

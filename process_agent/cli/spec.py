@@ -33,7 +33,7 @@ from process_agent.cli.channel_flags import (
     WebsocketOrigins,
     channel_flags,
 )
-from process_agent.cli.model_flags import ReasoningEffort, model_flags
+from process_agent.cli.model_flags import ModelsFile, ReasoningEffort, model_flags
 from process_agent.cli.outside_flags import (
     ImageGeneration,
     McpServers,
@@ -66,7 +66,7 @@ FILES_FOLDER = "/etc/process"
 """Where the container finds the files of this machine that flags name."""
 
 OF_THE_SERVICE = frozenset(
-    ("service_name", "service_description", "image", "secret", "run_as", "json", "rules_file")
+    ("service_name", "service_description", "image", "secret", "run_as", "json", "rules_file", "models_file")
 )
 """Options that `process join` does not have, and those that are written anew for the container."""
 
@@ -169,6 +169,7 @@ def spec(
     instructions: Instructions = None,
     skill_dir: ContainerSkills = None,
     reasoning_effort: ReasoningEffort = None,
+    models_file: ModelsFile = None,
     codex_home: ContainerHome = None,
     join_timeout: JoinTimeout = 15,
     threading_mode: ThreadingMode = "default-new",
@@ -225,15 +226,15 @@ def spec(
         channel_flags=channel_flags(
             websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
         ),
-        model_flags=model_flags(reasoning_effort, None, None),
+        model_flags=model_flags(reasoning_effort, None, None, models_file),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server, None, web_search, image_generation),
     )
     folders = _folders(working_dir, worktrees, codex_home, mcp_config, skill_dir or ())
-    name, files = _check(options, folders), _shipped(rules_file or ())
-    flags = (*_given(context), *_naming(files))
+    name, rules, models = _check(options, folders), _shipped(rules_file or ()), _shipped_models(options)
+    flags = (*_given(context), *_naming("--rules-file", rules), *_naming("--models-file", models))
     document = service_document(
         Service(
             name=service_name if service_name is not None else name,
@@ -242,7 +243,7 @@ def spec(
             flags=flags,
             chat=_chat(options, name),
             description=service_description,
-            files=files,
+            files=(*rules, *models),
             secrets=tuple(secret_variable(text) for text in secret or ()),
             run_as=run_as,
         )
@@ -250,10 +251,10 @@ def spec(
     _print(document, flags, json=json)
 
 
-def _naming(files: Sequence[ShippedFile]) -> Iterator[str]:
+def _naming(flag: str, files: Sequence[ShippedFile]) -> Iterator[str]:
     """The flags that name the files in the container."""
     for file in files:
-        yield from ("--rules-file", file.path)
+        yield from (flag, file.path)
 
 
 def _folders(
@@ -341,6 +342,18 @@ def _shipped(paths: Sequence[Path]) -> tuple[ShippedFile, ...]:
         ShippedFile(f"{FILES_FOLDER}/rules-{number}.txt", path.read_text("utf-8"))
         for number, path in enumerate(paths, 1)
     )
+
+
+def _shipped_models(options: JoinOptions) -> tuple[ShippedFile, ...]:
+    """The file about models that was named, checked. Raises `UsageError`."""
+    from process_agent.io.model_facts import read_own
+    from process_agent.services.document import ShippedFile
+
+    named = options.model_flags.models_file
+    if named is None:
+        return ()
+    text, _ = read_own(named)
+    return (ShippedFile(f"{FILES_FOLDER}/models.toml", text),)
 
 
 def _given(context: typer.Context) -> Iterator[str]:

@@ -8,12 +8,27 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from process_agent.core.content import TextPart
-from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.events import ToolRef
+from process_agent.core.ids import ItemId, ThreadId, TurnId
 
 type WorkspaceMode = Literal["shared", "per-thread"]
 
 TOOLKIT = "workspace"
-"""Toolkit of the items that tell of undo and redo; a model that opens the thread is told what they say."""
+"""Toolkit of the items that tell of undo and redo; a model that opens the thread is told what they say, and
+viewers of ours leave them out.
+"""
+
+
+def is_for_model(ref: ToolRef, turn_id: TurnId) -> bool:
+    """Whether an item only tells the model of undo and redo: people are told in the answer beside it. A
+    toolkit of the room may have the same name, and no say in ids.
+    """
+    return ref.toolkit == TOOLKIT and ref.item_id == note_id(turn_id)
+
+
+def note_id(turn_id: TurnId) -> ItemId:
+    """The item of a turn that tells the model."""
+    return ItemId(f"{turn_id}:files")
 
 
 def for_model(note: str) -> TextPart:

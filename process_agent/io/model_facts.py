@@ -19,21 +19,27 @@ _TEXTS = ("friendly_name", "source")
 _MEMBERS = frozenset((*_FIGURES, *_TEXTS, "context_window", "read"))
 
 
-def known_models(data_dir: Path) -> KnownModels:
-    """All that is known, by provider and model; entries of the user's file replace those of the package.
+def known_models(data_dir: Path, named: Path | None = None) -> KnownModels:
+    """All that is known, by provider and model; entries of the user's file replace those of the package. That
+    file is the one that was `named` and has to be there, else the one in the data folder if there is one.
 
     Raises `UsageError` for a file that cannot be read, naming the entry.
     """
     shipped = files(__package__).joinpath("models.toml").read_text("utf-8")
     found = read_models(shipped, "the package's models.toml")
-    own = data_dir / OWN_FILE
-    try:
-        text = own.read_text("utf-8")
-    except FileNotFoundError:
+    if named is None and not (data_dir / OWN_FILE).exists():
         return found
+    return {**found, **read_own(named or data_dir / OWN_FILE)[1]}
+
+
+def read_own(file: Path) -> tuple[str, KnownModels]:
+    """A file of the user's: its text, and what it says. Raises `UsageError`."""
+    try:
+        text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{own} cannot be read: {error}.") from error
-    return {**found, **read_models(text, str(own))}
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"The models file {file} cannot be read: {why}.") from error
+    return text, read_models(text, str(file))
 
 
 def read_models(text: str, name: str) -> KnownModels:

@@ -102,9 +102,18 @@ class AgentClient:
         """Whether the room connection is up."""
         return self._link.online
 
+    @property
+    def others(self) -> list[str]:
+        """Who else is in the room, each by name once."""
+        return self._link.others
+
     async def find(self, limit: float = 30.0) -> Participant:
         """Wait up to `limit` seconds for the agent. Raises `RoomError` that says who is there."""
         return await self._link.find(limit)
+
+    def waiting_for(self, limit: float) -> str | None:
+        """What `find` is going to wait for, and who is there instead; None when the agent is there."""
+        return self._link.waiting_for(limit)
 
     async def start_thread(self, name: str | None = None) -> ThreadView:
         """Create a thread without a turn and view it.

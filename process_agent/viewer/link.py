@@ -7,7 +7,8 @@ when they come from the participant the link follows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from process_agent.core.content import Json
 from process_agent.core.events import TurnRejected
@@ -204,16 +205,38 @@ class AgentLink:
             return chosen
         return next((p for p in speakers if p.name == self._name), None)
 
+    def waiting_for(self, limit: float) -> str | None:
+        """What `find` is going to wait for, and who is there instead; None when the agent is there."""
+        if self.agent is not None:
+            return None
+        return f"Waiting up to {limit:g} seconds for {self._wanted}; in the room: {self._listing}."
+
+    @property
+    def _wanted(self) -> str:
+        return "an agent" if self._name is None else f"an agent named {self._name!r}"
+
+    @property
+    def others(self) -> list[str]:
+        """Who else is in the room, each by name once."""
+        return presence(self._messaging.participants())
+
+    @property
+    def _listing(self) -> str:
+        return ", ".join(self.others) or "nobody else"
+
     def _absent(self, limit: float) -> RoomError:
-        wanted = "an agent" if self._name is None else f"an agent named {self._name!r}"
         if not self._online:
-            return RoomError(f"The room connection was lost while waiting for {wanted}.")
-        there = sorted(_describe(p) for p in self._messaging.participants())
-        listing = ", ".join(there) if there else "nobody else"
+            return RoomError(f"The room connection was lost while waiting for {self._wanted}.")
         return RoomError(
-            f"Waited {limit:g} seconds for {wanted}; in the room: {listing}.",
+            f"Waited {limit:g} seconds for {self._wanted}; in the room: {self._listing}.",
             fix="Start one with `process join`, or name another with --agent-name.",
         )
+
+
+def presence(participants: Iterable[Participant]) -> list[str]:
+    """Who is there, by name: one with several clients counts once, and how many they are is said."""
+    counted = Counter(_describe(p) for p in participants)
+    return [name if many == 1 else f"{name} ({many} clients)" for name, many in sorted(counted.items())]
 
 
 def _describe(participant: Participant) -> str:

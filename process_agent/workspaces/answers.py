@@ -71,7 +71,7 @@ def lines_text(diff: str) -> str:
 
 def diff_text(who: str, changes: Sequence[Change], diff: str, notes: Iterable[str] = ()) -> str:
     """What `/diff` says beside the diff itself."""
-    head = f"{who} changed {files(len(changes))}: {lines_text(diff)}."
+    head = f"{who}: {files(len(changes))} changed, {lines_text(diff)}."
     return "\n".join([head, "", *_listed(changes), *_cut(shown(diff)), *_apart(notes)])
 
 

@@ -60,7 +60,7 @@ class FileCommands:
             changes = await self._snapshots.changes(before, after)
             diff = await self._snapshots.diff(before, after)
         if not changes:
-            return FileAnswer("\n\n".join([f"{who} changed no file.", *notes]))
+            return FileAnswer("\n\n".join([f"{who}: no file changed.", *notes]))
         return FileAnswer(answers.diff_text(who, changes, diff, notes), answers.shown(diff).diff)
 
     async def _diff_thread(self) -> FileAnswer:

@@ -96,6 +96,19 @@ def test_the_published_model_reads_every_field(program: Program, tmp_path: Path)
     assert KEY not in text
 
 
+def test_a_file_about_models_travels_along(program: Program, tmp_path: Path) -> None:
+    models = tmp_path / "mine.toml"
+    models.write_text('[ollama."qwen3:8b"]\ncontext_window = 32768\n', "utf-8")
+    container = parsed(printed(program, f"{DOCUMENTED} --models-file", str(models))).container
+    assert shlex.split(container.command)[-2:] == ["--models-file", "/etc/process/models.toml"]
+    [file] = container.storage.files
+    assert (file.path, file.text) == ("/etc/process/models.toml", models.read_text("utf-8"))
+    models.write_text("[ollama]\nx = 1\n", "utf-8")
+    refused = program.run(f"spec --image {IMAGE} {DOCUMENTED} --models-file", str(models))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "ollama.x is no table" in refused.stderr
+
+
 def test_where_threads_have_their_work_trees(program: Program) -> None:
     flags = f"{DOCUMENTED} --workspace per-thread --worktrees"
     words = shlex.split(parsed(printed(program, flags, "/data/trees")).container.command)

@@ -196,7 +196,13 @@ class FakeAgent:
         self.stored: list[ThreadEvent] = []
         self.asked: list[str] = []
         self.providers = (
-            ProviderModels("openai", "OpenAI", "codex", "big", (ModelInfo("big"), ModelInfo("small"))),
+            ProviderModels(
+                "openai",
+                "OpenAI",
+                "codex",
+                "big",
+                (ModelInfo("big"), ModelInfo("small")),
+            ),
         )
         self.threads = (ThreadEntry(ThreadId("T"), "the thread", START, START),)
         self.turns = count(1)

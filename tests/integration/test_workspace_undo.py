@@ -218,10 +218,10 @@ async def test_turns_of_two_threads_at_once(tmp_path: Path) -> None:
 async def test_the_running_turn_s_diff_so_far(tmp_path: Path) -> None:
     async with at_work(tmp_path) as bench:
         turn = await bench.begin()
-        assert "changed no file" in (await bench.ask(FileCommand.DIFF)).text
+        assert "no file changed" in (await bench.ask(FileCommand.DIFF)).text
         bench.write("a.txt", "x\n")
         shown = await bench.ask(FileCommand.DIFF)
-        assert shown.text.startswith("The running turn so far changed 1 file: 1 line added")
+        assert shown.text.startswith("The running turn so far: 1 file changed, 1 line added")
         assert "+x" in (shown.diff or "")
         await bench.end(turn)
 

@@ -95,20 +95,37 @@ def _note_header(file: FileDiff, line: str) -> None:
         file.lines.append(("note", line))
 
 
-def summary(files: Iterable[FileDiff]) -> Text:
-    """`Edited a.py +3 −1, Added b.py +10`, or the number of files when there are more than three."""
+type Mood = Literal["done", "to do", "not done"]
+"""Whether changes were made, may still be, or will not be."""
+
+_TO_DO = {"Added": "Add", "Deleted": "Delete", "Renamed": "Rename", "Edited": "Edit", "Changed": "Change"}
+
+
+def summary(files: Iterable[FileDiff], mood: Mood = "done") -> Text:
+    """`Edited a.py +3 −1, Added b.py +10`, or the number of files when there are more than three. What is not
+    done yet is `Edit a.py`, and what never will be `Would have edited a.py`.
+    """
     listed = list(files)
     added, removed = sum(f.added for f in listed), sum(f.removed for f in listed)
     if len(listed) > 3:
-        return Text.assemble(("Changed ", "bold"), count(len(listed), "file"), *_numbers(added, removed))
+        verb = _verb("Changed", mood, first=True)
+        return Text.assemble((f"{verb} ", "bold"), count(len(listed), "file"), *_numbers(added, removed))
     text = Text()
     for position, file in enumerate(listed):
         text.append(", " if position else "")
-        text.append(f"{file.verb} ", "bold")
+        text.append(f"{_verb(file.verb, mood, first=position == 0)} ", "bold")
         text.append(printable(file.path))
         for part, style in _numbers(file.added, file.removed):
             text.append(part, style)
     return text
+
+
+def _verb(done: str, mood: Mood, *, first: bool) -> str:
+    if mood == "done":
+        return done
+    if mood == "to do":
+        return _TO_DO[done]
+    return f"Would have {done.lower()}" if first else done.lower()
 
 
 def _numbers(added: int, removed: int) -> Iterator[tuple[str, str]]:

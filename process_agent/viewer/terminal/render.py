@@ -180,7 +180,7 @@ def diff(
 ) -> list[RenderableType]:
     """A change of files: its summary, then the lines in colour."""
     limit = DIFF_LINES if not full else 1_000_000
-    head = _head(item, diffs.summary(files), width)
+    head = _head(item, diffs.summary(files, tools.mood_of(item)), width)
     return [head, *(Padding(line, (0, 0, 0, 2)) for line in diffs.body(files, limit))]
 
 
@@ -190,7 +190,7 @@ def running_tool(item: ToolItem, width: int, lines: int) -> list[RenderableType]
     if plan:
         return [_plan(plan)]
     files = tools.files_of(item)
-    text = diffs.summary(files) if files else Text(tools.title(item, max(width - 4, 10)))
+    text = diffs.summary(files, "to do") if files else Text(tools.title(item, max(width - 4, 10)))
     head = Text.assemble(("○ ", "yellow"), text, no_wrap=True, overflow="ellipsis")
     tail = tools.output_of(item).splitlines()[-lines:] if lines else []
     return [head, *(_output_line(line) for line in tail)]

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from process_agent.core.ids import TurnId
+from process_agent.core.workspace import is_for_model
 from process_agent.viewer.items import (
     CompactionItem,
     FileItem,
@@ -148,6 +149,8 @@ class Scroll:
             case CompactionItem():
                 said = turn.said(item)
                 return None if said is None else [] if said else [render.compaction(item)]
+            case ToolItem(ref=ref) if is_for_model(ref, turn.id):
+                return []
             case ToolItem(state=state):
                 if not over and (tools.is_turn_diff(item) or state not in (ToolState.DONE, ToolState.FAILED)):
                     return None
@@ -184,7 +187,9 @@ class Scroll:
                 return [Text(), render.markdown(pending)] if pending.strip() else []
             case ReasoningItem() if len(item.text):
                 return [render.reasoning(item)]
-            case ToolItem(state=ToolState.RUNNING) if not tools.is_turn_diff(item):
+            case ToolItem(ref=ref, state=ToolState.RUNNING) if not (
+                tools.is_turn_diff(item) or is_for_model(ref, turn.id)
+            ):
                 return render.running_tool(item, width, LIVE_OUTPUT_LINES)
             case ImageItem(state=ToolState.RUNNING):
                 return [render.image(item)]

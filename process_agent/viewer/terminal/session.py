@@ -5,7 +5,7 @@ Knows nothing of keys and screens; `repl` puts it on one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
 from rich.console import RenderableType
@@ -15,23 +15,26 @@ from process_agent.core.content import ContentPart, TextPart, plain_text
 from process_agent.core.decisions import Decision
 from process_agent.core.events import ThreadCleared
 from process_agent.core.ids import AskId, ThreadId, TurnId
-from process_agent.core.models import ModelChoice, ProviderModels
+from process_agent.core.models import ProviderModels
 from process_agent.core.replies import ThreadDeleted
 from process_agent.core.store import ThreadEntry
 from process_agent.core.titles import title_of
-from process_agent.errors import ProcessError
+from process_agent.errors import ProcessError, UsageError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer import secrets
-from process_agent.viewer.approvals import Approve, Decided, waits_for
+from process_agent.viewer.approvals import Approve, Deciding, waits_for
 from process_agent.viewer.client import AgentClient, ListChange
 from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
 from process_agent.viewer.terminal import listings, render
+from process_agent.viewer.terminal.effort import Effort
 from process_agent.viewer.terminal.past import LOADED_TURNS, Past
 from process_agent.viewer.terminal.saving import Saving
 from process_agent.viewer.terminal.scroll import Scroll
 from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Older, Online
 from process_agent.viewer.view import AS_IT_IS, ThreadView
+
+NO_THREAD = "Say something to start one, or /open one of /threads."
 
 LISTED_THREADS = 50
 """Threads that `/threads` shows and `/open` can name by number."""
@@ -64,14 +67,14 @@ class Session:
         self.starting: str | None = None
         self.loading = False
         self.wish = AS_IT_IS
+        self.effort = Effort()
         self.saving = Saving()
-        self._approve = approve
         self._show = show
         self._changed = changed
         self._give_back = give_back
         self._names: dict[ThreadId, str] = {}
         self._past = Past(show, me)
-        self._decided = Decided()
+        self._deciding = Deciding(approve)
         self._answered: set[tuple[TurnId, AskId]] = set()
         self._tasks = Tasks("terminal session")
 
@@ -105,7 +108,7 @@ class Session:
         if self.asked_secret is not None:
             return [*shown, Text(), *render.asked_secret(self.asked_secret)]
         waiting = self.waiting
-        if waiting and self._approve is Approve.ASK:
+        if waiting and self._deciding.approve is Approve.ASK:
             item, others = waiting[0][1], [other.request for _, other in waiting[1:]]
             shown += [Text(), *render.approval(item, others, waits_for(item.request, self.client.me))]
         return shown
@@ -137,16 +140,13 @@ class Session:
     @property
     def waiting(self) -> list[tuple[Turn, ToolItem]]:
         """What waits for an approval that was not given here yet."""
-        if self.view is None or self.loading:
-            return []
-        return [(t, i) for t, i in self.view.transcript.waiting_tools() if i.id not in self._decided.items]
+        return [] if self.view is None or self.loading else self._deciding.waiting(self.view)
 
     def offers(self, decision: Decision) -> bool:
         """Whether the oldest request can be decided so, here, by us; questions are answered in words."""
-        request = self.waiting[0][1].request if self.waiting and self._approve is Approve.ASK else None
-        if request is None or request.questions or decision not in request.decisions:
+        if self.view is None or self.loading:
             return False
-        return waits_for(request, self.client.me) is None
+        return self._deciding.offers(self.view, self.client.me, decision)
 
     @property
     def asked_secret(self) -> AskedSecret | None:
@@ -164,11 +164,9 @@ class Session:
     @property
     def model(self) -> str | None:
         """The model of the next turn, when it is known."""
-        if self.wish.model is not None:
-            return self.wish.model
-        chosen: ModelChoice | None = None if self.view is None else self.view.model
-        if chosen is not None and chosen.model is not None:
-            return chosen.model
+        chosen = None if self.view is None else self.view.model
+        if known := self.wish.model or (chosen and chosen.model):
+            return known
         turns = () if self.view is None else self.view.transcript.turns
         return next((t.model for t in reversed(turns) if t.model), None)
 
@@ -189,11 +187,9 @@ class Session:
 
     async def _perform(self, command: c.Command) -> None:
         match command:
-            case c.Say(text):
-                await self._say(text)
-            case c.ForAgent() if self.view is None:
-                self._show([render.notice("No thread is open.")])
-            case c.ForAgent(text):
+            case c.ForAgent(text) if self.view is None:
+                self._without_thread(text)
+            case c.Say(text) | c.ForAgent(text):
                 await self._say(text)
             case c.ChooseModel():
                 await self._choose_model(command)
@@ -211,6 +207,13 @@ class Session:
             case _:
                 await self._show_what(command)
 
+    def _without_thread(self, command: str) -> None:
+        """A command of the agent's, before there is a thread."""
+        name, _, rest = command.partition(" ")
+        if name != "/effort":
+            raise UsageError(f"{name} is about a thread, and none is open.", fix=NO_THREAD)
+        self._show([render.notice(self.effort.choose(rest.lower()))])
+
     async def _show_what(
         self, command: c.Help | c.ShowModels | c.ShowThreads | c.ShowOutput | c.ShowOlder | c.ShowStatus
     ) -> None:
@@ -227,20 +230,24 @@ class Session:
             case c.ShowOlder():
                 await self._past.show(None if self.loading else self.view)
             case c.ShowStatus():
-                agent = self.client.agent_name if self.client.online else "not connected"
-                model = self.model or "the agent's own choice"
-                facts = [("agent", agent), ("model", model), ("thread", self._thread_fact())]
-                figures = () if self.view is None else listings.figures(self.view.transcript)
-                self._show([render.table([*facts, *figures])])
+                self._show([render.table([*self._facts()])])
             case _:
                 assert_never(command)
 
-    def _thread_fact(self) -> str:
-        return f"{self.thread_name or ''} {self.view.thread_id}".strip() if self.view else "none is open"
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        yield "agent", self.client.agent_name if self.client.online else "not connected"
+        yield "model", self.model or "the agent's own choice"
+        if self.effort.chosen is not None:
+            yield "effort", self.effort.chosen
+        thread = self.view and f"{self.thread_name or ''} {self.view.thread_id}".strip()
+        yield "thread", thread or "none is open"
+        yield "in the room", ", ".join((f"{self.me or 'you'} (you)", *self.client.others))
+        yield from () if self.view is None else listings.figures(self.view.transcript)
 
     async def _say(self, text: str) -> None:
         content: tuple[ContentPart, ...] = (TextPart(text),)
         view = self.view or await self._start_thread(text, content)
+        self.wish = await self.effort.give(self.client, view, self.wish)
         turn_id = view.steerable
         if turn_id is not None and self.offline is None:
             await view.steer(turn_id, content)
@@ -268,11 +275,8 @@ class Session:
 
     async def decide(self, decision: Decision) -> None:
         """Answer the oldest request for approval."""
-        if self.view is None or not (waiting := self.waiting):
-            return
-        turn, item = waiting[0]
-        self._decided.items.add(item.id)
-        self._decided.sent[await self.view.decide(turn.id, item.id, decision)] = item.id
+        if self.view is not None and not self.loading:
+            await self._deciding.decide(self.view, decision)
 
     def claim_secret(self) -> AskedSecret | None:
         """The oldest request for a secret, for the one who answers it now; it is asked no more."""
@@ -295,7 +299,7 @@ class Session:
             entry = c.resolve_thread(ref, self.listed)
             thread_id, self._names[entry.path] = entry.path, entry.name
         await self._close_view()
-        self.wish = AS_IT_IS
+        self.wish, self.effort = AS_IT_IS, Effort()
         self.loading = True
         self._follow_view(self.client.open_thread(thread_id, recent=LOADED_TURNS))
 
@@ -324,7 +328,7 @@ class Session:
         self.view = view
         self.scroll = Scroll(self.me)
         self._past.forget()
-        self._decided.clear()
+        self._deciding.clear()
         self._answered.clear()
         self._tasks.start(self._follow(view), "follow the thread")
 
@@ -359,14 +363,15 @@ class Session:
             self._changed()
 
     async def _happened(self, happened: Happened) -> None:
-        if (refusal := self._decided.refused(happened.received)) is not None:
+        if (refusal := self._deciding.refused(happened.received)) is not None:
             self._show([render.warning(refusal)])
         if happened.change is None or self.loading:
             return
         if isinstance(happened.change.event.body, ThreadCleared):
             self._past.forget()
             self._show([Text(), render.notice("── the thread was cleared ──")])
-        await self._decide_alone()
+        if self.view is not None:
+            await self._deciding.decide_alone(self.view, self.client.me)
 
     def _loaded(self, view: ThreadView) -> None:
         if not self.loading:
@@ -375,11 +380,6 @@ class Session:
         head: list[RenderableType] = [Text(), render.notice(f"── {name or view.thread_id} ──")]
         self._show([*head, *self._past.opened(view, self.scroll)])
         self.loading = False
-
-    async def _decide_alone(self) -> None:
-        if self._approve in (Approve.NEVER, Approve.ALWAYS):
-            while self.waiting and waits_for(self.waiting[0][1].request, self.client.me) is None:
-                await self.decide(Decision.ACCEPT if self._approve is Approve.ALWAYS else Decision.DECLINE)
 
     async def _learn(self) -> None:
         try:

@@ -13,7 +13,7 @@ from process_agent.core.content import Json, JsonResult, LinkResult
 from process_agent.core.events import ApprovalDecided
 from process_agent.core.visible import visible
 from process_agent.viewer.items import ToolItem, ToolState
-from process_agent.viewer.terminal.diffs import FileDiff, parse_diff
+from process_agent.viewer.terminal.diffs import FileDiff, Mood, parse_diff
 from process_agent.viewer.terminal.plain import count, one_line, printable
 
 _COMMAND_KEYS = ("command", "cmd", "script")
@@ -58,6 +58,15 @@ def not_among(files: Iterable[FileDiff], paths: Collection[str]) -> list[FileDif
 
 def _same_file(one: str, other: str) -> bool:
     return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
+
+
+def mood_of(item: ToolItem) -> Mood:
+    """Whether the changes of files that a tool is about were made. One that was cut short may have begun."""
+    if is_turn_diff(item) or item.state is ToolState.DONE:
+        return "done"
+    declined = item.decided is not None and not item.decided.accepted
+    cut_short = item.error is not None and item.error.code in ("cancelled", "incomplete")
+    return "not done" if item.state is ToolState.FAILED and (declined or not cut_short) else "to do"
 
 
 def is_turn_diff(item: ToolItem) -> bool:

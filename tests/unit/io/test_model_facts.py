@@ -38,6 +38,17 @@ def test_the_users_file_comes_second(tmp_path: Path) -> None:
     assert found["openai", "gpt-5.4"].pricing is not None
 
 
+def test_a_file_that_is_named_counts_instead_and_has_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / OWN_FILE).write_text("[ollama.other]\ncontext_window = 5\n")
+    named = tmp_path / "mine.toml"
+    named.write_text(OWN)
+    found = known_models(tmp_path, named)
+    assert found["ollama", "qwen3:8b"].context_window == 32_768
+    assert ("ollama", "other") not in found
+    with pytest.raises(UsageError, match="No such file"):
+        known_models(tmp_path, tmp_path / "none.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

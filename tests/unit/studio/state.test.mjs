@@ -70,6 +70,29 @@ test("participants come, change, go, and are remembered", () => {
   assert.equal(state.members.length, 3);
 });
 
+test("each person is listed once, with the number of clients, the user of the page last", () => {
+  const cat = (id) => ({ id, role: "user", attributes: { name: "cat" } });
+  const joined = (participant) => room({ type: "joined", participant });
+  const listed = (state) => select.people(state).map((p) => [p.name, p.role, p.clients, p.online]);
+  let state = play([...online, joined(cat("3")), joined(cat("4")), joined({ ...ana, id: "5" }), joined({ ...bot, id: "6" })]);
+  assert.deepEqual(listed(state), [
+    ["bot", "agent", 1, true],
+    ["bot", "agent", 1, true],
+    ["cat", "user", 2, true],
+    ["ana", "you", 2, true],
+  ]);
+  state = play([room({ type: "left", id: "3" }), room({ type: "left", id: "5" })], state);
+  assert.deepEqual(listed(state).slice(2), [
+    ["cat", "user", 1, true],
+    ["ana", "you", 1, true],
+  ]);
+  state = play([room({ type: "left", id: "4" })], state);
+  assert.deepEqual(listed(state).slice(2), [
+    ["cat", "user", 0, false],
+    ["ana", "you", 1, true],
+  ]);
+});
+
 test("which agent to talk to", () => {
   const two = play([
     room({

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -116,6 +117,18 @@ async def test_an_absent_agent_is_an_error_that_says_who_is_there() -> None:
         with pytest.raises(RoomError, match=r"'codex-agent'; in the room: bob, other \(agent\)") as caught:
             await client.find(0.01)
     assert "process join" in str(caught.value.fix)
+
+
+async def test_what_is_waited_for_is_said_with_who_is_there_each_once() -> None:
+    again = replace(BOB, id=ParticipantId("bob-2"))
+    room = FakeMessaging(BOB, again, agent("other"))
+    async with client_in(room) as client:
+        assert client.waiting_for(30) == (
+            "Waiting up to 30 seconds for an agent named 'codex-agent'; "
+            "in the room: bob (2 clients), other (agent)."
+        )
+    async with client_in(FakeMessaging(agent())) as client:
+        assert client.waiting_for(30) is None
 
 
 # --- Asking -------------------------------------------------------------------------------------------

@@ -111,6 +111,28 @@ def test_a_request_says_its_number_and_which_others_wait() -> None:
     assert "y yes, once" in text
 
 
+@pytest.mark.parametrize(
+    ("state", "error", "said"),
+    [
+        (ToolState.DONE, None, "Edited src/a.py +2 −1, Added new.txt +1, Deleted old.txt −1"),
+        (ToolState.RUNNING, None, "Edit src/a.py +2 −1, Add new.txt +1, Delete old.txt −1"),
+        (
+            ToolState.FAILED,
+            "declined",
+            "Would have edited src/a.py +2 −1, added new.txt +1, deleted old.txt −1",
+        ),
+        (ToolState.FAILED, "cancelled", "Edit src/a.py +2 −1, Add new.txt +1, Delete old.txt −1  stopped"),
+    ],
+)
+def test_changes_that_were_not_made_are_not_said_to_be_made(
+    state: ToolState, error: str | None, said: str
+) -> None:
+    item = tool("apply_patch", patch=DIFF)
+    item.state = state
+    item.error = None if error is None else ErrorInfo("It was not done.", error)
+    assert said in shown(*render.tool(item, 200)).replace("\n", " ")
+
+
 @pytest.mark.parametrize("questions", [(), (Question("colour", "Which?", "", (Option("Red", ""),)),)])
 def test_who_may_not_decide_is_told_whom_it_waits_for_and_no_keys(questions: tuple[Question, ...]) -> None:
     me = Participant(ParticipantId("1"), "user", {"name": "ana"})

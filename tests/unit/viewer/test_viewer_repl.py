@@ -15,7 +15,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from process_agent.core.content import ErrorInfo, JsonResult, LogLine
+from process_agent.core.content import ErrorInfo, JsonResult, LogLine, TextResult
 from process_agent.core.events import (
     ApprovalRequested,
     EndReason,
@@ -412,11 +412,45 @@ async def test_a_line_under_way_is_not_taken_for_a_secret() -> None:
         await ana.sees("⚿")
 
 
+async def test_effort_before_the_first_message_is_kept_for_the_thread_it_starts() -> None:
+    fake = FakeAgent(*ANSWER, DONE)
+    async with person(fake) as ana:
+        ana.types("/effort", ENTER)
+        await ana.sees("next thread: the model's default.")
+        ana.types("/effort high", ENTER)
+        await ana.sees("next thread: high.")
+        ana.types("/status", ENTER)
+        await ana.sees("effort")
+        ana.types("hello", ENTER)
+        await fake.heard("turn.start", 2)
+        said = [
+            body["content"] for body in fake.room.streams[0].sent if str(body["type"]).endswith("turn.start")
+        ]
+        assert said == [[{"type": "text", "text": text}] for text in ("/effort high", "hello")]
+        assert ana.repl.session.effort.chosen is None
+
+
+async def test_a_note_for_the_model_is_not_shown_to_people() -> None:
+    note = ToolRef(ItemId("U1:files"), "workspace", "undo")
+    other = ToolRef(ItemId("x"), "workspace", "undo")
+    fake = FakeAgent(
+        *(ToolStarted(note, {}), ToolEnded(note, TextResult("The user took back a change."))),
+        *(ToolStarted(other, {}), ToolEnded(other, TextResult("The room's own tool."))),
+        *(*ANSWER, DONE),
+    )
+    async with person(fake) as ana:
+        ana.types("/undo", ENTER)
+        ana.types("take it back", ENTER)
+        await ana.sees("✓ 1.0 s")
+        assert "took back a change" not in ana.screen.text
+        assert "The room's own tool." in ana.screen.text
+
+
 async def test_clear_and_compact_are_for_the_agent_and_clearing_is_told() -> None:
     fake = FakeAgent(*ANSWER, DONE)
     async with person(fake) as ana:
         ana.types("/compact", ENTER)
-        await ana.sees("No thread is open.")
+        await ana.sees("/compact is about a thread, and none is open.")
         ana.types("hello", ENTER)
         await ana.sees("✓ 1.0 s")
         for command in ("/compact", "/clear"):

@@ -7,6 +7,7 @@ import { runningTurn } from "./thread.js";
  * @typedef {import("./types.js").Choice} Choice
  * @typedef {import("./types.js").Member} Member
  * @typedef {import("./types.js").State} State
+ * @typedef {Member & {clients: number}} Person `clients` are those that are here
  * @typedef {import("./types.js").ThreadEntry} ThreadEntry
  * @typedef {{backend: string, provider: string, model: string, label: string, group: string, scripted: boolean, active: boolean}} ModelOption
  */
@@ -24,6 +25,39 @@ export function currentAgent(state) {
     (m) => m.online && m.name === state.agent && m.attributes.supports_agent_messages === true,
   );
   return found ?? null;
+}
+
+/**
+ * Who is or was here, each once however many clients they have open; the user of this page comes last. Agents stay
+ * apart, because each is somebody to talk to.
+ * @param {State} state
+ * @returns {Person[]}
+ */
+export function people(state) {
+  const { self } = state;
+  const isSelf = (/** @type {Member} */ m) =>
+    m.id === self?.id || (m.role === "user" && m.name !== "" && m.name === self?.name);
+  /** @type {Map<string, Person>} */
+  const found = new Map();
+  for (const member of state.members.filter((m) => !isSelf(m))) {
+    const key = member.role === "agent" || !member.name ? member.id : `${member.role} ${member.name}`;
+    const known = found.get(key);
+    const clients = (known?.clients ?? 0) + Number(member.online);
+    found.set(key, { ...(known?.online ? known : member), clients });
+  }
+  const others = [...found.values()].sort(
+    (a, b) => Number(b.online) - Number(a.online) || rank(a) - rank(b) || a.name.localeCompare(b.name),
+  );
+  if (!self) return others;
+  const own = state.members.filter((m) => isSelf(m) && m.online && m.id !== self.id);
+  return [...others, { ...self, role: "you", online: true, attributes: {}, clients: 1 + own.length }];
+}
+
+const ORDER = { agent: 0, user: 1, tool: 2 };
+
+/** @param {Member} m */
+function rank(m) {
+  return ORDER[/** @type {keyof typeof ORDER} */ (m.role)] ?? 3;
 }
 
 /** What one should know before one talks to the agent. @param {State} state @returns {string | null} */

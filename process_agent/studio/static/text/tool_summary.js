@@ -29,6 +29,16 @@ export function toolKind(item) {
 }
 
 /**
+ * Whether an item only tells the model of undo and redo: people are told in the answer beside it. A toolkit of the
+ * room may have the same name, and no say in ids.
+ * @param {import("../model/types.js").Item} item
+ * @param {string} turnId
+ */
+export function isForModel(item, turnId) {
+  return item.kind === "tool" && item.toolkit === "workspace" && item.id === `${turnId}:files`;
+}
+
+/**
  * What somebody has to approve. Only a tool known to run commands or change files is shown as a command or a
  * diff: any other can have an argument of that name beside those that matter. `rest` is what remains to be said.
  * @param {ToolItem} item

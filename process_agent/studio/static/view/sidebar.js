@@ -1,6 +1,6 @@
 /** The room: its threads and who is in it. */
 
-import { agents, onlyThread, threadGroups } from "../model/select.js";
+import { agents, onlyThread, people, threadGroups } from "../model/select.js";
 import { h, Keyed, setAttribute, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { themeButton } from "./theme.js";
@@ -8,10 +8,9 @@ import { threadRow } from "./thread_row.js";
 
 /**
  * @typedef {import("../model/types.js").State} State
- * @typedef {import("../model/types.js").Member} Member
+ * @typedef {import("../model/select.js").Person} Person
  */
 
-const ORDER = { agent: 0, user: 1, tool: 2 };
 const PHASES = {
   online: "Connected",
   connecting: "Connecting",
@@ -108,20 +107,14 @@ export class Sidebar {
 
   /** @param {State} state */
   #drawPeople(state) {
-    const self = state.self;
-    const names = new Set(
+    const here = new Set(
       agents(state)
         .filter((m) => m.online)
         .map((m) => m.id),
     );
-    const members = state.members.filter((m) => m.id !== self?.id && !(m.name === self?.name && !m.online));
-    members.sort(
-      (a, b) => Number(b.online) - Number(a.online) || rank(a) - rank(b) || a.name.localeCompare(b.name),
+    const rows = people(state).map((m) =>
+      personView(m, m.name === state.agent, here.has(m.id) ? () => this.actions.chooseAgent(m.name) : null),
     );
-    const rows = members.map((m) =>
-      personView(m, m.name === state.agent, names.has(m.id) ? () => this.actions.chooseAgent(m.name) : null),
-    );
-    if (self) rows.push(selfView(self.name));
     this.people.replaceChildren(...rows);
   }
 }
@@ -147,12 +140,7 @@ function groupView(actions) {
   };
 }
 
-/** @param {Member} m */
-function rank(m) {
-  return ORDER[/** @type {keyof typeof ORDER} */ (m.role)] ?? 3;
-}
-
-/** @param {Member} m @param {boolean} current @param {(() => void) | null} choose */
+/** @param {Person} m @param {boolean} current @param {(() => void) | null} choose */
 function personView(m, current, choose) {
   const inside = [
     h("span", {
@@ -161,7 +149,9 @@ function personView(m, current, choose) {
       role: "img",
       "aria-label": m.online ? "here" : "away",
     }),
-    h("span", { class: "person-name" }, m.name || "unnamed"),
+    h("span", { class: "person-name" }, m.name || (m.role === "you" ? "you" : "unnamed")),
+    m.clients > 1 &&
+      h("span", { class: "clients", title: `${m.clients} windows or programs` }, `× ${m.clients}`),
     h("span", { class: "role" }, m.online ? m.role : `${m.role}, away`),
   ];
   const attributes = { class: "person", "data-online": m.online };
@@ -174,21 +164,6 @@ function personView(m, current, choose) {
       "button",
       { ...attributes, type: "button", title, "aria-pressed": String(current), on: { click: choose } },
       ...inside,
-    ),
-  );
-}
-
-/** @param {string} name */
-function selfView(name) {
-  return h(
-    "li",
-    {},
-    h(
-      "span",
-      { class: "person", "data-online": true },
-      h("span", { class: "dot", "data-phase": "online", role: "img", "aria-label": "here" }),
-      h("span", { class: "person-name" }, name || "you"),
-      h("span", { class: "role" }, "you"),
     ),
   );
 }

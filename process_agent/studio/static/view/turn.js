@@ -1,7 +1,7 @@
 /** One turn: what was asked, the steps, the answer, and how it ended. */
 
 import { duration, money, plural, tokens } from "../text/format.js";
-import { toolKind } from "../text/tool_summary.js";
+import { isForModel, toolKind } from "../text/tool_summary.js";
 import { copyButton } from "./code.js";
 import { h, Keyed, setAttribute } from "./dom.js";
 import { icon } from "./icons.js";
@@ -48,7 +48,7 @@ function cut(turn) {
   /** @type {Segment[]} */
   const changes = [];
   for (const [index, item] of turn.items.entries()) {
-    if (isSaidAgain(item, turn.items[index + 1])) continue;
+    if (isSaidAgain(item, turn.items[index + 1]) || isForModel(item, turn.id)) continue;
     const kind = item.kind === "tool" ? toolKind(item) : item.kind;
     if (kind === "diff") changes.push({ key: item.key, steps: false, items: [item], fold: false });
     else if (item.kind === "reasoning" || (item.kind === "tool" && kind !== "plan")) {

@@ -1,0 +1,65 @@
+"""Options of commands that have many, listed by subject.
+
+The published program and typer's own way show one list; a hundred lines of it are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Conversation": (*("thread", "message", "name", "approve", "timeout", "effort", "output_schema"),),
+    "Room and agent": (
+        *("room", "no_room", "agent_name", "local", "data_dir", "port", "project_id", "join_timeout", "json"),
+    ),
+    "Service": ("service_name", "service_description", "image", "secret", "run_as"),
+    "Channels": (
+        *("channel", "websocket_auth", "websocket_origin", "websocket_open", "channel_env", "channel_users"),
+    ),
+    "Models and Codex": (*("backend", "model", "provider", "reasoning_effort", "models_file", "codex_home"),),
+    "Workspace and sandbox": ("working_dir", "workspace", "worktrees", "sandbox", "network"),
+    "Approvals": ("approvals", "approver", "approval_timeout"),
+    "Tools": (
+        *("shell", "advanced_shell", "require_toolkit", "tool_search", "storage", "read_only_storage"),
+        *("web_search", "web_fetch", "mcp", "mcp_server", "mcp_config", "image_generation", "tool_approvals"),
+        *("tool_timeout",),
+    ),
+    "Rules and skills": ("rule", "rules_file", "room_rules", "instructions", "skill_dir"),
+    "Threads": ("threading_mode", "thread_dir", "thread_storage", "thread_isolation"),
+}
+"""Parameters by subject, in the order of the help. An option that is in none comes last, under "Other"."""
+
+OTHER = "Other"
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its options by subject."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """See `click.Command.format_options`."""
+        records = {
+            parameter.name or "": record
+            for parameter in self.get_params(ctx)
+            if (record := parameter.get_help_record(ctx)) is not None
+        }
+        for section, names in grouped(records).items():
+            with formatter.section(section):
+                formatter.write_dl([records[name] for name in names])
+
+
+def grouped(names: Iterable[str]) -> dict[str, list[str]]:
+    """The names by section; sections that have none are left out."""
+    left = dict.fromkeys(names)
+    found: dict[str, list[str]] = {}
+    for section, members in SECTIONS.items():
+        if here := [name for name in members if name in left]:
+            found[section] = here
+        for name in here:
+            del left[name]
+    return found | ({OTHER: list(left)} if left else {})

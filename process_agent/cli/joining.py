@@ -17,7 +17,7 @@ from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
 from process_agent.cli.metered import ledger_of
 from process_agent.cli.providers import key_variable
-from process_agent.cli.summary import Lines, as_json, as_text
+from process_agent.cli.summary import Lines, as_json, as_text, studio_of
 from process_agent.config import Settings, environment_for_child, load_providers, variable
 from process_agent.core.backend import BackendConfig, ModelEndpoint
 from process_agent.core.providers import ModelProvider, behind, further, through_project
@@ -81,7 +81,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
         room = await leaving.enter_async_context(join_room(target, join_seconds=options.join_seconds))
 
         def on_ready(ready: Ready) -> None:
-            lines = summary(options, room, ready, _link(options, settings, target))
+            lines = summary(options, room, ready, studio_of(settings.paths(options.data_dir), target))
             print(as_json(lines) if options.json else as_text(lines), flush=True)
             answering.set()
 
@@ -355,29 +355,6 @@ def _config(
         copies=settings.cache_dir / "files",
         rules=options.rules,
     )
-
-
-def _link(options: JoinOptions, settings: Settings, target: JoinTarget) -> str:
-    """Where people meet the agent: the local room's page, with a one-time code, or MeshAgent's Studio."""
-    from process_agent.cli.who import login_name
-    from process_agent.room_server.lifecycle import studio_link
-    from process_agent.room_server.state import running
-
-    paths = settings.paths(options.data_dir)
-    state = running(paths)
-    if state is not None and target.base_url == state.url:
-        return studio_link(paths, state, target.room, login_name())
-    return hosted_link(target)
-
-
-def hosted_link(target: JoinTarget) -> str:
-    """MeshAgent's Studio stands beside its API: `studio.` in place of `api.`. Elsewhere, the room itself."""
-    claims = read_claims(target.token)
-    scheme, _, host = target.base_url.partition("://")
-    if not host.startswith("api.") or claims is None or claims.project_id is None:
-        return target.url
-    web = scheme.replace("ws", "http")
-    return f"{web}://studio.{host.removeprefix('api.')}/projects/{claims.project_id}/rooms/{target.room}"
 
 
 def stop_on_signals(stop: asyncio.Event, answering: asyncio.Event) -> None:

@@ -99,7 +99,7 @@ def _text(row: dict[str, Any]) -> str:
     """What a message says, in a few words."""
     if row.get("text"):
         return str(row["text"])
-    parts = [part.get("text") or part.get("url") for part in row.get("content") or []]
+    parts = [part.get("text") or part.get("name") or part.get("url") for part in row.get("content") or []]
     said = " ".join(str(part) for part in parts if part)
     lines = "".join(str(line.get("text")) for line in row.get("lines") or [])
     error = (row.get("error") or {}).get("message")

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from process_agent.core.content import Json
 from process_agent.core.decisions import SKIPPED, Decision, Question
-from process_agent.core.events import ApprovalRequested
+from process_agent.core.events import ApprovalRequested, SecretRequested
 from process_agent.core.visible import visible
 
 MAX_SHOWN = 8_000
@@ -41,6 +41,18 @@ def asked_text(request: ApprovalRequested, agent: str, who: str, seconds: float)
     choices = ", ".join(TYPED[decision] for decision in request.decisions if decision in TYPED)
     end = f"Answer with {choices}. It is up to {who}; without an answer in {seconds:g} s it is declined."
     return "\n\n".join([head, *_subject(request), *why, end])
+
+
+def secret_text(asked: SecretRequested, agent: str, who: str, seconds: float) -> str:
+    """That a secret is asked for, and where it can be given: never here. The prompt is for the one who is
+    asked, alone.
+    """
+    return (
+        f"**{agent} asks {code(who, MAX_BRIEF)} for a secret:** {code(asked.name, MAX_BRIEF)}\n\n"
+        "It can be given where the client asks for it: Studio and `process chat` do, what is typed there is "
+        "hidden and stored nowhere. Do not write it in a message. "
+        f"Without it in {seconds:g} s the agent goes on without it."
+    )
 
 
 def question_text(request: ApprovalRequested, position: int, agent: str, who: str, seconds: float) -> str:

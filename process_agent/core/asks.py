@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from process_agent.core import commands as c
 from process_agent.core import events as e
+from process_agent.core.approval_texts import secret_text
+from process_agent.core.approvals import Tell
 from process_agent.core.backend import Answered
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import AskId
@@ -29,10 +31,13 @@ _TOO_MANY = ErrorInfo(f"{MAX_ASKS} questions wait for the client already.", "too
 
 
 class Asks:
-    """The questions of one thread's turns."""
+    """The questions of one thread's turns. That a secret is asked for is told to everybody in words: some
+    clients do not ask for it.
+    """
 
-    def __init__(self, speaker: Speaker) -> None:
+    def __init__(self, speaker: Speaker, tell: Tell) -> None:
         self._speaker = speaker
+        self._tell = tell
         self._out = speaker.out
 
     def ask(self, turn: Turn, question: Ask) -> None:
@@ -50,6 +55,9 @@ class Asks:
         limits = self._speaker.setting.limits
         seconds = limits.client_tool if isinstance(question, e.ClientToolRequested) else limits.secret
         self._out(c.StartTimer(self._timer(turn, question.ask_id), seconds))
+        if isinstance(question, e.SecretRequested):
+            agent = self._speaker.setting.agent_name
+            self._tell(secret_text(question, agent, turn.sender_name or "its sender", seconds), turn)
         self._speaker.tell_event(self._speaker.make(question, turn), turn.sender)
 
     def answer(self, turn: Turn | None, request: AnswerClientTool | AnswerSecret) -> None:

@@ -44,7 +44,7 @@ class TurnOutput:
         self.usage: e.ThreadEvent | None = None
         """The usage told last in the thread."""
         self.approvals = Approvals(speaker, self._tell_of_approval)
-        self.asks = Asks(speaker)
+        self.asks = Asks(speaker, self._tell)
         self._speaker = speaker
         self._status = e.Status()
 

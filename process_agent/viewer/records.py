@@ -2,7 +2,7 @@
 
 Every record has `type`, `turn_id` and, for items, `item_id` and `text` in full:
 
-    {"type": "message", "role": "user" | "agent", "text", …}
+    {"type": "message", "role": "user" | "agent", "text", …}; users' also "files" (addresses) and "file_names"
     {"type": "reasoning", "text", …}
     {"type": "tool_call", "toolkit", "tool", "arguments", "state", "text" (its output), "result", "error", …}
     {"type": "file", "urls", …}
@@ -45,12 +45,15 @@ def records(transcript: Transcript) -> Iterator[dict[str, Json]]:
 def _item(item: Item) -> dict[str, Json]:
     match item:
         case UserItem():
-            files: list[Json] = [part.url for part in item.content if isinstance(part, FilePart)]
+            attached = [part for part in item.content if isinstance(part, FilePart)]
+            files: list[Json] = [part.url for part in attached]
+            names: list[Json] = [part.name for part in attached]
             return {
                 "type": "message",
                 "role": "user",
                 "text": plain_text(item.content),
                 "files": files,
+                "file_names": names,
                 "sender_name": item.sender_name,
                 "steer": item.steer,
                 "state": item.state.value,

@@ -124,7 +124,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/approve": ("[session] [N|all]", "allow what the agent asks for; session: and do not ask again"),
     "/deny": ("[cancel] [N|all]", "decline what the agent asks for; cancel: and stop the turn"),
     "/output": ("[N]", "the whole output of the last tool call, or of the N-th last"),
-    "/save": ("[NAME|N] [PATH]", "save the last file the agent showed, or the one named, or the N-th last"),
+    "/save": (
+        "[NAME|N] [PATH]",
+        "save the last file that was shown here, or the one named, or the N-th last",
+    ),
     "/older": ("", "turns before the first one shown, some at a time"),
     "/status": ("", "agent, model, thread, context and cost"),
     "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Literal
@@ -31,7 +32,7 @@ from process_agent.viewer.items import (
 )
 from process_agent.viewer.terminal import diffs, tools
 from process_agent.viewer.terminal.plain import duration, money, one_line, printable, quantity
-from process_agent.viewer.terminal.shown import ShownFile, shown_file
+from process_agent.viewer.terminal.shown import ShownFile, attached_file, shown_file
 
 FOLDED_LINES = 4
 """Output lines of a finished tool that are shown before folding."""
@@ -69,8 +70,8 @@ def markdown(text: str) -> RenderableType:
     return prose(printable(text).strip("\n"))
 
 
-def user(item: UserItem, me: str | None) -> Text:
-    """What somebody said; names are shown when it was not us."""
+def user(item: UserItem, me: str | None, *, saved: bool = False) -> Text:
+    """What somebody said and attached; names are shown when it was not us, with `saved` what saves a file."""
     text = Text()
     if item.sender_name and item.sender_name != me:
         text.append(f"{printable(item.sender_name)} ", "bold magenta")
@@ -78,13 +79,22 @@ def user(item: UserItem, me: str | None) -> Text:
     text.append(printable(plain_text(item.content)).replace("\n", "\n  "), "bold")
     for part in item.content:
         if isinstance(part, FilePart):
-            text.append(f" [{printable(part.name or part.url)}]", "cyan")
+            file = attached_file(part)
+            text.append(f"\n  {_sign(part)} {file.name}", "cyan")
+            if saved:
+                text.append(f"  {file.command}", "dim")
     if item.state is InputState.REFUSED:
         reason = item.error.message if item.error else "the turn ended first"
         text.append(f"  (not taken up: {printable(reason)})", "red")
     elif item.steer:
         text.append("  (while it worked)", "dim")
     return text
+
+
+def _sign(part: FilePart) -> str:
+    """Whether a file is a picture, by its address or its name."""
+    kind = mimetypes.guess_type(part.name or part.url)[0] or part.url[5:]
+    return "▣" if kind.startswith("image/") or id_of(part.url) else "▤"
 
 
 def reasoning(item: ReasoningItem, *, full: bool = False) -> RenderableType:

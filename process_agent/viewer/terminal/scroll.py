@@ -139,7 +139,11 @@ class Scroll:
             case UserItem(content=()):
                 return []
             case UserItem(state=state):
-                return None if state is InputState.PENDING and not over else [render.user(item, self._me)]
+                return (
+                    None
+                    if state is InputState.PENDING and not over
+                    else [render.user(item, self._me, saved=True)]
+                )
             case ReasoningItem(done=done):
                 return None if not (done or over) else [render.reasoning(item)] if len(item.text) else []
             case FileItem():

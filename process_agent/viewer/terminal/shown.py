@@ -1,4 +1,4 @@
-"""Files that an agent showed in a thread, and the names by which they are saved. Pure."""
+"""Files that an agent showed or people attached in a thread, and the names by which they are saved. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import mimetypes
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
+from process_agent.core.content import FilePart
 from process_agent.core.images import id_of
 from process_agent.errors import UsageError
-from process_agent.viewer.items import FileItem, ImageItem, Turn
+from process_agent.viewer.items import FileItem, ImageItem, Turn, UserItem
 
 MAX_NAME = 100
 """Characters of a name."""
@@ -49,12 +50,20 @@ def shown_file(url: str, mime_type: str | None = None) -> ShownFile:
     return ShownFile(_safe(unquote(path).rstrip("/").rpartition("/")[2]), url)
 
 
+def attached_file(part: FilePart) -> ShownFile:
+    """A file that somebody attached, by its own name if it has one."""
+    found = shown_file(part.url)
+    return replace(found, name=_safe(part.name)) if part.name else found
+
+
 def shown_files(turns: Iterable[Turn]) -> list[ShownFile]:
     """The files of turns, the newest last."""
     found: list[ShownFile] = []
     for turn in turns:
         for item in turn.items.values():
-            if isinstance(item, FileItem):
+            if isinstance(item, UserItem):
+                found += [attached_file(part) for part in item.content if isinstance(part, FilePart)]
+            elif isinstance(item, FileItem):
                 found += [shown_file(url) for url in item.urls]
             elif isinstance(item, ImageItem):
                 found += [shown_file(image.uri, image.mime_type) for image in item.images]

@@ -13,6 +13,7 @@ from process_agent.core.content import ErrorInfo, JsonResult, TextPart, TextResu
 from process_agent.core.ids import AskId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.speaker import Limits
+from process_agent.core.turn_output import NOTICE
 from tests.fakes.supervised import World, person
 
 ANA, BEN = person("ana"), person("ben")
@@ -171,6 +172,12 @@ def test_a_secret_is_for_the_backend_alone(world: World) -> None:
     world.backend(thread_id, turn_id, asked)
     assert tools(world, ANA) == [asked]
     assert tools(world, BEN) == []
+    for somebody in (ANA, BEN):
+        (said,) = [x.body for x in world.got(somebody).events if isinstance(x.body, e.TextDelta)]
+        assert said.item_id.startswith(NOTICE), "no model is told"
+        assert "asks `ana` for a secret:** `github`" in said.text
+        assert "Do not write it in a message" in said.text
+        assert "A token, please." not in said.text
     secret = r.Secret("hunter2", "code-1", "http://127.0.0.1/back")
     answer = r.AnswerSecret(world.envelope(ANA), thread_id, turn_id, ASK, secret)
     world.ask(r.AnswerClientTool(world.envelope(ANA), thread_id, turn_id, ASK, JsonResult({})))

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_agent.core.content import GeneratedImage
-from process_agent.core.ids import ItemId, TurnId
+from process_agent.core.content import FilePart, GeneratedImage, TextPart
+from process_agent.core.ids import ItemId, MessageId, TurnId
 from process_agent.core.images import address_of
 from process_agent.core.room_ports import RoomImage
 from process_agent.errors import RoomRequestError, UsageError
-from process_agent.viewer.items import FileItem, ImageItem, Turn
+from process_agent.viewer.items import FileItem, ImageItem, Turn, UserItem
 from process_agent.viewer.terminal import commands as c
+from process_agent.viewer.terminal import render
 from process_agent.viewer.terminal.saving import Saving
 from process_agent.viewer.terminal.shown import MAX_NAME, find, shown_file, shown_files
 from tests.fakes.memory_room import MemoryFiles
@@ -124,6 +125,29 @@ def test_images_have_names_of_their_own() -> None:
     assert one.name != other.name
     assert shown_file(ROOM_IMAGE, "image/png").name.endswith(".png")
     assert shown_file("data:text/csv,a").name.endswith(".csv")
+
+
+def test_what_people_attach_is_shown_by_its_name_and_can_be_saved() -> None:
+    parts = (
+        TextPart("Look:"),
+        FilePart("room:///uploads/1/plan.pdf", "The plan.pdf"),
+        FilePart(EMBEDDED),
+        FilePart("room:///uploads/2/a.png"),
+    )
+    item = UserItem(MessageId("u"), parts, "ana")
+    shown = render.to_ansi([render.user(item, "ana", saved=True)], 100, None)
+    mark = shown_file(EMBEDDED).name
+    assert shown.splitlines() == [
+        "› Look:",
+        "  ▤ The plan.pdf  /save 'The plan.pdf'",
+        f"  ▣ {mark}  /save {mark}",
+        "  ▣ a.png  /save a.png",
+    ]
+    turn = Turn(TurnId("U1"))
+    turn.items[item.id] = item
+    files = shown_files([turn])
+    assert find("The plan.pdf", files).url == "room:///uploads/1/plan.pdf"
+    assert find("", files).url == "room:///uploads/2/a.png"
 
 
 def test_which_file_is_meant() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from process_agent.core.backend import BackendConfig, ModelEndpoint
 from process_agent.core.models import ModelChoice
 from process_agent.errors import AuthError, BackendError
+from process_agent.io.command_profile import folder_name
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 KEY_VARIABLE: Final = "PROCESS_MODEL_KEY"
@@ -127,7 +128,7 @@ def _own_account(config: BackendConfig, pinned: tuple[str, ...]) -> Account:
 
 def agent_folder(config: BackendConfig) -> Path:
     """Where this agent keeps files for Codex."""
-    return config.data_dir.absolute() / "codex" / _folder_name(config.agent_name)
+    return config.data_dir.absolute() / "codex" / folder_name(config.agent_name)
 
 
 def user_home(config: BackendConfig) -> Path:
@@ -187,9 +188,3 @@ def _home(config: BackendConfig) -> tuple[Path, bool]:
     home = chosen_home(config)
     own = config.home is None and not home.is_dir()
     return (agent_folder(config) if own else home), own
-
-
-def _folder_name(agent_name: str) -> str:
-    """The agent's name as one path component."""
-    name = "".join(char if char.isalnum() or char in "-_." else "_" for char in agent_name).strip(".")
-    return name[:100] or "agent"

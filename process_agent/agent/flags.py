@@ -24,7 +24,7 @@ def check_flags(tools: ToolOptions, config: BackendConfig, backends: Sequence[Ba
         raise UsageError(
             f"{flags[0]} has no effect: {names} takes no tools from the agent.", fix=_ANOTHER_BACKEND
         )
-    check_local(tools, config.skill_dirs, backends)
+    check_local(tools, config, backends)
     _check_mcp(tools, backends)
     _check_hosted(config, backends)
 

@@ -5,7 +5,6 @@ are told at the start.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from process_agent.agent.tools.shell.source import Shell
 from process_agent.agent.tools.sources import ToolOptions
@@ -15,13 +14,18 @@ from process_agent.errors import UsageError
 _A_MODEL = "Leave it out, or add a language model, like --model gpt-5.5."
 
 
-def check_local(options: ToolOptions, skill_dirs: Sequence[Path], backends: Sequence[Backend]) -> None:
-    """Raise `UsageError` for a shell or skills that no backend can use."""
+def check_local(options: ToolOptions, config: BackendConfig, backends: Sequence[Backend]) -> None:
+    """Raise `UsageError` for a shell, a network for commands, or skills that no backend can use."""
+    skill_dirs = config.skill_dirs
     names = " and ".join(backend.name for backend in backends)
     if options.shell_flags and not _users(backends):
         own = " and ".join(backend.name for backend in backends if backend.runs_commands)
         why = f"{own} has a shell of its own" if own else f"{names} runs no commands"
         raise UsageError(f"{options.shell_flags[0]} has no effect: {why}.", fix=_A_MODEL)
+    if config.network and not options.shell_flags and not any(each.runs_commands for each in backends):
+        raise UsageError(
+            f"--network has no effect: {names} runs no commands.", fix="Leave it out, or add --shell."
+        )
     if skill_dirs and not any(backend.takes_tools or backend.runs_commands for backend in backends):
         raise UsageError(f"--skill-dir has no effect: {names} reads no skills.", fix=_A_MODEL)
 

@@ -43,6 +43,12 @@ _BASES: Final = {"read-only": ":read-only", "workspace-write": ":workspace"}
 _MOUNT_POINTS: Final = (*PROTECTED, ".aws")
 
 
+def folder_name(agent_name: str) -> str:
+    """The agent's name as one path component."""
+    name = "".join(char if char.isalnum() or char in "-_." else "_" for char in agent_name).strip(".")
+    return name[:100] or "agent"
+
+
 def scratch_folder(config: BackendConfig) -> Path:
     """Where commands in the sandbox keep temporary files: one folder for all agents that work in one folder.
 

@@ -26,6 +26,7 @@ from process_agent.io.command_profile import (
     NO_SANDBOX_FIX,
     PROFILE,
     MountPoints,
+    folder_name,
     profile_arguments,
     scratch_folder,
 )
@@ -60,7 +61,7 @@ class CommandSandbox:
 
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
-        self._home = config.data_dir.absolute() / "shell" / _folder_name(config.agent_name)
+        self._home = config.data_dir.absolute() / "shell" / folder_name(config.agent_name)
         self._scratch = scratch_folder(config)
         self._prepared: _Prepared | None = None
         self._mark: Mark | None = None
@@ -223,9 +224,3 @@ def _inside(
     words = [str(prepared.program.path), "sandbox", *prepared.profile]
     words += ["-P", PROFILE, "-C", str(folder), "--", *arguments]
     return Command(words, {**environment, "CODEX_HOME": str(home)}, folder)
-
-
-def _folder_name(agent_name: str) -> str:
-    """The agent's name as one path component."""
-    name = "".join(char if char.isalnum() or char in "-_." else "_" for char in agent_name).strip(".")
-    return name[:100] or "agent"

@@ -51,6 +51,7 @@ async def agent_in(
     rules: RulesOptions | None = None,
     workspace: WorkspaceMode = "shared",
     recorded: bool = False,
+    skills: tuple[Path, ...] = (),
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -65,6 +66,7 @@ async def agent_in(
         approvals=approvals,
         sandbox=sandbox,
         keeps_history=recorded,
+        skill_dirs=skills,
         environment={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
     )
     config = AgentConfig(

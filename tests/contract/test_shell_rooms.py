@@ -20,7 +20,7 @@ from process_agent.core.providers import behind
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.contract.codex_room import script
-from tests.contract.test_codex_undo import diff, said, turn
+from tests.contract.test_codex_undo import committed, diff, said, turn
 from tests.contract.test_llm_switching import CODEX, OPENAI, of_codex, told
 from tests.fakes.room import LocalRoom, local_room
 
@@ -39,7 +39,9 @@ async def model() -> AsyncIterator[ScriptedServer]:
         yield scripted
 
 
-def backends(model: ScriptedServer, folder: Path, *names: str) -> Sequence[Backend]:
+def backends(
+    model: ScriptedServer, folder: Path, *names: str, skills: tuple[Path, ...] = ()
+) -> Sequence[Backend]:
     """Those named, with the scripted model behind them."""
     (folder / "work").mkdir(exist_ok=True)
     known = load_providers(load({"HOME": str(folder)}), {})
@@ -58,6 +60,7 @@ def backends(model: ScriptedServer, folder: Path, *names: str) -> Sequence[Backe
                 provider="scripted",
                 base_url=model.base_url,
                 api_key=model.api_key,
+                skill_dirs=skills,
                 environment={n: os.environ[n] for n in ("PATH", "HOME", "LANG") if n in os.environ},
             )
         )
@@ -170,3 +173,40 @@ async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
         assert told(last).count(once) == 1, (once, told(last))
     calls = [item["name"] for item in last.body["input"] if item.get("type") == "function_call"]
     assert calls == ["exec_command", "apply_patch", "shell"]
+
+
+@pytest.mark.timeout(120)
+async def test_a_thread_with_a_work_tree_of_its_own_writes_there_alone(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    made, work = backends(model, tmp_path, "llm"), tmp_path / "work"
+    (work / "a.txt").write_text("one\n")
+    committed(work)
+    agent = agent_in(server, tmp_path, made, tools=SHELL, workspace="per-thread")
+    async with agent, chat_client(server, "ana") as ana:
+        patch = "*** Begin Patch\n*** Add File: c.txt\n+patched\n*** End Patch"
+        does = script({"run": f"pwd; echo two >> a.txt; echo no >> {work}/a.txt"}, {"patch": patch})
+        await begun(ana, does)
+        ended = next(m for m in ana.all("tool_call.ended") if m["tool"] == "exec_command")
+        place = Path(ended["result"]["json"]["stdout"].splitlines()[0])
+        assert place != work
+        assert (place / "a.txt").read_text() == "one\ntwo\n"
+        assert (place / "c.txt").read_text() == "patched\n"
+        assert (work / "a.txt").read_text() == "one\n"
+        assert not (work / "c.txt").exists()
+
+
+@pytest.mark.timeout(120)
+async def test_skills_are_in_the_instructions_and_read_by_a_tool(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    place = tmp_path / "skills/deploy"
+    place.mkdir(parents=True)
+    (place / "SKILL.md").write_text("---\nname: deploy\ndescription: How the app goes out\n---\nPush it.\n")
+    made = backends(model, tmp_path, "llm", skills=(place.parent,))
+    async with agent_in(server, tmp_path, made, skills=(place.parent,)), chat_client(server, "ana") as ana:
+        await begun(ana, script({"call": "read_skill", "arguments": {"name": "deploy"}}, {"report": True}))
+        assert "Push it." in ana.texts()
+        assert f"- deploy: How the app goes out ({place})" in model.requests[0].body["instructions"]
+        (started,) = [m for m in ana.all("tool_call.started") if m["tool"] == "read_skill"]
+        assert started["toolkit"] == "skills"

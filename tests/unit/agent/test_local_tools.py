@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_a_shell_is_refused_where_no_backend_can_use_it(
 @pytest.mark.parametrize("backends", [("llm",), ("codex", "llm"), ("chat", "llm")])
 def test_a_shell_is_taken_where_one_backend_can_use_it(tmp_path: Path, backends: tuple[str, ...]) -> None:
     assert len(create_backends(config(tmp_path, SHELL, *backends))) == len(backends)
+
+
+def test_a_network_for_commands_needs_commands(tmp_path: Path) -> None:
+    for options, backends, refused in (
+        (ToolOptions(), ("llm",), True),
+        (ToolOptions(), ("chat",), True),
+        (SHELL, ("llm",), False),
+        (ToolOptions(), ("codex",), False),
+    ):
+        made = config(tmp_path, options, *backends)
+        made = replace(made, backend=replace(made.backend, network=True))
+        if refused:
+            with pytest.raises(UsageError, match=r"--network has no effect: \w+ runs no commands"):
+                create_backends(made)
+        else:
+            create_backends(made)
 
 
 def test_skills_are_refused_where_nothing_reads_them(tmp_path: Path) -> None:

@@ -34,13 +34,15 @@ class Sessions:
 
     def check(self, thread_id: ThreadId) -> None:
         """Raise `ToolFailedError` when the thread can have no more of them."""
-        if len(self._found.get(thread_id, {})) >= MAX_SESSIONS:
+        if sum(not session.running.over for session in self.of(thread_id)) >= MAX_SESSIONS:
             raise ToolFailedError(f"{MAX_SESSIONS} sessions run already; end one of them with kill_session.")
 
     def add(self, thread_id: ThreadId, script: str, running: RunningCommand, *, outside: bool) -> Session:
         """Remember a command that goes on."""
         self._count += 1
         session = Session(self._count, script, running, outside)
+        for old in [each for each in self.of(thread_id) if each.running.over][:-MAX_SESSIONS]:
+            self.forget(thread_id, old.number)  # nobody read the end of it
         self._found.setdefault(thread_id, {})[session.number] = session
         return session
 

@@ -46,7 +46,7 @@ def shell_lines(
     flags = ", ".join(flag.removeprefix("--") for flag in options.shell_flags)
     own = [backend.name for backend in backends if backend.runs_commands]
     whose = f", for {', '.join(_users(backends))}; {', '.join(own)} has its own" if own else ""
-    line = f"{flags}: {shell.sandbox.line}{whose}"
+    line = f"{flags}: {shell.sandbox.line}, in {shell.folder}{whose}"
     return (("shell", line), *(("warning", text) for text in shell.sandbox.warnings))
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from process_agent.core.backend import BackendConfig
 from process_agent.errors import BackendError
 from process_agent.io.child import Child, Command
-from process_agent.io.codex_program import INSTALL, Program, find, locate
+from process_agent.io.codex_program import INSTALL, Program, locate
 from process_agent.io.command_profile import (
     FULL_ACCESS,
     NO_SANDBOX,
@@ -167,13 +167,12 @@ class CommandSandbox:
 
     async def _locate(self) -> Program:
         try:
-            find(self._config.environment)
+            return await locate(self._config.environment, self._home)
         except BackendError as error:
             raise BackendError(
                 f"Commands run in Codex's sandbox, and there is none: {error.message}",
-                fix=f"{INSTALL} Or {NO_SANDBOX_FIX.partition('or ')[2]}",
+                fix=f"{error.fix or INSTALL} Or {NO_SANDBOX_FIX.partition('or ')[2]}",
             ) from error
-        return await locate(self._config.environment, self._home)
 
     async def _probe(self, prepared: _Prepared) -> None:
         """Run a program in the sandbox. Raises `BackendError` when that fails."""

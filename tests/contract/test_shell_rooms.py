@@ -83,7 +83,8 @@ async def test_a_command_is_a_card_in_the_room_and_is_approved_by_word(
     outside = tmp_path / "outside"
     made = backends(model, tmp_path, "llm")
     async with agent_in(server, tmp_path, made, tools=SHELL) as agent, chat_client(server, "ana") as ana:
-        assert dict(agent.ready.shell) == {"shell": "shell, advanced-shell: workspace-write, network off"}
+        line = f"shell, advanced-shell: workspace-write, network off, in {tmp_path}/work"
+        assert dict(agent.ready.shell) == {"shell": line}
         wants = {"call": "shell", "arguments": {"command": f"echo x > {outside}; echo done"}}
         wants["arguments"] |= {  # type: ignore[operator]
             "sandbox_permissions": "require_escalated",
@@ -148,7 +149,7 @@ async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
 ) -> None:
     made, work = backends(model, tmp_path, "llm", "codex"), tmp_path / "work"
     async with agent_in(server, tmp_path, made, tools=SHELL) as agent, chat_client(server, "ana") as ana:
-        assert agent.ready.shell[0][1].endswith("network off, for llm; codex has its own")
+        assert agent.ready.shell[0][1].endswith("/work, for llm; codex has its own")
         first = script({"run": "printf 'apples-%d' 41 | tee a.txt"}, {"say": "The model was here."})
         thread = await begun(ana, first, **OPENAI)
         patch = "*** Begin Patch\n*** Update File: a.txt\n@@\n-apples-41\n+pears\n*** End Patch"

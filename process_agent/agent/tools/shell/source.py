@@ -21,6 +21,7 @@ class Shell:
 
     def __init__(self, config: BackendConfig, *, one_shot: bool, lasting: bool) -> None:
         self.sandbox = CommandSandbox(config)
+        self.folder = config.working_dir
         self._config = config
         self._commands = Commands(self.sandbox)
         self._one_shot = one_shot

@@ -20,6 +20,7 @@ from backends.codex.account import (
 )
 from backends.codex.app_server import AppServer
 from backends.codex.association import read_association, resume_command
+from backends.codex.bare import BareTurns
 from backends.codex.catalogue import Windows, describe_models
 from backends.codex.launch import Launch, prepare
 from backends.codex.login import open_login
@@ -97,7 +98,8 @@ class CodexBackend:
         self._efforts = Efforts()
         self._user_effort: str | None = None
         self._user_instructions = ""
-        self._titles = Titles(str(config.working_dir))
+        self.bare = BareTurns(str(config.working_dir))
+        self._titles = Titles(self.bare)
         self._tasks = Tasks("codex")
 
     @property
@@ -151,7 +153,7 @@ class CodexBackend:
         except BaseException:
             await server.close()
             raise
-        self._titles.provider = self.endpoint_of(self._default)
+        self.bare.provider = self.endpoint_of(self._default)
         self._models = provider_models(NAME, config, account, listed, self._windows)
         return self._summary(launch, label, server.warnings)
 
@@ -214,7 +216,7 @@ class CodexBackend:
         """Stop the app-server and everything below it. Idempotent."""
         self._closed = True
         await self._tasks.close()
-        await self._titles.close()
+        await self.bare.close()
         if self._server is not None:
             await self._server.close()
         if self._launch is not None:
@@ -282,8 +284,8 @@ class CodexBackend:
         self._compact_limit = limit if isinstance(limit, int) else None
         self._user_instructions = str(found.get("developer_instructions") or "")
         self._user_effort = str(found.get("model_reasoning_effort") or "") or None
-        self._titles.servers = tuple(as_dict(found.get("mcp_servers")))
-        if self._titles.servers:
+        self.bare.servers = tuple(as_dict(found.get("mcp_servers")))
+        if self.bare.servers:
             self._tasks.start(self._list_mcp(server), "MCP servers")
         return replace(account, model=account.model or (model if isinstance(model, str) and model else None))
 

@@ -16,15 +16,16 @@ from typing import Any, Final
 from backends.codex import client, seen
 from backends.codex.app_server import AppServer, Inbox
 from backends.codex.association import Association, fixed_key, read_association
-from backends.codex.history import loses, responses_items
+from backends.codex.history import loses
 from backends.codex.host import Host, Standing
 from backends.codex.mcp_servers import servers_config
 from backends.codex.memory import Memory
 from backends.codex.record_upkeep import OURS, copy_thread, discard_thread
 from backends.codex.rollout import Record
+from backends.codex.summaries import told
 from process_agent.core.backend import HistoryItem, ThreadState
 from process_agent.core.ids import ThreadId, TurnId
-from process_agent.core.usage import Usage
+from process_agent.core.usage import UNMETERED, Meter, Usage
 from process_agent.errors import ProcessError, RemoteError
 from process_agent.io.tasks import Tasks
 
@@ -57,6 +58,7 @@ class Conversation:
         self.server: AppServer | None = None
         self.codex_thread: str | None = None
         self.folder = host.folder
+        self.meter: Meter = UNMETERED
         self.model: str | None = None
         self.used: Usage | None = Usage()
         self.record: Record | None = None
@@ -173,7 +175,7 @@ class Conversation:
     async def _start(self, server: AppServer, settings: dict[str, Any], turn: TurnId) -> str:
         own = {"ephemeral": not self._state.durable, "experimentalRawEvents": True}
         thread = await client.start_thread(server, {**settings, **own})
-        if history := self._told(self._memory.items()):
+        if history := await self._told(server, self._memory.items(), settings.get("model")):
             await client.inject_items(server, thread, history)
         self._earlier, self.record = frozenset(), None
         self._take_on(server, thread, settings)
@@ -321,7 +323,7 @@ class Conversation:
     async def _tell_unseen(
         self, server: AppServer, thread: str, unseen: Sequence[HistoryItem], turn: TurnId
     ) -> None:
-        items = self._told(unseen)
+        items = await self._told(server, unseen, self.model)
         if not items:
             return
         self._keep(turn, telling=True)
@@ -329,8 +331,14 @@ class Conversation:
         await client.inject_items(server, thread, items)
         self._keep(turn)
 
-    def _told(self, items: Sequence[HistoryItem]) -> list[dict[str, Any]]:
-        return responses_items(items, senders=self._memory.senders.several)
+    async def _told(
+        self, server: AppServer, items: Sequence[HistoryItem], model: str | None
+    ) -> list[dict[str, Any]]:
+        several = self._memory.senders.several
+        found = await told(items, self._host.bare, server, model, self.meter, senders=several)
+        if found.notice is not None:
+            self._notice = f"{self._notice} {found.notice}" if self._notice else found.notice
+        return found.items
 
     def _keep(self, turn: TurnId, *, telling: bool = False) -> None:
         if self.codex_thread is None or self._fixed is None:

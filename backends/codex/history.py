@@ -38,6 +38,23 @@ def responses_items(
     """The newest part of the history that fits into `limit` bytes, oldest first; with `senders` each message
     says who wrote it.
     """
+    return _newest(history, limit, senders)[0]
+
+
+def parts(history: Sequence[HistoryItem], *, senders: bool = False) -> list[Sequence[HistoryItem]]:
+    """The history in parts of `MAX_HISTORY` bytes at most, oldest first."""
+    found: list[Sequence[HistoryItem]] = []
+    rest = history
+    while rest:
+        start = _newest(rest, MAX_HISTORY, senders)[1]
+        start = min(start, len(rest) - 1)  # what is too long is a part of its own
+        found.insert(0, rest[start:])
+        rest = rest[:start]
+    return found
+
+
+def _newest(history: Sequence[HistoryItem], limit: int, senders: bool) -> tuple[list[dict[str, Any]], int]:
+    """The items, and the position of the first."""
     groups: list[list[dict[str, Any]]] = []
     room, images = limit, MAX_IMAGES
     for position in range(len(history) - 1, -1, -1):
@@ -47,7 +64,7 @@ def responses_items(
         if room < 0:
             break
         groups.append(group)
-    return [item for group in reversed(groups) for item in group]
+    return [item for group in reversed(groups) for item in group], len(history) - len(groups)
 
 
 def loses(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> bool:

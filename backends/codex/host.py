@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backends.codex.app_server import AppServer
+from backends.codex.bare import BareTurns
 from process_agent.core.backend import TurnInput
 from process_agent.core.mcp import McpServer
 from process_agent.core.models import ModelChoice
@@ -38,6 +39,9 @@ class Host(Protocol):
     def home(self) -> str:
         """The Codex home, an absolute path."""
         ...
+
+    bare: BareTurns
+    """Asks models beside all threads."""
 
     keeps_history: bool
     """Whether Codex's records are all that is kept of threads."""

@@ -73,7 +73,7 @@ class CodexThread:
             self._abandon(self._turn)
         running = self._turn = RunningTurn(self._frame(turn), turn.toolbox, self._tasks)
         self._memory.begin(turn.turn_id)
-        self._talk.folder = running.frame.folder
+        self._talk.folder, self._talk.meter = running.frame.folder, turn.meter
         try:
             begun = await self._begin(running, turn)
             running.mark_end()

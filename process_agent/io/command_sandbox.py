@@ -209,8 +209,11 @@ class CommandSandbox:
 
 
 def shell_of(path: str) -> str:
-    """The shell that runs scripts: bash where there is one, as models expect it."""
-    return shutil.which("bash", path=path) or "/bin/sh"
+    """The shell that runs scripts: bash where there is one, as models expect it; the system's before others,
+    for PATH may name folders that commands can write.
+    """
+    own = next((name for name in ("/bin/bash", "/usr/bin/bash") if os.access(name, os.X_OK)), None)
+    return own or shutil.which("bash", path=path) or "/bin/sh"
 
 
 def _inside(

@@ -18,6 +18,9 @@ END: Final = "*** End Patch"
 MAX_PATCH: Final = 1024 * 1024
 """Characters of one patch."""
 
+MAX_WORK: Final = 20_000_000
+"""Lines of a file times chunks of its patch: how long looking for them may take."""
+
 CONTEXT: Final = 3
 """Unchanged lines around a change in a diff."""
 
@@ -98,10 +101,13 @@ def update_lines(content: str, step: UpdateFile) -> list[Line]:
     last line without one goes and comes back, as the new text ends with a newline.
     """
     old = split_lines(content)
+    if len(old) * len(step.chunks) > MAX_WORK:
+        raise PatchError(f"{step.path} is too long for a patch of {len(step.chunks)} chunks; use fewer.")
+    found = _Lines(old)
     done: list[Line] = []
     at = 0
     for chunk in step.chunks:
-        start = _find(old, chunk, at, step.path)
+        start = _find(found, chunk, at, step.path)
         done += [(" ", line) for line in old[at:start]]
         at = start
         for sign, text in chunk.lines:
@@ -264,21 +270,34 @@ def _path(text: str) -> str:
     return path
 
 
-def _find(lines: Sequence[str], chunk: Chunk, start: int, path: str) -> int:
+class _Lines:
+    """The lines of a file, as each kind of sameness sees them."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.count = len(lines)
+        self._seen: list[Sequence[str]] = [lines]
+
+    def seen(self, kind: int) -> Sequence[str]:
+        """The lines as `_SAMENESS[kind]` makes them."""
+        while len(self._seen) <= kind:
+            self._seen.append([_SAMENESS[len(self._seen)](line) for line in self._seen[0]])
+        return self._seen[kind]
+
+
+def _find(lines: _Lines, chunk: Chunk, start: int, path: str) -> int:
     """Where the old lines of a chunk begin."""
     for anchor in chunk.anchors:
         start = _anchored(lines, anchor, start, path)
     wanted = chunk.old
     if not wanted:  # only new lines: at the end, or right after the anchor
-        return start if chunk.anchors and not chunk.at_end else len(lines)
-    end = len(lines) - len(wanted)
+        return start if chunk.anchors and not chunk.at_end else lines.count
+    end = lines.count - len(wanted)
     places = [at for at in ([end] if chunk.at_end else []) if at >= start]
     places += range(start, end + 1)
-    for same in _SAMENESS:
-        alike = [same(line) for line in wanted]
-        found = [same(line) for line in lines]
+    for kind, same in enumerate(_SAMENESS):
+        alike, found = [same(line) for line in wanted], lines.seen(kind)
         for at in places:
-            if found[at : at + len(alike)] == alike:
+            if found[at] == alike[0] and list(found[at : at + len(alike)]) == alike:
                 return at
     shown = "\n".join(wanted)[:1_000]
     raise PatchError(
@@ -287,10 +306,11 @@ def _find(lines: Sequence[str], chunk: Chunk, start: int, path: str) -> int:
     )
 
 
-def _anchored(lines: Sequence[str], anchor: str, start: int, path: str) -> int:
-    for same in _SAMENESS:
-        for at in range(start, len(lines)):
-            if same(lines[at]) == same(anchor):
+def _anchored(lines: _Lines, anchor: str, start: int, path: str) -> int:
+    for kind, same in enumerate(_SAMENESS):
+        wanted, found = same(anchor), lines.seen(kind)
+        for at in range(start, lines.count):
+            if found[at] == wanted:
                 return at + 1
     raise PatchError(f"There is no line {anchor[:200]!r} in {path} to begin after.")
 

@@ -106,6 +106,7 @@ async def test_what_does_not_fit_changes_nothing_and_the_model_reads_why(tmp_pat
         "is no text in UTF-8": patch("*** Update File: binary", "@@", "-a", "+b"),
         "src is a folder": patch("*** Delete File: src"),
         "first line of a patch": "hello",
+        "can change 200 files": patch(*(f"*** Delete File: {n}" for n in range(201))),
     }
     async with shell_house(tmp_path) as house:
         before(house.folder)

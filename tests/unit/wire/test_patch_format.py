@@ -109,6 +109,12 @@ def test_blanks_count_only_where_it_matters_and_lines_that_stay_are_those_of_the
     assert updated("a  \n\tb\nc\n", "@@", " a", "-b", "+B") == "a  \nB\nc\n"
 
 
+def test_a_patch_that_would_take_for_ever_is_refused() -> None:
+    chunks = ["@@", "-x", "+y"] * 10_000
+    with pytest.raises(PatchError, match="too long for a patch of 10000 chunks"):
+        updated("a\n" * 10_000, *chunks)
+
+
 def test_a_missing_newline_at_the_end_comes_back_and_is_shown() -> None:
     (step,) = read_patch(patch("*** Update File: a", "@@", "-x", "+y"))
     assert isinstance(step, UpdateFile)

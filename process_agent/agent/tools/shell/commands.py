@@ -155,9 +155,9 @@ class CommandTools:
         if outside:
             why = str(arguments.get("justification") or "").strip()
             reason = why or "Do you want to allow this command outside the sandbox?"
-            need = Need(f"shell:outside:{workdir}:{script}", reason, lasting=True)
+            need = Need(f"shell outside: {(str(workdir), script)!r}", reason, lasting=True)
         elif sandbox.asks_always:
-            need = Need(f"shell:{workdir}:{script}", sandbox.caution or "", lasting=True)
+            need = Need(f"shell: {(str(workdir), script)!r}", sandbox.caution or "", lasting=True)
 
         async def run(call: Call) -> ToolOutput:
             folder = scope.folder or self.folder

@@ -130,7 +130,7 @@ class FileCommands:
             pair = (after, before) if command is FileCommand.UNDO else (before, after)
             diff = answers.shown(await self._snapshots.diff(*pair)).diff
         other = (
-            "`/redo` brings the changes back; another `/undo` takes the turn before."
+            "`/redo` brings the changes back; another `/undo` takes back the turn before."
             if command is FileCommand.UNDO
             else "`/undo` takes them back again."
         )

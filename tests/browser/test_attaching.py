@@ -83,11 +83,14 @@ async def test_files_are_chosen_dropped_and_pasted_and_everybody_sees_them(
             await page.set_viewport_size(
                 {"width": 390, "height": 844} if look == "dark" else {"width": 1280, "height": 860}
             )
-        await say(page, "What is in these?")
+        question = "What is in these?\n" + "\n".join(
+            f"Line {number} of a text that was pasted" for number in range(60)
+        )
+        await say(page, question)
         await expect(chips).to_have_count(0)
         turn = await backend.turn(0)
         text, *files = turn.input.content
-        assert text == TextPart("What is in these?")
+        assert text == TextPart(question)
         found = [(part.name, part.url, part.path) for part in files if isinstance(part, FilePart)]
         assert [name for name, _, _ in found] == ["notes.txt", "scan.pdf", "image.png"]
         assert found[2][1] == f"data:image/png;base64,{base64.b64encode(png()).decode()}"
@@ -104,7 +107,13 @@ async def test_files_are_chosen_dropped_and_pasted_and_everybody_sees_them(
         async with other.expect_download() as fetching:
             await turns(other).get_by_role("button", name="Download notes.txt").click()
         assert await content(await (await fetching.value).path()) == notes
+        folded = turns(page).first.locator(".long-text p")
+        height = await folded.evaluate("text => text.offsetHeight")
         await studio.picture(page, "attached")
+        await turns(page).first.get_by_role("button", name="Show all of it").click()
+        assert await folded.evaluate("text => text.offsetHeight") > 3 * height
+        await turns(page).first.get_by_role("button", name="Show less").click()
+        assert await folded.evaluate("text => text.offsetHeight") == height
         await studio.picture(other, "attached-phone")
     assert studio.complaints == []
 

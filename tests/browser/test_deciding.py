@@ -11,7 +11,7 @@ from playwright.async_api import Locator, Page, expect
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, JsonResult
 from process_agent.core.decisions import EVERY, Decision, Option, Question
-from process_agent.core.ids import ItemId
+from process_agent.core.ids import AskId, ItemId
 from tests.browser.driver import Studio, conversation, ended, say, turns
 from tests.contract.agent_room import AGENT, agent_in
 from tests.fakes.backend import FakeBackend, PlayedTurn
@@ -178,6 +178,11 @@ async def test_one_who_may_not_decide_is_told_so_and_another_decides(studio: Stu
         ben = await studio.enter("ben")
         await ben.goto(ana.url)
         await expect(card(ben, "").last).to_contain_text("request 2")
+        turn.say(e.SecretRequested(AskId("key"), "DEPLOY_KEY", "The key of the deployment."))
+        await expect(turns(ben).first).to_contain_text("asks ana for a secret: DEPLOY_KEY")
+        await expect(ana.get_by_role("group", name=f"{AGENT} asks you for DEPLOY_KEY")).to_be_visible()
+        await expect(conversation(ben)).not_to_contain_text("The key of the deployment.")
+        await studio.picture(ana, "secret-asked")
         await studio.picture(ben, "deciding-two")
         await card(ben, " to run a command").get_by_role("button", name="Approve", exact=True).click()
         for page in (ana, ben):

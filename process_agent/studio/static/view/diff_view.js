@@ -37,7 +37,7 @@ function fileView(file, chosen) {
   const open = chosen ?? file.added + file.removed <= OPEN_LINES;
   const details = h(
     "details",
-    { class: "diff-file", "data-path": file.path, open },
+    { class: "diff-file", "data-path": file.path, "data-change": file.change, open },
     h(
       "summary",
       {},

@@ -48,7 +48,7 @@ export function userView(self, find) {
  * @param {FindFile} find
  */
 export function bubble(content, sender, note, find) {
-  const parts = content.map((part) => (part.type === "text" ? h("p", {}, part.text) : attachedView(part, find)));
+  const parts = content.map((part) => (part.type === "text" ? said(part.text) : attachedView(part, find)));
   const label = [sender, note].filter(Boolean).join(" · ");
   return h(
     "div",
@@ -56,6 +56,25 @@ export function bubble(content, sender, note, find) {
     label && h("span", { class: "bubble-label" }, label),
     h("div", { class: "bubble" }, ...parts),
   );
+}
+
+/** Lines and characters of a message above which it is folded. */
+const LONG_LINES = 24;
+const LONG_CHARACTERS = 2_400;
+
+/** What somebody wrote; the rest of a long text, like a file that was pasted, shows on demand. @param {string} text */
+function said(text) {
+  const words = h("p", {}, text);
+  if (text.length <= LONG_CHARACTERS && text.split("\n").length <= LONG_LINES) return words;
+  const more = h("button", { type: "button", class: "link-button", "aria-expanded": "false" }, "Show all of it");
+  const el = h("div", { class: "long-text", "data-open": false }, words, more);
+  more.addEventListener("click", () => {
+    const open = el.dataset.open !== "true";
+    setAttribute(el, "data-open", open);
+    setAttribute(more, "aria-expanded", String(open));
+    more.textContent = open ? "Show less" : "Show all of it";
+  });
+  return el;
 }
 
 export function textView() {

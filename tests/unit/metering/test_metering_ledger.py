@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from process_agent.core.usage import Usage, UsageRecord
@@ -15,7 +17,7 @@ from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.metering.ledger import UsageLedger
 from process_agent.metering.reading import records_of
-from process_agent.metering.records import table_of
+from process_agent.metering.records import USAGE, from_table, table_of, to_table
 from process_agent.metering.spool import Spool, waiting
 from tests.fakes.datasets import MemoryDatasets
 
@@ -151,3 +153,16 @@ async def test_what_is_in_the_room_and_on_its_way_counts_once(tmp_path: Path) ->
     async with running(datasets, tmp_path) as ledger:
         ledger.add(record(1))
     assert await records_of(datasets, "bot", [record(1), record(2)]) == [record(1), record(2)]
+
+
+def test_rows_that_are_none_of_ours_are_left_out() -> None:
+    rows = to_table([record(1), record(2)]).to_pylist()
+    rows[0]["output_tokens"] = None
+    foreign = pa.Table.from_pylist([*rows, {**rows[0], "turn": None}], schema=LOOSE)
+    first, second = from_table(foreign)
+    assert first.usage == replace(record(1).usage or Usage(), output=0)
+    assert second == record(2)
+    assert list(from_table(pa.table({"id": ["x"]}))) == []
+
+
+LOOSE = pa.schema([field.with_nullable(True) for field in USAGE])

@@ -133,6 +133,19 @@ def for_provider(
     return tuple(found)
 
 
+def in_words(items: Iterable[Item]) -> Iterator[Item]:
+    """What an answer said that broke off: no reasoning, and in words what the provider's tools did."""
+    for item in items:
+        match item:
+            case Hosted(_, _, seen):
+                if seen:
+                    yield Message("user", seen)
+            case Reasoning():
+                pass
+            case _:
+                yield item
+
+
 def _given_up(items: Sequence[Item], position: int) -> bool:
     """Whether what an answer had begun was never gone on with: something else came after it."""
     item = items[position]

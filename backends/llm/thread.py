@@ -14,7 +14,7 @@ from backends.llm.conversation import Conversation
 from backends.llm.estimates import of_frame
 from backends.llm.failures import told
 from backends.llm.host import Host
-from backends.llm.hosted import for_provider, tool_names
+from backends.llm.hosted import for_provider, in_words, tool_names
 from backends.llm.output import Output
 from backends.llm.summarising import Summariser
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
@@ -37,7 +37,7 @@ from process_agent.io.interruption import Interrupted, Interruption
 from process_agent.io.tasks import Tasks
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.dialects import CODECS
-from process_agent.wire.llm.request import ModelRequest, OutputSchema, Reasoning
+from process_agent.wire.llm.request import ModelRequest, OutputSchema
 
 logger = logging.getLogger(__name__)
 
@@ -292,8 +292,8 @@ class LlmThread:
     def _keep(self, running: _Turn) -> None:
         """What was said and done by now stays, whatever ended the turn; no call stays without an output."""
         conversation = self._conversation
-        # Reasoning without what it led to is refused by providers.
-        conversation.add(*(item for item in running.output.said if not isinstance(item, Reasoning)))
+        # Reasoning without what it led to is refused by providers, and the other way around.
+        conversation.add(*in_words(running.output.said))
         running.output.said = []
         if running.calls is not None:
             done = running.calls.outputs(running.output.calls)

@@ -45,6 +45,7 @@ from process_agent.cli.outside_flags import (
     ImageGeneration,
     McpConfig,
     McpServers,
+    WebFetch,
     WebSearch,
     outside_flags,
 )
@@ -95,6 +96,7 @@ def join(
     shell: Shell = False,
     advanced_shell: AdvancedShell = False,
     web_search: WebSearch = False,
+    web_fetch: WebFetch = False,
     image_generation: ImageGeneration = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
@@ -164,7 +166,7 @@ def join(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        outside=outside_flags(mcp_server, mcp_config, web_search, image_generation),
+        outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
     run(options, config.load())
 

@@ -40,6 +40,9 @@ McpConfig = Annotated[
 WebSearch = Annotated[
     bool, typer.Option("--web-search", help="Let language models search the web with their provider's tool.")
 ]
+WebFetch = Annotated[
+    bool, typer.Option("--web-fetch", help="Offer a tool that reads pages of the web; new addresses ask.")
+]
 ImageGeneration = Annotated[
     str | None,
     typer.Option(
@@ -57,6 +60,7 @@ class OutsideFlags:
     servers: tuple[McpLaunch, ...] = ()
     web_search: bool = False
     image_model: str | None = None
+    web_fetch: bool = False
 
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Lines of the start summary: names only, addresses and commands may hold secrets."""
@@ -66,12 +70,12 @@ class OutsideFlags:
 
 
 def outside_flags(
-    servers: list[str] | None, file: Path | None, web_search: bool, image_model: str | None
+    servers: list[str] | None, file: Path | None, web_search: bool, image_model: str | None, web_fetch: bool
 ) -> OutsideFlags:
     """Check the flags. Raises `UsageError`."""
     if image_model is not None and not (image_model.strip() and image_model.isprintable()):
         raise UsageError("--image-generation is empty.", fix="Name a model, like gpt-image-1.")
-    return OutsideFlags(_servers(servers, file), web_search, image_model)
+    return OutsideFlags(_servers(servers, file), web_search, image_model, web_fetch)
 
 
 def _servers(texts: list[str] | None, file: Path | None) -> tuple[McpLaunch, ...]:

@@ -37,6 +37,7 @@ from process_agent.cli.model_flags import ModelsFile, ReasoningEffort, model_fla
 from process_agent.cli.outside_flags import (
     ImageGeneration,
     McpServers,
+    WebFetch,
     WebSearch,
     outside_flags,
 )
@@ -162,6 +163,7 @@ def spec(
     shell: Shell = False,
     advanced_shell: AdvancedShell = False,
     web_search: WebSearch = False,
+    web_fetch: WebFetch = False,
     image_generation: ImageGeneration = None,
     rule: RuleTexts = None,
     rules_file: RulesFiles = None,
@@ -230,7 +232,7 @@ def spec(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        outside=outside_flags(mcp_server, None, web_search, image_generation),
+        outside=outside_flags(mcp_server, None, web_search, image_generation, web_fetch),
     )
     folders = _folders(working_dir, worktrees, codex_home, mcp_config, skill_dir or ())
     name, rules, models = _check(options, folders), _shipped(rules_file or ()), _shipped_models(options)

@@ -101,6 +101,7 @@ class ToolFlags:
             self.ask_always,
             self.seconds,
             self.mcp,
+            outside.web_fetch,
             outside.servers,
             self.shell,
             self.advanced_shell,

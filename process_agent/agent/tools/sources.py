@@ -20,6 +20,7 @@ from process_agent.agent.tools.skills import skills_toolkit
 from process_agent.agent.tools.storage import StorageTools
 from process_agent.agent.tools.thread_list import ThreadListTools
 from process_agent.agent.tools.tool import FixedTools, Tool, Toolkit, ToolSource
+from process_agent.agent.tools.web import WebTools, check_installed
 from process_agent.channels.specs import ChannelSpec, ChatSpec, MailSpec, MemorySpec
 from process_agent.core.backend import BackendConfig
 from process_agent.core.mcp import McpMode
@@ -52,6 +53,7 @@ class ToolOptions:
     ask_always: bool = False
     seconds: float = CALL_SECONDS
     mcp: McpMode = "none"
+    web_fetch: bool = False
     servers: tuple[McpLaunch, ...] = ()
     """MCP servers of the operator's, for models that connect to none themselves."""
     shell: bool = False
@@ -68,6 +70,7 @@ class ToolOptions:
         """The flags that have an effect only where a backend takes tools."""
         found = [f"--require-toolkit {name}" for name in self.required]
         found += ["--storage"] if self.storage == "write" else []
+        found += ["--web-fetch"] if self.web_fetch else []
         found += ["--read-only-storage"] if self.storage == "read" else []
         return (*found, f"--tool-search {self.search}") if self.search != "none" else tuple(found)
 
@@ -104,6 +107,8 @@ def tool_sources(
         own.append(search_toolkit())
     if MAIL in options.required and mails is not None:
         own.append(MailTools(mails, place, joined=not apart).toolkit())
+    if options.web_fetch:
+        own.append(WebTools(room.shelf, options.ask_always).toolkit())
     if options.storage != "none":
         own.append(_storage(options, room, place))
     if backend.skill_dirs:
@@ -121,6 +126,8 @@ def mcp_tools(options: ToolOptions, room: ToolRoom, backend: BackendConfig) -> M
 
 def check_tools(options: ToolOptions, channels: Sequence[ChannelSpec]) -> None:
     """Raise `UsageError` for what is known to be wrong with tools before any room is joined."""
+    if options.web_fetch:
+        check_installed()
     if MAIL in options.required and not any(isinstance(channel, MailSpec) for channel in channels):
         raise UsageError(
             "--require-toolkit mail needs a channel that mails go out by and replies come in by.",

@@ -64,6 +64,20 @@ class Conversation:
             elif isinstance(item, CallOutput):
                 self._open.pop(item.call_id, None)
 
+    def put_documents_in_words(self) -> bool:
+        """Documents are not given to the model any more; whether there were any."""
+        before = self.items
+        self.items = [
+            replace(item, parts=tuple(_in_words(p) if isinstance(p, Document) else p for p in item.parts))
+            if isinstance(item, Message)
+            else item
+            for item in before
+        ]
+        if self.items == before:
+            return False
+        self._begin_anew()
+        return True
+
     def summarised(self, summary: str, room: int | None = None) -> None:
         """The summary stands for everything but the newest of what people said, `room` tokens of it at most;
         what was said just now, with nothing done about it yet, comes after it.
@@ -83,6 +97,10 @@ class Conversation:
             kept.insert(0, item)
         self.items = [*kept, Message("user", (Text(SUMMARY + summary),)), *new]
         self._open.clear()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """The items are others than before."""
         self.built = Built()
         frame, self.fill = self.fill.frame, Fill(self.items)
         self.fill.frame = frame
@@ -116,15 +134,23 @@ def recalled(history: Sequence[HistoryItem], several: bool = False) -> Iterable[
 
 
 def without_images(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items with a word in place of each image."""
+    """The items with a word in place of each image and document."""
     return tuple(
-        replace(
-            item, parts=tuple(Text("[image]") if isinstance(part, Image) else part for part in item.parts)
-        )
+        replace(item, parts=tuple(map(_in_words, item.parts)))
         if isinstance(item, Message | CallOutput)
         else item
         for item in items
     )
+
+
+def _in_words(part: Part) -> Part:
+    match part:
+        case Image():
+            return Text("[image]")
+        case Document(_, _, text):
+            return Text(text)
+        case _:
+            return part
 
 
 def _chars(item: Item) -> int:
@@ -133,9 +159,7 @@ def _chars(item: Item) -> int:
         match part:
             case Text(text):
                 total += len(text)
-            case Document(url):
-                total += len(url)
-            case Image():
+            case Document() | Image():
                 pass
     return total
 

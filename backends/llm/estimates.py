@@ -73,8 +73,8 @@ def _of_part(part: Part) -> int:
     match part:
         case Text(text):
             return of_text(text)
-        case Document(url):
-            return round(len(url) / CHARS_PER_TOKEN)
+        case Document():
+            return part.tokens or IMAGE_TOKENS
         case Image():
             return IMAGE_TOKENS
     assert_never(part)

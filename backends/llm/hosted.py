@@ -22,8 +22,20 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import ItemId
 from process_agent.core.images import image_type, png_size
+from process_agent.core.providers import ModelProvider
 from process_agent.wire.llm import events as e
-from process_agent.wire.llm.request import Hosted, HostedTool, Image, Item, Message, Reasoning, Text
+from process_agent.wire.llm.request import (
+    Document,
+    Hosted,
+    HostedTool,
+    Image,
+    Item,
+    Message,
+    Part,
+    Reasoning,
+    Text,
+    split_data_url,
+)
 
 MAX_IMAGE: Final = 8 * 1024 * 1024
 """Characters of base64 of an image that is passed on."""
@@ -144,6 +156,21 @@ def in_words(items: Iterable[Item]) -> Iterator[Item]:
                 pass
             case _:
                 yield item
+
+
+def readable_documents(items: Iterable[Item], provider: ModelProvider) -> Iterator[Item]:
+    """The conversation with words in place of the documents that this provider does not read."""
+    for item in items:
+        if isinstance(item, Message) and any(isinstance(part, Document) for part in item.parts):
+            item = replace(item, parts=tuple(_readable(part, provider) for part in item.parts))
+        yield item
+
+
+def _readable(part: Part, provider: ModelProvider) -> Part:
+    if not isinstance(part, Document):
+        return part
+    kind, _ = split_data_url(part.url) or ("", "")
+    return part if provider.reads(kind) else Text(part.text)
 
 
 def _given_up(items: Sequence[Item], position: int) -> bool:

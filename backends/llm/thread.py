@@ -14,7 +14,7 @@ from backends.llm.conversation import Conversation
 from backends.llm.estimates import of_frame
 from backends.llm.failures import told
 from backends.llm.host import Host
-from backends.llm.hosted import for_provider, in_words, tool_names
+from backends.llm.hosted import for_provider, in_words, readable_documents, tool_names
 from backends.llm.output import Output
 from backends.llm.summarising import Summariser
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
@@ -171,8 +171,17 @@ class LlmThread:
                 return
             too_long = failure.kind is e.ErrorKind.CONTEXT_LENGTH and not running.output.said
             if not too_long or attempt == 2:
-                running.end = _failed(told(failure, provider, model))
+                running.end = _failed(self._told(failure, provider, model))
                 return
+
+    def _told(self, failure: e.ApiError, provider: ModelProvider, model: str) -> ErrorInfo:
+        """A failure for people. What may come of a document must not come again with every turn."""
+        info = told(failure, provider, model)
+        refused = failure.kind in (e.ErrorKind.BAD_REQUEST, e.ErrorKind.TOO_LARGE)
+        if refused and self._conversation.put_documents_in_words():
+            text = f"{info.message} From now on the model is told only the names of the documents here."
+            return ErrorInfo(text, info.code)
+        return info
 
     def _is_full(self, turn: TurnInput, provider: ModelProvider, model: str) -> bool:
         limit = self._limit(turn, provider, model)
@@ -222,7 +231,11 @@ class LlmThread:
         search, image_model = self._host.hosted(provider)
         return ModelRequest(
             model=model,
-            items=for_provider(self._conversation.items, provider.name, tool_names(search, image_model)),
+            items=for_provider(
+                readable_documents(self._conversation.items, provider),
+                provider.name,
+                tool_names(search, image_model),
+            ),
             search=search,
             image_model=image_model,
             instructions=self._instructions(turn),

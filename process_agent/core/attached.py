@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -32,11 +32,13 @@ _UNTYPED: Final = frozenset({"", "application/octet-stream"})
 """What browsers say of files they do not know: sources in many languages, for one."""
 
 
-def readable(content: Iterable[ContentPart]) -> Iterator[ContentPart]:
-    """The parts as a model gets them: texts, and as files only images that it can look at."""
+def readable(
+    content: Iterable[ContentPart], kept: Callable[[FilePart], bool] = lambda _: False
+) -> Iterator[ContentPart]:
+    """The parts as a model gets them: texts, images that it can look at, files that are `kept`."""
     images, room = 0, MAX_INLINED
     for part in content:
-        if isinstance(part, TextPart):
+        if isinstance(part, TextPart) or kept(part):
             yield part
             continue
         problem = image_problem(part) if is_image(part) else None

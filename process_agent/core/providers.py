@@ -41,6 +41,8 @@ class ModelProvider:
     """Whether its dialect's own search of the web is known to work there."""
     image_generation: bool = False
     """Whether the tool that makes images is."""
+    documents: tuple[str, ...] = ()
+    """Patterns of media types that its models read as documents."""
     listed: bool = True
     """Whether its models cost what its list of prices says: nobody else stands between."""
 
@@ -52,6 +54,10 @@ class ModelProvider:
     def reasons(self, model: str) -> bool:
         """Whether this model shows its reasoning."""
         return any(fnmatchcase(model, pattern) for pattern in self.reasoning)
+
+    def reads(self, kind: str) -> bool:
+        """Whether its models read documents of this media type."""
+        return any(fnmatchcase(kind, pattern) for pattern in self.documents)
 
     def with_environment(self, variables: Mapping[str, str]) -> ModelProvider:
         """With key and address as the environment has them. An address of one's own may need no key."""
@@ -133,13 +139,18 @@ def _provider(name: str, table: Mapping[str, Any], before: ModelProvider | None,
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{where}.base_url` is not a web address.")
     values = {member: value for member, value in table.items() if member not in ("dialect", "base_url")}
-    if "reasoning" in values:
-        values["reasoning"] = tuple(map(str, values["reasoning"]))
-    for member in ("web_search", "image_generation"):
-        if values.get(member) and dialect not in _WITH_TOOLS[member]:
-            raise UsageError(f"{where}.{member}` needs the dialect {' or '.join(_WITH_TOOLS[member])}.")
+    for listed in ("reasoning", "documents"):
+        if listed in values:
+            values[listed] = tuple(map(str, values[listed]))
+    _check_tools(values, dialect, where)
     start = before or ModelProvider(name, name, dialect, url)
     return replace(start, dialect=dialect, base_url=url.rstrip("/"), **values)
+
+
+def _check_tools(values: Mapping[str, Any], dialect: str, where: str) -> None:
+    for member, dialects in _WITH_TOOLS.items():
+        if values.get(member) and dialect not in dialects:
+            raise UsageError(f"{where}.{member}` needs the dialect {' or '.join(dialects)}.")
 
 
 _WITH_TOOLS: dict[str, tuple[str, ...]] = {
@@ -161,4 +172,5 @@ _KINDS: dict[str, type] = {
     "extra": dict,
     "web_search": bool,
     "image_generation": bool,
+    "documents": list,
 }

@@ -289,15 +289,22 @@ def result_of(result: t.CallToolResult) -> RemoteResult:
                     files.append(_file(name, held.mimeType or "", held.blob))
     if result.isError:
         raise ToolFailedError("\n".join(texts) or "The tool failed and does not say why.")
-    structured = result.structuredContent
-    if structured is not None and not files and len(texts) == 1 and _same(texts[0], structured):
-        texts = []  # the protocol has servers say it twice
-    return RemoteResult(tuple(texts), structured, files=tuple(files))
+    if files or len(texts) != 1:
+        return RemoteResult(tuple(texts), result.structuredContent, files=tuple(files))
+    return _told_once(texts[0], result.structuredContent)
 
 
-def _same(text: str, value: object) -> bool:
+def _told_once(text: str, value: dict[str, Any] | None) -> RemoteResult:
+    """The protocol has servers say a value as text too; the SDK for servers wraps what is no object."""
+    if value is None or (set(value) == {"result"} and _says(text, value["result"])):
+        return RemoteResult((text,))
+    return RemoteResult(() if _says(text, value) else (text,), value)
+
+
+def _says(text: str, value: object) -> bool:
+    """Whether a text is a value, or its JSON."""
     try:
-        return bool(json.loads(text) == value)
+        return value == text or bool(json.loads(text) == value)
     except ValueError:
         return False
 

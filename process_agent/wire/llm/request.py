@@ -41,10 +41,14 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that the provider reads itself, like a PDF, as `data:` URL with base64."""
+    """A file that the provider reads itself, like a PDF, as `data:` URL with base64. `text` stands for it
+    where a provider cannot, `tokens` is about what it is for one that can.
+    """
 
     url: str
     name: str | None = None
+    text: str = ""
+    tokens: int = 0
 
 
 type Part = Text | Image | Document

@@ -74,6 +74,8 @@ class TurnWork:
         self._steering = asyncio.Lock()
         self._free = asyncio.Lock()
         self._new = new
+        self._problems: tuple[str, ...] = ()
+        """What was said of tools that were missing in the turn before."""
         self.called: str | None = None
         """The thread's name, as the list said last."""
         self.recorded_anew = False
@@ -173,8 +175,10 @@ class TurnWork:
         servers = None if backend.takes_mcp else TurnServers(turn.mcp_servers, self._provisions.mcp_anywhere)
         tooling, local = self._provisions.tooling, not backend.runs_commands
         opened = await tooling.open(scope, report, servers, local=local)
+        known, self._problems = self._problems, opened.problems
         for number, text in enumerate(opened.problems):
-            _say(f"{turn.turn_id}:tools-{number}", text, turn.turn_id, report)
+            if text not in known:
+                _say(f"{turn.turn_id}:tools-{number}", text, turn.turn_id, report)
         return opened.tools
 
     async def _open(self, turn: TurnInput) -> BackendThread:

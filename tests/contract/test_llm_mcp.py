@@ -183,8 +183,11 @@ async def test_servers_that_cannot_be_used_are_named_and_the_turn_goes_on(
             rejected = await ana.wait("turn.start.rejected")
             assert rejected["error"]["code"] == "unsupported_mcp"
             brought = {"mcp": {"servers": [{"server_label": "town", "server_url": f"{url}?key=s3cret"}]}}
-            await run(ana, {"say": "hi"}, **OPENAI, **brought)
+            ended = await run(ana, {"say": "hi"}, **OPENAI, **brought)
             assert "The MCP server gone cannot be used: there is no program 'no-such-program'." in ana.texts()
             assert "The MCP server turn_town cannot be used" in ana.texts()
             assert "s3cret" not in ana.texts()
+            await ana.say("turn.start", script({"say": "again"}), thread_id=ended["thread_id"])
+            await ana.wait("turn.ended")
+            assert ana.texts().count("The MCP server gone cannot be used") == 1
         assert inside.headers == []

@@ -179,3 +179,75 @@ async def test_an_official_client_takes_whole_conversations(server: ScriptedServ
     assert judged["text"] == "ok" == (await ours(server, dialect, asked))["text"]
     sent, mine = (kept.body for kept in server.requests)
     assert sent == mine
+
+
+SEARCHED = script(
+    {"search": "pears", "results": [{"url": "https://p.example", "title": "P"}]},
+    {"say": "Fruit.", "cites": [{"url": "https://p.example", "title": "P"}]},
+)
+
+
+async def heard(server: ScriptedServer, dialect: Dialect, asked: ModelRequest) -> list[e.StreamEvent]:
+    """What our reader makes of an answer."""
+    root = server.base_url.removesuffix("/v1") if dialect == "messages" else server.base_url
+    codec = CODECS[dialect]
+    reader = codec.reader("me")
+    known, content = headers(dialect, server.api_key), codec.encode(asked)
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(root + codec.path, headers=known, content=content)
+    assert answer.status_code == 200, answer.text
+    return [*reader.feed(answer.content), *reader.eof()]
+
+
+async def found_by_openai(server: ScriptedServer, body: dict[str, Any]) -> Any:
+    final: Any = None
+    async with openai.AsyncOpenAI(base_url=server.base_url, api_key=server.api_key) as client:
+        async for event in await client.responses.create(**body):
+            if event.type == "response.completed":
+                final = event.response
+    (search,) = [item for item in final.output if item.type == "web_search_call"]
+    (said,) = [item for item in final.output if item.type == "message"]
+    cited = [mark.url for mark in said.content[0].annotations]
+    return search.id, search.action.query, [each.url for each in search.action.sources], cited
+
+
+async def found_by_anthropic(server: ScriptedServer, body: dict[str, Any]) -> Any:
+    body.pop("stream")
+    root = server.base_url.removesuffix("/v1")
+    async with (
+        anthropic.AsyncAnthropic(base_url=root, api_key=server.api_key) as client,
+        client.messages.stream(**body) as stream,
+    ):
+        final: Any = await stream.get_final_message()
+    use, result, text = final.content
+    assert (use.type, result.type, text.type) == ("server_tool_use", "web_search_tool_result", "text")
+    assert isinstance(result.content, list)
+    cited = [mark.url for mark in text.citations or ()]
+    return use.id, dict(use.input)["query"], [each.url for each in result.content], cited
+
+
+FINDERS: dict[Dialect, Any] = {"responses": found_by_openai, "messages": found_by_anthropic}
+
+
+@pytest.mark.parametrize("dialect", FINDERS)
+async def test_an_official_client_finds_what_we_find_and_takes_it_again(
+    server: ScriptedServer, dialect: Dialect
+) -> None:
+    said = Message("user", (Text(SEARCHED),))
+    asked = ModelRequest("m", (said,), tools=(TOOL,), origin="me", search=True)
+    judged = await FINDERS[dialect](server, CODECS[dialect].build(asked))
+    events = await heard(server, dialect, asked)
+    (done,) = [event for event in events if isinstance(event, e.HostedDone)]
+    cited = [event.url for event in events if isinstance(event, e.Cited)]
+    results: Any = (done.result or {})["results"]
+    assert judged == (done.call_id, done.arguments["query"], [each["url"] for each in results], cited)
+    (text,) = [event for event in events if isinstance(event, e.TextDone)]
+    answer = Message("assistant", text.parts or (Text("Fruit."),))
+    on = ModelRequest(
+        "m", (said, done.hosted, answer, Message("user", (Text("say ok"),))), origin="me", search=True
+    )
+    again = await JUDGES[dialect](server, CODECS[dialect].build(on))
+    assert again["text"] == "ok"
+    assert server.requests[-1].body == json.loads(CODECS[dialect].encode(on)) | (
+        {"stream": True} if dialect == "messages" else {}
+    )

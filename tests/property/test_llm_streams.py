@@ -11,22 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process_agent.core.providers import Dialect
-from process_agent.scripted.actions import Action, CallTools, Say, StreamFault, Think, ToolCall
+from process_agent.scripted.actions import Action, CallTools, Say, Search, StreamFault, Think, ToolCall
 from process_agent.scripted.answers import Answer, AnswerStream, Cut, Noise, Pause
 from process_agent.wire.chat_stream import ChatStream
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.dialects import CODECS
 from process_agent.wire.messages_stream import MessagesStream
 from process_agent.wire.responses import ResponsesRequest
-from process_agent.wire.responses_stream import ResponseStream
+from process_agent.wire.responses_stream import ResponseStream, Source
 
 STREAMS: dict[Dialect, Any] = {"responses": ResponseStream, "messages": MessagesStream, "chat": ChatStream}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 arguments = st.dictionaries(texts, texts, max_size=3).map(lambda value: msgspec.json.encode(value).decode())
 calls = st.builds(lambda text: ToolCall("function", "tool", text), arguments)
+pages = st.builds(Source, texts, texts)
 actions = st.one_of(
     st.builds(Say, texts),
+    st.builds(lambda text, cited: Say(text, cites=tuple(cited)), texts, st.lists(pages, max_size=2)),
+    st.builds(lambda text, found: Search(text, tuple(found)), texts, st.lists(pages, max_size=2)),
+    st.builds(lambda text: Search(text, error="unavailable"), texts),
     st.builds(Think, texts),
     st.builds(lambda made: CallTools(tuple(made)), st.lists(calls, min_size=1, max_size=3)),
 )

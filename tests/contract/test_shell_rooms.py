@@ -22,6 +22,7 @@ from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.contract.codex_room import script
 from tests.contract.test_codex_undo import committed, diff, said, turn
 from tests.contract.test_llm_switching import CODEX, OPENAI, of_codex, told
+from tests.contract.test_shell_commands import gone
 from tests.fakes.room import LocalRoom, local_room
 
 SHELL = ToolOptions(shell=True, advanced_shell=True)
@@ -211,3 +212,22 @@ async def test_skills_are_in_the_instructions_and_read_by_a_tool(
         assert f"- deploy: How the app goes out ({place})" in model.requests[0].body["instructions"]
         (started,) = [m for m in ana.all("tool_call.started") if m["tool"] == "read_skill"]
         assert started["toolkit"] == "skills"
+
+
+@pytest.mark.timeout(120)
+async def test_a_stopped_turn_ends_the_sessions_of_its_thread(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    made = backends(model, tmp_path, "llm")
+    async with agent_in(server, tmp_path, made, tools=SHELL) as agent, chat_client(server, "ana") as ana:
+        lasting = {"call": "exec_command", "arguments": {"cmd": "sleep 309", "yield_time_ms": 200}}
+        thread = await begun(ana, script(lasting))
+        shell = agent._shell
+        assert shell is not None
+        assert shell.sandbox._mark is not None
+        source = await ana.say("turn.start", script({"run": "echo begun; sleep 310"}), thread_id=thread)
+        accepted = await ana.wait("turn.start.accepted", source_message_id=source)
+        await ana.wait("tool_call.log_delta", turn_id=accepted["turn_id"])
+        await ana.send("turn.interrupt", thread_id=thread, turn_id=accepted["turn_id"])
+        await ana.wait("turn.ended", turn_id=accepted["turn_id"])
+        assert await gone(shell.sandbox._mark.word, "sleep 3")

@@ -114,6 +114,23 @@ async def test_there_are_only_so_many(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "sessions run already" in outcome(told, "exec_command", 1)["error"]
 
 
+async def test_what_cannot_be_done_starts_nothing(tmp_path: Path) -> None:
+    async with shell_house(tmp_path, lasting=True) as house:
+        wrong = {"cmd": "sleep 300", "yield_time_ms": "long"}
+        told = await house.turn(
+            script(
+                {"call": "exec_command", "arguments": wrong},
+                {"call": "list_sessions"},
+                {"call": "write_stdin", "arguments": {"session_id": "1"}},
+                {"call": "kill_session", "arguments": {"session_id": 7}},
+            )
+        )
+        assert "whole number" in outcome(told, "exec_command")["error"]
+        assert outcome(told, "list_sessions") == {"sessions": []}
+        assert "number of a session" in outcome(told, "write_stdin")["error"]
+        assert "no session 7" in outcome(told, "kill_session")["error"]
+
+
 AGENT = """
     import asyncio, sys
     from pathlib import Path

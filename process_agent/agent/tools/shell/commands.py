@@ -162,6 +162,7 @@ class CommandTools:
         async def run(call: Call) -> ToolOutput:
             folder = scope.folder or self.folder
             terminal = lasting and call.arguments.get("tty") is True
+            wait_ms = call.number("yield_time_ms", FIRST_MS, MAX_WAIT_MS)
             if lasting:
                 self.sessions.check(scope.thread_id)
             running = await self.commands.start(
@@ -169,7 +170,7 @@ class CommandTools:
             )
             if lasting:
                 session = self.sessions.add(scope.thread_id, script, running, outside=outside)
-                return await self._read(call, session, call.number("yield_time_ms", FIRST_MS, MAX_WAIT_MS))
+                return await self._read(call, session, wait_ms)
             return await self._to_the_end(call, running)
 
         return Plan(run, need)
@@ -185,9 +186,9 @@ class CommandTools:
             need = Need(f"shell:stdin:{session.number}", reason, lasting=True)
 
         async def run(call: Call) -> ToolOutput:
+            wait_ms = call.number("yield_time_ms", AFTER_INPUT_MS if chars else POLL_MS, MAX_WAIT_MS)
             if chars:
                 session.running.write(chars)
-            wait_ms = call.number("yield_time_ms", AFTER_INPUT_MS if chars else POLL_MS, MAX_WAIT_MS)
             return await self._read(call, session, wait_ms)
 
         return Plan(run, need)

@@ -11,6 +11,7 @@ from process_agent.core.approvals import Approvals
 from process_agent.core.asks import Asks
 from process_agent.core.ids import ItemId
 from process_agent.core.live import LiveTurn
+from process_agent.core.models import ModelChoice
 from process_agent.core.speaker import Speaker
 from process_agent.core.turn import Approval, Turn, status_of
 from process_agent.core.usage import ContextWindow
@@ -43,6 +44,8 @@ class TurnOutput:
         self.live = LiveTurn()
         self.usage: e.ThreadEvent | None = None
         """The usage told last in the thread."""
+        self._filled: ModelChoice | None = None
+        """Whose usage that was, if it was told in this process."""
         self.approvals = Approvals(speaker, self._tell_of_approval)
         self.asks = Asks(speaker, self._tell)
         self._speaker = speaker
@@ -79,9 +82,10 @@ class TurnOutput:
                 self.refresh(turn)
             case e.ContextCompacted():
                 self._note(event, turn)
-                self._tell(compacted_text(self._context()), turn)
+                self._tell(compacted_text(self._context(turn)), turn)
             case e.UsageUpdated():
                 self.usage = self._note(self._priced(event, turn), turn)
+                self._filled = turn.model
             case _:
                 self._note(event, turn)
 
@@ -97,8 +101,10 @@ class TurnOutput:
             cost = event.usage.cost(model.pricing)
         return replace(event, context=context, cost=cost)
 
-    def _context(self) -> ContextWindow | None:
-        """How full the context was last."""
+    def _context(self, turn: Turn) -> ContextWindow | None:
+        """How full the context was last; None after a change of the model, which has another."""
+        if self._filled is not None and turn.model is not None and not turn.model.same_model(self._filled):
+            return None
         body = None if self.usage is None else self.usage.body
         return body.context if isinstance(body, e.UsageUpdated) else None
 

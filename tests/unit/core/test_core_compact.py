@@ -78,6 +78,18 @@ def test_a_turn_whose_context_is_compacted_says_so(world: World) -> None:
     end(world, thread_id, turn_id)
 
 
+def test_how_full_another_models_context_was_is_not_said(world: World) -> None:
+    thread_id, first = begin(world)
+    world.backend(thread_id, first, e.UsageUpdated(Usage(1), ContextWindow(20_000, 272_000)))
+    end(world, thread_id, first)
+    world.start_turn(ANA, thread_id, "/model gpt-5.5-mini")
+    world.start_turn(ANA, thread_id, "go on")
+    ((_, turn_id),) = world.running()
+    world.backend(thread_id, turn_id, e.ContextCompacted("c1", automatic=True))
+    assert lines(world, turn_id) == [("Earlier conversation was summarised to free context.", "commentary")]
+    end(world, thread_id, turn_id)
+
+
 def test_a_turn_that_compacts_takes_no_steers(world: World) -> None:
     thread_id, first = begin(world)
     end(world, thread_id, first)

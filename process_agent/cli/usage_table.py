@@ -75,6 +75,10 @@ def _notes(total: Line) -> Iterator[str]:
         yield f"no price known for {name} ({_calls(calls)}): not in the cost"
     if total.untold:
         yield f"{_calls(total.untold)} broke off before the provider said what they used: not in the cost"
+    if (searches := total.usage.searches) == 1:
+        yield "1 web search is charged by the piece: not in the cost"
+    elif searches:
+        yield f"{searches:,} web searches are charged by the piece: not in the cost"
 
 
 def _calls(count: int) -> str:

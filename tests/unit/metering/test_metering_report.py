@@ -79,6 +79,14 @@ def test_tables_are_80_columns_wide_at_most(by: By) -> None:
     assert max(map(len, table)) <= 80
 
 
+def test_what_is_charged_by_the_piece_is_said() -> None:
+    searched = replace(KNOWN, usage=replace(KNOWN.usage or Usage(), searches=3))
+    _, total = report([searched], "model", UTC)
+    assert total is not None
+    assert as_fields(total, "total")["web_searches"] == 3
+    assert "3 web searches are charged by the piece" in "\n".join(as_table([], total, "model", {}))
+
+
 def test_nothing_is_said_in_words() -> None:
     assert list(as_table(*report([], "day", UTC), "day", {})) == ["No usage is kept of this."]
 

@@ -11,6 +11,7 @@ import { h } from "./dom.js";
  * @property {number} cached_tokens
  * @property {number} output_tokens
  * @property {number} reasoning_tokens
+ * @property {number} web_searches
  * @property {number | null} cost
  * @property {number} unpriced_calls
  * @property {string[]} unpriced_models
@@ -87,5 +88,7 @@ export function missing(total) {
     found.push(`No price is known for ${total.unpriced_models.join(", ")} (${plural(total.unpriced_calls, "call")}).`);
   if (total.unreported_calls)
     found.push(`${plural(total.unreported_calls, "call")} broke off before the provider said what was used.`);
+  if (total.web_searches)
+    found.push(`${plural(total.web_searches, "web search", "web searches")}: charged by the piece, not in the cost.`);
   return found;
 }

@@ -132,15 +132,17 @@ class RunningTurn:
         self.begun.set()
 
     def hear(self, message: Heard) -> None:
-        """Something happened; never blocks. A compaction learns the id of its turn here."""
+        """Something happened; never blocks. A compaction learns the id of its turn here. Nobody waits for
+        more words of a turn that is being stopped: with many at once, they would take the time of the stops.
+        """
         if self.frame.compact and self.codex_turn is None and isinstance(message, Notification):
             started = as_dict(message.params.get("turn")).get("id")
             if message.method == "turn/started" and isinstance(started, str):
                 self.accepted(started)
         if isinstance(message, Lost):
             self.begun.set()
-        crowded = len(self._heard) >= MAX_QUEUED
-        if crowded and isinstance(message, Notification) and message.method.lower().endswith("delta"):
+        passed_over = self.interrupted or len(self._heard) >= MAX_QUEUED
+        if passed_over and isinstance(message, Notification) and message.method.lower().endswith("delta"):
             return
         self._heard.append(message)
         self._more.set()

@@ -227,7 +227,10 @@ async def until_no_command_runs(room: Room) -> None:
             assert await gone(pid, 3)
 
 
-@pytest.mark.parametrize("work", [{"say": "x ", "times": 6_000, "every_ms": 50}, {"sleep_ms": 60_000}])
+@pytest.mark.parametrize(
+    "work",
+    [{"say": "x ", "times": 6_000, "every_ms": 50}, {"sleep_ms": 60_000}, {"run": "sleep 300"}],
+)
 async def test_twenty_turns_stop_at_once_and_each_stop_counts_once(
     tmp_path: Path, work: dict[str, Any]
 ) -> None:
@@ -241,6 +244,8 @@ async def test_twenty_turns_stop_at_once_and_each_stop_counts_once(
             for _ in range(3):
                 await asyncio.gather(*(thread.interrupt() for thread in threads))
         assert {turn.result().end for turn in turns} == {TurnEnded(EndReason.INTERRUPTED)}
+        for pid, name in room.processes().items():
+            assert name != "sleep" or await gone(pid, 5), "commands that were just beginning end too"
         again = await asyncio.gather(*(room.turn(thread, "say next") for thread in threads))
         assert [told.text for told in again] == ["next"] * 20
 

@@ -6,7 +6,7 @@ from backends.codex.app_server import Lost
 from backends.codex.frame import Frame
 from backends.codex.running import GivenUp, RunningTurn
 from process_agent.core.decisions import Decision
-from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, TurnEnded
+from process_agent.core.events import ApprovalRequested, EndReason, TextDelta, ToolStarted, TurnEnded
 from process_agent.core.ids import TurnId
 from process_agent.core.usage import Usage
 from process_agent.wire.jsonrpc import Notification, Request
@@ -37,6 +37,27 @@ async def test_a_turn_that_is_started_again_does_not_hear_of_the_death_before() 
     events = [event async for event in turn.events()]
     assert events[-1] == TurnEnded(EndReason.COMPLETED)
     assert [event.arguments for event in events if isinstance(event, ToolStarted)] == [{"message": "kept"}]
+
+
+async def test_no_more_words_come_from_a_turn_that_is_being_stopped() -> None:
+    """But for what Codex says of an item at its end, which holds all of it."""
+    turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
+    turn.goes_to(FakeServer(), "thread", Usage())  # type: ignore[arg-type]
+    turn.accepted("turn")
+
+    def hear(method: str, **params: object) -> None:
+        turn.hear(Notification(method, {"turnId": "turn", **params}))
+
+    item = {"type": "agentMessage", "id": "i", "text": ""}
+    hear("item/started", item=item)
+    hear("item/agentMessage/delta", itemId="i", delta="before ")
+    turn.interrupted = True
+    hear("item/agentMessage/delta", itemId="i", delta="after")
+    ended = {"turn": {"id": "turn", "status": "interrupted"}}
+    turn.hear(Notification("turn/completed", ended))
+    events = [event async for event in turn.events()]
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["before "]
+    assert events[-1] == TurnEnded(EndReason.INTERRUPTED)
 
 
 def test_a_second_question_about_an_item_is_not_answered_by_a_late_yes_to_the_first() -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from process_agent.agent.shelf import Shelf
 from process_agent.agent.tools import web
@@ -196,3 +202,48 @@ async def test_a_site_that_says_nothing_is_given_up(
     async with site(PAGES) as there:
         with pytest.raises(ToolFailedError, match="does not answer in time"):
             await read(WebTools(), there.url)
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate of a host with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / f"{name}.pem"
+    plain = serialization.NoEncryption()
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    file.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, pkcs8, plain))
+    return file
+
+
+@pytest.mark.parametrize(("host", "fits"), [("moves.example", True), ("other.example", False)])
+async def test_tls_is_about_the_name_and_not_the_address_that_was_checked(
+    open_doors: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, fits: bool
+) -> None:
+    real, file = socket.getaddrinfo, certificate(tmp_path, "moves.example")
+
+    def lookup(name: Any, *arguments: Any, **named: Any) -> Any:
+        return real("127.0.0.1" if str(name).endswith(".example") else name, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    trusting = partial(httpx.AsyncHTTPTransport, verify=ssl.create_default_context(cafile=str(file)))
+    monkeypatch.setattr(httpx, "AsyncHTTPTransport", trusting)
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(file)
+    found = Site(PAGES)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=serving)
+    async with server:
+        url = f"https://{host}:{server.sockets[0].getsockname()[1]}/latin"
+        if fits:
+            assert "Müller" in text_of(await read(WebTools(), url))
+        else:
+            with pytest.raises(ToolFailedError, match="the connection failed"):
+                await read(WebTools(), url)
+            assert found.asked == []

@@ -141,8 +141,10 @@ class McpSession:
             raise ToolFailedError(f"The MCP server {self._launch.name} does not list its tools.") from error
 
     def end(self) -> None:
-        """End the session soon. Idempotent."""
+        """End the session soon, also one that never begins. Idempotent."""
         self._stop.set()
+        if self._owner is not None and not self._ready.done():
+            self._owner.cancel()
 
     async def asked(self, question: Asked) -> Reply:
         """The server asks: the call that runs passes it on. Which of several means it is not told; they are

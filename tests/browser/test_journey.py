@@ -78,7 +78,7 @@ async def test_from_the_link_to_the_diff(visitor: Visitor, tmp_path: Path) -> No
         await expect(changes).to_contain_text("demo/prices.py")
         await expect(changes.locator("tr.add").first).to_be_attached()
         assert (tmp_path / "work" / "demo" / "prices.py").read_text().endswith("(1 - discount)\n")
-        await expect(page.get_by_role("img", name=re.compile("of context used"))).to_be_visible()
+        await expect(page.get_by_role("button", name=re.compile("of context used"))).to_be_visible()
         said = await talk.locator(".prose").all_inner_texts()
         await pictures(visitor, page)
 

@@ -124,6 +124,8 @@ def for_provider(
     found: list[Item] = []
     for position, item in enumerate(listed):
         match item:
+            case Message():
+                found.append(item if _is_plain(item) else _uncited(item, origin, "web_search" in tools))
             case Reasoning(_, known):
                 if known is not None and known.origin == origin:
                     found.append(item)
@@ -138,8 +140,6 @@ def for_provider(
                     seen = tuple(part for part in seen if not isinstance(part, Image))
                 if seen:
                     found.append(Message("user", seen))
-            case Message("assistant"):
-                found.append(_uncited(item, origin, "web_search" in tools))
             case _:
                 found.append(item)
     return tuple(found)
@@ -161,9 +161,23 @@ def in_words(items: Iterable[Item]) -> Iterator[Item]:
 def readable_documents(items: Iterable[Item], provider: ModelProvider) -> Iterator[Item]:
     """The conversation with words in place of the documents that this provider does not read."""
     for item in items:
-        if isinstance(item, Message) and any(isinstance(part, Document) for part in item.parts):
+        if (
+            not _is_plain(item)
+            and isinstance(item, Message)
+            and any(isinstance(part, Document) for part in item.parts)
+        ):
             item = replace(item, parts=tuple(_readable(part, provider) for part in item.parts))
         yield item
+
+
+def _is_plain(item: Item) -> bool:
+    """Whether it is one text that every provider takes as it is, as most of a long conversation is: asked
+    first, for every item of every request.
+    """
+    if type(item) is not Message or len(item.parts) != 1:
+        return False
+    part = item.parts[0]
+    return type(part) is Text and part.cited is None
 
 
 def _readable(part: Part, provider: ModelProvider) -> Part:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from process_agent.cli.options import DataDir, Local
-from process_agent.cli.threads import AgentName, Json, Options, Room, entries_of, folders_of, store_in
+from process_agent.cli.threads import AgentName, Json, Options, Room, entries_of, folders_of, joined, store_in
 from process_agent.errors import RoomRequestError, UsageError
 
 if TYPE_CHECKING:
@@ -37,15 +35,11 @@ def assign(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a participant.")],
     room: Room = None,
     agent_name: AgentName = None,
-    json: Json = False,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make a thread that belongs to nobody a participant's. One that is somebody's stays so."""
-    if not name.strip():
-        raise UsageError("Whose is it to be? A participant has a name.")
-    options = Options(room, agent_name, json, local, data_dir).over(context.obj)
-    _run(options, thread, name)
+    _run(Options(room, agent_name, False, local, data_dir).over(context.obj), thread, name)
 
 
 def _run(options: Options, thread: str | None, name: str | None) -> None:
@@ -60,7 +54,8 @@ def _run(options: Options, thread: str | None, name: str | None) -> None:
 
 
 async def _lines(options: Options, thread: str | None, name: str | None) -> list[str]:
-    async with _joined(options) as (room, folders):
+    async with joined(options) as (room, paths):
+        folders = folders_of(room, options, paths)
         if thread is not None and name is not None:
             return [await _assigned(room, folders, thread, name)]
         known = await _known(room, folders)
@@ -68,22 +63,6 @@ async def _lines(options: Options, thread: str | None, name: str | None) -> list
     if not entries and not options.json:
         return ["There are no threads."]
     return [_line(entry.path, known.get(entry.path), entry.name, json=options.json) for entry in entries]
-
-
-@asynccontextmanager
-async def _joined(options: Options) -> AsyncIterator[tuple[JoinedRoom, dict[str, str]]]:
-    from process_agent import config
-    from process_agent.cli.local import join_target
-    from process_agent.cli.who import login_name
-    from process_agent.rooms.credentials import JoinWish
-    from process_agent.rooms.join import join_room
-
-    settings = config.load()
-    wish = JoinWish(options.room, login_name(), "user", options.local)
-    target = await join_target(settings, wish, data_dir=options.data_dir)
-    async with join_room(target) as room:
-        datasets = settings.paths(options.data_dir).rooms / room.name / "datasets"
-        yield room, folders_of(room, options, datasets)
 
 
 async def _known(room: JoinedRoom, folders: dict[str, str]) -> dict[ThreadId, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ from process_agent.cli.thread_output import (
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
+    from process_agent.config import DataPaths
     from process_agent.core.backend import KeptState
     from process_agent.core.events import ThreadEvent
     from process_agent.core.ids import ThreadId
@@ -206,6 +208,29 @@ def _run(options: Options, thread: str | None, printing: Printing | None = None)
 async def _read(options: Options, thread: str | None, printing: Printing | None) -> list[str]:
     from process_agent import config
     from process_agent.cli.going_on import commands
+
+    named = thread is not None and "://" in thread
+    async with joined(options) as (room, paths):
+        folders = {} if named else folders_of(room, options, paths)
+        if thread is None:
+            return list(_listing(await entries_of(room, folders), options))
+        thread_id = await thread_named(room, folders, thread)
+        events, transcript, kept = await _transcript(room, thread_id)
+        if printing is not None:
+            return list(printing(events, transcript))
+        ways = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
+        place = workplace(paths.root, thread_id, json=options.json)
+        return [
+            *place,
+            *printed(transcript, json=options.json),
+            *going_on(ways, json=options.json),
+        ]
+
+
+@asynccontextmanager
+async def joined(options: Options) -> AsyncIterator[tuple[JoinedRoom, DataPaths]]:
+    """The room that is meant, joined as the user, and where the data of this machine is."""
+    from process_agent import config
     from process_agent.cli.local import join_target
     from process_agent.cli.who import login_name
     from process_agent.rooms.credentials import JoinWish
@@ -215,34 +240,20 @@ async def _read(options: Options, thread: str | None, printing: Printing | None)
     wish = JoinWish(options.room, login_name(), "user", options.local)
     target = await join_target(settings, wish, data_dir=options.data_dir)
     async with join_room(target) as room:
-        named = thread is not None and "://" in thread
-        datasets = settings.paths(options.data_dir).rooms / room.name / "datasets"
-        folders = {} if named else folders_of(room, options, datasets)
-        if thread is None:
-            return list(_listing(await entries_of(room, folders), options))
-        thread_id = await thread_named(room, folders, thread)
-        events, transcript, kept = await _transcript(room, thread_id)
-        if printing is not None:
-            return list(printing(events, transcript))
-        ways = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
-        place = workplace(settings.paths(options.data_dir).root, thread_id, json=options.json)
-        return [
-            *place,
-            *printed(transcript, json=options.json),
-            *going_on(ways, json=options.json),
-        ]
+        yield room, settings.paths(options.data_dir)
 
 
 # --- Whose threads ------------------------------------------------------------------------------------
 
 
-def folders_of(room: JoinedRoom, options: Options, datasets: Path) -> dict[str, str]:
+def folders_of(room: JoinedRoom, options: Options, paths: DataPaths) -> dict[str, str]:
     """Agents and the folders of their threads. Raises `UsageError` when nobody can be found."""
     from process_agent.threads.paths import directory_of
 
     if options.thread_dir is not None:
         return {"": f"dataset://{options.thread_dir.removeprefix('dataset://').strip('/')}"}
     here = {p.name: p for p in room.messaging.participants() if p.attributes.get("supports_agent_messages")}
+    datasets = paths.rooms / room.name / "datasets"
     found = {options.agent_name} if options.agent_name else {*filter(None, here), *_stored(datasets)}
     if not found:
         raise UsageError(f"There is no agent in {room.name}.", fix="Name the one you mean with --agent-name.")

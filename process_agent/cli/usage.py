@@ -105,7 +105,7 @@ async def _read(options: Options, wish: _Wish) -> list[str]:
     target = await join_target(settings, join, data_dir=options.data_dir)
     root = settings.paths(options.data_dir)
     async with join_room(target) as room:
-        folders = folders_of(room, options, root.rooms / room.name / "datasets")
+        folders = folders_of(room, options, root)
         wanted = None if wish.thread is None else [await thread_named(room, folders, wish.thread)]
         records = [record for agent in folders for record in await _records(room, target, root.root, agent)]
         records = report.chosen(records, since=wish.since, until=wish.until, threads=wanted, model=wish.model)

@@ -135,7 +135,7 @@ class Child:
         """End the child: close its input, terminate, kill, waiting in between. Idempotent.
 
         `grace` is the time in seconds it has after its input was closed; a `hanging` child is not asked to
-        terminate. Returns the exit status.
+        terminate. Returns the exit status. Cancelled, it kills the child and sees it gone.
         """
         ladder = [(grace, self._terminate), (_RUNG, self._kill_tree), (_RUNG + 1, self._kill)]
         if hanging:
@@ -148,6 +148,12 @@ class Child:
                         return await self.wait()
                 action()
             return await self.wait()
+        except asyncio.CancelledError:  # who ends it has no more time: neither has the child
+            self._kill_tree()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RUNG + 1):
+                    await self.wait()
+            raise
         finally:
             await self._tasks.close()
 

@@ -11,8 +11,10 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-PER_ROUND: Final = 8
-"""Pieces taken in one round of the event loop. What they bring about is sent in the rounds between them."""
+FIRST_ROUND: Final = 8
+"""Pieces taken at first. What they bring about is sent before the next are taken, twice as many each time:
+where rounds of the event loop are long, because there is other work too, the last do not wait for many.
+"""
 
 ROUNDS_TO_TELL: Final = 3
 """Rounds in which what is said about a piece gets to the socket."""
@@ -27,6 +29,7 @@ class Intake:
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
         self._taken = 0
+        self._most = FIRST_ROUND
         self._round = False
         self._rest = asyncio.Event()
         self._rest.set()
@@ -35,8 +38,8 @@ class Intake:
         """Take this in: at once, or in one of the next rounds when much comes together."""
         if not self._round:
             self._round = True
-            asyncio.get_running_loop().call_soon(self._next_round)
-        if self._waiting or self._taken >= PER_ROUND:
+            self._soon()
+        if self._waiting or self._taken >= self._most:
             self._waiting.append(take)
             self._rest.clear()
             return
@@ -60,12 +63,18 @@ class Intake:
             async with asyncio.timeout(HOLD_SECONDS):
                 await self._rest.wait()
 
+    def _soon(self) -> None:
+        """The next but one round of the loop: what was taken wakes its sender in the next."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._next_round)
+
     def _next_round(self) -> None:
-        pieces = [self._waiting.popleft() for _ in range(min(PER_ROUND, len(self._waiting)))]
+        self._most = 2 * self._most if self._waiting else FIRST_ROUND
+        pieces = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
         self._taken = len(pieces)
         self._round = bool(pieces)
         if pieces:
-            asyncio.get_running_loop().call_soon(self._next_round)
+            self._soon()
         if not self._waiting:
             self._rest.set()
         for take in pieces:

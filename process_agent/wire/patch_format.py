@@ -224,10 +224,10 @@ class _Reader:
         at_end = self.at < len(self.lines) and self.lines[self.at].strip() == _END_OF_FILE
         if at_end:
             self.at += 1
+        while not at_end and lines and lines[-1] == (" ", "") and self._ends_here():
+            lines.pop()  # blank lines before the next file are no lines of this one
         if not lines:
             raise PatchError(f"Line {self.at + 2} of the patch, in {path}, begins with none of '@@ +-'.")
-        while not at_end and lines[-1] == (" ", "") and self._ends_here():
-            lines.pop()  # blank lines before the next file are no lines of this one
         anchors = tuple(found for head in heads if (found := head.removeprefix("@@").strip()))
         return Chunk(tuple(lines), anchors, at_end)
 

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from process_agent.io import intake
-from process_agent.io.intake import PER_ROUND, Intake
+from process_agent.io.intake import FIRST_ROUND, Intake
 
 
 async def test_a_single_piece_is_taken_at_once() -> None:
@@ -25,12 +25,22 @@ async def test_what_comes_together_is_taken_in_order_and_told_in_between() -> No
         said.append(f"taken {number}")
         loop.call_soon(said.append, f"told {number}")
 
-    for number in range(3 * PER_ROUND):
+    for number in range(3 * FIRST_ROUND):
         gate.enter(lambda number=number: piece(number))  # type: ignore[misc]
     await gate.calm()
-    assert [x for x in said if x.startswith("taken")] == [f"taken {n}" for n in range(3 * PER_ROUND)]
-    assert said.index("told 0") < said.index(f"taken {2 * PER_ROUND}")
-    assert len(said) == 6 * PER_ROUND
+    assert [x for x in said if x.startswith("taken")] == [f"taken {n}" for n in range(3 * FIRST_ROUND)]
+    assert said.index("told 0") < said.index(f"taken {FIRST_ROUND}")
+    assert len(said) == 6 * FIRST_ROUND
+
+
+async def test_a_few_rounds_are_enough_for_many() -> None:
+    gate, taken, rounds = Intake(), list[int](), 0
+    for number in range(30 * FIRST_ROUND):
+        gate.enter(lambda number=number: taken.append(number))  # type: ignore[misc]
+    while len(taken) < 30 * FIRST_ROUND:
+        rounds += 1
+        await asyncio.sleep(0)
+    assert rounds < 12
 
 
 async def test_what_comes_later_does_not_overtake_what_waits() -> None:
@@ -39,27 +49,27 @@ async def test_what_comes_later_does_not_overtake_what_waits() -> None:
     async def late() -> None:
         gate.enter(lambda: taken.append(99))
 
-    for number in range(2 * PER_ROUND):
+    for number in range(2 * FIRST_ROUND):
         gate.enter(lambda number=number: taken.append(number))  # type: ignore[misc]
     await asyncio.gather(late(), gate.calm())
-    assert taken == [*range(2 * PER_ROUND), 99]
+    assert taken == [*range(2 * FIRST_ROUND), 99]
 
 
 async def test_a_piece_that_fails_does_not_take_others_along(caplog: pytest.LogCaptureFixture) -> None:
     gate, taken = Intake(), list[int]()
-    for number in range(PER_ROUND + 2):
-        gate.enter(lambda number=number: taken.append(1 // (number - PER_ROUND)))  # type: ignore[misc]
+    for number in range(FIRST_ROUND + 2):
+        gate.enter(lambda number=number: taken.append(1 // (number - FIRST_ROUND)))  # type: ignore[misc]
     with caplog.at_level(logging.CRITICAL, "process_agent.io.intake"):
         await gate.calm()
-    assert len(taken) == PER_ROUND + 1
+    assert len(taken) == FIRST_ROUND + 1
 
 
 async def test_all_of_it_can_be_taken_now() -> None:
     gate, taken = Intake(), list[int]()
-    for number in range(5 * PER_ROUND):
+    for number in range(5 * FIRST_ROUND):
         gate.enter(lambda number=number: taken.append(number))  # type: ignore[misc]
     gate.take_all()
-    assert taken == list(range(5 * PER_ROUND))
+    assert taken == list(range(5 * FIRST_ROUND))
     await gate.calm()
 
 
@@ -70,10 +80,10 @@ async def test_heavy_work_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch
 
     def again() -> None:
         if not ended.is_set():
-            for _ in range(PER_ROUND):
+            for _ in range(FIRST_ROUND):
                 gate.enter(again)
 
-    for _ in range(2 * PER_ROUND):
+    for _ in range(2 * FIRST_ROUND):
         gate.enter(again)
     await asyncio.wait_for(gate.calm(), 10)
     ended.set()

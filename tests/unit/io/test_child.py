@@ -79,6 +79,21 @@ async def test_the_ladder_ends_a_child_that_ignores_everything(tmp_path: Path, g
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_who_has_no_time_to_wait_for_its_end_sees_it_gone_all_the_same(
+    tmp_path: Path, guarded: bool
+) -> None:
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    child = await Child.spawn(python(stubborn, tmp_path, guarded=guarded))
+    await read_line(child)
+    stopping = asyncio.create_task(child.stop(60))
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert child.returncode is not None
+
+
 async def test_a_full_stderr_does_not_block_and_its_end_is_kept(tmp_path: Path) -> None:
     code = "import sys\nfor i in range(60000): sys.stderr.write(f'line {i}\\n')\nsys.stderr.write('x' * 9999)"
     child = await Child.spawn(python(code, tmp_path))

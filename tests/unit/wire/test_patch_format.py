@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from process_agent.scripted.patches import update_file
@@ -159,6 +159,7 @@ def test_a_patch_makes_of_one_text_the_other_and_its_diff_says_what(
     assert applied(old, hunks(lines)) == new
 
 
+@example("@@\n")
 @given(st.text(alphabet="*@+- \nabABCDEFGPUdeilmnoptuh:", max_size=200))
 def test_anything_is_read_or_refused(text: str) -> None:
     for whole in (text, patch(text), patch("*** Update File: a", text)):

@@ -11,10 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 
 from benchmarks import reference as references
 from benchmarks.figures import Section, as_json, markdown
+from benchmarks.page import page
 from benchmarks.programs import machine
 
 NAMES = (
@@ -64,7 +66,9 @@ def main(arguments: list[str]) -> int:
         content = {"machine": about, "sections": as_json(sections)}
         options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     if options.write:
-        PAGE.write_text(_page(sections, about, reference))
+        before = PAGE.read_text() if PAGE.exists() else ""
+        measured = {section.title: markdown([section]) for section in sections}
+        PAGE.write_text(page(before, measured, references.PACKAGE, f"{date.today():%Y-%m-%d}; {about}"))
     print(about)
     return 0
 
@@ -128,17 +132,6 @@ async def _measure(
             for measure in wanted:
                 done(await measure(stage))
     return sections
-
-
-def _page(sections: list[Section], about: str, reference: references.Reference | None) -> str:
-    beside = (
-        f"`{references.PACKAGE}`" if reference is not None else "nothing: the reference was not installed"
-    )
-    return (
-        "# Benchmarks\n\n"
-        "Made by `make bench` (`python -m benchmarks --install-reference --write`). Ratios are of medians. "
-        "The reference is " + beside + f".\n\nThe machine: {about}\n\n{markdown(sections)}\n"
-    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,9 +6,9 @@ import re
 
 HEAD = (
     "# Benchmarks\n\n"
-    "Made by `make bench` (`python -m benchmarks --install-reference --write`, which takes names of sections, "
-    "too). Ratios are of medians, side by side in one run. The reference is `{reference}`. Each section says "
-    "when it was measured and how busy the machine was.\n"
+    "Made by `make bench` (`python -m benchmarks --install-reference --write`, which takes names of "
+    "sections, too). Ratios are of medians, side by side in one run. The reference is `{reference}`. "
+    "Each section says when it was measured and how busy the machine was.\n"
 )
 _SECTION = re.compile(r"^## ", re.MULTILINE)
 

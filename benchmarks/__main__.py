@@ -34,6 +34,7 @@ NAMES = (
     "llm",
     "llm-stream",
     "llm-threads",
+    "llm-burst",
     "llm-long",
     "llm-tools",
 )
@@ -85,6 +86,7 @@ async def _measure(
         inserts,
         interrupts,
         join_ready,
+        llm_burst,
         llm_long,
         llm_tools,
         llm_turn,
@@ -120,6 +122,7 @@ async def _measure(
             stage, 1 if quick else codex_turn.STREAM_ROUNDS
         ),
         "llm-threads": lambda stage: llm_turn.measure_threads(stage, 1 if quick else many_threads.ROUNDS),
+        "llm-burst": lambda stage: llm_burst.measure(stage, 1 if quick else llm_burst.ROUNDS),
         "llm-long": lambda stage: llm_long.measure(stage, *(((10, 100), 3) if quick else ())),
         "llm-tools": lambda stage: llm_tools.measure(stage, *((5, 1) if quick else ())),
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),

@@ -147,7 +147,8 @@ async def measure_streaming(
     return Section("llm-stream", "Streaming of a language model", LABELS, ordered, notes)
 
 
-async def _threads(talking: Talk, count: int) -> list[str]:
+async def open_threads(talking: Talk, count: int) -> list[str]:
+    """So many threads with an agent, the first one included."""
     threads = [talking.thread_id]
     while len(threads) < count:
         threads.append(await talking.chat.new_thread(talking.agent))
@@ -164,11 +165,11 @@ async def measure_threads(
         names = FIGURES.keys() - {ACCEPTED}
         await together.measure(BARE, [str(n) for n in range(counts[-1])], bare.of_thread, names)
     async with talk(stage, stage.echo()) as talking:
-        await together.measure(BARE, await _threads(talking, counts[-1]), talking.chat.turn, [ACCEPTED])
+        await together.measure(BARE, await open_threads(talking, counts[-1]), talking.chat.turn, [ACCEPTED])
     for program, agent in stage.agents(LLM_MODEL).items():
         async with talk(stage, agent) as talking:
             before = resident_mb(talking.pid)
-            threads = await _threads(talking, counts[-1])
+            threads = await open_threads(talking, counts[-1])
             await together.measure(program, threads, partial(_say, talking.chat))
             memory.add(program, (resident_mb(talking.pid) - before) / counts[-1])
     notes = (

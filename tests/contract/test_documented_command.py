@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,6 @@ from process_agent.scripted.server import ScriptedServer
 from tests.fakes.program import Program, alive, children_of
 
 JOIN = "join --room gettingstarted --agent-name codex-agent --channel chat --backend codex"
-
-
-@pytest.fixture
-async def model() -> AsyncIterator[ScriptedServer]:
-    async with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Program]:
-    started = Program(
-        tmp_path / "home",
-        OPENAI_BASE_URL=model.base_url,
-        OPENAI_API_KEY=model.api_key,
-        PROCESS_DATA_DIR=str(tmp_path / "data"),
-    )
-    yield started
-    await asyncio.to_thread(started.stop_room)
 
 
 async def test_join_chat_threads_and_a_clean_end(program: Program, model: ScriptedServer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,24 +15,6 @@ from tests.fakes.program import Program
 MIXED = (
     "join --room gettingstarted --agent-name codex-agent --channel chat --model gpt-5.5 --model codex/gpt-5.5"
 )
-
-
-@pytest.fixture
-async def model() -> AsyncIterator[ScriptedServer]:
-    async with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Program]:
-    started = Program(
-        tmp_path / "home",
-        OPENAI_BASE_URL=model.base_url,
-        OPENAI_API_KEY=model.api_key,
-        PROCESS_DATA_DIR=str(tmp_path / "data"),
-    )
-    yield started
-    await asyncio.to_thread(started.stop_room)
 
 
 @pytest.mark.timeout(180)

@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,24 +16,6 @@ from tests.fakes.llm_room import charged_by
 from tests.fakes.program import Program
 
 JOIN = "join --room r --agent-name bot --channel chat --model gpt-5.5 --model codex/gpt-5.5"
-
-
-@pytest.fixture
-async def model() -> AsyncIterator[ScriptedServer]:
-    async with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Program]:
-    started = Program(
-        tmp_path / "home",
-        OPENAI_BASE_URL=model.base_url,
-        OPENAI_API_KEY=model.api_key,
-        PROCESS_DATA_DIR=str(tmp_path / "data"),
-    )
-    yield started
-    await asyncio.to_thread(started.stop_room)
 
 
 @pytest.mark.timeout(180)

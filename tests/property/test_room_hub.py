@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from process_agent.room_server.developer import DeveloperToolkit
 from process_agent.room_server.hub import Room
 from process_agent.room_server.toolkit import Caller
-from process_agent.wire import participant_token, room_frames
+from process_agent.wire import participant_token, room_frames, room_offers
 from process_agent.wire.room_frames import Message, PacketJoiner
 
 TYPES = [
@@ -114,6 +114,7 @@ async def _play(said: list[Said], leave: list[int]) -> None:
     room.receive(last, Message(7, "room.invoke_tool", room_frames.pack_payload(json.dumps(header).encode())))
     kinds = [message.type for message in witness.messages]
     assert kinds == ["room_ready", "connected", "__response__", "messaging.send"]
+    assert room_offers.offers_of(witness.messages[0].payload).tools == frozenset([room_offers.INSERT_ROWS])
     for member in members:
         room.leave(member)
     room.leave(last)

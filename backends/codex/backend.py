@@ -22,8 +22,8 @@ from backends.codex.app_server import AppServer
 from backends.codex.association import read_association, resume_command
 from backends.codex.bare import BareTurns
 from backends.codex.catalogue import Windows, describe_models
+from backends.codex.diagnosis import Unstarted
 from backends.codex.launch import Launch, prepare
-from backends.codex.login import open_login
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.project_docs import project_docs
 from backends.codex.record_upkeep import discard_thread
@@ -46,7 +46,6 @@ from process_agent.core.backend import (
     TurnInput,
 )
 from process_agent.core.ids import ThreadId
-from process_agent.core.login import Login
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.title_words import asks_for_title
 from process_agent.core.usage import UNMETERED, Meter
@@ -68,7 +67,7 @@ _APPROVAL_LINES: Final = {
 }
 
 
-class CodexBackend:
+class CodexBackend(Unstarted):
     """Implements the port `Backend`."""
 
     takes_tools = True
@@ -79,7 +78,7 @@ class CodexBackend:
     """It has a shell, patches and skills."""
 
     def __init__(self, config: BackendConfig) -> None:
-        self._config = config
+        super().__init__(config)
         self.keeps_history = config.keeps_history
         self._launch: Launch | None = None
         self._server: AppServer | None = None
@@ -184,10 +183,6 @@ class CodexBackend:
             if server.alive:
                 raise
         return await self._titles.make(await self.server(), model, text, meter)
-
-    async def login(self) -> Login:
-        """See `core.login.WithLogin`."""
-        return await open_login(self._config)
 
     async def open_thread(
         self, thread_id: ThreadId, history: Sequence[HistoryItem], state: ThreadState

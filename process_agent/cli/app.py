@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, join, login, room, run, spec, thread_owners, threads, token, usage
+from process_agent.cli import chat, doctor, join, login, room, run, spec, thread_owners, threads, token, usage
 from process_agent.cli.help_groups import GroupedCommand
 
 app = typer.Typer(
@@ -34,6 +34,9 @@ app.command(name="usage", short_help="What models used and what it cost, by turn
     usage.usage
 )
 app.add_typer(room.app, name="room")
+app.command(
+    name="doctor", short_help="Look at what an agent needs, and say what to do where it is not right."
+)(doctor.doctor)
 app.command(name="login", short_help="Log in to Codex: in the browser, with a code, or an API key.")(
     login.login
 )

@@ -37,6 +37,8 @@ print("LOADED " + " ".join(sorted({name.split(".")[0] for name in sys.modules}))
         "threads --help",
         "token --help",
         "spec --help",
+        "doctor --help",
+        "login --help",
     ],
 )
 def test_help_imports_no_heavy_library(arguments: str) -> None:

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.record_names import RecordNames
+from process_agent.agent.telling import Telling
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
 from process_agent.agent.titling import Titling
@@ -60,6 +61,7 @@ class Runner:
         self._workspaces = workspaces
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
+        self._telling = Telling(self._channels, self._tasks)
         self._creating = FairGate(CREATING)
         self._titling = Titling(backends, self._titled, provisions.metering)
         self._work: dict[ThreadId, TurnWork] = {}
@@ -117,12 +119,10 @@ class Runner:
         match command:
             case c.Emit():
                 self._emit(command)
-            case c.Answer(to, reply, thread_id):
-                self._channels[to.channel].answer(to.participant, reply, thread_id)
-            case c.OpenView(viewer, thread_id):
-                self._channels[viewer.channel].open_view(viewer.participant, thread_id)
-            case c.CloseView(viewer, thread_id):
-                self._channels[viewer.channel].close_view(viewer.participant, thread_id)
+            case c.Answer():
+                self._telling.answer(command)
+            case c.OpenView() | c.CloseView():
+                self._telling.view(command)
             case c.MakeTitle():
                 self._tasks.start(self._titling.make(command), "name a thread")
             case c.Warn(text):
@@ -136,10 +136,7 @@ class Runner:
                 self._start(command)
 
     def _emit(self, command: c.Emit) -> None:
-        if command.store:
-            self._work[command.event.thread_id].log.append(command.event)
-        for channel, participants in command.to.items():
-            self._channels[channel].show(command.event, participants)
+        self._telling.emit(command, self._work[command.event.thread_id].log if command.store else None)
 
     def _start(
         self,

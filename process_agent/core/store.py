@@ -69,8 +69,10 @@ class ThreadLog(Protocol):
         """Remember an event. Live-only events (`Working`, `Status`) are ignored."""
         ...
 
-    async def flush(self) -> None:
-        """Return when everything appended so far is durable. Raises `RoomError` when it cannot be."""
+    async def flush(self, *, open_items: bool = True) -> None:
+        """Return when everything appended so far is durable, what items that still grow have so far only
+        with `open_items`. Raises `RoomError` when it cannot be.
+        """
         ...
 
     def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:

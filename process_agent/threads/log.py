@@ -124,11 +124,12 @@ class DatasetThreadLog:
         self._queue(list(lost), within=NOW)
         return bool(lost)
 
-    async def flush(self) -> None:
-        """Return when everything appended so far is durable, open items included; only the usage of a running
-        turn is stored with its end. Raises `RoomError` when it cannot be.
+    async def flush(self, *, open_items: bool = True) -> None:
+        """Return when everything appended so far is durable, open items included unless told otherwise; only
+        the usage of a running turn is stored with its end. Raises `RoomError` when it cannot be.
         """
-        self._store(self._fold.tick(), within=NOW)
+        if open_items:
+            self._store(self._fold.tick(), within=NOW)
         await self._writer.flush()
 
     async def close(self) -> None:

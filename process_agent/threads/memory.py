@@ -107,7 +107,7 @@ class MemoryThreadLog:
         self._numbers = itertools.count(kept[-1].sequence + 1 if kept else 0)
         self._model, self._usage, self._kept = other._model, other._usage, dict(other._kept)
 
-    async def flush(self) -> None:
+    async def flush(self, *, open_items: bool = True) -> None:
         """There is nowhere to write to."""
 
     async def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:

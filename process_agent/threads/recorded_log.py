@@ -79,7 +79,7 @@ class RecordedThreadLog(MemoryThreadLog):
             known.named = False
         self._changed(None)
 
-    async def flush(self) -> None:
+    async def flush(self, *, open_items: bool = True) -> None:
         """Raises `RoomError` when it is not known which record it is."""
         self._check()
 

@@ -77,7 +77,8 @@ class MemoryDatasets:
         added = pa.table(rows)
         assert added.schema.equals(before.schema, check_metadata=True)
         self.tables[table] = pa.concat_tables([before, added])
-        self._tell(table, "changed", added.to_pylist())
+        if self.watches.get(table):  # Arrow looks for time zone packages at every value
+            self._tell(table, "changed", added.to_pylist())
         self._written()
 
     async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:

@@ -55,7 +55,7 @@ class MemoryLog:
         if isinstance(event.body, e.ThreadCleared):
             self._cleared = len(self._kept)
 
-    async def flush(self) -> None:
+    async def flush(self, *, open_items: bool = True) -> None:
         await self._store.flushing.wait()
         if self._store.fails:
             raise RoomError("the room is full")

@@ -42,8 +42,7 @@ async def test_a_turn_that_waits_to_begin_can_be_stopped(room: Room) -> None:
         ana = room.messaging.join("ana")
         room.backend.opening.clear()
         threads = [await start(ana, f"turn {number}") for number in range(STARTING + 1)]
-        last = ana.all("turn.started")[-1]
-        assert last["thread_id"] == threads[-1]
+        last = await ana.wait("turn.started", thread_id=threads[-1])
         ana.send("turn.interrupt", thread_id=threads[-1], turn_id=last["turn_id"])
         ended = await ana.wait("turn.ended", turn_id=last["turn_id"])
         assert ended["error"]["code"] == "cancelled"

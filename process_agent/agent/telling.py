@@ -1,0 +1,116 @@
+"""What is told of threads, in order, and of what people asked not before the room has it.
+
+Whoever reads that a message was accepted may close the lid: should the agent be killed right after, the
+message has to be in the room. So what is shown of a thread waits, behind such an event, until the thread's
+log is durable that far; what the backend does meanwhile waits behind it. Where that takes too long, it is
+shown all the same: the end of a turn says whether it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from process_agent.core import events as e
+from process_agent.core.channel import Channel
+from process_agent.core.commands import Answer, CloseView, Emit, OpenView
+from process_agent.core.ids import ThreadId
+from process_agent.core.store import ThreadLog
+from process_agent.errors import RoomError
+from process_agent.io.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+HOLD_SECONDS = 5.0
+"""How long what a room takes no rows of is kept from people."""
+
+_STORED_FIRST = (e.TurnAccepted, e.SteerAccepted, e.ThreadCleared)
+"""What is a promise: nobody needs to say it again."""
+
+
+class Telling:
+    """Shows events and sends replies through the channels. One event loop only."""
+
+    def __init__(self, channels: Mapping[str, Channel], tasks: Tasks) -> None:
+        self._channels = channels
+        self._tasks = tasks
+        self._held: dict[ThreadId, deque[Callable[[], None] | None]] = {}
+        """What waits to be told; None stands before what has to be stored first."""
+
+    def emit(self, command: Emit, log: ThreadLog | None) -> None:
+        """Remember an event in its log, if it is to be stored, and show it."""
+        event, to = command.event, command.to
+        if command.store and log is not None:
+            log.append(event)
+            if log.durable and isinstance(event.body, _STORED_FIRST):
+                self._hold(event.thread_id, log)
+
+        def show() -> None:
+            for channel, participants in to.items():
+                self._channels[channel].show(event, participants)
+
+        self._tell(event.thread_id, show)
+
+    def answer(self, command: Answer) -> None:
+        """Send a reply, in its place among the events of its thread."""
+        channel = self._channels[command.to.channel]
+        self._tell(
+            command.thread_id,
+            lambda: channel.answer(command.to.participant, command.reply, command.thread_id),
+        )
+
+    def view(self, command: OpenView | CloseView) -> None:
+        """Somebody begins to view a thread, or views it no more."""
+        channel = self._channels[command.viewer.channel]
+        change = channel.open_view if isinstance(command, OpenView) else channel.close_view
+        self._tell(command.thread_id, lambda: change(command.viewer.participant, command.thread_id))
+
+    def _tell(self, thread_id: ThreadId | None, tell: Callable[[], None]) -> None:
+        held = None if thread_id is None else self._held.get(thread_id)
+        if held is None:
+            tell()
+        else:
+            held.append(tell)
+
+    def _hold(self, thread_id: ThreadId, log: ThreadLog) -> None:
+        """What is told of the thread from now on waits until the log is durable."""
+        held = self._held.get(thread_id)
+        if held is not None:
+            held.append(None)
+            return
+        self._held[thread_id] = deque()
+        self._tasks.start(self._release(thread_id, log), "store what was asked")
+
+    async def _release(self, thread_id: ThreadId, log: ThreadLog) -> None:
+        held = self._held[thread_id]
+        try:
+            more = True
+            while more:
+                await _stored(thread_id, log)
+                more = _tell_until_next(held)
+        finally:  # also when the agent is closed: what was shown before it goes out
+            del self._held[thread_id]
+            while _tell_until_next(held):
+                pass
+
+
+async def _stored(thread_id: ThreadId, log: ThreadLog) -> None:
+    try:
+        async with asyncio.timeout(HOLD_SECONDS):
+            await log.flush(open_items=False)
+    except TimeoutError:
+        logger.warning("the room does not store what was asked in %s; the turn goes on", thread_id)
+    except RoomError as error:
+        logger.warning("what was asked in %s is not stored: %s", thread_id, error)
+
+
+def _tell_until_next(held: deque[Callable[[], None] | None]) -> bool:
+    """Tell what waits, up to the next promise, which has to be stored first; whether there is one."""
+    while held:
+        tell = held.popleft()
+        if tell is None:
+            return True
+        tell()
+    return False

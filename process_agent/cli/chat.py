@@ -10,6 +10,7 @@ import typer
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.talking import (
     DEFAULT_WAIT,
+    Attach,
     Effort,
     HowToApprove,
     Message,
@@ -42,6 +43,7 @@ def chat(
     ] = None,
     thread: Thread = None,
     message: Message = None,
+    attach: Attach = None,
     json: TurnJson = False,
     approve: HowToApprove = None,
     model: Annotated[
@@ -79,6 +81,7 @@ def chat(
         history=settings.paths(data_dir).root / "chat-history",
         effort=effort,
         output_schema=output_schema,
+        attach=attach,
         wait=wait,
     )
     wish = JoinWish(room, name or login_name(), "user", local)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Conversation": (*("thread", "message", "name", "approve", "timeout", "effort", "output_schema"),),
+    "Conversation": (
+        *("thread", "message", "attach", "name", "approve", "timeout", "effort", "output_schema"),
+    ),
     "Room and agent": (
         *("room", "no_room", "agent_name", "local", "data_dir", "port", "project_id", "join_timeout", "json"),
     ),

@@ -35,6 +35,7 @@ from process_agent.cli.outside_flags import (
 )
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
 from process_agent.cli.talking import (
+    Attach,
     Effort,
     HowToApprove,
     Message,
@@ -88,6 +89,7 @@ def run(
     provider: Provider = None,
     thread: Thread = None,
     message: Message = None,
+    attach: Attach = None,
     json: TurnJson = False,
     approve: HowToApprove = None,
     name: Person = None,
@@ -187,6 +189,7 @@ def run(
         history=settings.paths(data_dir).root / "chat-history",
         effort=effort,
         output_schema=output_schema,
+        attach=attach,
     )
     here = Here(options, talk, name or login_name())
     run_to_end(lambda: run_here(here, settings), interactive=talk.message is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from process_agent.cli.one_turn import turn_options
-from process_agent.errors import ProcessError, UsageError
+from process_agent.errors import ProcessError, TurnRefusedError, UsageError
 from process_agent.viewer.approvals import Approve
 
 if TYPE_CHECKING:
     from process_agent.core.ids import ThreadId
     from process_agent.core.requests import ModelWish, TurnOptions
     from process_agent.core.room_ports import RoomFiles, RoomImages
+    from process_agent.viewer.attaching import Attaching
     from process_agent.viewer.client import AgentClient
 
 DEFAULT_WAIT = 30.0
@@ -60,6 +61,12 @@ OutputSchema = Annotated[
         "--output-schema", metavar="FILE", help="JSON schema that the answer of a --message turn follows."
     ),
 ]
+Attach = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--attach", metavar="FILE", help="Send this file with the --message. Repeatable, up to 20 of 64 MiB."
+    ),
+]
 Person = Annotated[
     str | None,
     typer.Option("--name", "--user", metavar="NAME", help="Your name in the room. [default: the login name]"),
@@ -84,6 +91,8 @@ class Talk:
     history: Path
     """File of the lines typed before."""
     options: TurnOptions
+    attach: tuple[Path, ...] = ()
+    """Files that go with the message."""
 
 
 def talk_of(
@@ -98,12 +107,13 @@ def talk_of(
     wait: float = DEFAULT_WAIT,
     effort: str | None = None,
     output_schema: Path | None = None,
+    attach: Sequence[Path] | None = None,
 ) -> Talk:
     """The flags, checked. Raises `UsageError`."""
     how = approve or (Approve.ASK if message is None else Approve.WAIT)
-    talk = Talk(
-        _text(message), thread, json, how, model, timeout, wait, history, turn_options(effort, output_schema)
-    )
+    options = turn_options(effort, output_schema)
+    files = tuple(attach or ())
+    talk = Talk(_text(message), thread, json, how, model, timeout, wait, history, options, files)
     _check(talk)
     return talk
 
@@ -121,21 +131,28 @@ async def converse(
     """Find the agent and talk to it; `files` and `images` are what the room keeps. Returns the thread that
     was open at the end of an interactive talk.
     """
+    from process_agent.viewer.attaching import Attaching
+
     agent = await client.find(talk.wait)
     only = agent.attributes.get("meshagent.chatbot.thread-path")
     if talk.thread is None and isinstance(only, str):
         talk = replace(talk, thread=only)  # an agent with one thread for everybody
     if talk.message is not None:
-        await _once(talk, client)
+        await _once(talk, client, Attaching(files))
         return None
+    from process_agent.viewer.terminal.plain import printable
     from process_agent.viewer.terminal.repl import Repl
     from process_agent.viewer.terminal.saving import Saving
 
     repl = Repl(client, me=me, room=room, approve=talk.approve, history=talk.history)
     repl.session.saving = Saving(files, images)
+    repl.session.attaching = Attaching(files)
     if talk.model is not None:
         repl.session.wish = await _wish(client, talk.model)
-    return await repl.run(thread=talk.thread, closed=closed)
+    thread = await repl.run(thread=talk.thread, closed=closed)
+    for path in repl.left_behind:
+        typer.echo(printable(f"{path} was never sent and could not be removed from the room."), err=True)
+    return thread
 
 
 def run_to_end(work: Callable[[], Coroutine[Any, Any, None]], *, interactive: bool) -> None:
@@ -168,16 +185,22 @@ def _check(talk: Talk) -> None:
                 "--approve ask needs the interactive terminal.",
                 fix="With --message use --approve wait, never or always.",
             )
+        if talk.attach:
+            from process_agent.viewer.attaching import check_files
+
+            check_files(talk.attach)
         return
     given_for_one = (
         (talk.json, "--json"),
         (talk.timeout is not None, "--timeout"),
         (talk.options.effort is not None, "--effort"),
         (talk.options.output_schema is not None, "--output-schema"),
+        (bool(talk.attach), "--attach"),
     )
     for given, flag in given_for_one:
         if given:
-            raise UsageError(f"{flag} goes with --message.")
+            fix = "Here /attach FILE does it." if flag == "--attach" else None
+            raise UsageError(f"{flag} goes with --message.", fix=fix)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "Talking needs a terminal for input and output.",
@@ -206,7 +229,7 @@ def _reader_is_gone() -> None:
     raise typer.Exit(1)
 
 
-async def _once(talk: Talk, client: AgentClient) -> None:
+async def _once(talk: Talk, client: AgentClient, attaching: Attaching) -> None:
     import sys
 
     from process_agent.core.content import TextPart
@@ -214,8 +237,10 @@ async def _once(talk: Talk, client: AgentClient) -> None:
     from process_agent.viewer.terminal.streamed import JsonSink, TextSink
     from process_agent.viewer.view import AS_IT_IS
 
+    files = tuple(await attaching.attach(talk.attach))
     errand = Errand(
-        content=(TextPart(talk.message or ""),),
+        content=(TextPart(talk.message or ""), *(one.part for one in files)),
+        sent=attaching.take,
         thread=None if talk.thread is None else await _thread_id(client, talk.thread),
         wish=AS_IT_IS if talk.model is None else await _wish(client, talk.model),
         options=talk.options,
@@ -223,12 +248,20 @@ async def _once(talk: Talk, client: AgentClient) -> None:
         limit=talk.timeout,
     )
     notes = sys.stderr if sys.stderr.isatty() else None
-    await run_once(client, errand, (JsonSink if talk.json else TextSink)(sys.stdout, notes))
+    sink = (JsonSink if talk.json else TextSink)(sys.stdout, notes)
+    try:
+        await run_once(client, errand, sink)
+    except TurnRefusedError:
+        attaching.give_back(files)
+        raise
+    finally:
+        for path in await attaching.close():
+            sink.notice(f"{path} was not sent and could not be removed from the room.")
 
 
 async def _thread_id(client: AgentClient, ref: str) -> ThreadId:
     from process_agent.core.ids import ThreadId
-    from process_agent.viewer.terminal.commands import resolve_thread
+    from process_agent.viewer.terminal.naming import resolve_thread
 
     if "://" in ref:
         return ThreadId(ref)
@@ -236,6 +269,6 @@ async def _thread_id(client: AgentClient, ref: str) -> ThreadId:
 
 
 async def _wish(client: AgentClient, model: str) -> ModelWish:
-    from process_agent.viewer.terminal.commands import resolve_model
+    from process_agent.viewer.terminal.naming import resolve_model
 
     return resolve_model(model, await client.models())

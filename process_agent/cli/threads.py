@@ -333,7 +333,7 @@ _NOT_FOUND = 1003
 async def thread_named(room: JoinedRoom, folders: dict[str, str], ref: str) -> ThreadId:
     """The thread that somebody means. Raises `UsageError` when there is none, or several."""
     from process_agent.core.ids import ThreadId
-    from process_agent.viewer.terminal.commands import resolve_thread
+    from process_agent.viewer.terminal.naming import resolve_thread
 
     if "://" in ref:
         return ThreadId(ref)

@@ -23,7 +23,14 @@ from process_agent.room_server.hub import Hub, Room
 from process_agent.room_server.member import Member
 from process_agent.room_server.storage import DOWNLOAD_HEADERS, MAX_PIECE, StorageToolkit
 from process_agent.room_server.storage_files import StoredFile, read_pieces
-from process_agent.room_server.toolkit import NOT_FOUND, PERMISSION_DENIED, Caller, ToolError
+from process_agent.room_server.toolkit import (
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    Call,
+    Caller,
+    ToolError,
+    json_content,
+)
 from process_agent.room_server.websocket import EXTENSION, RoomLink
 from process_agent.wire import participant_token
 from process_agent.wire.participant_token import ParticipantToken
@@ -33,6 +40,12 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 """Longest body of a request."""
+
+UPLOADS = "uploads/"
+"""Where pages put what people attach."""
+
+MAX_DISCARDED = 100
+"""Files that one page takes back at once."""
 
 MINTED_SECONDS = 24 * 3600
 """How long a token lives that the server gives out."""
@@ -194,16 +207,42 @@ class Endpoints:
             return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
         return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
+    async def discard(self, request: Request) -> Response:
+        """`POST /rooms/{room}/discarded` with `paths`: a page that is left takes back what it attached and
+        never sent; its websocket may be gone by then.
+        """
+        access.check_origin(request.headers.get("origin"), request.headers.get("host"), required=True)
+        storage = self.hub.toolkit(request.path_params["room"], "storage")
+        caller = self._visitor(request)
+        paths = (await _body(request)).get("paths")
+        if not isinstance(storage, StorageToolkit) or caller is None or not isinstance(paths, list):
+            return _error(404, "There is nothing of the kind.")
+        for path in paths[:MAX_DISCARDED]:
+            if not isinstance(path, str) or not path.startswith(UPLOADS):
+                continue
+            try:
+                await storage.call(Call(caller, "delete", json_content({"path": path, "recursive": False})))
+            except ToolError as error:
+                logger.info("an attached file was not removed: %s", error.text)
+        return Response(status_code=204)
+
     def _tables(self, request: Request) -> tuple[Tables, Caller]:
         """The tables of the room that a page is in, and as whom it reads them. Raises `AuthError`, and
         `ToolError` for another room.
         """
-        room, identity = request.path_params["room"], self._session(request)
-        toolkit: object = self.hub.toolkit(room, "dataset") if identity.room == room else None
-        if not isinstance(toolkit, Tables):
+        caller = self._visitor(request)
+        toolkit: object = None if caller is None else self.hub.toolkit(caller.room, "dataset")
+        if caller is None or not isinstance(toolkit, Tables):
             raise ToolError("There is nothing of the kind.", code=NOT_FOUND)
+        return toolkit, caller
+
+    def _visitor(self, request: Request) -> Caller | None:
+        """Who asks by a page, None for another room than the session's. Raises `AuthError`."""
+        room, identity = request.path_params["room"], self._session(request)
+        if identity.room != room:
+            return None
         api = participant_token.default_api("user")
-        return toolkit, Caller(uuid.uuid4().hex, identity.name, "user", room, api, False)
+        return Caller(uuid.uuid4().hex, identity.name, "user", room, api, False)
 
     def _caller(self, websocket: WebSocket, room: str) -> Caller:
         headers = websocket.headers

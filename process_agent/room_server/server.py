@@ -94,6 +94,7 @@ def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlett
             Route("/rooms/{room}/files/{path:path}", endpoints.download),
             Route("/rooms/{room}/images/{id:path}", endpoints.picture),
             Route("/rooms/{room}/usage", endpoints.usage),
+            Route("/rooms/{room}/discarded", endpoints.discard, methods=["POST"]),
             *page,
         ],
         middleware=[Middleware(_Door, bound_to=config.host)],

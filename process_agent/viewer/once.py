@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -62,6 +62,8 @@ class Errand:
     options: TurnOptions = PLAIN
     approve: Approve = Approve.WAIT
     limit: float | None = None
+    sent: Callable[[], object] = lambda: None
+    """Called once the message is on its way."""
 
 
 async def run_once(client: AgentClient, errand: Errand, sink: Sink) -> None:
@@ -107,6 +109,7 @@ class _Once:
         else:
             self._view = self._client.open_thread(errand.thread, load=False)
         self._source = await self._view.start_turn(errand.content, errand.wish, errand.options)
+        errand.sent()
         turn = await self._until_ended(self._view.updates())
         self._sink.ended(turn)
         return turn

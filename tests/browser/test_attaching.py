@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import FilePayload, Page, expect
 
 from process_agent.core.content import FilePart, TextPart
-from tests.browser.driver import Studio, conversation, ended, say, turns
+from tests.browser.driver import ROOM, Studio, conversation, ended, say, turns
 from tests.contract.agent_room import agent_in
 from tests.fakes.backend import FakeBackend
 
@@ -38,6 +38,11 @@ def given(name: str, kind: str, data: bytes) -> FilePayload:
 
 async def content(path: Path) -> bytes:
     return await asyncio.to_thread(path.read_bytes)
+
+
+def kept(root: Path) -> set[str]:
+    """Names of the files that people put into the room."""
+    return {path.name for path in root.rglob("uploads/*/*")}
 
 
 HAND_OVER = """([how, name, type, text]) => {
@@ -162,4 +167,13 @@ async def test_what_cannot_be_attached_says_why_and_a_lost_upload_can_be_tried_a
         await expect(conversation(page)).to_contain_text("late.txt")
         turn.end()
         await ended(page)
+        await hand_over(page, "drop", "left.txt", "text/plain", b"never sent")
+        await expect(chip.and_(page.locator("[data-state=there]"))).to_have_count(1)
+        assert kept(tmp_path) == {"late.txt", "left.txt"}
+        gone = asyncio.Event()
+        async with studio.room.client("watcher", room=ROOM) as watcher:
+            watcher.storage.on("file.deleted", lambda **_: gone.set())
+            await page.goto("about:blank")
+            await asyncio.wait_for(gone.wait(), 10)
+        assert kept(tmp_path) == {"late.txt"}
     assert studio.complaints == []

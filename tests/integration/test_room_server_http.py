@@ -155,3 +155,26 @@ async def test_every_answer_carries_security_headers_and_the_page_may_be_stricte
         assert policies["/"] == "default-src 'none'"
         assert "frame-ancestors 'none'" in policies["/missing"]
         assert (await client.get("/", headers={"Host": "evil.example"})).status_code == 403
+
+
+async def test_a_page_that_is_left_takes_back_what_it_attached(tmp_path: Path) -> None:
+    async with local_room(tmp_path) as room, browser(room) as client, room.client("ann", room="demo") as ann:
+        for path in ("uploads/1/a.txt", "uploads/1/b.txt", "agents/notes.txt"):
+            await ann.storage.upload(path=path, data=b"x")
+        wanted = {"paths": ["uploads/1/a.txt", "uploads/1/gone.txt", "agents/notes.txt", 7]}
+        assert (await client.post("/rooms/demo/discarded", json=wanted)).status_code == 403
+        code = (await issue(room, client)).json()["code"]
+        cookie = (await client.post("/session", json={"code": code})).headers["set-cookie"].split(";")[0]
+        headers = {"Cookie": cookie}
+        evil = await client.post(
+            "/rooms/demo/discarded", json=wanted, headers={**headers, "Origin": "http://evil.test"}
+        )
+        assert evil.status_code == 403
+        other = await client.post("/rooms/other/discarded", json=wanted, headers=headers)
+        assert other.status_code == 404
+        assert await ann.storage.exists(path="uploads/1/a.txt")
+        done = await client.post("/rooms/demo/discarded", json=wanted, headers=headers)
+        assert done.status_code == 204
+        assert not await ann.storage.exists(path="uploads/1/a.txt")
+        for path in ("uploads/1/b.txt", "agents/notes.txt"):
+            assert await ann.storage.exists(path=path)

@@ -31,6 +31,7 @@ import { newId } from "./wire/ids.js";
  * @property {(content: ContentPart[], queue: boolean) => void} send
  * @property {(path: string, file: File, told: (share: number) => void, signal: AbortSignal) => Promise<void>} upload
  * @property {(path: string) => void} discard
+ * @property {(paths: string[]) => void} abandon
  * @property {(text: string) => void} suggest
  * @property {(entry: Pending) => void} resend
  * @property {(entry: Pending) => void} drop
@@ -184,6 +185,11 @@ export class App {
     this.room?.discard(path).catch((error) => {
       if (!(error instanceof RoomError)) this.#notice(`${path} stays in the room: ${error.message}`, "error");
     });
+  }
+
+  /** @param {string[]} paths */
+  abandon(paths) {
+    this.room?.abandon(paths);
   }
 
   /** @param {ContentPart[]} content @param {boolean} queue as a turn of its own, although the running one could be steered */

@@ -1,14 +1,10 @@
-"""Slash commands: parsing, completion, and what their arguments name. Pure."""
+"""Slash commands: which there are, and how a line is read. Pure."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from process_agent.core.models import ModelInfo, ProviderModels
-from process_agent.core.requests import ModelWish
-from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
 
 
@@ -79,6 +75,20 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class Attach:
+    """`/attach FILE …`; without a name it shows what is attached."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """`/detach [NAME|N]`"""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForAgent:
     """A command that the agent itself knows, sent to it as it was typed."""
 
@@ -107,6 +117,8 @@ type Command = (
     | ShowOutput
     | ShowOlder
     | Save
+    | Attach
+    | Detach
     | ForAgent
     | ShowStatus
     | Quit
@@ -128,6 +140,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "[NAME|N] [PATH]",
         "save the last file that was shown here, or the one named, or the N-th last",
     ),
+    "/attach": ("FILE ...", "send files with the next message; alone it lists what is attached"),
+    "/detach": ("[NAME|N]", "take an attached file back, or all of them"),
     "/older": ("", "turns before the first one shown, some at a time"),
     "/status": ("", "agent, model, thread, context and cost"),
     "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),
@@ -208,6 +222,10 @@ def _command(name: str, rest: str) -> Command:
             return ShowOutput(_positive(rest) if rest else 1)
         case "/save":
             return _save(rest)
+        case "/attach":
+            return Attach(rest)
+        case "/detach":
+            return Detach(rest)
         case _:
             return _PLAIN[name]
 
@@ -226,116 +244,3 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"/output takes a number from 1 on, not {text!r}.")
     return int(text)
-
-
-# --- What arguments name ------------------------------------------------------------------------------
-
-
-def model_names(providers: Sequence[ProviderModels]) -> Iterator[tuple[str, ProviderModels, ModelInfo]]:
-    """Each model with the shortest name that is unique: `NAME`, `BACKEND/NAME` or all three parts."""
-    entries = [(provider, model) for provider in providers for model in provider.models]
-    names = [model.name for _, model in entries]
-    pairs = [(provider.backend, model.name) for provider, model in entries]
-    for provider, model in entries:
-        if names.count(model.name) == 1:
-            yield model.name, provider, model
-        elif pairs.count((provider.backend, model.name)) == 1:
-            yield f"{provider.backend}/{model.name}", provider, model
-        else:
-            yield f"{provider.backend}/{provider.name}/{model.name}", provider, model
-
-
-def resolve_model(text: str, providers: Sequence[ProviderModels]) -> ModelWish:
-    """The model a text names: bare, `backend/model`, `provider/model` or the triple.
-
-    Raises `UsageError` that lists what is on offer, or the candidates when there are several.
-    """
-    found = [
-        (provider, model)
-        for provider in providers
-        for model in provider.models
-        if text in _spellings(provider, model)
-    ]
-    if len(found) == 1:
-        provider, model = found[0]
-        return ModelWish(provider.backend, provider.name, model.name)
-    if found:
-        candidates = ", ".join(f"{p.backend}/{p.name}/{m.name}" for p, m in found)
-        raise UsageError(f"{text!r} can be any of {candidates}.", fix="Name one of them.")
-    offered = ", ".join(name for name, _, _ in model_names(providers)) or "none"
-    raise UsageError(f"There is no model {text!r}; on offer: {offered}.")
-
-
-def full_name(wish: ModelWish) -> str:
-    """All that a wish names, as `/model` takes it."""
-    return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
-
-
-def _spellings(provider: ProviderModels, model: ModelInfo) -> set[str]:
-    name = model.name
-    return {
-        name,
-        f"{provider.backend}/{name}",
-        f"{provider.name}/{name}",
-        f"{provider.backend}/{provider.name}/{name}",
-    }
-
-
-def resolve_thread(ref: str, listed: Sequence[ThreadEntry], *, see: str = "/threads") -> ThreadEntry:
-    """The thread a text names: its number in the list (1 being the newest), its path, the start of its
-    id, or its name. Raises `UsageError`, naming `see` as the place to look, when it is none or several.
-    """
-    if ref.isdecimal() and 1 <= int(ref) <= len(listed):
-        return listed[int(ref) - 1]
-    for matches in (
-        [t for t in listed if t.path == ref],
-        [t for t in listed if t.path.rsplit("/", 1)[-1].startswith(ref)],
-        [t for t in listed if t.name.casefold() == ref.casefold()],
-    ):
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise UsageError(f"{len(matches)} threads fit {ref!r}.", fix="Give more of the id.")
-    raise UsageError(f"There is no thread {ref!r}.", fix=f"{see} lists them.")
-
-
-# --- Completion ---------------------------------------------------------------------------------------
-
-
-def completions(
-    text: str,
-    providers: Sequence[ProviderModels],
-    listed: Sequence[ThreadEntry],
-    files: Sequence[str] = (),
-) -> Iterator[tuple[str, str, int]]:
-    """Completions of the text before the cursor as (word, explanation, length of what it replaces). `files`
-    are the names of what was shown.
-    """
-    if not text.startswith("/") or "\n" in text:
-        return
-    name, space, rest = text.partition(" ")
-    if not space:
-        for command, (argument, explanation) in COMMANDS.items():
-            if command.startswith(name):
-                yield command, f"{argument}  {explanation}".strip(), len(name)
-    elif name in ("/model", "/retry"):
-        yield from _model_completions(rest, providers)
-    elif name == "/diff":
-        yield from ((word, "", len(rest)) for word in DIFFS if word.startswith(rest))
-    elif name == "/save":
-        typed = rest.lstrip("'")
-        yield from ((shlex.quote(file), "", len(rest)) for file in files if file.startswith(typed))
-    elif name == "/open":
-        yield from _thread_completions(rest, listed)
-
-
-def _model_completions(typed: str, providers: Sequence[ProviderModels]) -> Iterator[tuple[str, str, int]]:
-    for word, provider, model in model_names(providers):
-        if typed.casefold() in word.casefold():
-            yield word, model.friendly_name or provider.friendly_name, len(typed)
-
-
-def _thread_completions(typed: str, listed: Sequence[ThreadEntry]) -> Iterator[tuple[str, str, int]]:
-    for number, entry in enumerate(listed, 1):
-        if str(number).startswith(typed) or typed.casefold() in entry.name.casefold():
-            yield str(number), entry.name, len(typed)

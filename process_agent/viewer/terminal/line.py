@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from process_agent.viewer.terminal import commands
+from process_agent.viewer.terminal.completing import completions
 from process_agent.viewer.terminal.session import Session
+
+ATTACH = "/attach "
 
 HISTORY_LINES = 10_000
 """Lines a history file may have before its older half is dropped."""
@@ -21,12 +23,17 @@ class SlashCompleter(Completer):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._files = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """See `commands.completions`."""
+        """See `completing.completions`; behind `/attach` the files of this machine."""
         session, text = self._session, document.text_before_cursor
+        if text.startswith(ATTACH):
+            yield from self._files.get_completions(Document(text.removeprefix(ATTACH)), complete_event)
+            return
         files = session.saving.names(session.view) if text.startswith("/save ") else ()
-        found = commands.completions(text, session.providers, session.listed, files)
+        attached = [one.name for one in session.attaching.pending]
+        found = completions(text, session.known.providers, session.known.listed, files, attached)
         for word, explanation, replaced in found:
             yield Completion(word, start_position=-replaced, display_meta=explanation)
 

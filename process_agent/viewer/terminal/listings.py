@@ -9,6 +9,7 @@ from process_agent.core.models import ProviderModels
 from process_agent.core.store import ThreadEntry
 from process_agent.core.usage import Usage
 from process_agent.viewer.terminal import commands as c
+from process_agent.viewer.terminal.naming import model_names
 from process_agent.viewer.terminal.plain import money, quantity
 from process_agent.viewer.transcript import Transcript
 
@@ -49,7 +50,7 @@ def figures(transcript: Transcript) -> Iterator[tuple[str, str]]:
 def models(providers: Sequence[ProviderModels], current: str | None) -> list[tuple[str, ...]]:
     """The models on offer, with a sign at the one in use."""
     rows: list[tuple[str, ...]] = []
-    for word, provider, model in c.model_names(providers):
+    for word, provider, model in model_names(providers):
         sign = "›" if model.name == current or (current is None and model.active) else " "
         rows.append(
             (f"{sign} {word}", provider.friendly_name, model.description or model.friendly_name or "")

@@ -76,3 +76,12 @@ def _is_control(character: str) -> bool:
 
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def size(count: int) -> str:
+    """`512 bytes`, `12 KB`, `3.4 MB`."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    unit, name = (1024, "KB") if count < 1024 * 1024 else (1024 * 1024, "MB")
+    amount = count / unit
+    return f"{amount:.0f} {name}" if amount >= 10 else f"{amount:.1f} {name}"

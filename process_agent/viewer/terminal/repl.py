@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +34,9 @@ from process_agent.viewer.approvals import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import AskedSecret
 from process_agent.viewer.terminal import commands, render
+from process_agent.viewer.terminal.facts import facts
 from process_agent.viewer.terminal.line import SlashCompleter, typed_before
-from process_agent.viewer.terminal.plain import duration, money, one_line
+from process_agent.viewer.terminal.plain import duration, one_line
 from process_agent.viewer.terminal.secret_field import SecretField
 from process_agent.viewer.terminal.session import Session
 
@@ -83,6 +84,8 @@ class Repl:
         history: Path | None = None,
         terminal: tuple[Input, Output] | None = None,
     ) -> None:
+        self.left_behind: list[str] = []
+        """Paths of attached files that were never sent and could not be removed, at the end."""
         self._room = room
         self._lines: asyncio.Queue[str] = asyncio.Queue(100)
         self._dirty = asyncio.Event()
@@ -139,7 +142,7 @@ class Repl:
                 last = None if self.session.view is None else self.session.view.thread_id
                 for task in running:
                     task.cancel()
-                await self.session.close()
+                self.left_behind = await self.session.close()
         if error is not None:
             raise error
         return last
@@ -378,23 +381,7 @@ class Repl:
         if self._leaving:
             return "Ctrl-C again leaves; the agent goes on."
         columns = self._app.output.get_size().columns
-        return one_line(" · ".join(self._fact_list()), columns)
-
-    def _fact_list(self) -> Iterable[str]:
-        session = self.session
-        yield session.client.agent_name
-        if session.model is not None:
-            yield session.model
-        if session.view is None:
-            yield "new thread"
-        else:
-            yield session.thread_name or session.view.thread_id.rsplit("/", 1)[-1][:8]
-            transcript = session.view.transcript
-            if transcript.context is not None:
-                yield render.context(transcript.context)
-            if transcript.cost is not None:
-                yield money(transcript.cost)
-        yield "/help"
+        return one_line(" · ".join(facts(self.session)), columns)
 
     def _greeting(self) -> str:
         return f"{self.session.client.agent_name} in {self._room} · say something, or /help"

@@ -14,20 +14,19 @@ from rich.text import Text
 from process_agent.core.content import ContentPart, TextPart, plain_text
 from process_agent.core.decisions import Decision
 from process_agent.core.events import ThreadCleared
-from process_agent.core.ids import AskId, ThreadId, TurnId
-from process_agent.core.models import ProviderModels
-from process_agent.core.replies import ThreadDeleted
-from process_agent.core.store import ThreadEntry
+from process_agent.core.ids import AskId, TurnId
 from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError, UsageError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer import secrets
 from process_agent.viewer.approvals import Approve, Deciding, waits_for
-from process_agent.viewer.client import AgentClient, ListChange
+from process_agent.viewer.attaching import Attaching
+from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import commands as c
-from process_agent.viewer.terminal import listings, render
+from process_agent.viewer.terminal import listings, naming, pending, render
 from process_agent.viewer.terminal.effort import Effort
+from process_agent.viewer.terminal.known import Known
 from process_agent.viewer.terminal.past import LOADED_TURNS, Past
 from process_agent.viewer.terminal.saving import Saving
 from process_agent.viewer.terminal.scroll import Scroll
@@ -35,9 +34,6 @@ from process_agent.viewer.updates import Failed, Happened, Loaded, Offline, Olde
 from process_agent.viewer.view import AS_IT_IS, ThreadView
 
 NO_THREAD = "Say something to start one, or /open one of /threads."
-
-LISTED_THREADS = 50
-"""Threads that `/threads` shows and `/open` can name by number."""
 
 
 class Session:
@@ -61,18 +57,17 @@ class Session:
         self.me = me
         self.view: ThreadView | None = None
         self.scroll = Scroll(me)
-        self.providers: tuple[ProviderModels, ...] = ()
-        self.listed: list[ThreadEntry] = []
+        self.known = Known(client, changed)
         self.offline: str | None = None
         self.starting: str | None = None
-        self.loading = False
+        self.loading = self.uploading = False
         self.wish = AS_IT_IS
         self.effort = Effort()
         self.saving = Saving()
+        self.attaching = Attaching()
         self._show = show
         self._changed = changed
         self._give_back = give_back
-        self._names: dict[ThreadId, str] = {}
         self._past = Past(show, me)
         self._deciding = Deciding(approve)
         self._answered: set[tuple[TurnId, AskId]] = set()
@@ -80,13 +75,16 @@ class Session:
 
     async def start(self) -> None:
         """Learn the models and thread names in the background."""
-        await self.client.watch_threads(self._list_changed)
-        self._tasks.start(self._learn(), "learn models and threads")
+        await self.known.watch()
+        self._tasks.start(self.known.learn(), "learn models and threads")
 
-    async def close(self) -> None:
-        """Close what is open. Idempotent."""
+    async def close(self) -> list[str]:
+        """Close what is open. Idempotent. Returns the paths of attached files that had to stay in the room
+        although they were never sent.
+        """
         await self._tasks.close()
         await self._close_view()
+        return await self.attaching.close()
 
     # --- What is shown ----------------------------------------------------------------------------
 
@@ -107,6 +105,7 @@ class Session:
             shown.append(render.sending(self.starting))
         if self.asked_secret is not None:
             return [*shown, Text(), *render.asked_secret(self.asked_secret)]
+        shown += pending.shown(self.attaching.pending)
         waiting = self.waiting
         if waiting and self._deciding.approve is Approve.ASK:
             item, others = waiting[0][1], [other.request for _, other in waiting[1:]]
@@ -128,6 +127,8 @@ class Session:
             return "The room connection was lost; trying to get it back"
         if self.offline is not None:
             return self.offline
+        if self.uploading:
+            return "Attaching"
         if self.loading:
             return "Loading the thread"
         if self.starting is not None:
@@ -159,7 +160,7 @@ class Session:
     @property
     def thread_name(self) -> str | None:
         """The name of the open thread."""
-        return None if self.view is None else self._names.get(self.view.thread_id)
+        return None if self.view is None else self.known.name(self.view.thread_id)
 
     @property
     def model(self) -> str | None:
@@ -189,8 +190,10 @@ class Session:
         match command:
             case c.ForAgent(text) if self.view is None:
                 self._without_thread(text)
-            case c.Say(text) | c.ForAgent(text):
-                await self._say(text)
+            case c.Say() | c.ForAgent():
+                await self._say(command)
+            case c.Attach() | c.Detach():
+                await self._attach(command)
             case c.ChooseModel():
                 await self._choose_model(command)
             case c.OpenThreadNamed(ref):
@@ -221,10 +224,10 @@ class Session:
             case c.Help():
                 self._show([render.table(listings.HELP)])
             case c.ShowModels():
-                self.providers = await self.client.models()
-                self._show([render.table(listings.models(self.providers, self.model))])
+                self._show(await self.known.models_shown(self.model))
             case c.ShowThreads():
-                await self._show_threads()
+                here = None if self.view is None else self.view.thread_id
+                self._show(await self.known.threads_shown(here))
             case c.ShowOutput(number):
                 self._show(self.scroll.output(number))
             case c.ShowOlder():
@@ -244,8 +247,23 @@ class Session:
         yield "in the room", ", ".join((f"{self.me or 'you'} (you)", *self.client.others))
         yield from () if self.view is None else listings.figures(self.view.transcript)
 
-    async def _say(self, text: str) -> None:
-        content: tuple[ContentPart, ...] = (TextPart(text),)
+    async def _say(self, said: c.Say | c.ForAgent) -> None:
+        files = self.attaching.take() if isinstance(said, c.Say) else ()
+        try:
+            await self._send(said.text, (TextPart(said.text), *(one.part for one in files)))
+        except ProcessError:
+            self.attaching.give_back(files)
+            raise
+
+    async def _attach(self, command: c.Attach | c.Detach) -> None:
+        self.uploading = True
+        self._changed()
+        try:
+            self._show([render.notice(await pending.perform(command, self.attaching))])
+        finally:
+            self.uploading = False
+
+    async def _send(self, text: str, content: tuple[ContentPart, ...]) -> None:
         view = self.view or await self._start_thread(text, content)
         self.wish = await self.effort.give(self.client, view, self.wish)
         turn_id = view.steerable
@@ -291,36 +309,20 @@ class Session:
             await self.view.answer_secret(asked.turn_id, asked.request.ask_id, secrets.answer(asked, value))
 
     async def open(self, ref: str) -> None:
-        """Open the thread that `ref` names; see `commands.resolve_thread`."""
-        if "://" in ref:
-            thread_id = ThreadId(ref)
-        else:
-            self.listed = await self.client.all_threads(LISTED_THREADS)
-            entry = c.resolve_thread(ref, self.listed)
-            thread_id, self._names[entry.path] = entry.path, entry.name
+        """Open the thread that `ref` names; see `naming.resolve_thread`."""
+        thread_id = await self.known.thread(ref)
         await self._close_view()
         self.wish, self.effort = AS_IT_IS, Effort()
         self.loading = True
         self._follow_view(self.client.open_thread(thread_id, recent=LOADED_TURNS))
 
     async def _choose_model(self, command: c.ChooseModel) -> None:
-        self.providers = await self.client.models()
-        wish = c.resolve_model(command.name, self.providers)
+        wish = await self.known.model(command.name)
         if self.view is None:
             self.wish = wish
         else:
             await self.client.change_model(self.view.thread_id, wish)
-        self._show([render.notice(f"From the next turn on: {c.full_name(wish)}")])
-
-    async def _show_threads(self) -> None:
-        self.listed = await self.client.all_threads(LISTED_THREADS)
-        self._names |= {entry.path: entry.name for entry in self.listed}
-        if not self.listed:
-            self._show([render.notice("There are no threads yet.")])
-            return
-        here = None if self.view is None else self.view.thread_id
-        rows = listings.threads(self.listed, here)
-        self._show([render.table(rows), render.notice("/open N opens one.")])
+        self._show([render.notice(f"From the next turn on: {naming.full_name(wish)}")])
 
     # --- The open thread --------------------------------------------------------------------------
 
@@ -376,25 +378,7 @@ class Session:
     def _loaded(self, view: ThreadView) -> None:
         if not self.loading:
             return
-        name = self._names.get(view.thread_id)
+        name = self.known.name(view.thread_id)
         head: list[RenderableType] = [Text(), render.notice(f"── {name or view.thread_id} ──")]
         self._show([*head, *self._past.opened(view, self.scroll)])
         self.loading = False
-
-    async def _learn(self) -> None:
-        try:
-            self.providers = await self.client.models()
-            self.listed = await self.client.all_threads(LISTED_THREADS)
-        except ProcessError:
-            return  # only completion misses them; /models and /threads ask again and say why not
-        self._names |= {entry.path: entry.name for entry in self.listed}
-        self._changed()
-
-    def _list_changed(self, change: ListChange) -> None:
-        if isinstance(change, ThreadDeleted):
-            self._names.pop(change.path, None)
-        else:
-            self._names[change.thread.path] = change.thread.name
-        while len(self._names) > 10 * LISTED_THREADS:
-            del self._names[next(iter(self._names))]
-        self._changed()

@@ -10,6 +10,8 @@ from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
 from process_agent.viewer.terminal import commands as c
+from process_agent.viewer.terminal import naming
+from process_agent.viewer.terminal.completing import completions
 from tests.fakes.viewer_room import START
 
 CODEX = ProviderModels(
@@ -82,21 +84,21 @@ def test_every_command_of_the_help_is_understood() -> None:
     ],
 )
 def test_a_model_can_be_named_in_four_ways(text: str, backend: str) -> None:
-    wish = c.resolve_model(text, [CODEX, LLM])
+    wish = naming.resolve_model(text, [CODEX, LLM])
     assert (wish.backend, wish.provider) == (backend, "openai")
 
 
 def test_an_ambiguous_or_unknown_model_says_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"codex/openai/gpt-5\.5, llm/openai/gpt-5\.5"):
-        c.resolve_model("gpt-5.5", [CODEX, LLM])
+        naming.resolve_model("gpt-5.5", [CODEX, LLM])
     with pytest.raises(UsageError, match=r"on offer: codex/gpt-5\.5, codex-mini, llm/gpt-5\.5"):
-        c.resolve_model("nope", [CODEX, LLM])
+        naming.resolve_model("nope", [CODEX, LLM])
 
 
 def test_the_names_shown_resolve_to_their_models() -> None:
     twice = ProviderModels("azure", "Azure", "llm", None, (ModelInfo("gpt-5.5"),))
-    for word, provider, model in c.model_names([CODEX, LLM, twice]):
-        wish = c.resolve_model(word, [CODEX, LLM, twice])
+    for word, provider, model in naming.model_names([CODEX, LLM, twice]):
+        wish = naming.resolve_model(word, [CODEX, LLM, twice])
         assert wish == ModelWish(provider.backend, provider.name, model.name)
 
 
@@ -105,31 +107,31 @@ def test_the_names_shown_resolve_to_their_models() -> None:
     [("1", 0), ("3", 2), ("ab12", 0), ("7f", 2), (THREADS[1].path, 1), ("fix THE test", 0)],
 )
 def test_a_thread_can_be_named_in_four_ways(ref: str, index: int) -> None:
-    assert c.resolve_thread(ref, THREADS) is THREADS[index]
+    assert naming.resolve_thread(ref, THREADS) is THREADS[index]
 
 
 @pytest.mark.parametrize("ref", ["ab", "Other", "4", "zz"])
 def test_an_ambiguous_or_unknown_thread_is_an_error(ref: str) -> None:
     with pytest.raises(UsageError):
-        c.resolve_thread(ref, THREADS)
+        naming.resolve_thread(ref, THREADS)
 
 
 def test_an_unknown_thread_is_looked_up_where_the_reader_can_look() -> None:
     with pytest.raises(UsageError, match=r"^There is no thread 'zz'\. /threads lists them"):
-        c.resolve_thread("zz", THREADS)
+        naming.resolve_thread("zz", THREADS)
     with pytest.raises(UsageError, match="`process threads` lists them"):
-        c.resolve_thread("zz", THREADS, see="`process threads`")
+        naming.resolve_thread("zz", THREADS, see="`process threads`")
 
 
 def test_completions() -> None:
-    assert [word for word, _, _ in c.completions("/mo", [], [])] == ["/models", "/model"]
-    assert list(c.completions("/model mini", [CODEX, LLM], [])) == [("codex-mini", "OpenAI Codex", 4)]
-    assert [word for word, _, _ in c.completions("/model ", [CODEX, LLM], [])] == [
+    assert [word for word, _, _ in completions("/mo", [], [])] == ["/models", "/model"]
+    assert list(completions("/model mini", [CODEX, LLM], [])) == [("codex-mini", "OpenAI Codex", 4)]
+    assert [word for word, _, _ in completions("/model ", [CODEX, LLM], [])] == [
         "codex/gpt-5.5",
         "codex-mini",
         "llm/gpt-5.5",
     ]
-    assert list(c.completions("/open oth", [], THREADS)) == [("2", "Other", 3), ("3", "Other", 3)]
-    assert list(c.completions("/diff t", [], [])) == [("thread", "", 1)]
-    assert list(c.completions("hello", [CODEX], THREADS)) == []
-    assert list(c.completions("/stop ", [CODEX], THREADS)) == []
+    assert list(completions("/open oth", [], THREADS)) == [("2", "Other", 3), ("3", "Other", 3)]
+    assert list(completions("/diff t", [], [])) == [("thread", "", 1)]
+    assert list(completions("hello", [CODEX], THREADS)) == []
+    assert list(completions("/stop ", [CODEX], THREADS)) == []

@@ -20,6 +20,7 @@ from process_agent.errors import RoomRequestError, UsageError
 from process_agent.viewer.items import FileItem, ImageItem, Turn, UserItem
 from process_agent.viewer.terminal import commands as c
 from process_agent.viewer.terminal import render
+from process_agent.viewer.terminal.completing import completions
 from process_agent.viewer.terminal.saving import Saving
 from process_agent.viewer.terminal.shown import MAX_NAME, find, shown_file, shown_files
 from tests.fakes.memory_room import MemoryFiles
@@ -221,5 +222,5 @@ async def test_what_is_not_there_is_said(here: Path, saving: Saving) -> None:
 def test_names_complete(saving: Saving) -> None:
     names = saving.names(view("room:///x/a%20b.txt", "room:///x/chart.png", "room:///y/chart.png"))
     assert names == ["chart.png", "a b.txt"]
-    assert [word for word, _, _ in c.completions("/save a", (), (), names)] == ["'a b.txt'"]
+    assert [word for word, _, _ in completions("/save a", (), (), names)] == ["'a b.txt'"]
     assert saving.names(None) == []

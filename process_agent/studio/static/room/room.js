@@ -123,6 +123,12 @@ export class Room {
     await this.#live().invoke("storage", "delete", { path, recursive: false });
   }
 
+  /** The same while the page is left, when what a websocket sends may be lost. @param {string[]} paths */
+  abandon(paths) {
+    const body = new Blob([JSON.stringify({ paths })], { type: "application/json" });
+    navigator.sendBeacon(`/rooms/${encodeURIComponent(this.name)}/discarded`, body);
+  }
+
   /**
    * An address of this very server under which a stored file can be read for a while; null when the room has
    * no such file, or no storage. Whatever host the answer names, only its path counts.

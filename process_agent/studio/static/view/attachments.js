@@ -24,6 +24,7 @@ export class Attachments {
     /** By draft. @type {Map<string, Attached[]>} */
     this.kept = new Map();
     this.draft = "";
+    window.addEventListener("pagehide", () => this.#abandon());
     this.list = h("ul", { class: "chips", "aria-label": "Attached files" });
     this.note = h("p", { class: "attach-note", role: "alert" });
     this.el = h("div", { class: "attachments", hidden: true }, this.list, this.note);
@@ -84,7 +85,8 @@ export class Attachments {
     this.#change(one, { share: 0, error: "" });
     try {
       await this.actions.upload(one.path, one.file, (share) => this.#progress(one.id, share), one.aborter.signal);
-      this.#change(one, { share: 1 });
+      if (one.aborter.signal.aborted) this.actions.discard(one.path); // removed when all of it was on its way
+      else this.#change(one, { share: 1 });
     } catch (error) {
       if (!one.aborter.signal.aborted) this.#change(one, { error: error instanceof Error ? error.message : String(error) });
     }
@@ -111,6 +113,15 @@ export class Attachments {
     if (one.share === 1) this.actions.discard(one.path);
     this.#draw();
     this.left();
+  }
+
+  /** The page is left: what was never sent does not stay in the room. */
+  #abandon() {
+    const files = [...this.kept.values()].flat();
+    this.kept.clear();
+    for (const one of files) one.aborter.abort();
+    if (files.length) this.actions.abandon(files.map((one) => one.path));
+    this.#draw();
   }
 
   #draw() {

@@ -1,0 +1,78 @@
+"""What the arguments of slash commands name: models and threads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.requests import ModelWish
+from process_agent.core.store import ThreadEntry
+from process_agent.errors import UsageError
+
+
+def model_names(providers: Sequence[ProviderModels]) -> Iterator[tuple[str, ProviderModels, ModelInfo]]:
+    """Each model with the shortest name that is unique: `NAME`, `BACKEND/NAME` or all three parts."""
+    entries = [(provider, model) for provider in providers for model in provider.models]
+    names = [model.name for _, model in entries]
+    pairs = [(provider.backend, model.name) for provider, model in entries]
+    for provider, model in entries:
+        if names.count(model.name) == 1:
+            yield model.name, provider, model
+        elif pairs.count((provider.backend, model.name)) == 1:
+            yield f"{provider.backend}/{model.name}", provider, model
+        else:
+            yield f"{provider.backend}/{provider.name}/{model.name}", provider, model
+
+
+def resolve_model(text: str, providers: Sequence[ProviderModels]) -> ModelWish:
+    """The model a text names: bare, `backend/model`, `provider/model` or the triple.
+
+    Raises `UsageError` that lists what is on offer, or the candidates when there are several.
+    """
+    found = [
+        (provider, model)
+        for provider in providers
+        for model in provider.models
+        if text in _spellings(provider, model)
+    ]
+    if len(found) == 1:
+        provider, model = found[0]
+        return ModelWish(provider.backend, provider.name, model.name)
+    if found:
+        candidates = ", ".join(f"{p.backend}/{p.name}/{m.name}" for p, m in found)
+        raise UsageError(f"{text!r} can be any of {candidates}.", fix="Name one of them.")
+    offered = ", ".join(name for name, _, _ in model_names(providers)) or "none"
+    raise UsageError(f"There is no model {text!r}; on offer: {offered}.")
+
+
+def full_name(wish: ModelWish) -> str:
+    """All that a wish names, as `/model` takes it."""
+    return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
+
+
+def _spellings(provider: ProviderModels, model: ModelInfo) -> set[str]:
+    name = model.name
+    return {
+        name,
+        f"{provider.backend}/{name}",
+        f"{provider.name}/{name}",
+        f"{provider.backend}/{provider.name}/{name}",
+    }
+
+
+def resolve_thread(ref: str, listed: Sequence[ThreadEntry], *, see: str = "/threads") -> ThreadEntry:
+    """The thread a text names: its number in the list (1 being the newest), its path, the start of its
+    id, or its name. Raises `UsageError`, naming `see` as the place to look, when it is none or several.
+    """
+    if ref.isdecimal() and 1 <= int(ref) <= len(listed):
+        return listed[int(ref) - 1]
+    for matches in (
+        [t for t in listed if t.path == ref],
+        [t for t in listed if t.path.rsplit("/", 1)[-1].startswith(ref)],
+        [t for t in listed if t.name.casefold() == ref.casefold()],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise UsageError(f"{len(matches)} threads fit {ref!r}.", fix="Give more of the id.")
+    raise UsageError(f"There is no thread {ref!r}.", fix=f"{see} lists them.")

@@ -14,6 +14,7 @@ from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.tools.mcp import TurnServers
 from process_agent.agent.tools.tool import Report, Scope
 from process_agent.agent.tools.toolbox import TurnTools
+from process_agent.agent.usage_answers import answer_usage
 from process_agent.core.backend import (
     Answered,
     Backend,
@@ -30,6 +31,7 @@ from process_agent.core.mcp import UNSUPPORTED
 from process_agent.core.retry import LastMessage, of_log
 from process_agent.core.store import Page, ThreadLog
 from process_agent.core.turn_output import NOTICE
+from process_agent.core.usage import UsageQuestion
 from process_agent.core.workspace import FileCommand
 from process_agent.errors import ProcessError, TurnRefusedError
 
@@ -154,8 +156,13 @@ class TurnWork:
                 await events.aclose()
         lost(turn.turn_id, ErrorInfo("The backend stopped without saying how.", "backend_lost"))
 
-    async def carry_out(self, command: FileCommand, turn_id: TurnId, report: Report) -> None:
-        """Have the thread's files compared or put back, in a turn of its own; put back while nothing runs."""
+    async def carry_out(self, command: FileCommand | UsageQuestion, turn_id: TurnId, report: Report) -> None:
+        """Have the thread's files compared or put back, in a turn of its own; put back while nothing runs. Or
+        say what was used.
+        """
+        if isinstance(command, UsageQuestion):
+            await answer_usage(self._provisions.metering, command, self._thread_id, turn_id, report)
+            return
         async with self._free if command.writes else nullcontext():
             await self._files.carry_out(command, turn_id, report)
 

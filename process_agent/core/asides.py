@@ -13,6 +13,7 @@ from process_agent.core.requests import StartThread, StartTurn
 from process_agent.core.speaker import Speaker
 from process_agent.core.turn import Turn
 from process_agent.core.turn_output import NOTICE
+from process_agent.core.usage import UsageQuestion
 from process_agent.core.workspace import FileCommand
 
 
@@ -65,8 +66,10 @@ class Asides:
         """Whether `answer` would do anything; when it would not, the one who asked is told why."""
         return self._admission.allows(request, viewer, self._ending())
 
-    def look(self, request: StartTurn | StartThread, viewer: c.Viewer, command: FileCommand) -> None:
-        """A whole turn that the workspace answers in its own time; it changes nothing."""
+    def look(
+        self, request: StartTurn | StartThread, viewer: c.Viewer, command: FileCommand | UsageQuestion
+    ) -> None:
+        """A whole turn that is answered in its own time from outside; it changes nothing."""
         if self._admission.allows(request, viewer, len(self) + self._ending()):
             turn = self._begin(request, viewer)
             self._asked[turn.id] = turn

@@ -17,6 +17,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import AskId, ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.replies import Reply
 from process_agent.core.requests import DeleteThread, ListThreads, RenameThread, StartTurn
+from process_agent.core.usage import UsageQuestion
 from process_agent.core.workspace import FileCommand
 
 type Audience = Mapping[str, tuple[ParticipantId, ...]]
@@ -219,13 +220,13 @@ class RunTurn:
 
 @dataclass(frozen=True, slots=True)
 class AskWorkspace:
-    """Have the workspace of a thread carry out a command; report what is to be said as `backend_event`s of
-    this turn, the last a `TurnEnded`.
+    """Have the workspace of a thread carry out a command, or look up what was used; report what is to be said
+    as `backend_event`s of this turn, the last a `TurnEnded`.
     """
 
     thread_id: ThreadId
     turn_id: TurnId
-    command: FileCommand
+    command: FileCommand | UsageQuestion
 
 
 @dataclass(frozen=True, slots=True)

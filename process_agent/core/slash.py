@@ -30,6 +30,7 @@ class CommandName(StrEnum):
     RETRY = "/retry"
     FORK = "/fork"
     STOP = "/stop"
+    USAGE = "/usage"
     APPROVE = "/approve"
     DENY = "/deny"
     NEW = "/new"
@@ -67,6 +68,8 @@ _HELP = {
     "/retry": "send the last message again",
     "/retry NAME": "the same with another model, which the thread keeps",
     "/stop": "stop the running turn",
+    "/usage": "what this thread used and cost, by model, and all threads today",
+    "/usage thread": "what this thread used and cost",
     "/approve": "allow what the agent asks for; `/approve session` for good, `/approve 2` the second",
     "/deny": "decline what the agent asks for; `/deny cancel` stops the turn too, `/deny 2` the second",
     "/new": "how to start a new thread",
@@ -93,6 +96,7 @@ MAY_NOT = (
     "take them back or bring them back."
 )
 UNKNOWN_DIFF = "`/diff` takes nothing, `thread` or `uncommitted`."
+UNKNOWN_USAGE = "`/usage` takes nothing, or `thread`."
 NOTHING_YET = {
     CommandName.COMPACT: "Nothing was said in this thread yet: there is nothing to shorten.",
     CommandName.FORK: "Nothing was said in this thread yet: there is nothing to copy.",

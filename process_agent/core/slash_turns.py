@@ -1,5 +1,6 @@
 """Answers commands that came as plain text: each as a whole turn, at once, without a model. `/compact` waits
-for its time as other turns do: it needs the backend. The workspace answers `/diff`, `/undo` and `/redo`.
+for its time as other turns do: it needs the backend. The workspace answers `/diff`, `/undo` and `/redo`, the
+ledger `/usage`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from process_agent.core.selection import Catalogue
 from process_agent.core.slash import CommandName, SlashCommand
 from process_agent.core.thread_turns import ThreadTurns
 from process_agent.core.threads import viewer_of
+from process_agent.core.usage import UsageQuestion
 from process_agent.core.workspace import FileCommand
 
 
@@ -24,8 +26,9 @@ def answer(
     if command.name is CommandName.COMPACT and isinstance(request, StartTurn):
         turns.accept(request, viewer, None, compact=True)
         return
-    if isinstance(asked := _about_files(turns, request, command), FileCommand):
-        if asked.writes:
+    asked = _looked_up(turns, request, command)
+    if isinstance(asked, FileCommand | UsageQuestion):
+        if isinstance(asked, FileCommand) and asked.writes:  # an undo waits for its time
             turns.accept(request, viewer, None, files=asked)
         else:
             turns.asides.look(request, viewer, asked)
@@ -39,10 +42,15 @@ def answer(
         turns.asides.answer(request, viewer, lambda: _reply(turns, catalogue, request, command))
 
 
-def _about_files(
+def _looked_up(
     turns: ThreadTurns, request: StartTurn | StartThread, command: SlashCommand
-) -> FileCommand | str | None:
-    """What the workspace is asked, or why it is not; None for other commands."""
+) -> FileCommand | UsageQuestion | str | None:
+    """What the workspace or the ledger is asked, or why it is not; None for other commands."""
+    if command.name is CommandName.USAGE:
+        if command.argument.lower() not in ("", "thread"):
+            return slash.UNKNOWN_USAGE
+        alone = command.argument or turns.setting.isolation == "participant"
+        return UsageQuestion.THREAD if alone else UsageQuestion.THREAD_AND_TODAY
     if command.name is CommandName.DIFF:
         words = " ".join((command.name.value, *command.argument.lower().split()))
         return next((known for known in FileCommand if known.value == words), slash.UNKNOWN_DIFF)
@@ -81,8 +89,8 @@ def _reply(
             return _clear(turns, request)
         case CommandName.RETRY:  # a thread that begins with it
             return slash.NOTHING_TO_RETRY
-        case CommandName.DIFF | CommandName.UNDO | CommandName.REDO:
-            raise ValueError(f"the workspace answers {command.name.value}")
+        case CommandName.DIFF | CommandName.UNDO | CommandName.REDO | CommandName.USAGE:
+            raise ValueError(f"{command.name.value} is looked up")
 
 
 def _about_model(

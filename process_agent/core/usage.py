@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from process_agent.core.models import Pricing
@@ -126,8 +128,28 @@ class UsageRecord:
     cost: float | None
 
 
+class UsageQuestion(StrEnum):
+    """What somebody asks of an agent's usage; the values are what it is called with."""
+
+    THREAD_AND_TODAY = "/usage"
+    """What this thread used, and what the agent used today."""
+    THREAD = "/usage thread"
+    """What this thread used: all that may be told where participants have threads of their own."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes files, as `FileCommand` has it."""
+        return False
+
+
 class Ledger(Protocol):
     """Where an agent's usage is kept."""
+
+    async def records(self, thread: str, since: datetime) -> Sequence[UsageRecord]:
+        """What is kept of a thread, and everything since then, each once, in order of time. Raises
+        `RoomError`.
+        """
+        ...
 
     def start(self) -> None:
         """Begin to write what is added, and what an earlier run of this agent could not."""

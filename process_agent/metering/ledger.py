@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from process_agent.core.usage import UsageRecord
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
+from process_agent.metering.reading import records_of
 from process_agent.metering.records import USAGE, table_of, to_table
 from process_agent.metering.spool import Spool, SpoolFile
 
@@ -58,6 +60,7 @@ class UsageLedger:
         backoff: Backoff | None = None,
     ) -> None:
         self._datasets = datasets
+        self._agent = agent
         self._table = table_of(agent)
         self._spool = spool
         self._lazy = lazy_seconds
@@ -86,6 +89,14 @@ class UsageLedger:
         elif not self._full:
             self._full = True
             logger.error("the room was away too long: usage waits on this machine until the next start")
+
+    async def records(self, thread: str, since: datetime) -> Sequence[UsageRecord]:
+        """What is kept; see the port."""
+        # In this order: what comes into the room meanwhile is in both, and counted once.
+        waiting = [each for each in self._waiting if each.thread == thread or each.at >= since]
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        where = f"thread = {_quoted(thread)} OR at >= timestamp '{moment}'"
+        return await records_of(self._datasets, self._agent, waiting, where)
 
     async def close(self) -> None:
         """Write what waits; see the port."""

@@ -13,14 +13,15 @@ _NOT_FOUND = 1003
 
 
 async def records_of(
-    datasets: Datasets, agent: str, waiting: Sequence[UsageRecord] = ()
+    datasets: Datasets, agent: str, waiting: Sequence[UsageRecord] = (), where: str | None = None
 ) -> list[UsageRecord]:
-    """All records of an agent, each once, in order of time; `waiting` are those on their way to the room.
-    Raises `RoomError` as `Datasets` does, but an agent without a table has none.
+    """The records of an agent, each once, in order of time: all, or those of the table that `where` chooses;
+    `waiting` are those on their way to the room. Raises `RoomError` as `Datasets` does, but an agent without
+    a table has none.
     """
     found = list(waiting)
     try:
-        async for batch in datasets.search(table_of(agent)):
+        async for batch in datasets.search(table_of(agent), where=where):
             found += from_table(batch)
     except RoomRequestError as error:
         if error.code != _NOT_FOUND:

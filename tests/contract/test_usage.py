@@ -44,6 +44,10 @@ def _talk(program: Program) -> list[dict[str, Any]]:
     with program.running(JOIN):
         _ask(program, "say once more", "--thread", "1", "--model", "codex/gpt-5.5")
         _ask(program, "say the last", "--thread", "1", "--model", "llm/openai/gpt-5.5")
+        told = program.run("chat --room r --thread 1 --message", "/usage")
+        assert "This thread: cost unknown, " in told.stdout, told.stderr
+        assert "- `codex/openai/gpt-5.5`: " in told.stdout
+        assert "in all threads of this agent" in told.stdout
     one = _usage(program, "--by", "turn", "--thread", "1", "--agent", "bot", "--since", "1d")
     assert len({line["thread"] for line in one[:-1]}) == 1
     assert len(one) >= 4

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from operator import eq, ge, le, lt
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ from process_agent.core.content import Json
 from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
 from process_agent.errors import RoomError, RoomRequestError
 
-_TERM = re.compile(r"(\w+) (=|>=|<=) ('(?:[^']|'')*'|-?\d+)")
+_TERM = re.compile(r"(\w+) (=|>=|<=|<) ((?:timestamp )?'(?:[^']|'')*'|-?\d+)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _LISTED = re.compile(r"(\w+) IN \((.*)\)")
 
@@ -186,10 +188,16 @@ def _matches_all(row: Mapping[str, Any], where: str) -> bool:
         found = _TERM.fullmatch(term)
         assert found is not None, where
         name, operator, literal = found.groups()
-        value = literal[1:-1].replace("''", "'") if literal.startswith("'") else int(literal)
+        value = _value(literal)
         cell = row[name]
         if cell is None:
             return False
-        if not {"=": cell == value, ">=": cell >= value, "<=": cell <= value}[operator]:
+        if not {"=": eq, ">=": ge, "<=": le, "<": lt}[operator](cell, value):
             return False
     return True
+
+
+def _value(literal: str) -> str | int | datetime:
+    if literal.startswith("timestamp "):
+        return datetime.fromisoformat(literal.removeprefix("timestamp ").strip("'"))
+    return literal[1:-1].replace("''", "'") if literal.startswith("'") else int(literal)

@@ -144,6 +144,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "/detach": ("[NAME|N]", "take an attached file back, or all of them"),
     "/older": ("", "turns before the first one shown, some at a time"),
     "/status": ("", "agent, model, thread, context and cost"),
+    "/usage": ("[thread]", "what this thread used and cost, by model, and the agent's threads today"),
     "/diff": ("[WHAT]", "what the last turn changed; thread: all turns; uncommitted: since the last commit"),
     "/undo": ("", "take back the file changes of the last turn; again for the turn before"),
     "/redo": ("", "bring back what /undo took back"),
@@ -216,7 +217,7 @@ def _command(name: str, rest: str) -> Command:
             if not rest:
                 raise UsageError("/open needs the number or the id of a thread.", fix="/threads lists them.")
             return OpenThreadNamed(rest)
-        case "/approve" | "/deny" | "/diff" | "/effort" | "/fork" | "/retry":
+        case "/usage" | "/approve" | "/deny" | "/diff" | "/effort" | "/fork" | "/retry":
             return ForAgent(f"{name} {rest}".rstrip())
         case "/output":
             return ShowOutput(_positive(rest) if rest else 1)

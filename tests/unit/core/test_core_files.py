@@ -12,6 +12,7 @@ from process_agent.core import slash
 from process_agent.core.backend import ApprovalMode
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.supervisor import Supervisor
+from process_agent.core.usage import UsageQuestion
 from process_agent.core.workspace import FileCommand
 from tests.fakes.supervised import World, person
 
@@ -40,7 +41,19 @@ def rest(world: World) -> ThreadId:
 
 
 def asked(world: World) -> list[FileCommand]:
-    return [x.command for x in world.outstanding if isinstance(x, c.AskWorkspace)]
+    return [
+        x.command
+        for x in world.outstanding
+        if isinstance(x, c.AskWorkspace) and isinstance(x.command, FileCommand)
+    ]
+
+
+def usage_asked(world: World) -> list[UsageQuestion]:
+    return [
+        x.command
+        for x in world.outstanding
+        if isinstance(x, c.AskWorkspace) and isinstance(x.command, UsageQuestion)
+    ]
 
 
 def last_text(world: World, thread_id: ThreadId) -> str:
@@ -59,6 +72,24 @@ def test_a_diff_is_shown_beside_a_running_turn(world: World) -> None:
     assert told[-1].body == e.TurnEnded(e.EndReason.COMPLETED)
     assert {(x.provider, x.model) for x in told} == {(None, None)}
     assert world.running() == [(thread_id, running)]
+
+
+def test_usage_is_looked_up_beside_a_running_turn(world: World) -> None:
+    thread_id, running = begin(world)
+    world.start_turn(ANA, thread_id, "/usage")
+    world.start_turn(ANA, thread_id, "/usage Thread")
+    assert usage_asked(world) == [UsageQuestion.THREAD_AND_TODAY, UsageQuestion.THREAD]
+    world.settle()
+    world.start_turn(ANA, thread_id, "/usage of my account")
+    assert last_text(world, thread_id) == slash.UNKNOWN_USAGE
+    assert world.running() == [(thread_id, running)]
+
+
+def test_where_threads_are_apart_only_that_of_the_thread_is_told() -> None:
+    world = World(isolation="participant")
+    thread_id, _ = begin(world)
+    world.start_turn(ANA, thread_id, "/usage")
+    assert usage_asked(world) == [UsageQuestion.THREAD]
 
 
 def test_an_unknown_kind_of_diff_is_answered_with_what_there_is(world: World) -> None:

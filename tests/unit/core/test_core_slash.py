@@ -63,6 +63,7 @@ def answer(world: World, thread_id: ThreadId) -> str:
         ("/model  codex/gpt-5.5 ", SlashCommand(CommandName.MODEL, "codex/gpt-5.5")),
         ("/stop now, please", SlashCommand(CommandName.STOP, "now, please")),
         ("/new", SlashCommand(CommandName.NEW)),
+        ("/usage Thread", SlashCommand(CommandName.USAGE, "Thread")),
         ("/modelss", None),
         ("/clear ", SlashCommand(CommandName.CLEAR)),
         ("/clear the table", None),

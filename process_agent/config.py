@@ -97,6 +97,9 @@ class Settings:
     smtp: SmtpSettings = SmtpSettings()
     providers_file: Path | None = None
     models_file: Path | None = None
+    oauth_client_id: str | None = None
+    oauth_client_secret: str | None = field(default=None, repr=False)
+    oauth_scopes: str | None = None
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
         """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
@@ -133,6 +136,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         cache_dir=(Path(env["XDG_CACHE_HOME"]) if "XDG_CACHE_HOME" in env else home / ".cache") / "process",
         providers_file=_providers_file(env, home),
         models_file=Path(env["PROCESS_MODELS"]).expanduser() if "PROCESS_MODELS" in env else None,
+        oauth_client_id=env.get("MESHAGENT_OAUTH_CLIENT_ID"),
+        oauth_client_secret=env.get("MESHAGENT_OAUTH_CLIENT_SECRET"),
+        oauth_scopes=env.get("MESHAGENT_OAUTH_SCOPES"),
         smtp=_smtp(env),
     )
 

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from process_agent import __version__
-from process_agent.cli import chat, doctor, join, login, room, run, spec, thread_owners, threads, token, usage
+from process_agent.cli import (
+    chat,
+    doctor,
+    join,
+    login,
+    room,
+    run,
+    setup,
+    spec,
+    thread_owners,
+    threads,
+    token,
+    usage,
+)
 from process_agent.cli.help_groups import GroupedCommand
 
 app = typer.Typer(
@@ -37,10 +50,13 @@ app.add_typer(room.app, name="room")
 app.command(
     name="doctor", short_help="Look at what an agent needs, and say what to do where it is not right."
 )(doctor.doctor)
-app.command(name="login", short_help="Log in to Codex: in the browser, with a code, or an API key.")(
+app.command(name="login", short_help="Log in to MeshAgent or Codex: in the browser, or with an API key.")(
     login.login
 )
-app.command(name="logout")(login.logout)
+app.command(name="logout", short_help="Forget the login of MeshAgent or Codex.")(login.logout)
+app.command(name="setup", short_help="A few questions to a first agent, with an account or without.")(
+    setup.setup
+)
 app.command(name="spec", cls=GroupedCommand, short_help="Print the MeshAgent service document of an agent.")(
     spec.spec
 )

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ from process_agent.errors import ProcessError, RoomClosedError, RoomError, Usage
 
 if TYPE_CHECKING:
     from process_agent.room_server.state import ServerState
-    from process_agent.rooms.credentials import Destination, JoinWish
+    from process_agent.rooms.credentials import Destination, JoinWish, TokenRequest
     from process_agent.rooms.join import JoinTarget
 
 
@@ -68,10 +69,23 @@ async def reach(
     from process_agent.rooms import credentials
 
     if isinstance(place, credentials.TokenRequest):
-        return await credentials.fetch_token(place)
+        return await credentials.fetch_token(await _fresh(place, settings))
     if isinstance(place, credentials.LocalRoom):
         return _local_target(settings.paths(data_dir), place.room, wish, start=start, port=port)
     return place
+
+
+async def _fresh(request: TokenRequest, settings: Settings) -> TokenRequest:
+    """With a session that is good, renewed if need be. Raises `AuthError` and `RoomError`."""
+    from process_agent.rooms.login import login_file
+    from process_agent.rooms.oauth import client_of
+    from process_agent.rooms.signing_in import renewed
+
+    if request.login is None:
+        return request
+    client, now = client_of(settings, request.api_url), time.time()
+    login = await renewed(login_file(settings.home), request.login, client, now)
+    return replace(request, access_token=login.session(now))
 
 
 def usable_folder(paths: DataPaths) -> None:

@@ -1,4 +1,4 @@
-"""`process login` and `process logout`: the login of a backend, through its own flow."""
+"""`process login` and `process logout`: MeshAgent's, or the login of a backend through its own flow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 MAX_KEY = 10_000
 """Characters of an API key."""
 
-Backend = Annotated[str, typer.Argument(metavar="BACKEND", help="Whose login: codex.")]
+MESHAGENT = "meshagent"
+
+Backend = Annotated[str, typer.Argument(metavar="[meshagent|codex]", help="Whose login.", show_default=True)]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--api-url", metavar="URL", help="MeshAgent's API. [default: $MESHAGENT_API_URL, or its own]"
+    ),
+]
+ProjectId = Annotated[
+    str | None,
+    typer.Option("--project-id", metavar="ID", help="The MeshAgent project to work in, by id or name."),
+]
 CodexHome = Annotated[
     Path | None,
     typer.Option(
@@ -29,7 +41,7 @@ CodexHome = Annotated[
 
 
 def login(
-    backend: Backend,
+    backend: Backend = MESHAGENT,
     device_code: Annotated[
         bool, typer.Option("--device-code", help="Sign in on any machine, with a code to enter there.")
     ] = False,
@@ -38,10 +50,13 @@ def login(
     ] = False,
     status: Annotated[bool, typer.Option("--status", help="Only say which login there is.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what there is as one line of JSON.")] = False,
+    api_url: ApiUrl = None,
+    project_id: ProjectId = None,
     codex_home: CodexHome = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Log in to Codex with a ChatGPT account in the browser, a device code or an API key.
+    """Log in to MeshAgent, in the browser or with an API key; or, with `codex`, to Codex, in the browser,
+    with a device code or an API key.
 
     Exit codes: 0 there is a login, 3 there is none, 5 Codex cannot be started.
     """
@@ -49,7 +64,14 @@ def login(
 
     if sum((device_code, api_key, status)) > 1:
         raise UsageError("--device-code, --api-key and --status exclude each other.")
-    key = _key() if api_key else None
+    if backend == MESHAGENT:
+        if device_code or codex_home is not None:
+            raise UsageError("--device-code and --codex-home are for `process login codex`.")
+        _meshagent(api_url, project_id, key=read_key() if api_key else None, status=status, json=json)
+        return
+    if api_url is not None or project_id is not None:
+        raise UsageError("--api-url and --project-id are for MeshAgent's login.")
+    key = read_key() if api_key else None
 
     async def work(login: Login) -> LoginState:
         if status:
@@ -64,19 +86,59 @@ def login(
         raise AuthError("Codex is not logged in.", fix="Log in with `process login codex`.")
 
 
-def logout(backend: Backend, codex_home: CodexHome = None, data_dir: DataDir = None) -> None:
-    """Have Codex forget its login."""
+def logout(
+    backend: Backend = MESHAGENT,
+    api_url: ApiUrl = None,
+    codex_home: CodexHome = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Forget MeshAgent's login, API keys included, or have Codex forget its own.
+
+    MeshAgent is not told: a session that somebody copied stays good until it expires.
+    """
+    if backend == MESHAGENT:
+        from process_agent import config
+        from process_agent.cli import login_meshagent as meshagent
+
+        place = meshagent.account(config.load(), api_url)
+        was = meshagent.forget(place)
+        said = f"Logged out of MeshAgent at {place.api_url}" if was else "There was no login"
+        typer.echo(f"{said} in {place.file}.")
+        return
     before = _run(backend, codex_home, data_dir, lambda login: login.sign_out())
     said = f"Logged out of {before.about}" if before.present else "There was no login"
     typer.echo(f"{said} in {before.place}.")
 
 
+def _meshagent(
+    api_url: str | None, project_id: str | None, *, key: str | None, status: bool, json: bool
+) -> None:
+    from process_agent import config
+    from process_agent.cli import login_meshagent as meshagent
+    from process_agent.errors import AuthError
+
+    place = meshagent.account(config.load(), api_url)
+    try:
+        found = meshagent.login(place, key=key, status=status, project_id=project_id)
+    except AuthError:
+        if json and status:
+            _print_json(meshagent.facts(None, place))
+        raise
+    if json:
+        _print_json(meshagent.facts(found, place))
+    else:
+        typer.echo(f"{'' if status else 'Logged in: '}{meshagent.line(found, place)}")
+
+
+def _print_json(facts: dict[str, object]) -> None:
+    import json
+
+    typer.echo(json.dumps(facts))
+
+
 def _print(state: LoginState, as_json: bool, lead: str) -> None:
     if as_json:
-        import json
-
-        facts = {"logged_in": state.present, "account": state.about, "home": state.place}
-        typer.echo(json.dumps(facts))
+        _print_json({"logged_in": state.present, "account": state.about, "home": state.place})
     elif state.present:
         typer.echo(f"{lead}{state.about}, kept in {state.place}")
 
@@ -87,11 +149,11 @@ def _show(page: SignIn) -> None:
     else:
         typer.echo(f"Open this page in a browser on this machine, and sign in:\n\n    {page.url}\n")
         typer.echo("Without a browser here: process login codex --device-code", err=True)
-        _open_browser(page.url)
+        open_browser(page.url)
     typer.echo("Waiting; Ctrl-C gives up.", err=True)
 
 
-def _open_browser(url: str) -> None:
+def open_browser(url: str) -> None:
     """Open it where there is a screen; elsewhere a text browser would take the terminal."""
     from process_agent import config
 
@@ -101,7 +163,7 @@ def _open_browser(url: str) -> None:
         webbrowser.open(url)
 
 
-def _key() -> str:
+def read_key() -> str:
     """The key on stdin. Raises `UsageError` for what cannot be one; no error repeats it."""
     import getpass
 
@@ -112,7 +174,7 @@ def _key() -> str:
     if not key or len(key) > MAX_KEY or not key.isascii() or any(not "!" <= char <= "~" for char in key):
         raise UsageError(
             "What came on stdin is no API key.",
-            fix="Give the key alone, like: process login codex --api-key < key.txt",
+            fix="Give the key alone, like: process login --api-key < key.txt",
         )
     return key
 

@@ -65,6 +65,8 @@ class TokenRequest:
     identity: str
     role: str
     access_token: str = field(repr=False)
+    login: SavedLogin | None = None
+    """The saved login that the access token is of; it may have to be renewed first."""
 
 
 type Destination = LocalRoom | JoinTarget | TokenRequest
@@ -125,10 +127,12 @@ def _with_login(
     project = wish.project_id or settings.project_id or login.project_id
     if project is not None and project in login.api_keys:
         return _signed(wish, settings, login, parse_api_key(login.api_keys[project], "The saved API key"))
-    access_token = login.session(now)
+    # What can be renewed may be over: `cli.local.reach` sees to it.
+    access_token = login.session(now) if login.refresh_token is None else login.access_token or ""
     if project is None:
         raise UsageError(
-            "The saved MeshAgent login has no active project.", fix="Name one with MESHAGENT_PROJECT_ID."
+            "The saved MeshAgent login has no active project.",
+            fix="Choose one with `process setup`, or name one with MESHAGENT_PROJECT_ID.",
         )
     return TokenRequest(
         room=_room(wish, settings),
@@ -138,6 +142,7 @@ def _with_login(
         identity=_identity(wish),
         role=wish.role,
         access_token=access_token,
+        login=login,
     )
 
 
@@ -214,7 +219,7 @@ async def fetch_token(request: TokenRequest) -> JoinTarget:
     if answer.status_code in (401, 403):
         raise AuthError(
             f"MeshAgent at {request.api_url} refused the saved login (HTTP {answer.status_code}).",
-            fix="Log in again with MeshAgent's tools.",
+            fix="Log in again with `process login`.",
         )
     token = _minted(answer) if answer.is_success else None
     if token is None:

@@ -1,4 +1,4 @@
-"""A login saved by MeshAgent's own tools in `~/.meshagent/settings.json`.
+"""A login saved by MeshAgent's own tools, or by `process login`, in `~/.meshagent/settings.json`.
 
 Shape (command line page, section 5): `{active_user_id, active_profiles{api_url: key}, users{key: {api_url,
 session{access_token, expires_at}, project{active_project, active_api_keys{project: key}}}}}`.
@@ -15,7 +15,7 @@ from typing import Any
 
 from process_agent.errors import AuthError
 
-_FIX = "Log in again with MeshAgent's tools, set MESHAGENT_TOKEN or MESHAGENT_API_KEY, or use --local."
+_FIX = "Log in again with `process login`, set MESHAGENT_TOKEN or MESHAGENT_API_KEY, or use --local."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ class SavedLogin:
     expires: float | None
     project_id: str | None
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    profile: Mapping[str, Any] | None = None
+
+    @property
+    def who(self) -> str:
+        """The user, as far as the file says."""
+        profile = self.profile or {}
+        names = [str(profile[name]) for name in ("first_name", "last_name") if profile.get(name)]
+        mail = [str(profile["email"])] if profile.get("email") else []
+        return ", ".join([*([" ".join(names)] if names else []), *mail]) or "a MeshAgent user"
 
     def session(self, now: float) -> str:
         """The access token. Raises `AuthError` when there is none or it has expired."""
@@ -80,13 +90,19 @@ def _login(user: Mapping[str, Any]) -> SavedLogin | None:
     token = session.get("access_token")
     if not isinstance(token, str) and not keys:
         return None
-    active = project.get("active_project")
+    active, refresh, profile = (
+        project.get("active_project"),
+        session.get("refresh_token"),
+        user.get("profile"),
+    )
     return SavedLogin(
         api_url=_url(user.get("api_url")),
         access_token=token if isinstance(token, str) and token else None,
         expires=_moment(session.get("expires_at")),
         project_id=active if isinstance(active, str) and active else None,
         api_keys=keys,
+        refresh_token=refresh if isinstance(refresh, str) and refresh else None,
+        profile=profile if isinstance(profile, dict) else None,
     )
 
 

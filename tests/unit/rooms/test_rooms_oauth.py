@@ -64,7 +64,8 @@ def test_sessions() -> None:
     assert (session.expires, session.refresh_token) == (1_070, "before")
     assert session_of({"access_token": "a", "expires_in": "odd"}, 0.0).expires == 3_570
     assert "'a'" not in repr(session)
-    for answer in (None, [], {}, {"access_token": ""}, {"access_token": 5}):
+    damaged: tuple[object, ...] = (None, [], {}, {"access_token": ""}, {"access_token": 5})
+    for answer in damaged:
         with pytest.raises(AuthError):
             session_of(answer, 0.0)
 

@@ -17,11 +17,13 @@ from process_agent.cli import (
     setup,
     spec,
     thread_owners,
+    thread_tools,
     threads,
     token,
     usage,
 )
 from process_agent.cli.help_groups import GroupedCommand
+from process_agent.cli.thread_tools import show as thread_show
 
 app = typer.Typer(
     name="process",
@@ -39,10 +41,11 @@ app.command(name="chat", short_help="Talk to an agent in this terminal, or run o
 )
 app.command(name="use", hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
+thread_tools.add_to(threads.app)
 threads.app.command("owners", short_help="List whose the threads are.")(thread_owners.owners)
 threads.app.command("assign", short_help="Make a thread that is nobody's somebody's.")(thread_owners.assign)
-app.command(name="messages")(threads.messages)
-app.command(name="grep")(threads.grep)
+app.command(name="messages")(thread_show.messages)
+app.command(name="grep")(thread_show.grep)
 app.command(name="usage", short_help="What models used and what it cost, by turn, thread, model or day.")(
     usage.usage
 )

@@ -1,9 +1,9 @@
-"""`process threads`: what is stored of the conversations with the agents of a room. Reads only."""
+"""`process threads`: the list of what is stored, and what its sub-commands have in common."""
 
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,27 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from process_agent.cli.options import DataDir, Local
-from process_agent.cli.thread_output import (
-    Form,
-    Output,
-    going_on,
-    matches_as,
-    messages_as,
-    printed,
-    threads_as,
-    workplace,
-)
+from process_agent.cli.thread_output import Form, Output, threads_as
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.config import DataPaths
-    from process_agent.core.backend import KeptState
-    from process_agent.core.events import ThreadEvent
     from process_agent.core.ids import ThreadId
     from process_agent.core.store import ThreadEntry
     from process_agent.rooms.join import JoinedRoom
     from process_agent.threads.store import DatasetThreadStore
-    from process_agent.viewer.transcript import Transcript
 
 MOST_THREADS = 10_000
 """Threads of one agent that are listed."""
@@ -58,6 +46,12 @@ Offset = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Threa
 ThreadDir = Annotated[
     str | None,
     typer.Option("--thread-dir", metavar="PATH", help="Folder of the threads, instead of an agent."),
+]
+Thread = Annotated[
+    str,
+    typer.Argument(
+        metavar="THREAD", help="Path of the thread, the start of its id, its name, or its number (1: newest)."
+    ),
 ]
 ThreadRef = Annotated[
     str,
@@ -116,7 +110,7 @@ def threads(
     """List the threads, or show one."""
     context.obj = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
     if context.invoked_subcommand is None:
-        _run(context.obj, None)
+        _run(context.obj)
 
 
 @app.command("list", short_help="List the threads, the latest changed first.")
@@ -134,97 +128,32 @@ def list_threads(
 ) -> None:
     """List the threads, the latest changed first: path, name, time of the last change."""
     said = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
-    _run(said.over(context.obj), None)
+    _run(said.over(context.obj))
 
 
-@app.command("show", short_help="Print a thread, and how to go on with it in Codex itself.")
-def show(
-    context: typer.Context,
-    thread: Annotated[
-        str,
-        typer.Argument(
-            metavar="THREAD",
-            help="Path of the thread, the start of its id, its name, or its number (1: newest).",
-        ),
-    ],
-    room: Room = None,
-    agent_name: AgentName = None,
-    json: Json = False,
-    local: Local = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Print a thread: every item with its text in full, how each turn ended, how to go on in a terminal."""
-    _run(Options(room, agent_name, json, local, data_dir).over(context.obj), thread)
-
-
-def messages(
-    thread: ThreadRef,
-    room: Room = None,
-    agent_name: AgentName = None,
-    output: Output = None,
-    thread_dir: ThreadDir = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Print the stored messages of a thread."""
-    form = output or Form.TEXT
-    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
-    if form is Form.TEXT:
-        _run(options, thread)
-    else:
-        _run(options, thread, lambda events, _: messages_as(events, form))
-
-
-def grep(
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="A regular expression.")],
-    thread: ThreadRef,
-    room: Room = None,
-    agent_name: AgentName = None,
-    output: Output = None,
-    thread_dir: ThreadDir = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Print what was said in a thread where a pattern fits."""
-    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
-    form = output or Form.TEXT
-    _run(options, thread, lambda _, transcript: matches_as(transcript, pattern, form))
-
-
-type Printing = Callable[[Sequence[ThreadEvent], Transcript], Iterator[str]]
-
-
-def _run(options: Options, thread: str | None, printing: Printing | None = None) -> None:
+def run(lines: AsyncIterator[str]) -> None:
+    """Print lines as they come."""
     import asyncio
     import logging
 
     from process_agent.cli.logs import log_to_stderr
 
+    async def printing() -> None:
+        async for line in lines:
+            typer.echo(line)
+
     log_to_stderr(logging.ERROR)
-    for line in asyncio.run(_read(options, thread, printing)):
-        typer.echo(line)
+    asyncio.run(printing())
 
 
-async def _read(options: Options, thread: str | None, printing: Printing | None) -> list[str]:
-    from process_agent import config
-    from process_agent.cli.going_on import commands
+def _run(options: Options) -> None:
+    async def listing() -> AsyncIterator[str]:
+        async with joined(options) as (room, paths):
+            entries = await entries_of(room, folders_of(room, options, paths))
+        for line in _listing(entries, options):
+            yield line
 
-    named = thread is not None and "://" in thread
-    async with joined(options) as (room, paths):
-        folders = {} if named else folders_of(room, options, paths)
-        if thread is None:
-            return list(_listing(await entries_of(room, folders), options))
-        thread_id = await thread_named(room, folders, thread)
-        events, transcript, kept = await _transcript(room, thread_id)
-        if printing is not None:
-            return list(printing(events, transcript))
-        ways = list(commands(thread_id, kept, config.environment_for_child(("CODEX_HOME", "HOME"))))
-        place = workplace(paths.root, thread_id, json=options.json)
-        return [
-            *place,
-            *printed(transcript, json=options.json),
-            *going_on(ways, json=options.json),
-        ]
+    run(listing())
 
 
 @asynccontextmanager
@@ -345,23 +274,6 @@ def place_of(thread_id: ThreadId) -> tuple[str, str]:
     directory, _, _ = thread_id.rpartition("/")
     parts = directory.removeprefix("dataset://").split("/")
     return parts[1] if len(parts) == 3 and parts[0] == "agents" else "", directory
-
-
-async def _transcript(
-    room: JoinedRoom, thread_id: ThreadId
-) -> tuple[list[ThreadEvent], Transcript, Mapping[str, KeptState]]:
-    """The thread as stored, and what backends kept with it; a turn whose agent is gone reads as lost. Writes
-    nothing.
-    """
-    from process_agent.viewer.transcript import Transcript
-
-    log = await store_in(room, *place_of(thread_id)).open(thread_id)
-    transcript, events = Transcript(), [event async for event in log.replay()]
-    for event in events:
-        transcript.apply(event)
-    kept = await log.kept()
-    await log.close()
-    return events, transcript, kept
 
 
 # --- Printing -----------------------------------------------------------------------------------------

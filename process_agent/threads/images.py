@@ -16,6 +16,7 @@ from process_agent.core.images import address_of, id_of
 from process_agent.core.room import Datasets, TableRef
 from process_agent.core.room_ports import RoomImage
 from process_agent.errors import RoomRequestError
+from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.table import quoted
 
 TABLE = TableRef("images")
@@ -44,10 +45,22 @@ class ImageTable:
 
     async def keep(self, image: RoomImage, thread_id: ThreadId) -> str:
         """Store an image; see the port."""
+        return await self._insert(self._new_id(), image, thread_id)
+
+    async def put_back(self, image_id: str, image: RoomImage, thread_id: ThreadId) -> str:
+        """Store an image under the id it had, or under a new one where that is taken; returns its address."""
+        taken = False
+        try:
+            await self.read(address_of(image_id), limit=len(image.data))
+            taken = True
+        except RoomRequestError as error:
+            taken = error.code != NOT_FOUND  # a larger one has the id
+        return await self._insert(self._new_id() if taken else image_id, image, thread_id)
+
+    async def _insert(self, image_id: str, image: RoomImage, thread_id: ThreadId) -> str:
         if not self._ready:
             await self._datasets.create(TABLE, IMAGES, "create_if_not_exists")
             self._ready = True
-        image_id = self._new_id()
         row = {
             "id": image_id,
             "data": image.data,
@@ -69,7 +82,7 @@ class ImageTable:
         )
         rows = [row async for batch in search for row in pa.table(batch).to_pylist()]
         if not rows:
-            raise RoomRequestError(f"There is no image {address[:200]!r}.", code=1003)
+            raise RoomRequestError(f"There is no image {address[:200]!r}.", code=NOT_FOUND)
         image = RoomImage(rows[0]["data"], rows[0]["mime_type"])
         if len(image.data) > limit:
             raise RoomRequestError(f"The image {address[:200]!r} has more than {limit} bytes.")

@@ -24,6 +24,7 @@ from process_agent.core.replies import (
 )
 from process_agent.core.requests import (
     ChangeModel,
+    DeleteThread,
     ListModels,
     ListThreads,
     ModelWish,
@@ -72,6 +73,7 @@ class AgentClient:
         self._link = AgentLink(messaging, agent_name, new_id=new_id, now=now)
         self._views: dict[ThreadId, ThreadView] = {}
         self._starting: set[MessageId] = set()
+        self._deleting: dict[ThreadId, MessageId] = {}
         self._on_list: Callable[[ListChange], None] | None = None
         self._tasks = Tasks("agent client")
 
@@ -183,6 +185,15 @@ class AgentClient:
             raise _unexpected(received)
         return received.event.body
 
+    async def delete_thread(self, thread_id: ThreadId) -> None:
+        """Have a thread deleted; returns once it is. Raises `TurnRefusedError` with the agent's reason."""
+        request = DeleteThread(self._link.envelope(), thread_id)
+        self._deleting[thread_id] = request.envelope.message_id
+        try:
+            await self._link.ask(request)
+        finally:
+            del self._deleting[thread_id]
+
     async def _keep_watching(self) -> None:
         while True:
             agent = await self._link.present()
@@ -199,6 +210,8 @@ class AgentClient:
             # Before the asker wakes up: messages about the new thread may be right behind.
             self._add_view(reply.thread_id, "new").receive(received)
             return
+        if isinstance(reply, ThreadDeleted) and (source := self._deleting.get(reply.path)) is not None:
+            self._link.answered(source, received)
         if isinstance(reply, ThreadCreated | ThreadUpdated | ThreadDeleted):
             if self._on_list is not None:
                 self._on_list(reply)

@@ -15,7 +15,15 @@ from process_agent.core.events import TurnRejected
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import RequestRejected, ThreadStartRejected
-from process_agent.core.requests import ChangeModel, Envelope, ListModels, ListThreads, Request, StartThread
+from process_agent.core.requests import (
+    ChangeModel,
+    DeleteThread,
+    Envelope,
+    ListModels,
+    ListThreads,
+    Request,
+    StartThread,
+)
 from process_agent.core.room import AGENT_MESSAGE, Messaging, OutgoingStream, RoomMessage
 from process_agent.errors import RoomError, RoomRequestError, TimeLimitError, TurnRefusedError
 from process_agent.viewer.received import Received, understand
@@ -28,7 +36,7 @@ REPLY_SECONDS = 30.0
 PENDING_LIMIT = 256
 """Requests that may wait for their reply at the same time."""
 
-type Question = StartThread | ListThreads | ListModels | ChangeModel
+type Question = StartThread | ListThreads | ListModels | ChangeModel | DeleteThread
 """Requests that get one reply."""
 
 
@@ -165,11 +173,15 @@ class AgentLink:
     def take(self, body: Mapping[str, Json]) -> Received:
         """Decode a message of the agent and hand it to whoever waits for it."""
         received = understand(body, self._now())
-        source = received.answers
-        future = None if source is None else self._pending.get(source)
+        if received.answers is not None:
+            self.answered(received.answers, received)
+        return received
+
+    def answered(self, source: MessageId, received: Received) -> None:
+        """A message answers a request, whether or not it says so itself."""
+        future = self._pending.get(source)
         if future is not None and not future.done():
             future.set_result(received)
-        return received
 
     def _message(self, message: RoomMessage) -> None:
         agent = self._agent

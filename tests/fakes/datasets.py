@@ -177,14 +177,16 @@ class MemoryDatasets:
 
 
 def _matches(row: Mapping[str, Any], where: str) -> bool:
-    if (listed := _LISTED.fullmatch(where)) is not None:
-        literals = _LITERAL.findall(listed[2])
-        return row[listed[1]] in [literal[1:-1].replace("''", "'") for literal in literals]
     return any(_matches_all(row, either) for either in where.split(" OR "))
 
 
 def _matches_all(row: Mapping[str, Any], where: str) -> bool:
     for term in where.split(" AND "):
+        if (listed := _LISTED.fullmatch(term)) is not None:
+            literals = _LITERAL.findall(listed[2])
+            if row[listed[1]] not in [literal[1:-1].replace("''", "'") for literal in literals]:
+                return False
+            continue
         found = _TERM.fullmatch(term)
         assert found is not None, where
         name, operator, literal = found.groups()

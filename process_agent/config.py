@@ -172,12 +172,26 @@ def environment_for_child(names: tuple[str, ...]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
+def settings_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """The user's folder of settings files."""
+    env = os.environ if environ is None else environ
+    base = env.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path(env.get("HOME") or Path.home()) / ".config") / "process"
+
+
+def work_folder() -> Path:
+    """The folder we were started in; the root where that is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
+
+
 def _providers_file(env: Mapping[str, str], home: Path) -> Path | None:
     """The user's own data file; only one that is named has to exist."""
     if "PROCESS_PROVIDERS" in env:
         return Path(env["PROCESS_PROVIDERS"]).expanduser()
-    base = env.get("XDG_CONFIG_HOME")
-    own = (Path(base) if base else home / ".config") / "process" / _PROVIDERS
+    own = settings_folder({**env, "HOME": str(home)}) / _PROVIDERS
     return own if own.is_file() else None
 
 

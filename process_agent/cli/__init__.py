@@ -12,10 +12,10 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command in `sys.argv`; errors become one line on stderr and their exit code."""
-    from process_agent.cli.app import app
+    from process_agent.cli.tree import command
 
     try:
-        app()
+        command()()
     except ProcessError as error:
         from process_agent.viewer.terminal.plain import printable
 

@@ -9,6 +9,7 @@ import typer
 from process_agent import __version__
 from process_agent.cli import (
     chat,
+    config_command,
     doctor,
     join,
     login,
@@ -63,6 +64,7 @@ app.command(name="setup", short_help="A few questions to a first agent, with an 
 app.command(name="spec", cls=GroupedCommand, short_help="Print the MeshAgent service document of an agent.")(
     spec.spec
 )
+app.add_typer(config_command.app, name="config")
 app.command(name="token")(token.token)
 
 

@@ -364,12 +364,12 @@ def _given(context: typer.Context) -> Iterator[str]:
     """
     for parameter in context.command.params:
         name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if name in OF_THE_SERVICE or source is None or source.name != "COMMANDLINE":
+        source = getattr(context.get_parameter_source(name), "name", "")
+        if name in OF_THE_SERVICE or source not in ("COMMANDLINE", "DEFAULT_MAP"):  # the latter: process.toml
             continue
         flag = max(parameter.opts, key=len)
         value = context.params[name]
-        if value is False and parameter.secondary_opts:
+        if value is False and parameter.secondary_opts and f"--no{flag[1:]}" not in parameter.secondary_opts:
             yield max(parameter.secondary_opts, key=len)
             continue
         for one in value if isinstance(value, list | tuple) else (value,):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 LOGINS: Final = (
-    ".codex", ".meshagent", ".local/share/process",
+    ".codex", ".meshagent", ".local/share/process", ".config/process",
     ".claude", ".claude.json", ".gemini", ".copilot", ".config/github-copilot", ".local/share/opencode",
     ".ssh", ".gnupg", ".netrc", ".git-credentials", ".config/git/credentials", ".config/gh",
     ".config/glab-cli", ".aws", ".azure", ".config/gcloud", ".kube", ".docker/config.json", ".terraform.d",
@@ -19,8 +19,8 @@ LOGINS: Final = (
     ".gem/credentials", ".pgpass", ".my.cnf", ".config/rclone", ".config/op", ".password-store",
     ".local/share/keyrings", ".cache/huggingface/token",
 )  # fmt: skip
-"""Below the home folder: where coding agents, Git, clouds, registries and databases keep what they log in
-with."""
+"""Below the home folder: where we, other coding agents, Git, clouds, registries and databases keep what they
+log in with; `.config/process` also says which settings files are trusted."""
 
 LOGIN_VARIABLES: Final = (
     "CLAUDE_CONFIG_DIR", "GH_CONFIG_DIR", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "KUBECONFIG",

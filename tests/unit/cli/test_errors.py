@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from process_agent.cli import app, main
+from process_agent.cli import main, tree
 from process_agent.errors import RoomError
 
 
@@ -14,7 +14,7 @@ def test_an_error_that_quotes_somebody_cannot_steer_the_terminal(
     def fail() -> None:
         raise RoomError("in the room: \x1b]0;title\x07\x1b[2Jana.", fix="Try again.")
 
-    monkeypatch.setattr(app, "app", fail)
+    monkeypatch.setattr(tree, "command", lambda: fail)
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err == "process: in the room: ana. Try again.\n"

@@ -1,0 +1,147 @@
+"""Values of process.toml as defaults of flags, seen through the real commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_agent.cli import join as join_module
+from process_agent.cli.checked import JoinOptions
+from process_agent.cli.profiles import keys_of, known_keys, leaves
+from process_agent.cli.tree import command
+from process_agent.errors import UsageError
+from process_agent.wire import participant_token as tokens
+
+GIVEN = """
+room = "from-file"
+agent-name = "filed"
+channel = ["chat"]
+network = true
+[profiles.quiet]
+sandbox = "read-only"
+port = 9000
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    file = tmp_path / "config" / "process" / "process.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(GIVEN)
+    return file
+
+
+def run(*arguments: str) -> None:
+    command().main(list(arguments), standalone_mode=False)
+
+
+def joined(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> JoinOptions:
+    seen: list[JoinOptions] = []
+    monkeypatch.setattr(join_module, "run", lambda options, settings: seen.append(options))
+    run("join", *arguments)
+    return seen[0]
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, Any]]:
+    run("config", "show", "--json", *arguments)
+    return {each["name"]: each for each in json.loads(capsys.readouterr().out)["settings"]}
+
+
+def test_files_are_defaults_and_flags_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = joined(monkeypatch)
+    assert (options.room, options.agent_name, options.network) == ("from-file", "filed", True)
+    options = joined(monkeypatch, "--room", "flag", "--no-network", "--profile", "quiet")
+    assert (options.room, options.network, options.sandbox, options.port) == (
+        "flag",
+        False,
+        "read-only",
+        9000,
+    )
+    options = joined(monkeypatch, "--profile", "none", "--channel", "queue:jobs")
+    assert (options.room, options.network, len(options.channels)) == (None, False, 1)
+
+
+def test_the_environment_comes_before_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHAGENT_ROOM", "from-environment")
+    assert joined(monkeypatch).room is None
+    monkeypatch.delenv("MESHAGENT_ROOM")
+    grant = tokens.ParticipantToken("bot", "granted", "agent")
+    monkeypatch.setenv("MESHAGENT_TOKEN", tokens.encode(grant, "k" * 64))
+    assert joined(monkeypatch).room is None
+    monkeypatch.setenv("PROCESS_PROFILE", "quiet")
+    assert joined(monkeypatch).sandbox == "read-only"
+
+
+def test_where_values_come_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_file: Path
+) -> None:
+    monkeypatch.setenv("MESHAGENT_PROJECT_ID", "p1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key-of-mine")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://ana:hush@host/v1")
+    found = shown(
+        capsys, "--profile", "quiet", "--approvals", "deny", "--rule", "use sk-12345678901234567890"
+    )
+    assert found["room"] == {
+        "name": "room",
+        "value": "from-file",
+        "source": "file",
+        "place": f"{own_file}:2",
+    }
+    assert found["sandbox"]["place"] == f"{own_file}:7"
+    assert found["approvals"]["source"] == "flag"
+    assert found["project-id"]["place"] == "MESHAGENT_PROJECT_ID"
+    assert found["workspace"]["source"] == "default"
+    assert not any(word in str(found) for word in ("secret", "hush", "123456789"))
+    with pytest.raises(UsageError, match="no profile 'x'"):
+        run("config", "show", "--profile", "x")
+
+
+def test_a_value_that_its_flag_would_refuse(own_file: Path) -> None:
+    own_file.write_text("\nport = 70000")
+    with pytest.raises(UsageError, match=r"process.toml:2: port"):
+        run("join")
+
+
+def test_a_file_in_the_folder_has_to_be_trusted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_file: Path
+) -> None:
+    Path("process.toml").write_text('approvals = "auto"\nroom = "theirs"\n')
+    options = joined(monkeypatch)
+    assert (options.approvals, options.room) == ("ask", "from-file")
+    assert "not trusted" in capsys.readouterr().err
+    run("config", "trust")
+    assert 'approvals = "auto"' in capsys.readouterr().out
+    options = joined(monkeypatch)
+    assert (options.approvals, options.room) == ("auto", "theirs")
+    run("config", "trust", "--revoke")
+    assert joined(monkeypatch).approvals == "ask"
+
+
+def test_documents_of_services_have_what_files_say(
+    capsys: pytest.CaptureFixture[str], own_file: Path
+) -> None:
+    own_file.write_text(GIVEN + 'working-dir = "/home/ana/project"\n')
+    own_file.write_text('working-dir = "/home/ana"\n' + GIVEN)
+    run("spec", "--json", "--image", "x", "--no-network")
+    container = json.loads(capsys.readouterr().out)["container"]
+    assert container["command"] == "process join --agent-name filed --channel chat"
+
+
+def test_other_commands_get_only_the_room_and_who(own_file: Path) -> None:
+    root = command()
+    known = known_keys(root)
+    assert {"room", "sandbox", "image", "run-as"} <= known.keys()
+    assert known.keys().isdisjoint({"json", "profile", "help"})
+    for path, leaf in leaves(root):
+        keys = set(keys_of(path, leaf, known))
+        if path[0] in ("chat", "threads", "token", "usage"):
+            assert "room" in keys or path[0] == "threads"
+            assert keys <= {"room", "agent-name", "local", "data-dir", "project-id"}
+        if path[0] == "spec":
+            assert keys.isdisjoint({"working-dir", "codex-home", "mcp-config", "worktrees"})

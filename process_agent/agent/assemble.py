@@ -225,7 +225,10 @@ class Agent:
                 ledger.start()
             metering = Metering(self._config.agent_name, ledger, setting.catalogue, self._clock)
             anywhere = self._config.tools.mcp == "any"
-            provisions = Provisions(attachments, self._tooling, rules, anywhere, metering=metering)
+            folder = None if self._shell is None else self._shell.folder
+            provisions = Provisions(
+                attachments, self._tooling, rules, anywhere, metering=metering, shell_folder=folder
+            )
             supervisor, store = Supervisor(setting), self._room.store
             runner = Runner(supervisor, store, backends, channels, provisions, workspaces)
             leaving.push_async_callback(runner.close)

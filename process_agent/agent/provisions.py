@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from process_agent.agent.attachments import Attachments
 from process_agent.agent.metering import UNMETERED_AGENT, Metering
@@ -32,3 +33,5 @@ class Provisions:
     intake: Intake = field(default_factory=Intake)
     """Where requests come in, and turns wait for those to be answered."""
     metering: Metering = UNMETERED_AGENT
+    shell_folder: Path | None = None
+    """Where models work that have the agent's shell; None when there is none."""

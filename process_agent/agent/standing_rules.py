@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from process_agent.agent.project_rules import project_rules
 from process_agent.core.room_ports import RoomFiles
 from process_agent.core.rules import MAX_RULES, Rules, parse_rules
 from process_agent.errors import RoomError, RoomRequestError
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 READ_SECONDS = 10.0
 """How long a file of the room may take; then the turn goes on with what it said last."""
+
+MAX_FOLDERS = 1_000
+"""Working folders of which it is remembered what was said of their files."""
 
 _NOT_FOUND = (1003, 3001)
 """Codes of the room for a file that is missing (room protocol section 6.2)."""
@@ -72,16 +76,38 @@ class StandingRules:
         self._texts: dict[RuleFile, str] = {}
         self._problems: dict[RuleFile, str] = {}
         self._unsaid: list[str] = []
+        self._of_projects: dict[Path, tuple[str, ...]] = {}
+        """What was said last of the project's files, by working folder."""
 
     async def start(self) -> None:
         """Read all files once, so that the log tells at the start what is missing. Raises nothing."""
         await self._refresh()
 
-    async def read(self, client: str | None) -> Standing:
-        """What holds now for a participant whose client has this name. Raises nothing."""
+    async def read(self, client: str | None, folder: Path | None = None) -> Standing:
+        """What holds now for a participant whose client has this name, and for a model that works in this
+        folder and does not read the project's files itself. Raises nothing.
+        """
         await self._refresh()
         news, self._unsaid = self._unsaid, []
-        return Standing(self._text(client), tuple(news))
+        text = self._text(client)
+        if folder is None:
+            return Standing(text, tuple(news))
+        project = await project_rules(folder)
+        return Standing(
+            "\n\n".join(part for part in (text, project.text) if part) or None,
+            (*news, *self._project_news(folder, project.news())),
+        )
+
+    def _project_news(self, folder: Path, news: tuple[str, ...]) -> tuple[str, ...]:
+        known = self._of_projects.pop(folder, ())
+        if news:
+            self._of_projects[folder] = news
+        while len(self._of_projects) > MAX_FOLDERS:
+            del self._of_projects[next(iter(self._of_projects))]
+        found = tuple(text for text in news if text not in known)
+        for text in found:
+            logger.warning("%s", text)
+        return found
 
     async def _refresh(self) -> None:
         sources = self._options.files

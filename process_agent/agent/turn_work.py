@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 from process_agent.agent import pictures
 from process_agent.agent.provisions import Provisions
@@ -132,7 +133,7 @@ class TurnWork:
             thread = await self._open(turn)
             content = await self._provisions.attachments.resolve(self._thread_id, turn.content)
             running.tools = await self._tools(turn, report)
-            standing = await self._provisions.rules.read(turn.client)
+            standing = await self._provisions.rules.read(turn.client, self._project(turn))
         for number, text in enumerate(standing.news):
             _say(f"{turn.turn_id}:rules-{number}", text, turn.turn_id, report)
         meter = self._provisions.metering.of_turn(self._thread_id, turn.turn_id, turn.model)
@@ -187,6 +188,13 @@ class TurnWork:
             if text not in known:
                 _say(f"{turn.turn_id}:tools-{number}", text, turn.turn_id, report)
         return opened.tools
+
+    def _project(self, turn: TurnInput) -> Path | None:
+        """The folder in which the turn's model works, unless its backend reads the project's rules itself."""
+        shell = self._provisions.shell_folder
+        if shell is None or self._backends[turn.model.backend].runs_commands:
+            return None
+        return self._files.folder or shell
 
     async def _open(self, turn: TurnInput) -> BackendThread:
         name = turn.model.backend

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from process_agent.config import Settings
 
 Room = Annotated[
     str | None, typer.Option("--room", metavar="NAME", help="Room to join. [default: $MESHAGENT_ROOM]")
@@ -106,6 +109,14 @@ Port = Annotated[
         "--port", metavar="PORT", min=0, max=65535, help="Port of the local room, if it is not running."
     ),
 ]
+TokenFromEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--token-from-env",
+        metavar="NAME",
+        help="The variable that holds the agent's token. [default: MESHAGENT_TOKEN]",
+    ),
+]
 ProjectId = Annotated[
     str | None,
     typer.Option("--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"),
@@ -148,3 +159,20 @@ ThreadStorage = Annotated[
         help="dataset: in the room; codex: in Codex's own records; none: threads end with the agent.",
     ),
 ]
+
+
+def with_token(settings: Settings, name: str | None) -> Settings:
+    """The settings with the token that `--token-from-env` names. Raises `UsageError` when it is not there."""
+    from dataclasses import replace
+
+    from process_agent.config import variable
+    from process_agent.errors import UsageError
+
+    if name is None:
+        return settings
+    token = variable(name)
+    if token is None:
+        raise UsageError(
+            f"--token-from-env: the variable {name} is not set.", fix="Export it, or leave it out."
+        )
+    return replace(settings, token=token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "Room and agent": (
         *("room", "no_room", "agent_name", "local", "data_dir", "port", "project_id", "join_timeout", "json"),
+        "token_from_env",
     ),
     "Service": ("service_name", "service_description", "image", "secret", "run_as"),
     "Channels": (
@@ -41,7 +42,18 @@ OTHER = "Other"
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose help lists its options by subject."""
+    """A command whose help lists its options by subject, and that takes MeshAgent's own names of them."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """See `click.Command.parse_args`. Raises `UsageError` for a flag of MeshAgent's that is not taken."""
+        from process_agent.cli.reference_flags import rewritten
+
+        names, valued = set[str](), set[str]()
+        for option in (each for each in self.get_params(ctx) if isinstance(each, TyperOption)):
+            names |= {*option.opts, *option.secondary_opts}
+            if not option.is_flag:
+                valued |= {*option.opts}
+        return super().parse_args(ctx, rewritten(args, frozenset(names), frozenset(valued)))
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """See `click.Command.format_options`."""

@@ -27,6 +27,7 @@ from process_agent.cli.agent_options import (
     ThreadingMode,
     ThreadIsolation,
     ThreadStorage,
+    TokenFromEnv,
     WorkingDir,
     Workspace,
     Worktrees,
@@ -110,6 +111,7 @@ def join(
     data_dir: DataDir = None,
     port: Port = None,
     project_id: ProjectId = None,
+    token_from_env: TokenFromEnv = None,
     join_timeout: JoinTimeout = 15,
     threading_mode: ThreadingMode = "default-new",
     thread_dir: ThreadDir = None,
@@ -130,6 +132,7 @@ def join(
     started = time.monotonic()
     from process_agent import config
     from process_agent.channels.specs import parse_channels
+    from process_agent.cli.agent_options import with_token
     from process_agent.cli.checked import checked
 
     options = checked(
@@ -168,7 +171,7 @@ def join(
         ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
-    run(options, config.load())
+    run(options, with_token(config.load(), token_from_env))
 
 
 def run(options: JoinOptions, settings: Settings) -> None:

@@ -19,9 +19,19 @@ from process_agent.cli.agent_options import (
     Provider,
     Sandbox,
     ThreadDir,
+    ThreadingMode,
+    ThreadStorage,
     WorkingDir,
     Workspace,
     Worktrees,
+)
+from process_agent.cli.channel_flags import (
+    ChannelEnv,
+    ChannelUsers,
+    WebsocketAuthFlag,
+    WebsocketOpen,
+    WebsocketOrigins,
+    channel_flags,
 )
 from process_agent.cli.model_flags import CodexHome, ModelsFile, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
@@ -130,7 +140,14 @@ def run(
     port: Port = None,
     project_id: ProjectId = None,
     join_timeout: JoinTimeout = 15,
+    threading_mode: ThreadingMode = "default-new",
     thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = "dataset",
+    websocket_auth: WebsocketAuthFlag = "jwt",
+    websocket_origin: WebsocketOrigins = None,
+    websocket_open: WebsocketOpen = False,
+    channel_env: ChannelEnv = None,
+    channel_users: ChannelUsers = False,
 ) -> None:
     """Run an agent here and talk to it in this terminal.
 
@@ -142,6 +159,7 @@ def run(
     started = time.monotonic()
     from process_agent import config
     from process_agent.channels.specs import parse_channel
+    from process_agent.cli.channel_flags import check_used
     from process_agent.cli.checked import checked
     from process_agent.cli.running import Here, run_here
     from process_agent.cli.who import login_name
@@ -168,17 +186,21 @@ def run(
         port=port,
         project_id=project_id,
         join_seconds=join_timeout,
-        threading_mode="default-new",
+        threading_mode=threading_mode,
         thread_dir=thread_dir,
-        thread_storage="dataset",
+        thread_storage=_storage(place, thread_storage),
         json=json,
         started=started,
+        channel_flags=channel_flags(
+            websocket_auth, websocket_origin, websocket_open, channel_env, channel_users
+        ),
         model_flags=model_flags(reasoning_effort, skill_dir, codex_home, models_file),
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
+    check_used(options)
     talk = talk_of(
         message,
         thread=thread,
@@ -193,6 +215,15 @@ def run(
     )
     here = Here(options, talk, name or login_name())
     run_to_end(lambda: run_here(here, settings), interactive=talk.message is None)
+
+
+def _storage(place: str | None, storage: str) -> str:
+    """Where threads are kept. Raises `UsageError` for a place that only a room has."""
+    from process_agent.errors import UsageError
+
+    if place is None and storage not in ("dataset", "none"):
+        raise UsageError(f"Without a room --thread-storage {storage} keeps nothing.", fix="Name a --room.")
+    return storage
 
 
 def _place(room: str | None, contradicted: bool, channels: list[str] | None) -> str | None:

@@ -149,6 +149,7 @@ async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
     made, work = backends(model, tmp_path, "llm", "codex"), tmp_path / "work"
+    (work / "AGENTS.md").write_text("Use tabs-1.")
     async with agent_in(server, tmp_path, made, tools=SHELL) as agent, chat_client(server, "ana") as ana:
         assert agent.ready.shell[0][1].endswith("/work, for llm; codex has its own")
         first = script({"run": "printf 'apples-%d' 41 | tee a.txt"}, {"say": "The model was here."})
@@ -159,6 +160,7 @@ async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
         ended = await ana.wait("turn.ended")
         assert "error" not in ended, ended
         assert (work / "a.txt").read_text() == "pears\n"
+        (work / "AGENTS.md").write_text("Use tabs-2.")
         await ana.say("turn.start", script({"report": True}), thread_id=thread, **OPENAI)
         ended = await ana.wait("turn.ended")
         assert "error" not in ended, ended
@@ -171,6 +173,9 @@ async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
         assert told(codex).count(once) == 1, (once, told(codex))
     last = asked[-1]
     assert not of_codex(last)
+    rules = [json.dumps(request.body) for request in (asked[0], codex, last)]
+    assert [text.count("tabs-1") for text in rules] == [1, 1, 0], "Codex reads the file itself"
+    assert rules[2].count("tabs-2") == 1, "an edit applies at the next turn"
     for once in ("tee a.txt", "The model was here.", "+pears", "answer-%d", "answer-42", "Codex was here."):
         assert told(last).count(once) == 1, (once, told(last))
     calls = [item["name"] for item in last.body["input"] if item.get("type") == "function_call"]

@@ -166,7 +166,8 @@ def usage_of(told: e.TokenUsage | None) -> Usage | None:
     """Tokens as the room counts them."""
     if told is None:
         return None
-    return Usage(told.input, told.cached, told.output, told.reasoning, told.cache_written, told.searches)
+    counts = (told.input, told.cached, told.output, told.reasoning, told.cache_written, told.searches)
+    return Usage(*counts, told.images)
 
 
 async def _finish(answer: HttpAnswer) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from process_agent.core.backend import BackendConfig, ToolkitInfo
-from process_agent.core.models import KnownModels, ModelChoice, ModelFacts, ModelInfo, ProviderModels
+from process_agent.core.models import ModelChoice, ModelFacts, ModelInfo, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import AuthError, UsageError
 
@@ -71,8 +71,7 @@ def make_offer(backend: str, config: BackendConfig) -> Offer:
     if not wanted:
         raise _no_key([known[name] for name in DEFAULTS if name in known])
     order = list(dict.fromkeys(name for name, _ in wanted))
-    facts = config.facts
-    models = [_models(backend, known[name], [m for n, m in wanted if n == name], facts) for name in order]
+    models = [_models(backend, known[name], [m for n, m in wanted if n == name], config) for name in order]
     first, model = wanted[0]
     default = ModelChoice(backend, first, model or known[first].default_model)
     return Offer(tuple(models), default, tuple(known[name] for name in order))
@@ -119,24 +118,29 @@ def hosted_toolkits(offer: Offer, config: BackendConfig) -> tuple[ToolkitInfo, .
 
 
 def _models(
-    backend: str, provider: ModelProvider, named: Sequence[str | None], facts: KnownModels
+    backend: str, provider: ModelProvider, named: Sequence[str | None], config: BackendConfig
 ) -> ProviderModels:
     wanted = dict.fromkeys(name or provider.default_model for name in named)
     names = [name for name in wanted if name]
     default = names[0] if names else None
-    models = tuple(_info(name, provider, facts, name == default) for name in names)
+    models = tuple(_info(name, provider, config, name == default) for name in names)
     return ProviderModels(provider.name, provider.friendly_name, backend, default, models)
 
 
-def _info(name: str, provider: ModelProvider, known: KnownModels, active: bool) -> ModelInfo:
+def _info(name: str, provider: ModelProvider, config: BackendConfig, active: bool) -> ModelInfo:
+    known, image_model = config.facts, config.image_model
     facts = known.get((provider.name, name)) or ModelFacts()
+    pricing = facts.pricing if provider.listed else None
+    if pricing is not None and image_model is not None and provider.image_generation:
+        making = known.get((provider.name, image_model)) or ModelFacts()
+        pricing = replace(pricing, images=making.images)
     return ModelInfo(
         name,
         facts.friendly_name,
         context_window=facts.context_window,
         accepts=_ACCEPTS,
         active=active,
-        pricing=facts.pricing if provider.listed else None,
+        pricing=pricing,
     )
 
 

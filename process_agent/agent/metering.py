@@ -78,6 +78,7 @@ class _Meter:
             response_id=call.response_id,
             usage=usage,
             cost=None if usage is None or pricing is None else usage.cost(pricing),
+            unpriced_pieces=0 if usage is None else usage.unpriced(pricing),
         )
         self._add(record)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -70,6 +70,11 @@ from process_agent.cli.tool_flags import (
     ToolTimeout,
     tool_flags,
 )
+
+if TYPE_CHECKING:
+    from process_agent.cli.checked import JoinOptions
+    from process_agent.cli.talking import Talk
+    from process_agent.config import Settings
 
 DEFAULT_NAME = "agent"
 
@@ -159,10 +164,7 @@ def run(
     started = time.monotonic()
     from process_agent import config
     from process_agent.channels.specs import parse_channel
-    from process_agent.cli.channel_flags import check_used
     from process_agent.cli.checked import checked
-    from process_agent.cli.running import Here, run_here
-    from process_agent.cli.who import login_name
 
     settings = config.load()
     place = _place(None if no_room else room or settings.room, no_room and room is not None, channel)
@@ -200,19 +202,26 @@ def run(
         ).with_shell(shell, advanced_shell),
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
-    check_used(options)
     talk = talk_of(
         message,
         thread=thread,
         json=json,
         approve=approve,
-        model=None,
         timeout=timeout,
         history=settings.paths(data_dir).root / "chat-history",
         effort=effort,
         output_schema=output_schema,
         attach=attach,
     )
+    _run(options, talk, name, settings)
+
+
+def _run(options: JoinOptions, talk: Talk, name: str | None, settings: Settings) -> None:
+    from process_agent.cli.channel_flags import check_used
+    from process_agent.cli.running import Here, run_here
+    from process_agent.cli.who import login_name
+
+    check_used(options)
     here = Here(options, talk, name or login_name())
     run_to_end(lambda: run_here(here, settings), interactive=talk.message is None)
 

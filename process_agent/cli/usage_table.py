@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from process_agent.metering.report import By, Line
+from process_agent.metering.words import pieces_text
 from process_agent.viewer.terminal.plain import one_line
 
 WIDTH: Final = 80
@@ -65,7 +66,7 @@ def _tokens(count: int) -> str:
 def _cost(line: Line) -> str:
     if line.cost is None:
         return "unknown"
-    more = "+" if line.unpriced or line.untold else ""
+    more = "+" if line.unpriced or line.untold or line.pieces else ""
     return f"${line.cost:,.4f}{more}" if line.cost < 100 else f"${line.cost:,.2f}{more}"
 
 
@@ -75,10 +76,8 @@ def _notes(total: Line) -> Iterator[str]:
         yield f"no price known for {name} ({_calls(calls)}): not in the cost"
     if total.untold:
         yield f"{_calls(total.untold)} broke off before the provider said what they used: not in the cost"
-    if (searches := total.usage.searches) == 1:
-        yield "1 web search is charged by the piece: not in the cost"
-    elif searches:
-        yield f"{searches:,} web searches are charged by the piece: not in the cost"
+    if (pieces := pieces_text(total)) is not None:
+        yield pieces.removesuffix(".")
 
 
 def _calls(count: int) -> str:

@@ -26,23 +26,30 @@ class ModelChoice:
 @dataclass(frozen=True, slots=True)
 class Pricing:
     """US dollars for a million tokens; `cached` for input read from the provider's cache, `written` for input
-    put there.
+    put there. `search` is for a thousand searches of the web, `images` for one image by quality and size
+    (`high 1024x1024`).
     """
 
     input: float
     output: float
     cached: float | None = None
     written: float | None = None
+    search: float | None = None
+    images: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a model from elsewhere than its backend; `source` says from where. None: not known."""
+    """What is known of a model from elsewhere than its backend; `source` says from where. None: not known.
+    `search` and `images` are prices as in `Pricing`; a model that makes images has no other.
+    """
 
     friendly_name: str | None = None
     context_window: int | None = None
     pricing: Pricing | None = None
     source: str | None = None
+    search: float | None = None
+    images: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 type KnownModels = Mapping[tuple[str, str], ModelFacts]

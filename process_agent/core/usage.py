@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,8 @@ from process_agent.core.models import Pricing
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one or more model calls. `cached` (read from the provider's cache) and `written` (put there)
-    are parts of `input`, `reasoning` is part of `output`. `searches` are those of the web that the provider
-    did, which it charges for by the piece: they are in no cost here.
+    are parts of `input`, `reasoning` is part of `output`. The provider charges by the piece for `searches`,
+    those of the web that it did, and `images` that it made, each by quality and size.
     """
 
     input: int = 0
@@ -24,14 +25,25 @@ class Usage:
     reasoning: int = 0
     written: int = 0
     searches: int = 0
+    images: tuple[str, ...] = ()
 
     def cost(self, pricing: Pricing) -> float:
-        """US dollars; input from or for the cache costs as other input where it has no price of its own."""
+        """US dollars; input from or for the cache costs as other input where it has no price of its own. What
+        is charged by the piece and has no price is not in it: see `unpriced`.
+        """
         cached = pricing.input if pricing.cached is None else pricing.cached
         written = pricing.input if pricing.written is None else pricing.written
         fresh = max(self.input - self.cached - self.written, 0)
         spent = fresh * pricing.input + self.cached * cached + self.written * written
-        return (spent + self.output * pricing.output) / 1e6
+        pieces = self.searches * (pricing.search or 0.0) / 1e3
+        pieces += sum(pricing.images.get(image, 0.0) for image in self.images)
+        return (spent + self.output * pricing.output) / 1e6 + pieces
+
+    def unpriced(self, pricing: Pricing | None) -> int:
+        """Pieces whose price is not known."""
+        searches = self.searches if pricing is None or pricing.search is None else 0
+        priced = () if pricing is None else pricing.images
+        return searches + sum(image not in priced for image in self.images)
 
     @property
     def total(self) -> int:
@@ -46,6 +58,7 @@ class Usage:
             self.reasoning + other.reasoning,
             self.written + other.written,
             self.searches + other.searches,
+            self.images + other.images,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -57,6 +70,7 @@ class Usage:
             max(self.reasoning - other.reasoning, 0),
             max(self.written - other.written, 0),
             max(self.searches - other.searches, 0),
+            tuple((Counter(self.images) - Counter(other.images)).elements()),
         )
 
 
@@ -126,6 +140,8 @@ class UsageRecord:
     response_id: str | None
     usage: Usage | None
     cost: float | None
+    unpriced_pieces: int = 0
+    """Searches and images that are not in the cost, because nobody knows their price."""
 
 
 class UsageQuestion(StrEnum):

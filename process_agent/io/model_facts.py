@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from process_agent.errors import UsageError
 OWN_FILE = "models.toml"
 """The user's file in the data folder."""
 
-_FIGURES = ("input", "cached", "written", "output")
+EVERY = "*"
+"""Stands for every model of a provider."""
+
+_FIGURES = ("input", "cached", "written", "output", "search")
 _TEXTS = ("friendly_name", "source")
-_MEMBERS = frozenset((*_FIGURES, *_TEXTS, "context_window", "read"))
+_MEMBERS = frozenset((*_FIGURES, *_TEXTS, "context_window", "read", "images"))
 
 
 def known_models(data_dir: Path, named: Path | None = None) -> KnownModels:
@@ -26,10 +30,10 @@ def known_models(data_dir: Path, named: Path | None = None) -> KnownModels:
     Raises `UsageError` for a file that cannot be read, naming the entry.
     """
     shipped = files(__package__).joinpath("models.toml").read_text("utf-8")
-    found = read_models(shipped, "the package's models.toml")
-    if named is None and not (data_dir / OWN_FILE).exists():
-        return found
-    return {**found, **read_own(named or data_dir / OWN_FILE)[1]}
+    found = dict(read_models(shipped, "the package's models.toml"))
+    if named is not None or (data_dir / OWN_FILE).exists():
+        found |= read_own(named or data_dir / OWN_FILE)[1]
+    return _with_searches(found)
 
 
 def read_own(file: Path) -> tuple[str, KnownModels]:
@@ -56,6 +60,19 @@ def read_models(text: str, name: str) -> KnownModels:
     return found
 
 
+def _with_searches(found: Mapping[tuple[str, str], ModelFacts]) -> KnownModels:
+    """The entries with the price of searches: their own, or the one that holds for every model."""
+    general = {provider: facts.search for (provider, model), facts in found.items() if model == EVERY}
+    full = dict[tuple[str, str], ModelFacts]()
+    for (provider, model), facts in found.items():
+        search = general.get(provider) if facts.search is None else facts.search
+        if model != EVERY and facts.pricing is not None:
+            facts = replace(facts, pricing=replace(facts.pricing, search=search))
+        if model != EVERY:
+            full[provider, model] = facts
+    return full
+
+
 def _table(value: object, name: str, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{name}: {what} is no table.", fix='Write it like [openai."gpt-5.5"].')
@@ -68,8 +85,9 @@ def _facts(entry: Mapping[str, Any], where: str) -> ModelFacts:
     prices = [entry.get(figure) for figure in _FIGURES]
     for figure, price in zip(_FIGURES, prices, strict=True):
         if price is not None and (isinstance(price, bool) or not isinstance(price, int | float) or price < 0):
-            raise UsageError(f"{where}: {figure} is no price in US dollars for a million tokens.")
-    given, cached, written, output = prices
+            what = "a thousand searches" if figure == "search" else "a million tokens"
+            raise UsageError(f"{where}: {figure} is no price in US dollars for {what}.")
+    given, cached, written, output, search = prices
     part = cached is not None or written is not None
     if (given is None) != (output is None) or (part and given is None):
         raise UsageError(f"{where} has a price for one of input and output.", fix="Give both, or neither.")
@@ -80,4 +98,16 @@ def _facts(entry: Mapping[str, Any], where: str) -> ModelFacts:
         if not isinstance(entry.get(member, ""), str):
             raise UsageError(f"{where}: {member} is no text.")
     pricing = None if given is None or output is None else Pricing(given, output, cached, written)
-    return ModelFacts(entry.get("friendly_name"), window, pricing, entry.get("source"))
+    name, source = entry.get("friendly_name"), entry.get("source")
+    return ModelFacts(name, window, pricing, source, search, _images(entry.get("images", {}), where))
+
+
+def _images(given: object, where: str) -> Mapping[str, float]:
+    """Prices of one image, by quality and size."""
+    prices: Mapping[str, Any] = given if isinstance(given, dict) else {"images": None}
+    for name, price in prices.items():
+        if isinstance(price, bool) or not isinstance(price, int | float) or price < 0:
+            raise UsageError(
+                f"{where}: {name} is no price of an image.", fix='Write images = { "high 1024x1024" = 0.25 }.'
+            )
+    return {name: float(price) for name, price in prices.items()}

@@ -7,11 +7,11 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
-from process_agent.core.room import Datasets
+from process_agent.core.room import ArrowSchema, Datasets
 from process_agent.core.usage import UsageRecord
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
@@ -71,6 +71,7 @@ class UsageLedger:
         self._tasks = Tasks("usage")
         self._writing: asyncio.Task[None] | None = None
         self._ready = False
+        self._columns = frozenset[str]()
         self._full = False
         self._inserts = 0
 
@@ -179,7 +180,7 @@ class UsageLedger:
         await self._ensure()
         if not records:
             return
-        await self._datasets.insert(self._table, to_table(records))
+        await self._datasets.insert(self._table, to_table(records, self._columns))
         self._inserts += 1
         if self._inserts % COMPACT_EVERY == 0:
             try:
@@ -190,6 +191,7 @@ class UsageLedger:
     async def _ensure(self) -> None:
         if not self._ready:
             await self._datasets.create(self._table, USAGE, "create_if_not_exists")
+            self._columns = frozenset(_names(await self._datasets.schema(self._table)))
             self._ready = True
 
     async def _missing(self, records: Sequence[UsageRecord]) -> list[UsageRecord]:
@@ -206,6 +208,12 @@ class UsageLedger:
             async for batch in self._datasets.search(self._table, where=f"id IN ({listed})", columns=["id"]):
                 for row in pa.table(batch).to_pylist():
                     yield row["id"]
+
+
+def _names(schema: ArrowSchema) -> Sequence[str]:
+    """Names of the columns, of whatever library the schema is."""
+    given: Any = schema
+    return pa.schema(given).names
 
 
 def _let_go(file: SpoolFile | None) -> None:

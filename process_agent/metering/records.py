@@ -4,7 +4,7 @@ agents, beside the folder of the agent's threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ from process_agent.core.usage import Usage, UsageRecord
 
 NAME: Final = "usage"
 
+MAX_IMAGES: Final = 10_000
+"""Images of one call, as far as they are believed."""
+
 _COUNTS: Final = {
     "input_tokens": "input",
     "cached_tokens": "cached",
@@ -24,6 +27,9 @@ _COUNTS: Final = {
     "web_searches": "searches",
 }
 """Columns, and what of the usage is in them; null where nobody told."""
+
+_LATER: Final = ("images", "unpriced_pieces")
+"""Columns that tables of earlier versions lack. They go without: such rows have no price for any search."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,6 +43,7 @@ _COLUMNS: list[Any] = [
     pa.field("response_id", pa.string()),
     *(pa.field(name, pa.int64()) for name in _COUNTS),
     pa.field("cost", pa.float64()),
+    *(pa.field(name, pa.int64()) for name in _LATER),
 ]
 USAGE: pa.Schema = pa.schema(_COLUMNS)
 
@@ -46,15 +53,16 @@ def table_of(agent: str) -> TableRef:
     return TableRef(NAME, ("agents", agent))
 
 
-def to_table(records: Sequence[UsageRecord]) -> pa.Table:
-    """Rows."""
-    return pa.Table.from_pylist([_row(record) for record in records], schema=USAGE)
+def to_table(records: Sequence[UsageRecord], columns: Collection[str] = frozenset(USAGE.names)) -> pa.Table:
+    """Rows, for a table that has these columns."""
+    rows = pa.Table.from_pylist([_row(record) for record in records], schema=USAGE)
+    return rows.select([name for name in USAGE.names if name in columns or name not in _LATER])
 
 
 def from_table(batch: ArrowTable) -> Iterator[UsageRecord]:
     """Records; rows that are none of ours are left out. Column by column, which is ten times as fast."""
     table = pa.table(batch)
-    if not set(USAGE.names) <= set(table.column_names):
+    if not set(USAGE.names) - set(_LATER) <= set(table.column_names):
         return
     # Times as numbers: Arrow takes 20 µs to make one of Python's.
     times = table["at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
@@ -62,18 +70,30 @@ def from_table(batch: ArrowTable) -> Iterator[UsageRecord]:
         zip(*(table[name].to_pylist() for name in names), strict=True)
         for names in (_TEXTS, _COUNTS, ("whole", "response_id", "cost"))
     )
-    for at, said, told, (whole, response_id, cost) in zip(times, texts, counts, others, strict=True):
+    later = zip(*(_later(table, name) for name in _LATER), strict=True)
+    for at, said, told, (whole, response_id, cost), (images, pieces) in zip(
+        times, texts, counts, others, later, strict=True
+    ):
         if at is None or not all(isinstance(text, str) for text in said):
             continue  # anybody who may write the room's tables can have written the row
         usage = (
             None
             if told[0] is None
-            else Usage(**{part: count or 0 for part, count in zip(_COUNTS.values(), told, strict=True)})
+            else Usage(
+                **{part: count or 0 for part, count in zip(_COUNTS.values(), told, strict=True)},
+                images=("",) * min(images or 0, MAX_IMAGES),
+            )
         )
         named = dict(zip(_TEXTS, said, strict=True))
         moment = _EPOCH + timedelta(microseconds=at)
         yield UsageRecord(
-            **named, at=moment, whole=bool(whole), response_id=response_id, usage=usage, cost=cost
+            **named,
+            at=moment,
+            whole=bool(whole),
+            response_id=response_id,
+            usage=usage,
+            cost=cost,
+            unpriced_pieces=(usage.searches if usage else 0) if pieces is None else pieces,
         )
 
 
@@ -92,4 +112,10 @@ def _row(record: UsageRecord) -> dict[str, Any]:
         "response_id": record.response_id,
         **{name: None if usage is None else getattr(usage, part) for name, part in _COUNTS.items()},
         "cost": record.cost,
+        "images": None if usage is None else len(usage.images),
+        "unpriced_pieces": record.unpriced_pieces,
     }
+
+
+def _later(table: pa.Table, name: str) -> list[Any]:
+    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows

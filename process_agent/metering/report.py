@@ -19,7 +19,8 @@ KINDS: Final[tuple[By, ...]] = ("turn", "thread", "model", "day")
 class Line:
     """The sum of some records. `cost` is what is known of it, in US dollars; `unpriced` are the calls of
     models whose price nobody knows, by model, and `untold` those that broke off before the provider said what
-    they used. `first` and `last` are the times of the earliest and the latest call.
+    they used; `pieces` are searches and images that are not in the cost. `first` and `last` are the times of
+    the earliest and the latest call.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Line:
     cost: float | None = None
     unpriced: dict[str, int] = field(default_factory=dict)
     untold: int = 0
+    pieces: int = 0
     broken: int = 0
 
     def add(self, record: UsageRecord) -> None:
@@ -44,6 +46,7 @@ class Line:
             self.untold += 1
             return
         self.usage += record.usage
+        self.pieces += record.unpriced_pieces
         if record.cost is not None:
             self.cost = (self.cost or 0.0) + record.cost
         else:
@@ -119,6 +122,8 @@ def as_fields(line: Line, by: str) -> dict[str, Json]:
         "output_tokens": line.usage.output,
         "reasoning_tokens": line.usage.reasoning,
         "web_searches": line.usage.searches,
+        "images": len(line.usage.images),
+        "unpriced_pieces": line.pieces,
         "cost": None if line.cost is None else round(line.cost, 9),
         "unpriced_calls": sum(line.unpriced.values()),
         "unpriced_models": unpriced,

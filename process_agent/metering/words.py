@@ -53,8 +53,22 @@ def _figures(line: Line) -> str:
 def _cost(line: Line) -> str:
     if line.cost is None:
         return "cost unknown"
-    more = "at least " if line.unpriced or line.untold else ""
+    more = "at least " if line.unpriced or line.untold or line.pieces else ""
     return f"{more}${line.cost:,.4f}"
+
+
+def pieces_text(total: Line) -> str | None:
+    """What is charged by the piece, and whether it is in the cost; None when there is nothing of the kind."""
+    searches, images = total.usage.searches, len(total.usage.images)
+    counts = ((searches, "web search", "web searches"), (images, "image", "images"))
+    found = [f"1 {one}" if count == 1 else f"{count:,} {many}" for count, one, many in counts if count]
+    if not found:
+        return None
+    if not total.pieces:
+        return f"{' and '.join(found)} charged by the piece: in the cost."
+    every = total.pieces == searches + images
+    without = "not in the cost" if every else f"{total.pieces:,} of them not in the cost"
+    return f"{' and '.join(found)} charged by the piece: {without}, for want of a price."
 
 
 def _notes(total: Line) -> Iterator[str]:
@@ -64,5 +78,5 @@ def _notes(total: Line) -> Iterator[str]:
     if total.untold:
         calls = "1 call" if total.untold == 1 else f"{total.untold:,} calls"
         yield f"{calls} broke off before the provider said what they used."
-    if total.usage.searches:
-        yield f"{total.usage.searches:,} web searches are charged by the piece: not in the cost."
+    if (made := pieces_text(total)) is not None:
+        yield made

@@ -112,6 +112,10 @@ def _model_changed(f: Fields) -> e.EventBody:
     )
 
 
+MAX_IMAGES = 10_000
+"""Images of one usage, as far as they are believed."""
+
+
 def _usage(f: Fields) -> e.EventBody:
     usage = Fields({"type": f"{f.type} usage", **f.object("usage")})
     context = None
@@ -132,6 +136,7 @@ def _usage(f: Fields) -> e.EventBody:
             reasoning=usage.number("reasoning_output_tokens", usage.number("reasoning_tokens", 0)),
             written=usage.number("cache_write_input_tokens", 0),
             searches=usage.number("web_searches", 0),
+            images=("",) * min(max(usage.number("images_made", 0), 0), MAX_IMAGES),
         ),
         None if context == ContextWindow(0) else context,
         float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,

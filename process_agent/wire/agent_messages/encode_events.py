@@ -180,9 +180,11 @@ def _encode_state(
 def _encode_usage(usage: Usage) -> dict[str, Json]:
     written: dict[str, Json] = {"cache_write_input_tokens": usage.written} if usage.written else {}
     searched: dict[str, Json] = {"web_searches": usage.searches} if usage.searches else {}
+    made: dict[str, Json] = {"images_made": len(usage.images)} if usage.images else {}
     return {
         **written,
         **searched,
+        **made,
         "input_tokens": usage.input,
         "cached_input_tokens": usage.cached,
         "output_tokens": usage.output,

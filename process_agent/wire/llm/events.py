@@ -60,6 +60,8 @@ class TokenUsage:
     reasoning: int = 0
     searches: int = 0
     """Searches of the web by the provider's own tool."""
+    images: tuple[str, ...] = ()
+    """Images that the provider made, each by quality and size, like `high 1024x1024`."""
 
 
 # --- Events --------------------------------------------------------------------------------------

@@ -112,6 +112,7 @@ class ResponsesReader(StreamReader):
         super().__init__(origin)
         self._streamed: set[int] = set()
         self._searches = 0
+        self._made: tuple[str, ...] = ()
         self._summary: tuple[str, object] | None = None
 
     def _take(self, event: JsonObject) -> None:
@@ -185,6 +186,7 @@ class ResponsesReader(StreamReader):
                     self._begin_call(index, text_of(item, "call_id"), text_of(item, "name"))
                 self._close_call(index, text_of(item, "arguments"))
             case _:
+                self._made += hosted.made(item)
                 self._hosted(hosted.done(item, self._origin))
 
     def _hosted(self, event: e.StreamEvent | None) -> None:
@@ -204,7 +206,7 @@ class ResponsesReader(StreamReader):
         self._named(response)
         usage = object_of(response, "usage")
         if usage:
-            self.usage = replace(_usage(usage), searches=self._searches)
+            self.usage = replace(_usage(usage), searches=self._searches, images=self._made)
         match response.get("status"):
             case "failed":
                 self._fail(stream_error(object_of(response, "error")))

@@ -16,6 +16,9 @@ PARTIAL_IMAGES = 2
 
 MAX_RESULTS = 50
 
+UNTOLD = "unknown"
+"""A quality or size that the provider does not tell."""
+
 KINDS = ("web_search_call", "image_generation_call")
 """Items of these tools."""
 
@@ -55,6 +58,13 @@ def searched(event: e.StreamEvent) -> bool:
     if not isinstance(event, e.HostedDone) or event.result is None or event.hosted.tool != "web_search":
         return False
     return text_of(event.arguments.get("action"), "type") in ("", "search")
+
+
+def made(item: JsonObject) -> tuple[str, ...]:
+    """The image that an item holds, by quality and size, which OpenAI charges for."""
+    if item.get("type") != "image_generation_call" or not text_of(item, "result"):
+        return ()
+    return (f"{text_of(item, 'quality') or UNTOLD} {text_of(item, 'size') or UNTOLD}",)
 
 
 def done(item: JsonObject, origin: str) -> e.HostedDone | None:

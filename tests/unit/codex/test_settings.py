@@ -274,7 +274,7 @@ def test_prices_are_those_of_the_api_with_a_key_of_its_own(tmp_path: Path) -> No
         given = Account("x", tmp_path, "openai_http", **account)
         return provider_models("codex", pinned, given, [], {})[0].models[0].pricing
 
-    assert price(base_url="https://api.openai.com/v1", key="k") == Pricing(2.5, 15.0, 0.25)
+    assert price(base_url="https://api.openai.com/v1", key="k") == Pricing(2.5, 15.0, 0.25, search=10.0)
     assert price(base_url="https://api.openai.com.example/v1", key="k") is None
     assert price(base_url="https://api.openai.com/v1") is None
     assert provider_models("codex", pinned, Account("login", tmp_path), [], {})[0].models[0].pricing is None

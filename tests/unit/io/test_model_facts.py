@@ -24,18 +24,33 @@ source = "the server's own page"
 
 def test_every_shipped_entry_has_a_source_and_nothing_is_free(tmp_path: Path) -> None:
     found = known_models(tmp_path)
-    assert found["openai", "gpt-5.4"].pricing == Pricing(2.5, 15.0, 0.25)
+    assert found["openai", "gpt-5.4"].pricing == Pricing(2.5, 15.0, 0.25, search=10.0)
     for facts in found.values():
         assert facts.source
         assert facts.pricing is None or 0 < facts.pricing.input < facts.pricing.output
+    images = found["openai", "gpt-image-1"].images
+    assert 0 < images["low 1024x1024"] < images["medium 1024x1024"] < images["high 1024x1024"]
+    assert ("openai", "*") not in found
 
 
 def test_the_users_file_comes_second(tmp_path: Path) -> None:
     (tmp_path / OWN_FILE).write_text(OWN)
     found = known_models(tmp_path)
-    assert found["openai", "gpt-5.5"] == ModelFacts(pricing=Pricing(4, 20))
+    assert found["openai", "gpt-5.5"] == ModelFacts(pricing=Pricing(4, 20, search=10.0))
     assert found["ollama", "qwen3:8b"].context_window == 32_768
     assert found["openai", "gpt-5.4"].pricing is not None
+
+
+def test_the_price_of_searches_holds_for_every_model_that_has_no_other(tmp_path: Path) -> None:
+    more = '[openai."*"]\nsearch = 7\n[openai.mine]\ninput = 1\noutput = 2\nsearch = 3\n'
+    (tmp_path / OWN_FILE).write_text(OWN + more)
+    found = known_models(tmp_path)
+
+    def price(name: str) -> float | None:
+        pricing = found["openai", name].pricing
+        return None if pricing is None else pricing.search
+
+    assert [price(name) for name in ("gpt-5.5", "gpt-5.4", "mine")] == [7, 7, 3]
 
 
 def test_a_file_that_is_named_counts_instead_and_has_to_be_there(tmp_path: Path) -> None:
@@ -58,6 +73,9 @@ def test_a_file_that_is_named_counts_instead_and_has_to_be_there(tmp_path: Path)
         ("[openai.x]\nprice = 1", "has 'price'"),
         ("[openai.x]\ninput = -1\noutput = 1", "input is no price"),
         ("[openai.x]\ninput = true\noutput = 1", "input is no price"),
+        ("[openai.x]\nsearch = -1", "search is no price in US dollars for a thousand searches"),
+        ("[openai.x]\nimages = 1", "images is no price of an image"),
+        ('[openai.x]\nimages = { "high" = true }', "high is no price of an image"),
         ("[openai.x]\ninput = 1", "one of input and output"),
         ("[openai.x]\ncached = 1", "one of input and output"),
         ("[openai.x]\ncontext_window = 1.5", "no number of tokens"),

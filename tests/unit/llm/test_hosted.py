@@ -10,7 +10,9 @@ import pytest
 
 from backends.llm.hosted import for_provider
 from backends.llm.offer import hosted_lines, hosted_toolkits, make_offer
+from process_agent.core.models import ModelFacts, Pricing
 from process_agent.core.providers import parse_providers
+from process_agent.core.usage import Usage
 from process_agent.errors import UsageError
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.messages import MessagesReader, body
@@ -25,6 +27,7 @@ from process_agent.wire.llm.request import (
     Replay,
     Text,
 )
+from process_agent.wire.llm.responses_hosted import made
 from tests.unit.llm.test_offer import CLAUDE, LOCAL, OPENAI, config
 
 SEARCH: frozenset[HostedTool] = frozenset(("web_search", "image_generation"))
@@ -116,6 +119,33 @@ def test_only_the_newest_images_that_models_made_are_sent_again() -> None:
     assert found == (*(Message("user", (Text(f"made {n}"),)) for n in (0, 1)), *images[2:])
     others = for_provider(images, "anthropic", SEARCH)
     assert [len(item.parts) for item in others if isinstance(item, Message)] == [1, 1, 2, 2, 2, 2]
+
+
+def test_images_are_counted_as_they_are_charged() -> None:
+    one = {
+        "type": "image_generation_call",
+        "id": "i",
+        "result": "aGk=",
+        "quality": "low",
+        "size": "1024x1024",
+    }
+    assert made(one) == ("low 1024x1024",)
+    assert made({**one, "quality": None}) == ("unknown 1024x1024",)
+    assert made({**one, "result": ""}) == made({"type": "web_search_call", "result": "x"}) == ()
+
+
+def test_what_is_charged_by_the_piece_has_its_price_with_the_model() -> None:
+    facts = {
+        ("openai", "a"): ModelFacts(pricing=Pricing(1, 2, search=10.0)),
+        ("openai", "gpt-image-1"): ModelFacts(images={"low 1024x1024": 0.011}),
+    }
+    openai = replace(OPENAI, web_search=True, image_generation=True)
+    wanted = replace(config(("openai", "a"), providers=(openai,)), image_model="gpt-image-1", facts=facts)
+    ((model,),) = (entry.models for entry in make_offer("llm", wanted).models)
+    assert model.pricing == Pricing(1, 2, search=10.0, images={"low 1024x1024": 0.011})
+    usage = Usage(1_000_000, searches=3, images=("low 1024x1024", "unknown 1024x1024"))
+    assert usage.cost(model.pricing) == pytest.approx(1 + 0.03 + 0.011)
+    assert (usage.unpriced(model.pricing), usage.unpriced(None), usage.unpriced(Pricing(1, 2))) == (1, 5, 5)
 
 
 def test_flags_that_no_provider_on_offer_can_follow_are_refused() -> None:

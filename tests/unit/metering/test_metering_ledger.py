@@ -69,6 +69,28 @@ async def test_what_is_added_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert waiting(tmp_path) == []
 
 
+async def test_a_table_of_an_earlier_version_goes_without_the_new_columns(tmp_path: Path) -> None:
+    datasets = MemoryDatasets()
+    later = ("images", "unpriced_pieces")
+    older = pa.schema([field for field in USAGE if field.name not in later])
+    await datasets.create(TABLE, older, "create")
+    searched = replace(record(1), usage=Usage(1, searches=2, images=("low 1x1",)), unpriced_pieces=0)
+    async with running(datasets, tmp_path) as ledger:
+        ledger.add(searched)
+    (read,) = await records_of(datasets, "bot")
+    assert read.usage == Usage(1, searches=2)
+    assert read.unpriced_pieces == 2, "nobody wrote whether they are in the cost"
+
+
+async def test_pieces_are_read_back(tmp_path: Path) -> None:
+    datasets = MemoryDatasets()
+    async with running(datasets, tmp_path) as ledger:
+        ledger.add(replace(record(1), usage=Usage(1, searches=2, images=("low 1x1",)), unpriced_pieces=1))
+    (read,) = await records_of(datasets, "bot")
+    assert read.usage == Usage(1, searches=2, images=("",))
+    assert read.unpriced_pieces == 1
+
+
 async def test_many_records_are_one_insert(tmp_path: Path) -> None:
     datasets = MemoryDatasets()
     async with running(datasets, tmp_path, lazy=60) as ledger:

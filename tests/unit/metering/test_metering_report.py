@@ -9,7 +9,7 @@ import pytest
 
 from process_agent.cli.moments import moment
 from process_agent.cli.usage_table import as_table
-from process_agent.core.usage import Usage
+from process_agent.core.usage import Usage, UsageRecord
 from process_agent.errors import UsageError
 from process_agent.metering.report import By, as_fields, chosen, report
 from tests.unit.metering.test_metering_ledger import record
@@ -68,9 +68,8 @@ def test_a_part_of_the_cost_says_that_it_is_one() -> None:
 
 @pytest.mark.parametrize("by", ["turn", "thread", "model", "day"])
 def test_tables_are_80_columns_wide_at_most(by: By) -> None:
-    long = replace(
-        KNOWN, model="a-model-with-a-name-that-never-ends-" * 4, usage=Usage(*[987_654_321_000] * 5)
-    )
+    many = Usage(987_654_321_000, 987_654_321_000, 987_654_321_000, 987_654_321_000)
+    long = replace(KNOWN, model="a-model-with-a-name-that-never-ends-" * 4, usage=many)
     names = {KNOWN.thread: "A thread whose name is much longer than what a table has room for, and more"}
     lines, total = report([*ALL, long], by, UTC)
     text = list(as_table(lines, total, by, names))
@@ -80,11 +79,22 @@ def test_tables_are_80_columns_wide_at_most(by: By) -> None:
 
 
 def test_what_is_charged_by_the_piece_is_said() -> None:
-    searched = replace(KNOWN, usage=replace(KNOWN.usage or Usage(), searches=3))
-    _, total = report([searched], "model", UTC)
-    assert total is not None
-    assert as_fields(total, "total")["web_searches"] == 3
-    assert "3 web searches are charged by the piece" in "\n".join(as_table([], total, "model", {}))
+    both = Usage(1_000, searches=3, images=("low 1024x1024",))
+    searched = replace(KNOWN, usage=both, unpriced_pieces=4)
+
+    def said(*records: UsageRecord) -> str:
+        _, total = report(records, "model", UTC)
+        assert total is not None
+        fields = as_fields(total, "total")
+        assert (fields["web_searches"], fields["images"]) == (3 * len(records), len(records))
+        assert fields["unpriced_pieces"] == sum(record.unpriced_pieces for record in records)
+        return "\n".join(as_table([], total, "model", {}))
+
+    assert "$0.5000+" in said(searched)
+    assert "3 web searches and 1 image charged by the piece: not in the cost, for want" in said(searched)
+    assert "1 image charged by the piece: in the cost" in said(replace(searched, unpriced_pieces=0))
+    part = said(searched, replace(searched, unpriced_pieces=0))
+    assert "6 web searches and 2 images charged by the piece: 4 of them not in the cost" in part
 
 
 def test_nothing_is_said_in_words() -> None:

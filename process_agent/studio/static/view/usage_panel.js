@@ -12,6 +12,8 @@ import { h } from "./dom.js";
  * @property {number} output_tokens
  * @property {number} reasoning_tokens
  * @property {number} web_searches
+ * @property {number} images
+ * @property {number} unpriced_pieces
  * @property {number | null} cost
  * @property {number} unpriced_calls
  * @property {string[]} unpriced_models
@@ -78,7 +80,7 @@ function row(line) {
 /** @param {Line} line */
 export function costWords(line) {
   if (line.cost === null) return "unknown";
-  return money(line.cost) + (line.unpriced_calls || line.unreported_calls ? "+" : "");
+  return money(line.cost) + (line.unpriced_calls || line.unreported_calls || line.unpriced_pieces ? "+" : "");
 }
 
 /** What the total lacks. @param {Line} total @returns {string[]} */
@@ -88,7 +90,11 @@ export function missing(total) {
     found.push(`No price is known for ${total.unpriced_models.join(", ")} (${plural(total.unpriced_calls, "call")}).`);
   if (total.unreported_calls)
     found.push(`${plural(total.unreported_calls, "call")} broke off before the provider said what was used.`);
-  if (total.web_searches)
-    found.push(`${plural(total.web_searches, "web search", "web searches")}: charged by the piece, not in the cost.`);
+  const pieces = [
+    total.web_searches && plural(total.web_searches, "web search", "web searches"),
+    total.images && plural(total.images, "image"),
+  ].filter(Boolean);
+  const where = total.unpriced_pieces ? "not all in the cost, for want of a price" : "in the cost";
+  if (pieces.length) found.push(`${pieces.join(" and ")} charged by the piece: ${where}.`);
   return found;
 }

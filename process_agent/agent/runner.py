@@ -291,6 +291,7 @@ class Runner:
         self._carry_out(self._supervisor.log_opened(thread_id, model, usage, created))
 
     def _work_on(self, thread_id: ThreadId, log: ThreadLog, *, new: bool) -> TurnWork:
+        log.watch_saving(lambda behind: self._carry_out(self._supervisor.saving(thread_id, behind)))
         files = ThreadFiles(None if self._workspaces is None else self._workspaces.of(thread_id))
         return TurnWork(thread_id, log, self._backends, self._provisions, files, new=new)
 

@@ -84,16 +84,13 @@ class Telling:
         self._tasks.start(self._release(thread_id, log), "store what was asked")
 
     async def _release(self, thread_id: ThreadId, log: ThreadLog) -> None:
-        held = self._held[thread_id]
+        held, more = self._held[thread_id], True
         try:
-            more = True
             while more:
                 await _stored(thread_id, log)
                 more = _tell_until_next(held)
-        finally:  # also when the agent is closed: what was shown before it goes out
+        finally:  # an agent that is closed meanwhile tells nothing of what is not stored
             del self._held[thread_id]
-            while _tell_until_next(held):
-                pass
 
 
 async def _stored(thread_id: ThreadId, log: ThreadLog) -> None:

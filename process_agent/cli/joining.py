@@ -176,6 +176,8 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
         from process_agent.threads.memory import MemoryThreadStore
 
         return MemoryThreadStore(name, clock=clock, new_id=new_id)
+    from process_agent.io.this_process import is_gone, name_of_this_process
+    from process_agent.threads.leases import Presence
     from process_agent.threads.store import DatasetThreadStore
 
     def others_here() -> bool:
@@ -187,7 +189,7 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
         clock=clock,
         new_id=new_id,
         directory=options.thread_dir,
-        others_here=others_here,
+        presence=Presence(name_of_this_process(), is_gone, others_here),
         apart=options.isolation == "participant",
     )
 

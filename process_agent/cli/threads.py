@@ -226,6 +226,8 @@ def store_in(
     from datetime import UTC, datetime
     from uuid import uuid4
 
+    from process_agent.io.this_process import is_gone
+    from process_agent.threads.leases import Presence
     from process_agent.threads.store import DatasetThreadStore
 
     def is_here() -> bool:
@@ -237,7 +239,7 @@ def store_in(
         clock=lambda: datetime.now(UTC),
         new_id=lambda: str(uuid4()),
         directory=directory,
-        others_here=is_here,
+        presence=Presence(None, is_gone, is_here),
         apart=apart,
     )
 

@@ -62,6 +62,12 @@ class OpenThreads:
             turns.backend_lost(turn_id, error)
         return self._take()
 
+    def saving(self, thread_id: ThreadId, behind: bool) -> list[c.Command]:
+        """Whether what happens in a thread cannot be stored for now."""
+        if (turns := self._turns(thread_id)) is not None:
+            turns.saving(behind)
+        return self._take()
+
     def steer_decided(
         self, thread_id: ThreadId, turn_id: TurnId, source: MessageId, error: ErrorInfo | None
     ) -> list[c.Command]:

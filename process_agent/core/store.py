@@ -75,6 +75,10 @@ class ThreadLog(Protocol):
         """
         ...
 
+    def watch_saving(self, told: Callable[[bool], None]) -> None:
+        """Call `told` with True when what was appended cannot be stored for now, with False once it is."""
+        ...
+
     def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is stored, in order, after an implicit flush. `since` is a turn or message id, itself
         included; one that is not there replays nothing, unless the thread was cleared after it. A text that

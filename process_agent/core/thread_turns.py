@@ -245,7 +245,7 @@ class ThreadTurns:
         if ended is None:
             return None
         if error is not None and isinstance(ended.body, e.TurnEnded):
-            ended = replace(ended, body=e.TurnEnded(ended.body.reason, ended.body.error or error))
+            ended = replace(ended, body=e.TurnEnded(ended.body.reason, _and(ended.body.error, error)))
         self._speaker.show(ended)
         self._ended.append(turn_id)
         turn = self.running
@@ -261,6 +261,11 @@ class ThreadTurns:
         if turn is None or not turn.for_model or not isinstance(ended.body, e.TurnEnded):
             return None
         return turn.model if ended.body.reason in _ANSWERED else None
+
+    def saving(self, behind: bool) -> None:
+        """Whether what happens here cannot be stored for now."""
+        turn = self.running
+        self.output.saving(behind, turn if turn is not None and turn.under_way else None)
 
     def timer_fired(self, timer: c.Timer) -> None:
         """A time limit ran out."""
@@ -379,3 +384,8 @@ class ThreadTurns:
             self._out(c.StopTimer(c.Timer(c.TimerKind.STEER, thread_id, turn.id)))
         self.output.wind_up(turn)
         self._steering.over(turn)
+
+
+def _and(own: ErrorInfo | None, not_stored: ErrorInfo) -> ErrorInfo:
+    """Why a turn failed, and that its end is not stored."""
+    return not_stored if own is None else ErrorInfo(f"{own.message} {not_stored.message}", own.code)

@@ -37,6 +37,10 @@ def _beginning(turn: Turn) -> str:
     return "Thinking" if turn.files is None else "Putting files back"
 
 
+UNSAVED = "not saved yet"
+"""In the status line while the room does not store what is shown."""
+
+
 class TurnOutput:
     """The output of one thread's turns, one after the other. The caller sees to which turn is under way."""
 
@@ -50,6 +54,7 @@ class TurnOutput:
         self.asks = Asks(speaker, self._tell)
         self._speaker = speaker
         self._status = e.Status()
+        self._behind = False
 
     def status(self, turn: Turn | None) -> e.ThreadEvent:
         """The current status line."""
@@ -158,6 +163,11 @@ class TurnOutput:
         """Show the status line if it changed."""
         self._show_status(status_of(turn), turn)
 
+    def saving(self, behind: bool, turn: Turn | None) -> None:
+        """Whether what is shown cannot be stored for now: the status line says so until it is."""
+        self._behind = behind
+        self._show_status(e.Status() if turn is None else status_of(turn), turn)
+
     def wind_up(self, turn: Turn) -> None:
         """The turn is about to end: nothing waits any more, and what is open is closed."""
         self.waits_no_more(turn)
@@ -180,7 +190,9 @@ class TurnOutput:
         self.usage = None
         self.live = LiveTurn()
 
-    def _show_status(self, status: e.Status, turn: Turn) -> None:
+    def _show_status(self, status: e.Status, turn: Turn | None) -> None:
+        if self._behind:
+            status = replace(status, text=UNSAVED if status.text is None else f"{status.text} · {UNSAVED}")
         if status != self._status:
             self._status = status
             self._speaker.show(self._speaker.make(status, turn))

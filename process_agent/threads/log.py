@@ -63,12 +63,16 @@ class DatasetThreadLog:
         tail: Tail,
         *,
         on_close: Callable[[DatasetThreadLog], None],
+        on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self._thread_id = thread_id
         self._table = table
         self._on_close = on_close
+        self._on_turn = on_turn
         self._fold = Fold()
         self._lost = list(tail.lost)
+        self.left = tail.left
+        """Turns that others ran when the log was opened."""
         self._model = tail.model
         self._model_known = tail.model is not None or tail.complete
         self._usage = tail.usage
@@ -87,6 +91,11 @@ class DatasetThreadLog:
     def thread_id(self) -> ThreadId:
         """The thread's path."""
         return self._thread_id
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn runs or waits."""
+        return bool(self._running)
 
     @property
     def closed(self) -> bool:
@@ -124,6 +133,11 @@ class DatasetThreadLog:
         self._queue(list(lost), within=NOW)
         return bool(lost)
 
+    def lose(self, lost: Sequence[ThreadEvent], left: frozenset[TurnId]) -> None:
+        """Of the turns that others ran, only `left` are left to them; what ends the others is in `lost`."""
+        gone, self.left = self.left - left, self.left & left
+        self._lost += [event for event in lost if event.turn_id in gone]
+
     async def flush(self, *, open_items: bool = True) -> None:
         """Return when everything appended so far is durable, open items included unless told otherwise; only
         the usage of a running turn is stored with its end. Raises `RoomError` when it cannot be.
@@ -131,6 +145,10 @@ class DatasetThreadLog:
         if open_items:
             self._store(self._fold.tick(), within=NOW)
         await self._writer.flush()
+
+    def watch_saving(self, told: Callable[[bool], None]) -> None:
+        """See the port."""
+        self._writer.watch(told)
 
     async def close(self) -> None:
         """Store what is open as far as it is, flush and release. Idempotent."""
@@ -165,6 +183,7 @@ class DatasetThreadLog:
                 self._running.pop(turn, None)
             case _ if turn is not None and isinstance(event.body, _ACTIVE):
                 self._running.setdefault(turn)
+                self._on_turn()
 
     def _store(self, stored: list[Stored], *, within: float) -> None:
         if stored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
@@ -109,6 +109,9 @@ class MemoryThreadLog:
 
     async def flush(self, *, open_items: bool = True) -> None:
         """There is nowhere to write to."""
+
+    def watch_saving(self, told: Callable[[bool], None]) -> None:
+        """Nothing ever waits to be stored."""
 
     async def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is kept, in order; see `ThreadLog`."""

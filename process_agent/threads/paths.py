@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from process_agent.core.ids import ThreadId
 from process_agent.core.room import TableRef
 from process_agent.errors import RoomRequestError, UsageError
-from process_agent.threads.schema import INDEX_TABLE, OWNERS_TABLE
+from process_agent.threads.schema import INDEX_TABLE, LEASES_TABLE, OWNERS_TABLE
 
 SCHEME = "dataset://"
 MAX_FOLDERS = 8
@@ -17,8 +17,10 @@ MAX_FOLDERS = 8
 NOT_FOUND = 1003
 """The room's error number for what is not there."""
 
-RESERVED = frozenset((INDEX_TABLE, OWNERS_TABLE, "emails", "emails_open"))
-"""Tables beside the threads that are none: the list of threads, their owners, and the mail channel's two."""
+RESERVED = frozenset((INDEX_TABLE, LEASES_TABLE, OWNERS_TABLE, "emails", "emails_open"))
+"""Tables beside the threads that are none: the list of threads, their owners, the leases of agents, and the
+mail channel's two.
+"""
 
 _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 

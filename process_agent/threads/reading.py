@@ -93,6 +93,8 @@ class Reading:
         if isinstance(stored, BackendState):
             return []
         event, body = stored, stored.body
+        if isinstance(body, e.TurnEnded) and event.turn_id in self._ended:
+            return []  # closed as lost by another agent, while this one was away too long
         self._note_turn(event)
         if isinstance(body, e.ToolLog):
             self._gather(event, body)

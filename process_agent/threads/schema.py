@@ -51,3 +51,16 @@ several rows of one path the first claim counts.
 """
 
 OWNERS_TABLE = "owners"
+
+_LEASES: list[Any] = [
+    pa.field("holder", pa.string(), nullable=False),
+    pa.field("writer", pa.int64(), nullable=False),
+    pa.field("since", pa.string(), nullable=False),
+    pa.field("renewed_at", pa.string(), nullable=False),
+    pa.field("process", pa.string()),
+]
+
+LEASES: pa.Schema = pa.schema(_LEASES)
+"""Which agents write threads now: a table of ours; see `core.leases`. Times are ISO text."""
+
+LEASES_TABLE = "leases"

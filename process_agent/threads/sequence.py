@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Container
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from process_agent.core.ids import Clock
 
@@ -52,6 +52,11 @@ def choose_writer(taken: Container[int], pick: Callable[[int], int] = random.ran
             return chosen
         chosen = (chosen + 1) % _WRITERS
     return chosen
+
+
+def moment_of_number(number: int) -> datetime:
+    """When a number was given out, as far as its writer knew."""
+    return _EPOCH + timedelta(milliseconds=number >> _WRITER_BITS)
 
 
 def writer_of(number: int) -> int:

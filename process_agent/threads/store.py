@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from process_agent.core.backend import KeptState
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
@@ -16,6 +16,7 @@ from process_agent.io.tasks import Tasks
 from process_agent.threads.copying import copy_rows, name_of_copy
 from process_agent.threads.images import ImageTable
 from process_agent.threads.index import UNNAMED, ThreadIndex
+from process_agent.threads.leases import ALONE, Presence, ThreadLease
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.owners import ThreadOwners
 from process_agent.threads.paths import (
@@ -27,31 +28,20 @@ from process_agent.threads.paths import (
     table_of,
     unknown_thread,
 )
+from process_agent.threads.recovery import Recovery
 from process_agent.threads.schema import THREAD
 from process_agent.threads.table import ThreadTable
 
 logger = logging.getLogger(__name__)
 
-RECOVER_FIRST = 16
-"""Threads, the latest changed, whose lost turns are closed before `start` returns."""
-
-RECOVER_LATER = 500
-"""Threads that are looked at for lost turns in all; older ones are closed when somebody goes on with them."""
-
 OWNERS_FOUND = 1_000
 """Threads without an owner that are looked at when an agent starts; others when somebody asks for them."""
-
-ALONE_WITHIN = 180.0
-"""Seconds that a start which finds another agent of our name waits for it to go before leaving its turns."""
-
-_LOOK_EVERY = 1.0
-_AT_ONCE = 4
 
 
 class DatasetThreadStore:
     """See `core.store.ThreadStore`.
 
-    `others_here` says whether another agent of our name is in the room now; turns under way are left to it.
+    Turns under way are left to agents whose leases say that they run: see `core.leases`.
     Without `apart` threads are everybody's, and nothing is written about owners.
     """
 
@@ -63,7 +53,7 @@ class DatasetThreadStore:
         clock: Clock,
         new_id: IdSource,
         directory: str | None = None,
-        others_here: Callable[[], bool] = lambda: False,
+        presence: Presence = ALONE,
         apart: bool = False,
     ) -> None:
         self._datasets = datasets
@@ -71,7 +61,6 @@ class DatasetThreadStore:
         self._new_id = new_id
         self._namespace = namespace_of(directory or directory_of(agent_name))
         self._directory = directory_at(self._namespace)
-        self._others_here = others_here
         self._index = ThreadIndex(datasets, self._namespace, clock)
         self._owners = ThreadOwners(datasets, self._namespace, clock) if apart else None
         self._images = ImageTable(datasets, agent_name, clock=clock, new_id=new_id)
@@ -79,6 +68,13 @@ class DatasetThreadStore:
         # Opening and recovering one thread take turns; a few locks serve all threads.
         self._locks = [asyncio.Lock() for _ in range(64)]
         self._tasks = Tasks("thread store")
+        self._lease = ThreadLease(
+            datasets,
+            self._namespace,
+            clock,
+            presence,
+            busy=lambda: any(log.busy for log in self._logs.values()),
+        )
 
     @property
     def directory(self) -> str:
@@ -93,20 +89,15 @@ class DatasetThreadStore:
     async def start(self) -> None:
         """Create the index if it is missing, and close turns that nobody runs any more (LOST).
 
-        The latest `RECOVER_FIRST` threads are done on return, the others soon after. While another agent of
-        our name is here, its turns are left alone.
+        The latest `RECOVER_FIRST` threads are done on return, the others soon after. Turns that another agent
+        runs are left alone, until it turns out to be gone.
         """
-        await self._index.ensure()
+        await asyncio.gather(self._index.ensure(), self._lease.claim())
         if self._owners is not None:
             await self._owners.ensure()
             self._tasks.start(self._find_owners(self._owners), "owners of earlier threads")
-        if self._others_here():
-            self._tasks.start(self._recover_alone(), "recovery")
-            return
-        entries = (await self._index.all())[:RECOVER_LATER]
-        await self._recover(entries[:RECOVER_FIRST])
-        if len(entries) > RECOVER_FIRST:
-            self._tasks.start(self._recover(entries[RECOVER_FIRST:]), "recovery")
+        threads = [entry.path for entry in await self._index.all()]
+        await Recovery(self._lease, self._recover_one, self._tasks).start(threads)
 
     async def create(self, name: str, owner: str | None = None) -> ThreadEntry:
         """Create a thread with a new id and list it; see the port."""
@@ -230,12 +221,15 @@ class DatasetThreadStore:
         return await self._find_log(thread_id)
 
     async def _find_log(self, thread_id: ThreadId) -> DatasetThreadLog:
-        table = ThreadTable(self._datasets, table_of(thread_id, self._namespace), thread_id)
+        table = self._table(thread_id)
         try:
-            tail = await table.tail(self._clock, leave_turns=self._others_here())
+            tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer)
+            if tail.lost and await self._lease.refresh():  # an agent may have come since
+                tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer)
         except RoomRequestError as error:
             raise unknown_thread(thread_id) from error
-        return DatasetThreadLog(thread_id, table, tail, on_close=self._closed)
+        turn_begins = self._lease.turn_begins
+        return DatasetThreadLog(thread_id, table, tail, on_close=self._closed, on_turn=turn_begins)
 
     def _lock(self, thread_id: ThreadId) -> asyncio.Lock:
         return self._locks[hash(thread_id) % len(self._locks)]
@@ -318,6 +312,7 @@ class DatasetThreadStore:
         await self._tasks.close()
         await self._index.close()
         await asyncio.gather(*(log.close() for log in list(self._logs.values())))
+        await self._lease.close()
 
     def _closed(self, log: DatasetThreadLog) -> None:
         if self._logs.get(log.thread_id) is log:
@@ -325,27 +320,23 @@ class DatasetThreadStore:
 
     # --- Recovery --------------------------------------------------------------------------------
 
-    async def _recover_alone(self) -> None:
-        """The other agent may be our own former self, whose connection the room has not given up yet."""
-        for _ in range(int(ALONE_WITHIN / _LOOK_EVERY)):
-            await asyncio.sleep(_LOOK_EVERY)
-            if not self._others_here():
-                await self._recover((await self._index.all())[:RECOVER_LATER])
-                return
-
-    async def _recover(self, entries: Sequence[ThreadEntry]) -> None:
-        gate = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(*(self._recover_one(entry.path, gate) for entry in entries))
-
-    async def _recover_one(self, thread_id: ThreadId, gate: asyncio.Semaphore) -> None:
-        async with gate, self._lock(thread_id):
+    async def _recover_one(self, thread_id: ThreadId) -> bool:
+        """Close the lost turns of a thread; whether turns are left to others."""
+        async with self._lock(thread_id):
             used = self._logs.get(thread_id)
             if used is not None:
-                used.settle()
-                return
-            try:
-                log = await self._make_log(thread_id)
-                log.settle()
-                await log.close()
-            except RoomError as error:
-                logger.warning("lost turns of %s are not closed: %s", thread_id, error)
+                return await self._recover_used(used)
+            log = await self._make_log(thread_id)
+            log.settle()
+            await log.close()
+            return bool(log.left)
+
+    async def _recover_used(self, log: DatasetThreadLog) -> bool:
+        if log.left:
+            tail = await self._table(log.thread_id).tail(self._clock, self._lease.others_run)
+            log.lose(tail.lost, tail.left)
+        log.settle()
+        return bool(log.left)
+
+    def _table(self, thread_id: ThreadId) -> ThreadTable:
+        return ThreadTable(self._datasets, table_of(thread_id, self._namespace), thread_id)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from process_agent.core import events as e
 from process_agent.core.backend import KeptState
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import Clock, ThreadId
+from process_agent.core.ids import Clock, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.room import Datasets, TableRef
 from process_agent.threads.reading import Reading
@@ -63,6 +63,12 @@ class Tail:
     usage: ThreadEvent | None = None
     kept: Mapping[str, KeptState] | None = None
     complete: bool = True
+    left: frozenset[TurnId] = frozenset()
+    """Turns under way that others run."""
+
+
+type OthersRun = Callable[[int], bool]
+"""Whether somebody else may still run the turn of a row with this number."""
 
 
 class ThreadTable:
@@ -97,35 +103,46 @@ class ThreadTable:
 
     # --- Reading the end -------------------------------------------------------------------------
 
-    async def tail(self, clock: Clock, *, leave_turns: bool) -> Tail:
-        """Read the end of the table. With `leave_turns`, turns under way are somebody else's and not lost."""
+    async def tail(self, clock: Clock, others_run: OthersRun, writer: int | None = None) -> Tail:
+        """Read the end of the table. A turn of which `others_run` a row, by its number, is not lost. With a
+        `writer`, that is the part in our numbers; else one that is in none of the rows read.
+        """
         total = await self._datasets.count(self._ref)
         if total == 0:
-            return Tail(RowNumbers(clock, choose_writer(())), kept={})
+            return Tail(RowNumbers(clock, choose_writer(()) if writer is None else writer), kept={})
         rows = [row async for row in self._page(max(0, total - TAIL_ROWS), TAIL_ROWS)]
         self._whole = list(rows) if len(rows) == total else None
         rows.sort(key=lambda row: row.sequence)
         highest = rows[-1].sequence if rows else -1
-        numbers = RowNumbers(clock, choose_writer({writer_of(row.sequence) for row in rows}), highest)
-        lost = () if leave_turns else await self._lost(rows, complete=total <= TAIL_ROWS)
+        if writer is None:
+            writer = choose_writer({writer_of(row.sequence) for row in rows})
+        numbers = RowNumbers(clock, writer, highest)
+        lost, left = await self._lost(rows, others_run, complete=total <= TAIL_ROWS)
         latest = max((row.timestamp for row in rows), default=_EPOCH)
         models = [model for row in rows if row.type == _MODEL_CHANGED and (model := _model(row)) is not None]
         model, usage = models[-1] if models else None, _usage(rows)
         complete = total <= TAIL_ROWS
         kept = _kept(rows)
         known = complete or kept or any(row.type == CLEARED for row in rows)
-        return Tail(numbers, latest, lost, model, usage, kept if known else None, complete)
+        return Tail(numbers, latest, lost, model, usage, kept if known else None, complete, left)
 
-    async def _lost(self, rows: list[Row], *, complete: bool) -> tuple[ThreadEvent, ...]:
+    async def _lost(
+        self, rows: list[Row], others_run: OthersRun, *, complete: bool
+    ) -> tuple[tuple[ThreadEvent, ...], frozenset[TurnId]]:
+        """What ends the turns that nobody runs, and the turns that others run."""
         reading = _read(self._thread_id, rows)
-        if complete or not (turns := reading.open_turns()):
-            return tuple(reading.closing(()))
+        turns = reading.open_turns()
+        left = frozenset(
+            turn for turn in turns if any(row.turn_id == turn and others_run(row.sequence) for row in rows)
+        )
+        if complete or not turns:
+            return tuple(reading.closing(left)), left
         # Part of these turns lies before the rows at hand: read each of them whole.
         lost: list[ThreadEvent] = []
-        for turn in turns:
+        for turn in [turn for turn in turns if turn not in left]:
             theirs = [row async for row in self._where(f"turn_id = {quoted(turn)}")]
             lost += _read(self._thread_id, sorted(theirs, key=lambda row: row.sequence)).closing(())
-        return tuple(lost)
+        return tuple(lost), left
 
     async def model(self) -> ModelChoice | None:
         """The model chosen last in the whole table."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
@@ -33,6 +33,9 @@ thread has to fit: a turn's content is in three rows, two of them as soon as it 
 
 MAX_BATCH = 4 << 20
 """Characters of rows in one insert."""
+
+BEHIND_SECONDS = 3.0
+"""How long an insert may take before people are told that what they see is not saved yet."""
 
 MAX_REFUSALS = 6
 """Times one insert may be refused before the log gives up; a lost connection is no refusal."""
@@ -67,6 +70,14 @@ class RowWriter:
         self._hurry = asyncio.Event()
         self._moved = asyncio.Event()
         self._failure: RoomError | None = None
+        self._behind = False
+        self._told: Callable[[bool], None] = lambda _behind: None
+
+    def watch(self, told: Callable[[bool], None]) -> None:
+        """Call `told` with True when rows cannot be stored for now, and with False once they are."""
+        self._told = told
+        if self._behind:
+            told(True)
 
     @property
     def waiting(self) -> int:
@@ -103,7 +114,12 @@ class RowWriter:
                 await self._gather()
                 if not (batch := self._take()):  # given up meanwhile
                     break
-                await self._insert(batch)
+                late = asyncio.get_running_loop().call_later(BEHIND_SECONDS, self._is_behind, True)
+                try:
+                    await self._insert(batch)
+                finally:
+                    late.cancel()
+                self._is_behind(False)
                 self._written += len(batch)
                 self._size -= sum(len(row.data) for row in batch)
                 self._moved.set()
@@ -147,12 +163,21 @@ class RowWriter:
         return batch
 
     async def _insert(self, batch: list[Row]) -> None:
-        delays, refusals, rows = self._backoff.delays(), 0, batch
+        """Insert rows that are not there. After a failure it is not known which of them are: the table is
+        asked, after a pause, before any are sent again.
+        """
+        delays, refusals, sure, rows = self._backoff.delays(), 0, True, batch
         while rows:
             try:
-                await self._table.insert(rows)
-                return
+                if sure:
+                    sure = False
+                    await self._table.insert(rows)
+                    return
+                landed = await self._table.landed(batch)
+                rows, sure = [row for row in batch if row.sequence not in landed], True
+                continue
             except RoomRequestError as error:
+                self._is_behind(True)
                 refusals += 1
                 if error.code in _HOPELESS or refusals == MAX_REFUSALS:
                     raise
@@ -160,20 +185,14 @@ class RowWriter:
             except RoomClosedError:
                 raise
             except RoomError as error:
+                self._is_behind(True)
                 logger.info("storing rows is tried again: %s", error)
-            rows = await self._not_landed(batch, delays)
-
-    async def _not_landed(self, batch: list[Row], delays: Iterator[float]) -> list[Row]:
-        """After a pause, the rows of a failed batch which are not in the table after all."""
-        while True:
             await asyncio.sleep(next(delays))
-            try:
-                landed = await self._table.landed(batch)
-            except (RoomClosedError, RoomRequestError):
-                raise
-            except RoomError:
-                continue
-            return [row for row in batch if row.sequence not in landed]
+
+    def _is_behind(self, behind: bool) -> None:
+        if behind != self._behind:
+            self._behind = behind
+            self._told(behind)
 
     async def _compact(self, *, ended: bool) -> None:
         if self._inserts < (COMPACT_EVERY if ended else COMPACT_ANYWAY):
@@ -185,6 +204,7 @@ class RowWriter:
             logger.info("the thread's table was not compacted: %s", error)
 
     def _fail(self, error: RoomError) -> None:
+        self._is_behind(True)
         self._failure = error
         self._rows.clear()
         self._hasten(NOW)

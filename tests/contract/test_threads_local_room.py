@@ -18,6 +18,7 @@ from process_agent.core.ids import ItemId, ThreadId
 from process_agent.core.room import TableRef
 from process_agent.errors import RoomRequestError
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
+from process_agent.threads.leases import Presence
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.schema import INDEX, THREAD
 from process_agent.threads.store import DatasetThreadStore
@@ -44,7 +45,7 @@ async def agent(
             "bot",
             clock=lambda: datetime.now(UTC),
             new_id=lambda: str(uuid.uuid4()),
-            others_here=lambda: not alone,
+            presence=Presence(others_here=lambda: not alone),
         )
         await store.start()
         yield store, room

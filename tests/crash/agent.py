@@ -18,12 +18,13 @@ from process_agent.core.channel import Ask
 from process_agent.core.content import ContentPart, TextPart, plain_text
 from process_agent.core.ids import MessageId, ParticipantId, ThreadId
 from process_agent.core.participants import Participant
-from process_agent.core.replies import Reply, ThreadStarted
+from process_agent.core.replies import Reply, ThreadStarted, ThreadStartRejected
+from process_agent.core.room import Datasets
 from process_agent.core.selection import Catalogue
 from process_agent.core.speaker import Setting
 from process_agent.core.supervisor import Supervisor
+from process_agent.threads.leases import Presence
 from process_agent.threads.store import DatasetThreadStore
-from tests.crash.room import CrashRoom
 from tests.crash.script import SHORT, Step
 from tests.fakes.backend import FakeBackend, FakeThread
 
@@ -63,6 +64,7 @@ class Screen:
         self.heard = heard
         self.ask: Ask = lambda _request: None
         self.news = asyncio.Event()
+        self.watch: Callable[[e.ThreadEvent], None] = lambda _event: None
 
     async def start(self, ask: Ask) -> None:
         self.ask = ask
@@ -75,6 +77,7 @@ class Screen:
 
     def show(self, event: e.ThreadEvent, to: Sequence[ParticipantId]) -> None:
         if to:
+            self.watch(event)
             self.heard.shown.append(event)
             self.news.set()
 
@@ -152,12 +155,14 @@ class CrashAgent:
 
     def __init__(
         self,
-        room: CrashRoom,
+        room: Datasets,
         name: str,
         clock: Callable[[], datetime],
         script: Callable[[], list[Step]] = lambda: SHORT,
-        **store: object,
+        presence: Presence | None = None,
     ) -> None:
+        """Without `presence`, others can see that it was killed."""
+        presence = presence or Presence(name, is_gone=lambda _process: True)
         self.heard = Heard()
         self.screen = Screen(self.heard)
         ids = itertools.count(1)
@@ -167,7 +172,7 @@ class CrashAgent:
             return f"{name}-{next(ids):0{_AHEAD}}"
 
         self.backend = ScriptedBackend(self.heard, script)
-        self.store = DatasetThreadStore(room, "bot", clock=clock, new_id=new_id, **store)  # type: ignore[arg-type]
+        self.store = DatasetThreadStore(room, "bot", clock=clock, new_id=new_id, presence=presence)
         catalogue = Catalogue(self.backend.models(), self.backend.default_model())
         supervisor = Supervisor(Setting("bot", catalogue, new_id, clock))
         provisions = Provisions(Attachments(None))
@@ -186,15 +191,22 @@ class CrashAgent:
     def _envelope(self) -> r.Envelope:
         return r.Envelope(MessageId(next(self._messages)), "chat", ANA)
 
-    async def new_thread(self, text: str) -> ThreadId:
+    async def new_thread(self, text: str) -> ThreadId | None:
+        """A thread that begins with a turn; None when the room did not make it."""
         envelope = self._envelope()
         self.screen.ask(r.StartThread(envelope, (TextPart(text),)))
 
-        def started() -> ThreadId | None:
-            replies = (x for x in self.heard.replies if isinstance(x, ThreadStarted))
-            return next((x.thread_id for x in replies if x.source == envelope.message_id), None)
+        def answered() -> ThreadStarted | ThreadStartRejected | None:
+            replies = (x for x in self.heard.replies if isinstance(x, ThreadStarted | ThreadStartRejected))
+            return next((x for x in replies if x.source == envelope.message_id), None)
 
-        return await self.screen.until(started)
+        answer = await self.screen.until(answered)
+        return answer.thread_id if isinstance(answer, ThreadStarted) else None
+
+    async def all_stored(self) -> None:
+        """Return when the room has everything. Raises `RoomError` when it never will."""
+        for log in tuple(self.store._logs.values()):
+            await log.flush()
 
     def open(self, thread: ThreadId) -> None:
         self.screen.ask(r.OpenThread(self._envelope(), thread, load=True))

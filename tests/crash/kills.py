@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from process_agent.core import events as e
-from process_agent.core.ids import ThreadId
+from process_agent.core.ids import MessageId, ThreadId
 from tests.crash.agent import CrashAgent, Heard
 from tests.crash.checks import Before, Revived, compare, go_on
 from tests.crash.room import CrashRoom, Tables, Write
@@ -68,12 +68,14 @@ class Talk:
     def __init__(self, agent: CrashAgent) -> None:
         self._agent = agent
         self._threads: list[ThreadId] = []
+        self._asked: list[MessageId] = []
 
     async def do(self, ask: Ask) -> None:
         agent = self._agent
         await asyncio.sleep(ask.wait)
         if ask.what == "new" or not self._threads:
-            self._threads.append(await agent.new_thread(ask.text))
+            thread = await agent.new_thread(ask.text)
+            self._threads += [] if thread is None else [thread]
             return
         thread = self._threads[ask.thread % len(self._threads)]
         running = agent.running(thread)
@@ -85,15 +87,18 @@ class Talk:
             case "model":
                 agent.change_model(thread, "gpt-5.5-mini")
             case _:
-                agent.turn(thread, ask.text)
+                self._asked.append(agent.turn(thread, ask.text))
 
     async def all_ended(self) -> None:
-        shown = self._agent.heard.shown
+        """Return when everything that was asked was refused, or is over."""
+        heard = self._agent.heard
 
         def done() -> bool | None:
-            accepted = {x.turn_id for x in shown if isinstance(x.body, e.TurnAccepted)}
-            ended = {x.turn_id for x in shown if isinstance(x.body, e.TurnEnded)}
-            return True if len(accepted) >= len(self._threads) and accepted <= ended else None
+            accepted = {x.body.source: x.turn_id for x in heard.shown if isinstance(x.body, e.TurnAccepted)}
+            refused = {x.body.source for x in heard.shown if isinstance(x.body, e.TurnRejected)}
+            ended = {x.turn_id for x in heard.shown if isinstance(x.body, e.TurnEnded)}
+            over = all(accepted.get(x) in ended or x in refused for x in self._asked)
+            return True if over and set(accepted.values()) <= ended else None
 
         await self._agent.screen.until(done)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -59,6 +59,9 @@ class MemoryLog:
         await self._store.flushing.wait()
         if self._store.fails:
             raise RoomError("the room is full")
+
+    def watch_saving(self, told: Callable[[bool], None]) -> None:
+        self.told_of_saving = told
 
     async def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         cleared = max(

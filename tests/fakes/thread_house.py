@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from process_agent.core import events as e
+from process_agent.threads.leases import Presence
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.store import DatasetThreadStore
 from tests.fakes.datasets import MemoryDatasets
@@ -22,6 +23,9 @@ class House:
         self.stores: list[DatasetThreadStore] = []
 
     def agent(self, **options: Any) -> DatasetThreadStore:
+        others_here = options.pop("others_here", None)
+        if others_here is not None:
+            options["presence"] = Presence(others_here=others_here)
         store = DatasetThreadStore(
             self.datasets, "bot", clock=self.clock, new_id=lambda: f"t{next(self._ids)}", **options
         )

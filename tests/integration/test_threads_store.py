@@ -98,7 +98,7 @@ async def test_turns_are_left_to_another_agent_of_our_name(house: House) -> None
 async def test_turns_of_an_agent_that_goes_are_closed_after_all(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("process_agent.threads.store._LOOK_EVERY", 0.01)
+    monkeypatch.setattr("process_agent.threads.recovery._LOOK_EVERY", 0.01)
     _, log, say = await house.thread()
     append(log, say.begin())
     await crash(house, log)
@@ -323,7 +323,10 @@ async def test_no_thread_is_made_elsewhere_or_under_an_odd_id(house: House, path
         await store.open(ThreadId(path), create="x")
     assert refused.value.code == 1003
     assert (await store.list(10, 0))[1] == 0
-    assert [call for call in house.datasets.calls if call[0] == "create"] == [("create", "index")]
+    assert [call for call in house.datasets.calls if call[0] == "create"] == [
+        ("create", "index"),
+        ("create", "leases"),
+    ]
 
 
 async def test_a_doubled_scheme_is_taken_literally(house: House) -> None:

@@ -21,6 +21,7 @@ from benchmarks.programs import machine
 
 NAMES = (
     "help",
+    "completion",
     "join",
     "turn",
     "stream",
@@ -86,6 +87,7 @@ async def _measure(
         inserts,
         interrupts,
         join_ready,
+        key_time,
         llm_burst,
         llm_long,
         llm_tools,
@@ -108,6 +110,8 @@ async def _measure(
 
     if "help" in names:
         done(help_time.measure(folder, reference, 2 if quick else help_time.RUNS))
+    if "completion" in names:
+        done(key_time.measure(folder, reference, 2 if quick else key_time.RUNS))
     if "inserts" in names:
         done(await inserts.measure(folder, 1 if quick else inserts.ROUNDS))
     measures: dict[str, Callable[[Stage], Awaitable[Section]]] = {

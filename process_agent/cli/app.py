@@ -9,6 +9,7 @@ import typer
 from process_agent import __version__
 from process_agent.cli import (
     chat,
+    completion_command,
     config_command,
     doctor,
     join,
@@ -65,6 +66,9 @@ app.command(name="spec", cls=GroupedCommand, short_help="Print the MeshAgent ser
     spec.spec
 )
 app.add_typer(config_command.app, name="config")
+app.command(name="completion", short_help="Print the script that makes bash, zsh or fish complete commands.")(
+    completion_command.completion
+)
 app.command(name="token")(token.token)
 
 

@@ -59,7 +59,7 @@ def safe_name(name: str, mime_type: str) -> str:
     """A name that is one part of a path, visible and unsurprising: no folders, no leading dot or dash."""
     base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     shown = "".join("_" if c in _UNFIT else c for c in one_line(base))
-    shown = shown.strip(". ").lstrip("-~").strip()
+    shown = shown.strip().lstrip(".-~ ").rstrip(". ")  # one may hide behind another, as in `~.profile`
     if not shown:
         shown = "attachment" + (mimetypes.guess_extension(mime_type, strict=False) or ".bin")
     if len(shown) <= MAX_NAME:

@@ -7,6 +7,7 @@ environment.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -153,6 +154,23 @@ def has_screen() -> bool:
 def variable(name: str) -> str | None:
     """One variable of our environment, by a name that the user made up; None when it is not set or empty."""
     return os.environ.get(name) or None
+
+
+_SECRET_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)$")
+
+
+def secret_values(environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """What our environment has under the names of keys and tokens, but for paths of files."""
+    env = os.environ if environ is None else environ
+    found = {value.strip() for name, value in env.items() if _SECRET_NAME.search(name.upper())}
+    return frozenset(value for value in found if value and not _is_path(value))
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return text.startswith(("/", "~", "./")) and Path(text).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def load_providers(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[ModelProvider, ...]:

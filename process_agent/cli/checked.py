@@ -10,6 +10,7 @@ from process_agent.cli.channel_flags import ChannelFlags
 from process_agent.cli.model_flags import ModelFlags
 from process_agent.cli.outside_flags import OutsideFlags
 from process_agent.cli.providers import Providers, parse_providers
+from process_agent.cli.thread_flags import ThreadFlags
 from process_agent.cli.tool_flags import ToolFlags
 from process_agent.core.approvers import NEVER, ROLE, Approvers
 from process_agent.errors import UsageError
@@ -66,6 +67,7 @@ class JoinOptions:
     model_flags: ModelFlags = field(default_factory=ModelFlags)
     tool_flags: ToolFlags = field(default_factory=ToolFlags)
     outside: OutsideFlags = field(default_factory=OutsideFlags)
+    thread_flags: ThreadFlags = field(default_factory=ThreadFlags)
 
 
 class Given(TypedDict):
@@ -88,10 +90,10 @@ class Given(TypedDict):
     rules: RulesOptions
     local: bool
     data_dir: Path | None
-    port: int | None
+    port: NotRequired[int | None]
     project_id: NotRequired[str | None]
     join_seconds: float
-    threading_mode: str
+    threading_mode: NotRequired[str]
     thread_dir: str | None
     thread_storage: str
     json: bool
@@ -101,6 +103,7 @@ class Given(TypedDict):
     model_flags: NotRequired[ModelFlags]
     tool_flags: NotRequired[ToolFlags]
     outside: NotRequired[OutsideFlags]
+    thread_flags: NotRequired[ThreadFlags]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
@@ -138,10 +141,11 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         rules=given["rules"],
         local=given["local"],
         data_dir=given["data_dir"],
-        port=given["port"],
+        port=given.get("port"),
         project_id=given.get("project_id"),
         join_seconds=given["join_seconds"],
-        single_thread=one_of("--threading-mode", given["threading_mode"], THREADING_MODES) == "none",
+        single_thread=one_of("--threading-mode", given.get("threading_mode", "default-new"), THREADING_MODES)
+        == "none",
         thread_dir=given["thread_dir"],
         thread_storage=one_of("--thread-storage", given["thread_storage"], THREAD_STORAGES),
         json=given["json"],
@@ -151,12 +155,13 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         model_flags=given.get("model_flags", ModelFlags()),
         tool_flags=given.get("tool_flags", ToolFlags()),
         outside=given.get("outside", OutsideFlags()),
+        thread_flags=given.get("thread_flags", ThreadFlags()),
     )
 
 
 def _can_be_apart(given: Given) -> None:
     """Raise `UsageError` for what contradicts threads of each participant's own."""
-    if given["threading_mode"] == "none":
+    if given.get("threading_mode") == "none":
         raise UsageError(
             "--thread-isolation participant needs more than the one thread of --threading-mode none."
         )

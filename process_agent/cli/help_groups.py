@@ -34,7 +34,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("tool_timeout",),
     ),
     "Rules and skills": ("rule", "rules_file", "room_rules", "instructions", "skill_dir"),
-    "Threads": ("threading_mode", "thread_dir", "thread_storage", "thread_isolation"),
+    "Threads": ("threading_mode", "thread_dir", "thread_storage", "thread_isolation", "redact"),
 }
 """Parameters by subject, in the order of the help. An option that is in none comes last, under "Other"."""
 

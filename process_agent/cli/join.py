@@ -51,6 +51,7 @@ from process_agent.cli.outside_flags import (
     outside_flags,
 )
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
+from process_agent.cli.thread_flags import Redact, thread_flags
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
     AdvancedShell,
@@ -117,6 +118,7 @@ def join(
     thread_dir: ThreadDir = None,
     thread_storage: ThreadStorage = "dataset",
     thread_isolation: ThreadIsolation = "global",
+    redact: Redact = None,
     websocket_auth: WebsocketAuthFlag = "jwt",
     websocket_origin: WebsocketOrigins = None,
     websocket_open: WebsocketOpen = False,
@@ -169,6 +171,7 @@ def join(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
+        thread_flags=thread_flags(redact),
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
     run(options, with_token(config.load(), token_from_env))

@@ -18,7 +18,13 @@ from process_agent.cli.local import destination, reach, usable_folder, while_joi
 from process_agent.cli.metered import ledger_of
 from process_agent.cli.providers import key_variable
 from process_agent.cli.summary import Lines, as_json, as_text, studio_of
-from process_agent.config import Settings, environment_for_child, load_providers, variable
+from process_agent.config import (
+    Settings,
+    environment_for_child,
+    load_providers,
+    secret_values,
+    variable,
+)
 from process_agent.core.backend import BackendConfig, ModelEndpoint
 from process_agent.core.providers import ModelProvider, behind, further, through_project
 from process_agent.errors import AuthError, UsageError
@@ -88,7 +94,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
         room.on_connection_change(_say_back)
         records = recorded(options, settings, target, config.agent_name, chosen)
         joined = replace(
-            inside(options, room, config.agent_name, records=records),
+            inside(options, room, config.agent_name, records=records, token=target.token),
             token=target.token,
             ledger=ledger_of(options, settings, target, room.datasets, config.agent_name),
         )
@@ -114,13 +120,16 @@ def inside(
     agent_name: str,
     terminal: Messaging | None = None,
     records: ThreadStore | None = None,
+    token: str | None = None,
 ) -> AgentRoom:
-    """What an agent needs of the room it joined; `records` where threads are kept elsewhere."""
+    """What an agent needs of the room it joined; `records` where threads are kept elsewhere. The `token` with
+    which it joined is never stored.
+    """
     from process_agent.agent.channels import AgentRoom
 
     return AgentRoom(
         room.messaging,
-        records or _store(options, room, agent_name),
+        records or _store(options, room, agent_name, token),
         datasets=room.datasets,
         queues=room.queues,
         files=room.files,
@@ -165,7 +174,7 @@ def recorded(
     )
 
 
-def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
+def _store(options: JoinOptions, room: JoinedRoom, name: str, token: str | None) -> ThreadStore:
     def clock() -> datetime:
         return datetime.now(UTC)
 
@@ -183,6 +192,7 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
     def others_here() -> bool:
         return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
 
+    redaction = options.thread_flags.redaction((*secret_values(), token))
     return DatasetThreadStore(
         room.datasets,
         name,
@@ -191,7 +201,7 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str) -> ThreadStore:
         directory=options.thread_dir,
         presence=Presence(name_of_this_process(), is_gone, others_here),
         apart=options.isolation == "participant",
-    )
+    ).redact(redaction)
 
 
 def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> Lines:

@@ -57,6 +57,7 @@ from process_agent.cli.talking import (
     run_to_end,
     talk_of,
 )
+from process_agent.cli.thread_flags import Redact, thread_flags
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
     AdvancedShell,
@@ -153,6 +154,7 @@ def run(
     websocket_open: WebsocketOpen = False,
     channel_env: ChannelEnv = None,
     channel_users: ChannelUsers = False,
+    redact: Redact = None,
 ) -> None:
     """Run an agent here and talk to it in this terminal.
 
@@ -200,6 +202,7 @@ def run(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
+        thread_flags=thread_flags(redact),
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
     talk = talk_of(

@@ -123,7 +123,10 @@ async def _place(
     target = await reach(where, settings, wish, data_dir=options.data_dir, start=True, port=options.port)
     async with join_room(target, join_seconds=options.join_seconds) as room:
         ledger = ledger_of(options, settings, target, room.datasets, config.agent_name)
-        yield _Place(replace(inside(options, room, config.agent_name, terminal), ledger=ledger), room)
+        yield _Place(
+            replace(inside(options, room, config.agent_name, terminal, token=target.token), ledger=ledger),
+            room,
+        )
 
 
 def _end_on_sigterm() -> None:

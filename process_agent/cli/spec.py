@@ -33,6 +33,7 @@ from process_agent.cli.channel_flags import (
     WebsocketOrigins,
     channel_flags,
 )
+from process_agent.cli.given_flags import given
 from process_agent.cli.model_flags import ModelsFile, ReasoningEffort, model_flags
 from process_agent.cli.outside_flags import (
     ImageGeneration,
@@ -42,6 +43,7 @@ from process_agent.cli.outside_flags import (
     outside_flags,
 )
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
+from process_agent.cli.thread_flags import Redact, thread_flags
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
     AdvancedShell,
@@ -65,11 +67,6 @@ if TYPE_CHECKING:
 
 FILES_FOLDER = "/etc/process"
 """Where the container finds the files of this machine that flags name."""
-
-OF_THE_SERVICE = frozenset(
-    ("service_name", "service_description", "image", "secret", "run_as", "json", "rules_file", "models_file")
-)
-"""Options that `process join` does not have, and those that are written anew for the container."""
 
 AgentName = Annotated[
     str | None, typer.Option("--agent-name", metavar="NAME", help="The agent's name. Required.")
@@ -178,6 +175,7 @@ def spec(
     thread_dir: ThreadDir = None,
     thread_storage: ThreadStorage = "dataset",
     thread_isolation: ThreadIsolation = "global",
+    redact: Redact = None,
     websocket_auth: WebsocketAuthFlag = "jwt",
     websocket_origin: WebsocketOrigins = None,
     websocket_open: WebsocketOpen = False,
@@ -217,7 +215,6 @@ def spec(
         rules=rules_options(rule, rules_file, room_rules, instructions),
         local=False,
         data_dir=None,
-        port=None,
         join_seconds=join_timeout,
         threading_mode=threading_mode,
         thread_dir=thread_dir,
@@ -232,11 +229,12 @@ def spec(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
+        thread_flags=thread_flags(redact),
         outside=outside_flags(mcp_server, None, web_search, image_generation, web_fetch),
     )
     folders = _folders(working_dir, worktrees, codex_home, mcp_config, skill_dir or ())
     name, rules, models = _check(options, folders), _shipped(rules_file or ()), _shipped_models(options)
-    flags = (*_given(context), *_naming("--rules-file", rules), *_naming("--models-file", models))
+    flags = (*given(context), *_naming("--rules-file", rules), *_naming("--models-file", models))
     document = service_document(
         Service(
             name=service_name if service_name is not None else name,
@@ -356,31 +354,6 @@ def _shipped_models(options: JoinOptions) -> tuple[ShippedFile, ...]:
         return ()
     text, _ = read_own(named)
     return (ShippedFile(f"{FILES_FOLDER}/models.toml", text),)
-
-
-def _given(context: typer.Context) -> Iterator[str]:
-    """The flags that were given and that `process join` has too, in the order of its help, with the values
-    they were understood as: no text of the command line is taken for anything else.
-    """
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        source = getattr(context.get_parameter_source(name), "name", "")
-        if name in OF_THE_SERVICE or source not in ("COMMANDLINE", "DEFAULT_MAP"):  # the latter: process.toml
-            continue
-        flag = max(parameter.opts, key=len)
-        value = context.params[name]
-        if value is False and parameter.secondary_opts and f"--no{flag[1:]}" not in parameter.secondary_opts:
-            yield max(parameter.secondary_opts, key=len)
-            continue
-        for one in value if isinstance(value, list | tuple) else (value,):
-            yield from _words(flag, one)
-
-
-def _words(flag: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, bool):
-        return (flag,) if value else ()
-    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
-    return (f"{flag}={text}",) if text.startswith("-") else (flag, text)
 
 
 def _refuse_credentials(document: dict[str, Json], flags: Sequence[str]) -> None:

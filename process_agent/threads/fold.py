@@ -10,6 +10,7 @@ from __future__ import annotations
 from process_agent.core import events as e
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, TurnId
+from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.threads.items import DeltaKind, OpenText, OpenTool, failed_image
 from process_agent.threads.rows import Stored
 
@@ -19,7 +20,8 @@ type ItemKey = tuple[TurnId | None, ItemId]
 class Fold:
     """The open items of one thread. One event in, the rows it completes out."""
 
-    def __init__(self) -> None:
+    def __init__(self, redaction: Redaction = NOTHING) -> None:
+        self._redaction = redaction
         self._texts: dict[ItemKey, OpenText] = {}
         self._tools: dict[ItemKey, OpenTool] = {}
         self._usage: dict[TurnId | None, ThreadEvent] = {}
@@ -79,14 +81,16 @@ class Fold:
             case e.ToolLog(ref, lines):
                 tool = self._tools.get((event.turn_id, ref.item_id))
                 if tool is None:
-                    tool = self._tools[event.turn_id, ref.item_id] = OpenTool.unannounced(event, ref)
+                    tool = self._tools[event.turn_id, ref.item_id] = OpenTool.unannounced(
+                        event, ref, self._redaction
+                    )
                 tool.log(event, lines)
                 return []
             case e.ToolEnded(ref):
                 tool = self._tools.pop((event.turn_id, ref.item_id), None)
                 if tool is None and self._never_started(event, ref, event.body):
                     return []
-                return [*(tool or OpenTool.unannounced(event, ref)).rest(), event]
+                return [*(tool or OpenTool.unannounced(event, ref, self._redaction)).rest(), event]
             case e.ApprovalRequested(ref) | e.ApprovalDecided(ref):
                 # What is asked or decided about a call comes after its start, also in the rows.
                 tool = self._tools.get((event.turn_id, ref.item_id))
@@ -125,14 +129,14 @@ class Fold:
     def _start(self, event: ThreadEvent, item: ItemId, kind: DeltaKind, phase: e.Phase) -> list[Stored]:
         key = (event.turn_id, item)
         before = self._texts.get(key)
-        self._texts[key] = OpenText(item, kind, event, phase)
+        self._texts[key] = OpenText(item, kind, event, phase, redaction=self._redaction)
         # A second start begins the text anew; readers of the rows so far need to hear of it.
         return [event] if before is not None and (before.stored or before.partial) else []
 
     def _write(self, event: ThreadEvent, item: ItemId, kind: DeltaKind) -> OpenText:
         text = self._texts.get((event.turn_id, item))
         if text is None:
-            text = self._texts[event.turn_id, item] = OpenText(item, kind, event)
+            text = self._texts[event.turn_id, item] = OpenText(item, kind, event, redaction=self._redaction)
         return text
 
     def _start_tool(self, event: ThreadEvent, ref: e.ToolRef) -> list[Stored]:
@@ -140,7 +144,7 @@ class Fold:
         tool = self._tools.get(key)
         self._unfinished.pop(key, None)
         if tool is None:
-            self._tools[key] = OpenTool(ref, event, event)
+            self._tools[key] = OpenTool(ref, event, event, redaction=self._redaction)
         else:
             tool.restart(event)
         return []

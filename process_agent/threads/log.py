@@ -12,6 +12,7 @@ from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.store import LAST, Page
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
@@ -64,12 +65,14 @@ class DatasetThreadLog:
         *,
         on_close: Callable[[DatasetThreadLog], None],
         on_turn: Callable[[], None] = lambda: None,
+        redaction: Redaction = NOTHING,
     ) -> None:
         self._thread_id = thread_id
         self._table = table
         self._on_close = on_close
         self._on_turn = on_turn
-        self._fold = Fold()
+        self._redaction = redaction
+        self._fold = Fold(redaction)
         self._lost = list(tail.lost)
         self.left = tail.left
         """Turns that others ran when the log was opened."""
@@ -195,7 +198,7 @@ class DatasetThreadLog:
 
     def _row(self, stored: Stored) -> Row:
         self._time = max(self._time, moment_of(stored))
-        return to_row(stored, self._sequence.next(), self._time)
+        return to_row(stored, self._sequence.next(), self._time, self._redaction)
 
     async def _tick(self) -> None:
         """Runs while items are open and grow."""

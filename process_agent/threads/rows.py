@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from process_agent.core.backend import KeptState
 from process_agent.core.content import Json
-from process_agent.core.events import ReasoningDelta, SteerAccepted, TextDelta, ThreadEvent
+from process_agent.core.events import ReasoningDelta, SteerAccepted, TextDelta, ThreadEvent, ToolLog
 from process_agent.core.ids import MessageId, ThreadId, TurnId
+from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.room import ArrowTable
 from process_agent.errors import WireError
 from process_agent.threads.schema import DATA, THREAD
@@ -25,6 +26,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _PARTIAL = "process.partial_text"
 STATE = "process.backend_state"
 """Type of the event in a row of `BackendState`, and item of the row, so that it is found in a long table."""
+
+_STREAMED = (TextDelta, ReasoningDelta, ToolLog)
 
 THREAD_EVENT = PREFIX + "thread.event"
 
@@ -79,9 +82,11 @@ def stable_id(thread_id: ThreadId, turn_id: TurnId | None, *parts: object) -> Me
 # --- Writing -----------------------------------------------------------------------------------
 
 
-def to_row(stored: Stored, sequence: int, timestamp: datetime) -> Row:
-    """The row of what is to be stored."""
+def to_row(stored: Stored, sequence: int, timestamp: datetime, redaction: Redaction = NOTHING) -> Row:
+    """The row of what is to be stored. What streams has been redacted as it came."""
     message = _message_of(stored, sequence)
+    if redaction and isinstance(stored, ThreadEvent) and not isinstance(stored.body, _STREAMED):
+        message = {name: redaction.field(name, value) for name, value in message.items()}
     message.pop("created_at", None)
     item_id = STATE if isinstance(stored, BackendState) else message.get("item_id")
     turn_id = message.get("turn_id")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from process_agent.core.backend import KeptState
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.participants import named
+from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.room import Datasets, TableRef
 from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
@@ -61,6 +62,7 @@ class DatasetThreadStore:
         self._new_id = new_id
         self._namespace = namespace_of(directory or directory_of(agent_name))
         self._directory = directory_at(self._namespace)
+        self._redaction = NOTHING
         self._index = ThreadIndex(datasets, self._namespace, clock)
         self._owners = ThreadOwners(datasets, self._namespace, clock) if apart else None
         self._images = ImageTable(datasets, agent_name, clock=clock, new_id=new_id)
@@ -85,6 +87,11 @@ class DatasetThreadStore:
     def images(self) -> ImageTable:
         """Where the room keeps the images of threads."""
         return self._images
+
+    def redact(self, redaction: Redaction) -> DatasetThreadStore:
+        """Cover secrets in what is stored of threads opened from now on. Returns itself."""
+        self._redaction = redaction
+        return self
 
     async def start(self) -> None:
         """Create the index if it is missing, and close turns that nobody runs any more (LOST).
@@ -138,7 +145,8 @@ class DatasetThreadStore:
 
     def _new_entry(self, name: str) -> ThreadEntry:
         now = self._clock()
-        return ThreadEntry(ThreadId(f"{self._directory}/{self._new_id()}"), name, now, now)
+        path = ThreadId(f"{self._directory}/{self._new_id()}")
+        return ThreadEntry(path, self._redaction.text(name), now, now)
 
     async def owner(
         self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
@@ -228,8 +236,14 @@ class DatasetThreadStore:
                 tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer)
         except RoomRequestError as error:
             raise unknown_thread(thread_id) from error
-        turn_begins = self._lease.turn_begins
-        return DatasetThreadLog(thread_id, table, tail, on_close=self._closed, on_turn=turn_begins)
+        return DatasetThreadLog(
+            thread_id,
+            table,
+            tail,
+            on_close=self._closed,
+            on_turn=self._lease.turn_begins,
+            redaction=self._redaction,
+        )
 
     def _lock(self, thread_id: ThreadId) -> asyncio.Lock:
         return self._locks[hash(thread_id) % len(self._locks)]
@@ -254,7 +268,7 @@ class DatasetThreadStore:
             await self._require(table, thread_id)
         elif instead_of not in (None, entry.name):
             return entry
-        return await self._index.rename(thread_id, name)
+        return await self._index.rename(thread_id, self._redaction.text(name))
 
     async def _require(self, table: TableRef, thread_id: ThreadId) -> None:
         """Raise `RoomRequestError` for a thread that is not there: who can chat must not list any path."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
@@ -63,6 +63,19 @@ class Conversation:
                 self._open.setdefault(item.call_id)
             elif isinstance(item, CallOutput):
                 self._open.pop(item.call_id, None)
+
+    def looked_into(self, found: Mapping[str, Document]) -> None:
+        """The documents at these addresses are these."""
+        self.items = [
+            replace(
+                item,
+                parts=tuple(found.get(p.url, p) if isinstance(p, Document) else p for p in item.parts),
+            )
+            if isinstance(item, Message)
+            else item
+            for item in self.items
+        ]
+        self._begin_anew()
 
     def put_documents_in_words(self) -> bool:
         """Documents are not given to the model any more; whether there were any."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from backends.llm import compaction
+from backends.llm import compaction, documents
 from backends.llm.calling import Waiting
 from backends.llm.conversation import Conversation
 from backends.llm.estimates import of_frame
@@ -202,6 +202,9 @@ class LlmThread:
         output, conversation = running.output, self._conversation
         output.begin()
         running.failure = None
+        if unread := documents.unread(conversation.items, provider):
+            yield Working("Reading documents")
+            conversation.looked_into(await running.interruption.wait(lambda: documents.looked_into(unread)))
         request = self._request(running, provider, model, tools)
         running.take_count()
         yield Working("Thinking")

@@ -15,6 +15,7 @@ from process_agent.core.events import EndReason, TurnEnded
 from process_agent.core.providers import parse_providers
 from tests.contract.codex_room import script
 from tests.fakes.llm_room import MODELS, llm_room
+from tests.fakes.pdf import pdf
 
 PDF = b"%PDF-1.4\n1 0 obj <</Type /Page>> endobj 2 0 obj <</Type /Pages>> endobj\n%%EOF"
 DOCX = b"PK\x03\x04" + b"x" * 100
@@ -52,6 +53,32 @@ async def test_a_pdf_is_a_document_where_the_provider_reads_it(tmp_path: Path) -
     body, _ = await sent(tmp_path, "chat", file(PDF))
     assert data not in json.dumps(body)
     assert "[The file a.pdf is at /copies/a.pdf; commands can read it.]" in json.dumps(body)
+
+
+async def test_where_the_provider_reads_none_its_text_is_told_once_it_is_needed(tmp_path: Path) -> None:
+    many = [file(pdf(f"Pears cost {number}."), f"{number}.pdf") for number in (41, 42)]
+    async with llm_room(tmp_path) as room:
+        thread = await room.thread()
+        await room.turn(thread, script({"say": "ok"}), files=many, model=MODELS["responses"])
+        assert "Pears cost" not in json.dumps(room.model.requests[-1].body)
+        for _ in range(2):
+            told = await room.turn(thread, script({"say": "ok"}), model=MODELS["chat"])
+        asked = json.dumps(room.model.requests[-1].body)
+        for number in (41, 42):
+            assert f'<file name=\\"{number}.pdf\\" pages=\\"1\\">' in asked
+            assert asked.count(f"Pears cost {number}.") == 1
+            assert f"[The file {number}.pdf is at /copies/{number}.pdf.]" in asked
+        assert told.end.reason is EndReason.COMPLETED
+        await room.turn(thread, script({"say": "ok"}), model=MODELS["responses"])
+        last = json.dumps(room.model.requests[-1].body)
+        assert "Pears cost" not in last, "who reads the file itself gets it"
+        assert last.count('"input_file"') == 2
+
+
+async def test_pdfs_without_a_text_are_said_to_have_none(tmp_path: Path) -> None:
+    body, _ = await sent(tmp_path, "chat", file(pdf("", "")), file(PDF, "b.pdf"))
+    assert "[The PDF a.pdf has no text on its 2 pages; they may be images.]" in json.dumps(body)
+    assert "[Of the PDF b.pdf there is no text: its text cannot be read" in json.dumps(body)
 
 
 async def test_other_documents_are_for_those_who_read_them(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class Document:
     name: str | None = None
     text: str = ""
     tokens: int = 0
+    looked_into: bool = False
+    """Whether `text` is what is in it, as far as that could be read, and no mere mention."""
 
 
 type Part = Text | Image | Document

@@ -23,7 +23,7 @@ from mcp import ClientSession, McpError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp.shared.session import RequestResponder
-from pydantic import ValidationError
+from pydantic import AnyUrl, ValidationError
 
 from process_agent.core.addresses import is_public
 from process_agent.core.content import Json
@@ -38,6 +38,7 @@ from process_agent.wire.ndjson import LineSplitter
 if TYPE_CHECKING:
     from process_agent.io.mcp_session import McpSession
 
+logger = logging.getLogger(__name__)
 logging.getLogger("mcp").setLevel(logging.CRITICAL)
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -51,6 +52,8 @@ HTTP_SECONDS: Final = httpx.Timeout(30.0, read=600.0)
 
 _CONNECTION_CLOSED: Final = -32000
 MAX_PAGES: Final = 50
+MAX_ABOUT: Final = 300
+"""Characters of what a server says about a resource."""
 
 type Read = MemoryObjectReceiveStream[SessionMessage | Exception]
 type Write = MemoryObjectSendStream[SessionMessage]
@@ -69,9 +72,13 @@ class Streams:
 class Session(ClientSession):
     """The SDK's session; what a server asks does not keep it from being heard meanwhile."""
 
+    resources = False
+    """Whether the server says that it has resources."""
+
     async def begin(self) -> None:
         """Shake hands."""
-        await self.initialize()
+        told = await self.initialize()
+        self.resources = told.capabilities.resources is not None
 
     async def listed(self, most: int) -> tuple[ServerTool, ...]:
         """The tools, page by page."""
@@ -84,6 +91,36 @@ class Session(ClientSession):
             if not cursor or len(found) >= most:
                 break
         return tuple(_tool(each) for each in found[:most])
+
+    async def resources_listed(self, most: int) -> RemoteResult:
+        """The resources and the patterns of addresses, a line each."""
+        lines: list[str] = []
+        cursor = None
+        for _ in range(MAX_PAGES):
+            page = await self.list_resources(params=t.PaginatedRequestParams(cursor=cursor))
+            lines += [_line(str(each.uri), each) for each in page.resources]
+            cursor = page.nextCursor
+            if not cursor or len(lines) >= most:
+                break
+        try:
+            patterns = await self.list_resource_templates()
+            lines += [_line(each.uriTemplate, each) for each in patterns.resourceTemplates]
+        except McpError:
+            logger.debug("a server has resources and no patterns of them")
+        more = ["[There are more, which are left out.]"] if cursor or len(lines) > most else []
+        return RemoteResult(("\n".join([*lines[:most], *more]) or "There are no resources.",))
+
+    async def resource(self, uri: str) -> RemoteResult:
+        """What a resource holds. Raises `ToolFailedError` for what is no address."""
+        try:
+            address = AnyUrl(uri)
+        except ValidationError:
+            raise ToolFailedError(f"{uri[:200]!r} is not the address of a resource.") from None
+        texts: list[str] = []
+        files: list[RemoteFile] = []
+        for held in (await self.read_resource(address)).contents:
+            _hold(held, texts, files)
+        return RemoteResult(tuple(texts), files=tuple(files))
 
     async def call(
         self, tool: str, arguments: dict[str, Any], log: Callable[[str], None]
@@ -281,17 +318,30 @@ def result_of(result: t.CallToolResult) -> RemoteResult:
             case t.ResourceLink():
                 texts.append(f"{part.title or part.name}: {part.uri}")
             case t.EmbeddedResource():
-                held = part.resource
-                if isinstance(held, t.TextResourceContents):
-                    texts.append(f"{held.uri}:\n{held.text}")
-                else:
-                    name = str(held.uri).rstrip("/").rsplit("/", 1)[-1] or "file"
-                    files.append(_file(name, held.mimeType or "", held.blob))
+                _hold(part.resource, texts, files)
     if result.isError:
         raise ToolFailedError("\n".join(texts) or "The tool failed and does not say why.")
     if files or len(texts) != 1:
         return RemoteResult(tuple(texts), result.structuredContent, files=tuple(files))
     return _told_once(texts[0], result.structuredContent)
+
+
+def _hold(
+    held: t.TextResourceContents | t.BlobResourceContents, texts: list[str], files: list[RemoteFile]
+) -> None:
+    """Put what a resource holds to the texts, or to the files."""
+    if isinstance(held, t.TextResourceContents):
+        texts.append(f"{held.uri}:\n{held.text}")
+        return
+    name = str(held.uri).rstrip("/").rsplit("/", 1)[-1] or "file"
+    files.append(_file(name, held.mimeType or "", held.blob))
+
+
+def _line(address: str, about: t.Resource | t.ResourceTemplate) -> str:
+    name = about.title or about.name
+    kind = f" ({about.mimeType})" if about.mimeType else ""
+    more = f": {' '.join(about.description.split())[:MAX_ABOUT]}" if about.description else ""
+    return f"{address} - {name}{kind}{more}"
 
 
 def _told_once(text: str, value: dict[str, Any] | None) -> RemoteResult:

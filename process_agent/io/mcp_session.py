@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from process_agent.io.mcp_sdk import Session, Streams
 
 MAX_LISTED = 500
-"""Tools of one server that are read."""
+"""Tools of one server that are read, and resources that are listed."""
 
 LAST_WORDS_SECONDS = 3.0
 """How long a session that broke off may take to say why."""
@@ -77,6 +77,8 @@ class McpSession:
         self.tools: tuple[ServerTool, ...] = ()
         self.stale = False
         """Whether the server said that its tools are others now."""
+        self.resources = False
+        """Whether the server has resources beside its tools."""
         self._launch = launch
         self._transport = transport
         self._tasks = tasks
@@ -110,14 +112,27 @@ class McpSession:
         """Call a tool; no limit of time but the caller's, who cancels. Raises `ToolFailedError`."""
         from process_agent.io import mcp_sdk
 
+        result = await self._asked(lambda s: s.call(tool, dict(arguments), listener.log), listener)
+        return mcp_sdk.result_of(result)
+
+    async def list_resources(self, listener: Listener) -> RemoteResult:
+        """The resources of the server, as a text. Raises `ToolFailedError`."""
+        return await self._asked(lambda session: session.resources_listed(MAX_LISTED), listener)
+
+    async def read_resource(self, uri: str, listener: Listener) -> RemoteResult:
+        """What the resource at an address holds. Raises `ToolFailedError`."""
+        return await self._asked(lambda session: session.resource(uri), listener)
+
+    async def _asked[T](self, ask: Callable[[Session], Awaitable[T]], listener: Listener) -> T:
+        from process_agent.io import mcp_sdk
+
         session = self._session
         if session is None or self.over:
             raise self._failed()
         interruption = Interruption()
         self._calls[interruption] = listener
         try:
-            result = await interruption.wait(lambda: session.call(tool, dict(arguments), listener.log))
-            return mcp_sdk.result_of(result)
+            return await interruption.wait(lambda: ask(session))
         except Interrupted:
             raise await self._gone() from None
         except mcp_sdk.FAILURES as error:
@@ -172,6 +187,7 @@ class McpSession:
                 streams = await self._transport(stack)
                 self._session = await stack.enter_async_context(mcp_sdk.session(streams, self))
                 await self._session.begin()
+                self.resources = self._session.resources
                 self.tools = await self._session.listed(MAX_LISTED)
                 if not self._ready.done():
                     self._ready.set_result(None)

@@ -112,6 +112,27 @@ async def test_a_server_of_a_message_is_called_over_http_and_gone_after_the_turn
         assert "There is no tool 'turn_town__weather'" in json.dumps(results(ana)[-1])
 
 
+async def test_resources_are_listed_and_read_without_asking(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    tools = ToolOptions(servers=(stdio(tmp_path),))
+    async with talking(server, model, tmp_path, tools) as ana:
+        uris = ("played://rivers", "played://maps/ulm", "played://nothing", "no address")
+        reads = [call("read_mcp_resource", uri=uri) for uri in uris]
+        await run(ana, call("list_mcp_resources"), *reads)
+        listed, text, image, unknown, wrong = results(ana)
+        assert listed["text"].splitlines() == [
+            "played://rivers - rivers (text/plain): The rivers of the country.",
+            "played://maps/{town} - town_map (image/png)",
+        ]
+        assert text["text"] == "played://rivers:\nDonau, Rhein"
+        assert "is shown in the conversation" in image["text"]
+        assert "Unknown resource" in json.dumps(unknown)
+        assert "'no address' is not the address of a resource." in json.dumps(wrong)
+        assert ana.all("tool_call.approval_requested") == []
+        assert "iVBORw0KGgo" in json.dumps(model.requests[-1].body)
+
+
 async def test_what_does_more_than_read_asks_once_a_session(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:

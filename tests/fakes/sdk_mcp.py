@@ -79,7 +79,18 @@ def make(folder: Path) -> FastMCP:
         said = await context.elicit("Which size?", Size)
         return f"{said.action} {said.data.size}" if said.action == "accept" else said.action
 
+    _add_resources(server)
     return server
+
+
+def _add_resources(server: FastMCP) -> None:
+    @server.resource("played://rivers", description="The rivers\nof the country.", mime_type="text/plain")
+    def rivers() -> str:
+        return "Donau, Rhein"
+
+    @server.resource("played://maps/{town}", mime_type="image/png")
+    def town_map(town: str) -> bytes:
+        return PNG
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
 from process_agent.agent.tools.given import ToolRoom
 from process_agent.agent.tools.mail import NAME as MAIL
+from process_agent.agent.tools.shell.source import Shell
 from process_agent.agent.tools.sources import ToolOptions, check_tools, mcp_tools, tool_sources
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.channels.specs import ChannelSpec, ChatSpec
@@ -100,10 +101,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class StartedBackends:
-    """Backends that run, each with its lines of the start summary."""
+    """Backends that run, each with its lines of the start summary; and the shell opened with them."""
 
     backends: tuple[Backend, ...]
     summaries: tuple[BackendSummary, ...]
+    shell: Shell | None = None
 
 
 async def run_agent(
@@ -124,22 +126,30 @@ async def run_agent(
 
 
 @asynccontextmanager
-async def started(backends: Sequence[Backend]) -> AsyncIterator[StartedBackends]:
-    """Start backends side by side, before anything is joined, and close them at the end of the block.
+async def started(
+    backends: Sequence[Backend], config: AgentConfig | None = None
+) -> AsyncIterator[StartedBackends]:
+    """Start backends side by side, before anything is joined, and close them at the end of the block. With
+    `config` its shell is opened too, so that a sandbox that does not work is known before anybody waits.
 
     Raises `BackendError` and `AuthError` when one does not start; all are closed then.
     """
+    shell = None if config is None else make_shell(config.tools, config.backend)
     async with AsyncExitStack() as leaving:
         for backend in backends:
             leaving.push_async_callback(backend.close)
-        results = await asyncio.gather(*(backend.start() for backend in backends), return_exceptions=True)
+        if shell is not None:
+            leaving.push_async_callback(shell.close)
+        starting = [backend.start() for backend in backends]
+        opening = [] if shell is None else [shell.open()]
+        results = await asyncio.gather(*starting, *opening, return_exceptions=True)
         failed = [result for result in results if isinstance(result, BaseException)]
         for error in failed[1:]:
             logger.error("%s", error)
         if failed:
             raise failed[0]
         summaries = tuple(result for result in results if isinstance(result, BackendSummary))
-        yield StartedBackends(tuple(backends), summaries)
+        yield StartedBackends(tuple(backends), summaries, shell)
 
 
 def create_backends(config: AgentConfig) -> tuple[Backend, ...]:
@@ -182,7 +192,8 @@ class Agent:
         here = ToolRoom(room.files, room.toolkits, self._shelf(), messaging.participant, name, room.store)
         apart = config.isolation == "participant"
         wanted = config.channels if MAIL in config.tools.required else ()
-        self._shell = make_shell(config.tools, config.backend)
+        self._opened = backends.shell is not None
+        self._shell = backends.shell or make_shell(config.tools, config.backend)
         mails = first_mails(wanted, self._profile(), room)
         self._tooling = Tooling(
             tool_sources(
@@ -200,7 +211,7 @@ class Agent:
     async def __aenter__(self) -> Agent:
         async with AsyncExitStack() as leaving:
             leaving.push_async_callback(self._room.store.close)
-            if self._shell is not None:
+            if self._shell is not None and not self._opened:
                 leaving.push_async_callback(self._shell.close)
                 await self._shell.open()
             self._look_for_others()

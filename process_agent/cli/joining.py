@@ -81,7 +81,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
         chosen = create_backends(config)
         # The published client takes longest to load: it does so while the backends start.
         loading = asyncio.get_running_loop().run_in_executor(None, load_client)
-        backends = await leaving.enter_async_context(started(chosen))
+        backends = await leaving.enter_async_context(started(chosen, config))
         await loading
         target = await reach(place, settings, wish, data_dir=options.data_dir, start=True, port=options.port)
         room = await leaving.enter_async_context(join_room(target, join_seconds=options.join_seconds))

@@ -76,7 +76,7 @@ async def run_here(here: Here, settings: Settings) -> None:
     async with AsyncExitStack() as leaving:
         config = await leaving.enter_async_context(model_endpoint(here.options, settings))
         config = replace(config, channels=(MemorySpec(), *config.channels))
-        backends = await leaving.enter_async_context(started(create_backends(config)))
+        backends = await leaving.enter_async_context(started(create_backends(config), config))
         agent_end, person_end = connect(config.agent_name, here.person)
         place = await leaving.enter_async_context(_place(here.options, settings, config, agent_end))
         await leaving.enter_async_context(Agent(config, place.inside, backends))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from process_agent.core.content import Json, JsonResult, LinkResult
 from process_agent.core.events import ApprovalDecided
@@ -15,6 +16,7 @@ from process_agent.core.visible import visible
 from process_agent.viewer.items import ToolItem, ToolState
 from process_agent.viewer.terminal.diffs import FileDiff, Mood, parse_diff
 from process_agent.viewer.terminal.plain import count, one_line, printable
+from process_agent.viewer.terminal.written import patch_so_far, written_texts
 
 _COMMAND_KEYS = ("command", "cmd", "script")
 _DIFF_KEYS = ("patch", "diff", "input")
@@ -92,7 +94,12 @@ def plan_of(item: ToolItem) -> list[tuple[str, str]]:
 
 
 def title(item: ToolItem, width: int) -> str:
-    """One line of at most `width` characters that says what the tool does."""
+    """One line of at most `width` characters: what the tool does, or what is written of it so far."""
+    if len(item.written) and not item.arguments:
+        so_far = written_texts(str(item.written))
+        if item.ref.tool in _EDITS:
+            return patch_so_far(so_far.get("input", so_far.get("patch", "")), width)
+        item = replace(item, arguments=so_far)
     command = command_of(item)
     if command is not None:
         return one_line(f"$ {command}", width)

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from process_agent.agent.assemble import AgentConfig, create_backends
+from process_agent.agent.assemble import AgentConfig, create_backends, started
 from process_agent.agent.tools.skills import skills_toolkit
 from process_agent.agent.tools.sources import ToolOptions
 from process_agent.agent.tools.tool import FixedTools, Toolkit
 from process_agent.agent.tools.tooling import Tooling
 from process_agent.core.backend import BackendConfig
 from process_agent.core.providers import ModelProvider
-from process_agent.errors import UsageError
+from process_agent.errors import BackendError, UsageError
+from process_agent.io.command_sandbox import CommandSandbox
 from process_agent.io.skills import Skill, find_skills, front_matter
+from tests.fakes.backend import FakeBackend
 from tests.fakes.tools import Bench, scope
 
 
@@ -26,6 +28,21 @@ def config(folder: Path, options: ToolOptions, *backends: str, skills: tuple[Pat
 
 
 SHELL, ADVANCED = ToolOptions(shell=True), ToolOptions(advanced_shell=True)
+
+
+async def test_a_sandbox_that_does_not_work_is_known_before_anything_is_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: CommandSandbox) -> None:
+        raise BackendError("The workspace-write sandbox does not work on this machine.")
+
+    backend, wanted = FakeBackend(), config(tmp_path, SHELL, "llm")
+    monkeypatch.setattr(CommandSandbox, "start", broken)
+    with pytest.raises(BackendError, match="does not work on this machine") as failed:
+        async with started([backend], wanted):
+            raise AssertionError("it would join now")
+    assert failed.value.exit_code == 5
+    assert backend.closed
 
 
 @pytest.mark.parametrize(

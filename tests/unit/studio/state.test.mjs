@@ -9,7 +9,9 @@ import {
   diffFiles,
   output,
   summarise,
+  writtenText,
 } from "../../../process_agent/studio/static/text/tool_summary.js";
+import { writtenTexts } from "../../../process_agent/studio/static/text/written.js";
 
 const T = "dataset://agents/bot/threads/1";
 const bot = { id: "1", role: "agent", attributes: { name: "bot", supports_agent_messages: true } };
@@ -291,6 +293,24 @@ const tool = (fields) => ({
   log: [],
   result: null,
   ...fields,
+});
+
+test("a patch and a command are shown while the model writes them", () => {
+  const patch = "*** Begin Patch\n*** Add File: docs/new.md\n+one\n+t\u00e4\n*** Update File: b.py\n@@\n-old\n+ne";
+  const argsText = JSON.stringify({ input: patch }).slice(0, -2);
+  const item = tool({ tool: "apply_patch", argsText, state: "running" });
+  const line = summarise(item);
+  assert.deepEqual([line.kind, line.title], ["edit", "Writing b.py and 1 other file"]);
+  assert.deepEqual(line.counts, { added: 3, removed: 1 });
+  assert.ok(writtenText(item).endsWith("-old\n+ne"));
+  assert.equal(summarise({ ...item, argsText: '{"inp' }).title, "Writing a patch");
+  const asked = { ...item, args: {}, approval: { state: "asked", questions: [] } };
+  assert.equal(summarise(asked).title, "Edit files", "nobody is asked about half of it");
+  const command = tool({ argsText: '{"command":"pytest -q te', state: "running" });
+  assert.equal(summarise(command).title, "pytest -q te");
+  assert.deepEqual(writtenTexts('{"a": "1\\', ), { a: "1" });
+  assert.deepEqual(writtenTexts('{"a": "1", "b": 2, "c": "3"}'), { a: "1" });
+  assert.deepEqual(writtenTexts('{"a": "\\ud83d'), { a: "" });
 });
 
 test("tool calls in one line", () => {

@@ -2,6 +2,7 @@
 
 import { parseDiff, totals } from "./diff.js";
 import { plural, shorten } from "./format.js";
+import { writtenTexts } from "./written.js";
 
 /**
  * @typedef {import("../model/types.js").ToolItem} ToolItem
@@ -81,7 +82,7 @@ export function summarise(item) {
     case "edit":
     case "diff": {
       const files = diffFiles(item);
-      const title = filesTitle(files, isUndone(item));
+      const title = isWritten(item) ? writingTitle(files) : filesTitle(files, isUndone(item));
       return { ...blank, title, counts: files.length > 0 ? totals(files) : null };
     }
     case "plan": {
@@ -98,9 +99,19 @@ export function summarise(item) {
   }
 }
 
+/**
+ * The arguments, as far as the model has written them. What somebody is asked about is never shown half.
+ * @param {ToolItem} item
+ * @returns {Body}
+ */
+function argumentsOf(item) {
+  return item.argsText && !item.approval ? { ...writtenTexts(item.argsText), ...item.args } : item.args;
+}
+
 /** The command as a person would type it, without the shell around it. @param {ToolItem} item @returns {string} */
 export function commandText(item) {
-  const command = item.args.command ?? item.args.cmd ?? "";
+  const args = argumentsOf(item);
+  const command = args.command ?? args.cmd ?? "";
   const text = Array.isArray(command) ? unwrapList(command.map(String)) : String(command);
   const wrapped = /^(?:\/\S*\/)?(?:bash|sh|zsh) -l?c (['"])([^]*)\1$/.exec(text);
   if (!wrapped) return text;
@@ -112,7 +123,7 @@ export function commandText(item) {
 
 /** @param {ToolItem} item @returns {string} */
 export function diffText(item) {
-  const { diff, patch, input, operation, changes, unified_diff: unified } = item.args;
+  const { diff, patch, input, operation, changes, unified_diff: unified } = argumentsOf(item);
   for (const value of [diff, patch, unified, input, operation?.diff, operation?.patch]) {
     if (typeof value === "string" && value) return value;
   }
@@ -202,6 +213,24 @@ const TO_DO = { added: "Create", deleted: "Delete", modified: "Edit", renamed: "
 /** What waits for an approval or got none has not happened. @param {ToolItem} item */
 function isUndone(item) {
   return item.approval ? item.approval.state !== "approved" : false;
+}
+
+/** Whether the model still writes what is to be done. @param {ToolItem} item */
+function isWritten(item) {
+  return Boolean(item.argsText) && !item.approval && item.state === "running";
+}
+
+/** @param {DiffFile[]} files */
+function writingTitle(files) {
+  const last = files.at(-1);
+  if (!last) return "Writing a patch";
+  const others = files.length > 1 ? ` and ${plural(files.length - 1, "other file")}` : "";
+  return `Writing ${last.path}${others}`;
+}
+
+/** What a call has in it so far, decoded, for a look while the model writes. @param {ToolItem} item @returns {string} */
+export function writtenText(item) {
+  return diffText(item) || commandText(item) || item.argsText;
 }
 
 /** @param {DiffFile[]} files @param {boolean} undone */

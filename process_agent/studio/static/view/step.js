@@ -1,7 +1,7 @@
 /** One step of a turn as a line that unfolds: a tool call or a thought. */
 
 import { duration, visible } from "../text/format.js";
-import { diffFiles, diffText, output, summarise } from "../text/tool_summary.js";
+import { diffFiles, diffText, output, summarise, writtenText } from "../text/tool_summary.js";
 import { approvalCard, approvalOutcome } from "./approval.js";
 import { countsView, diffView } from "./diff_view.js";
 import { h, setAttribute } from "./dom.js";
@@ -115,7 +115,7 @@ export class ToolStep extends Step {
 
   /** The end of the arguments that the model still writes. @param {ToolItem} item */
   #writing(item) {
-    const tail = item.argsText.slice(-600).split("\n").slice(-TAIL_LINES).join("\n");
+    const tail = writtenText(item).slice(-600).split("\n").slice(-TAIL_LINES).join("\n");
     return h("pre", { class: "step-tail writing", "aria-hidden": "true" }, visible(tail));
   }
 

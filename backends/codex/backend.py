@@ -107,6 +107,11 @@ class CodexBackend(Unstarted):
         return NAME
 
     @property
+    def alive(self) -> bool:
+        """See `core.diagnosis.Living`."""
+        return self._server is not None and self._server.alive
+
+    @property
     def folder(self) -> str:
         """The working folder of threads that have none of their own."""
         return str(self._config.working_dir)

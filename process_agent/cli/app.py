@@ -12,6 +12,7 @@ from process_agent.cli import (
     completion_command,
     config_command,
     doctor,
+    health,
     join,
     login,
     room,
@@ -55,6 +56,9 @@ app.add_typer(room.app, name="room")
 app.command(
     name="doctor", short_help="Look at what an agent needs, and say what to do where it is not right."
 )(doctor.doctor)
+app.command(name="health", short_help="Ask a running agent whether it is ready, for containers.")(
+    health.health
+)
 app.command(name="login", short_help="Log in to MeshAgent or Codex: in the browser, or with an API key.")(
     login.login
 )

@@ -68,6 +68,7 @@ class JoinOptions:
     tool_flags: ToolFlags = field(default_factory=ToolFlags)
     outside: OutsideFlags = field(default_factory=OutsideFlags)
     thread_flags: ThreadFlags = field(default_factory=ThreadFlags)
+    health: str | None = None
 
 
 class Given(TypedDict):
@@ -104,6 +105,7 @@ class Given(TypedDict):
     tool_flags: NotRequired[ToolFlags]
     outside: NotRequired[OutsideFlags]
     thread_flags: NotRequired[ThreadFlags]
+    health: NotRequired[str | None]
 
 
 def checked(**given: Unpack[Given]) -> JoinOptions:
@@ -156,6 +158,7 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
         tool_flags=given.get("tool_flags", ToolFlags()),
         outside=given.get("outside", OutsideFlags()),
         thread_flags=given.get("thread_flags", ThreadFlags()),
+        health=_health(given.get("health")),
     )
 
 
@@ -170,6 +173,14 @@ def _can_be_apart(given: Given) -> None:
             "--thread-isolation participant needs to know who comes in: --websocket-auth none does not ask.",
             fix="Use --websocket-auth jwt or iap.",
         )
+
+
+def _health(address: str | None) -> str | None:
+    from process_agent.cli.health import parse_address
+
+    if address is not None:
+        parse_address(address)
+    return address
 
 
 def one_of[T: str](flag: str, value: str, choices: tuple[T, ...]) -> T:

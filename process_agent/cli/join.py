@@ -40,6 +40,7 @@ from process_agent.cli.channel_flags import (
     WebsocketOrigins,
     channel_flags,
 )
+from process_agent.cli.health import HealthAddress
 from process_agent.cli.model_flags import CodexHome, ModelsFile, ReasoningEffort, SkillDirs, model_flags
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.outside_flags import (
@@ -124,6 +125,7 @@ def join(
     websocket_open: WebsocketOpen = False,
     channel_env: ChannelEnv = None,
     channel_users: ChannelUsers = False,
+    health: HealthAddress = None,
     json: SummaryJson = False,
 ) -> None:
     """Join a room as an agent and stay until stopped.
@@ -172,6 +174,7 @@ def join(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
         thread_flags=thread_flags(redact),
+        health=health,
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
     run(options, with_token(config.load(), token_from_env))

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from process_agent.cli.channel_flags import websocket_lines
+from process_agent.cli.health import Health
+from process_agent.cli.health import answering as health_answers
 from process_agent.cli.local import destination, reach, usable_folder, while_joined
 from process_agent.cli.metered import ledger_of
 from process_agent.cli.providers import key_variable
@@ -76,7 +78,9 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
     place, wish = place_of(options, settings)
     stop, answering = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop, answering)
+    health = Health(stop)
     async with AsyncExitStack() as leaving:
+        await leaving.enter_async_context(health_answers(options.health, health))
         config = await leaving.enter_async_context(model_endpoint(options, settings))
         chosen = create_backends(config)
         # The published client takes longest to load: it does so while the backends start.
@@ -90,7 +94,9 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             lines = summary(options, room, ready, studio_of(settings.paths(options.data_dir), target))
             print(as_json(lines) if options.json else as_text(lines), flush=True)
             answering.set()
+            health.backends, health.answers = chosen, True
 
+        room.on_connection_change(health.went)
         room.on_connection_change(_say_back)
         records = recorded(options, settings, target, config.agent_name, chosen)
         joined = replace(

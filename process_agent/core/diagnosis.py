@@ -45,6 +45,16 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 
 @runtime_checkable
+class Living(Protocol):
+    """A backend whose turns need a program of their own that runs."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether that program runs."""
+        ...
+
+
+@runtime_checkable
 class Diagnosable(Protocol):
     """A backend that can say what it would start with, without being started."""
 

@@ -69,7 +69,7 @@ async def examine(wish: Examination) -> list[Finding]:
             _within("disk", lambda: asyncio.to_thread(lambda: verdicts.disks(probes.disks(places)))),
         )
     own = login_trouble or credentials(wish.settings, login, local=wish.local, now=time.time())
-    head = [verdicts.python(installed), verdicts.package(installed), *own]
+    head = [verdicts.python(installed), verdicts.package(installed, _extras(wish, login)), *own]
     return [*head, *(finding for group in groups for finding in group), verdicts.clock(asked)]
 
 
@@ -82,6 +82,17 @@ async def _within(subject: str, probe: Callable[[], Awaitable[Sequence[Finding]]
         return [failure(subject, text, "Try again when this machine has less to do.")]
     except ProcessError as error:
         return [failure(subject, error.message, error.fix or "See the message.")]
+
+
+def _is_hosted(wish: Examination, login: SavedLogin | None) -> bool:
+    settings = wish.settings
+    return not wish.local and any((settings.token, settings.api_key, settings.secret, login))
+
+
+def _extras(wish: Examination, login: SavedLogin | None) -> list[str]:
+    """The extras of the package without which this does not work."""
+    local = [] if _is_hosted(wish, login) else ["local"]
+    return [*local, *(["codex"] if "codex" in wish.backends else [])]
 
 
 def _saved_login(wish: Examination) -> tuple[SavedLogin | None, list[Finding]]:
@@ -128,8 +139,7 @@ async def _room(
 ) -> Sequence[Finding]:
     settings = wish.settings
     found: list[Finding] = []
-    hosted = any((settings.token, settings.api_key, settings.secret, login))
-    if wish.local or not hosted:
+    if not _is_hosted(wish, login):
         paths = settings.paths(wish.data_dir)
         found += verdicts.local_room(await asyncio.to_thread(probes.local_server, paths, wish.port))
     else:

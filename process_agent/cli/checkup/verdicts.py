@@ -27,10 +27,10 @@ def python(found: Installation) -> Finding:
     return fine("python", text)
 
 
-def package(found: Installation) -> Finding:
-    """This package, and the extras that are not there; only the local room and Codex are missed by itself."""
+def package(found: Installation, wanted: Sequence[str]) -> Finding:
+    """This package, and its extras that are not there; those that are wanted are missed."""
     text = f"process-agent {found.package}"
-    needed = [extra for extra in ("local", "codex") if extra in found.missing]
+    needed = [extra for extra in wanted if extra in found.missing]
     if needed:
         extras = ",".join(needed)
         fix = f"Install it with: pip install 'process-agent[{extras}]'."

@@ -70,9 +70,9 @@ def test_python_and_package() -> None:
     here = Installation((3, 13, 1), "/python", "1.0")
     assert verdicts.python(here).level == "ok"
     assert verdicts.python(replace(here, python=(3, 12, 9))).level == "error"
-    assert verdicts.package(here).level == "ok"
-    assert verdicts.package(replace(here, missing=("mail",))).level == "ok"
-    found = verdicts.package(replace(here, missing=("local", "mail")))
+    assert verdicts.package(here, ["local"]).level == "ok"
+    assert verdicts.package(replace(here, missing=("mail", "local")), ["codex"]).level == "ok"
+    found = verdicts.package(replace(here, missing=("local", "mail")), ["local", "codex"])
     assert found.level == "warning"
     assert "process-agent[local]" in str(found.fix)
 

@@ -25,7 +25,6 @@ from backends.codex.catalogue import Windows, describe_models
 from backends.codex.diagnosis import Unstarted
 from backends.codex.launch import Launch, prepare
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
-from backends.codex.project_docs import project_docs
 from backends.codex.record_upkeep import discard_thread
 from backends.codex.records import CodexRecords
 from backends.codex.sandbox import Sandbox, choose_sandbox
@@ -53,6 +52,7 @@ from process_agent.errors import BackendError, ProcessError, RemoteError, TimeLi
 from process_agent.io.backoff import Backoff
 from process_agent.io.codex_program import locate
 from process_agent.io.command_profile import NO_SANDBOX_FIX, PROFILE, MountPoints
+from process_agent.io.project_docs import project_docs
 from process_agent.io.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -267,7 +267,7 @@ class CodexBackend(Unstarted):
     def turn_settings(self, turn: TurnInput, about_senders: str) -> dict[str, Any]:
         """Members of `turn/start` beside thread and input; see the port `Host`."""
         model = turn.model.model or self._default.model or ""
-        texts = (project_docs(turn.folder or self._config.working_dir), about_senders)
+        texts = (project_docs(turn.folder or self._config.working_dir).text, about_senders)
         return turn_settings(turn, model, self._efforts, texts)
 
     def compacts_at(self, model: str | None, window: int | None) -> int | None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from process_agent.agent.project_rules import project_rules
 from process_agent.core.room_ports import RoomFiles
 from process_agent.core.rules import MAX_RULES, Rules, parse_rules
 from process_agent.errors import RoomError, RoomRequestError
+from process_agent.io.project_docs import project_docs
 
 logger = logging.getLogger(__name__)
 
@@ -92,10 +92,10 @@ class StandingRules:
         text = self._text(client)
         if folder is None:
             return Standing(text, tuple(news))
-        project = await project_rules(folder)
+        project = await asyncio.to_thread(project_docs, folder)
         return Standing(
             "\n\n".join(part for part in (text, project.text) if part) or None,
-            (*news, *self._project_news(folder, project.news())),
+            (*news, *self._project_news(folder, project.news)),
         )
 
     def _project_news(self, folder: Path, news: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from backends.codex.catalogue import Window, read_windows
 from backends.codex.failures import last_words, steer_refused, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.models import default_choice, provider_models
-from backends.codex.project_docs import MAX_BYTES, project_docs
 from backends.codex.sandbox import choose_sandbox
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
@@ -301,26 +300,6 @@ def test_the_program_named_by_the_operator_comes_first(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_text("")
     assert find({"PROCESS_CODEX_BINARY": str(mine)}) == (mine, None)
-
-
-def test_project_instructions_from_the_root_down_and_never_from_outside(tmp_path: Path) -> None:
-    root, inner = tmp_path / "repo", tmp_path / "repo" / "a" / "b"
-    inner.mkdir(parents=True)
-    (root / ".git").mkdir()
-    (tmp_path / "AGENTS.md").write_text("above the project")
-    (root / "CLAUDE.md").write_text("root rules")
-    (root / "AGENTS.md").symlink_to("CLAUDE.md")
-    (inner / "AGENTS.md").write_text("inner rules")
-    (inner / "AGENTS.override.md").write_text("inner override")
-    (tmp_path / "secret").write_text("secret")
-    (root / "a" / "AGENTS.md").symlink_to(tmp_path / "secret")
-    text_read = project_docs(inner)
-    assert text_read.index("root rules") < text_read.index("inner override")
-    for absent in ("above the project", "inner rules", "secret"):
-        assert absent not in text_read.replace(str(tmp_path), "")
-    (inner / "AGENTS.override.md").write_text("x" * 100_000)
-    assert len(project_docs(inner)) < MAX_BYTES + 500
-    assert project_docs(tmp_path / "repo" / ".git").count("root rules") == 1
 
 
 def test_toml_values_survive(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from process_agent.cli import (
     threads,
     token,
     usage,
+    usage_prune,
 )
 from process_agent.cli.help_groups import GroupedCommand
 from process_agent.cli.thread_tools import show as thread_show
@@ -49,9 +50,10 @@ threads.app.command("owners", short_help="List whose the threads are.")(thread_o
 threads.app.command("assign", short_help="Make a thread that is nobody's somebody's.")(thread_owners.assign)
 app.command(name="messages")(thread_show.messages)
 app.command(name="grep")(thread_show.grep)
-app.command(name="usage", short_help="What models used and what it cost, by turn, thread, model or day.")(
-    usage.usage
+app.add_typer(
+    usage.app, name="usage", short_help="What models used and what it cost, by turn, thread, model or day."
 )
+usage.app.command("prune", short_help="Remove rows that are older than some time.")(usage_prune.prune)
 app.add_typer(room.app, name="room")
 app.command(
     name="doctor", short_help="Look at what an agent needs, and say what to do where it is not right."

@@ -38,7 +38,19 @@ class _Wish:
     model: str | None
 
 
+AgentName = Annotated[
+    str | None,
+    typer.Option(
+        "--agent-name", "--agent", metavar="NAME", help="One agent. [default: all, as `process threads`]"
+    ),
+]
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
 def usage(
+    context: typer.Context,
     by: Annotated[By, typer.Option("--by", help="What one line is.", show_choices=True)] = By.MODEL,
     since: Annotated[
         str | None,
@@ -60,12 +72,7 @@ def usage(
         str | None,
         typer.Option("--model", metavar="NAME", help="One model: gpt-5.5, or codex/openai/gpt-5.5."),
     ] = None,
-    agent_name: Annotated[
-        str | None,
-        typer.Option(
-            "--agent-name", "--agent", metavar="NAME", help="One agent. [default: all, as `process threads`]"
-        ),
-    ] = None,
+    agent_name: AgentName = None,
     room: Room = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object per line, the total as the last.")
@@ -83,10 +90,13 @@ def usage(
     from process_agent.cli.logs import log_to_stderr
     from process_agent.cli.moments import moment
 
+    options = Options(room, agent_name, json, local, data_dir)
+    context.obj = options
+    if context.invoked_subcommand is not None:
+        return
     now = datetime.now().astimezone()
     wish = _Wish(by, moment("--since", since, now), moment("--until", until, now), thread, model)
     log_to_stderr(logging.ERROR)
-    options = Options(room, agent_name, json, local, data_dir)
     for line in asyncio.run(_read(options, wish)):
         typer.echo(line)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from process_agent.core.usage import UsageRecord
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
-from process_agent.metering.reading import records_of
+from process_agent.metering.reading import literal, records_of
 from process_agent.metering.records import USAGE, table_of, to_table
 from process_agent.metering.spool import Spool, SpoolFile
 
@@ -95,8 +95,7 @@ class UsageLedger:
         """What is kept; see the port."""
         # In this order: what comes into the room meanwhile is in both, and counted once.
         waiting = [each for each in self._waiting if each.thread == thread or each.at >= since]
-        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        where = f"thread = {_quoted(thread)} OR at >= timestamp '{moment}'"
+        where = f"thread = {_quoted(thread)} OR at >= {literal(since)}"
         return await records_of(self._datasets, self._agent, waiting, where)
 
     async def close(self) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from process_agent.core.room import Datasets
 from process_agent.core.usage import UsageRecord
 from process_agent.errors import RoomRequestError
 from process_agent.metering.records import each_once, from_table, table_of
 
-_NOT_FOUND = 1003
+NOT_FOUND = 1003
+"""The room's code for a table that is not there."""
+
+
+def literal(moment: datetime) -> str:
+    """A time in a condition, as every room takes it."""
+    return f"timestamp '{moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%S.%fZ')}'"
 
 
 async def records_of(
@@ -24,6 +31,6 @@ async def records_of(
         async for batch in datasets.search(table_of(agent), where=where):
             found += from_table(batch)
     except RoomRequestError as error:
-        if error.code != _NOT_FOUND:
+        if error.code != NOT_FOUND:
             raise
     return each_once(found)

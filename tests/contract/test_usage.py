@@ -51,7 +51,20 @@ def _talk(program: Program) -> list[dict[str, Any]]:
     one = _usage(program, "--by", "turn", "--thread", "1", "--agent", "bot", "--since", "1d")
     assert len({line["thread"] for line in one[:-1]}) == 1
     assert len(one) >= 4
-    return _usage(program)
+    lines = _usage(program)
+    for flags, rows in (("--older-than 1d", 0), ("--older-than 0m --dry-run", lines[-1]["calls"])):
+        assert _prune(program, flags) == [{"agent": "bot", "rows": rows, "dry_run": "dry" in flags}]
+    assert _usage(program) == lines
+    _prune(program, "--older-than 0m")
+    assert _usage(program) == []
+    return lines
+
+
+def _prune(program: Program, flags: str) -> list[dict[str, Any]]:
+    done = program.run(f"usage --room r prune {flags} --json")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return [{name: value for name, value in line.items() if name != "before"} for line in found]
 
 
 def _usage(program: Program, *more: str) -> list[dict[str, Any]]:

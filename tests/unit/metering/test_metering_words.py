@@ -17,6 +17,8 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.selection import Catalogue
 from process_agent.core.usage import Usage, UsageQuestion
 from process_agent.errors import RoomError
+from process_agent.metering.reading import records_of
+from process_agent.metering.retention import prune
 from process_agent.metering.words import NOT_KEPT, usage_text
 from tests.fakes.datasets import MemoryDatasets
 from tests.unit.metering.test_metering_ledger import NOON, record, running
@@ -92,3 +94,15 @@ async def test_what_cannot_be_read_is_said(ledger: Any, said: list[str], end: st
     ended = heard[-1]
     assert isinstance(ended, e.TurnEnded)
     assert (None if ended.error is None else ended.error.message) == end
+
+
+async def test_what_is_old_is_counted_and_removed(tmp_path: Path) -> None:
+    datasets = MemoryDatasets()
+    async with running(datasets, tmp_path) as ledger:
+        for each in (YESTERDAY, KNOWN, OTHER):
+            ledger.add(each)
+    assert await prune(datasets, "bot", MIDNIGHT, dry_run=True) == 1
+    assert len(await records_of(datasets, "bot")) == 3
+    assert await prune(datasets, "bot", MIDNIGHT, dry_run=False) == 1
+    assert await records_of(datasets, "bot") == [KNOWN, OTHER]
+    assert await prune(datasets, "nobody", MIDNIGHT, dry_run=False) == 0

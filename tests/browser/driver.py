@@ -29,11 +29,18 @@ class Visitor:
         self._pictures = pictures
         self._contexts: list[BrowserContext] = []
 
-    async def context(self, *, dark: bool = False, phone: bool = False) -> BrowserContext:
-        """A browser profile of its own."""
+    async def context(
+        self, *, dark: bool = False, phone: bool = False, touch: bool = False
+    ) -> BrowserContext:
+        """A browser profile of its own; with `touch` there are fingers and no mouse."""
         size: Any = PHONE if phone else SIZE
         context = await self._browser.new_context(
-            viewport=size, color_scheme="dark" if dark else "light", reduced_motion="reduce", locale="en-GB"
+            viewport=size,
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            locale="en-GB",
+            has_touch=touch,
+            is_mobile=touch,
         )
         context.set_default_timeout(WAIT_MS)
         self._contexts.append(context)

@@ -14,40 +14,12 @@ import { showUsage } from "./view/usage_panel.js";
 import { newId } from "./wire/ids.js";
 
 /**
+ * @typedef {import("./model/types.js").Actions} Actions
  * @typedef {import("./wire/frames.js").Body} Body
  * @typedef {import("./model/types.js").Choice} Choice
  * @typedef {import("./model/types.js").ContentPart} ContentPart
  * @typedef {import("./model/types.js").Pending} Pending
  * @typedef {import("./room/room.js").RoomEvent} RoomEvent
- */
-
-/**
- * What views can ask for.
- * @typedef {object} Actions
- * @property {() => void} newThread
- * @property {(path: string) => void} openThread
- * @property {(path: string, name: string) => void} rename
- * @property {(path: string) => void} remove
- * @property {(content: ContentPart[], queue: boolean) => void} send
- * @property {(path: string, file: File, told: (share: number) => void, signal: AbortSignal) => Promise<void>} upload
- * @property {(path: string) => void} discard
- * @property {(paths: string[]) => void} abandon
- * @property {(text: string) => void} suggest
- * @property {(entry: Pending) => void} resend
- * @property {(entry: Pending) => void} drop
- * @property {() => void} stop
- * @property {(path: string) => void} clear
- * @property {() => void} moreThreads
- * @property {() => void} olderTurns
- * @property {() => void} openAgain
- * @property {import("./view/picture.js").FindFile} findFile
- * @property {(asked: import("./model/types.js").AskedSecret, value: string | null) => void} answerSecret
- * @property {(turnId: string, itemId: string, decided: import("./model/types.js").Decided) => void} decide
- * @property {(choice: Choice) => void} pickModel
- * @property {(name: string) => void} chooseAgent
- * @property {() => void} showUsage
- * @property {() => void} retryNow
- * @property {(id: string) => void} dismiss
  */
 
 /** Time for the agent to start a thread (agent protocol, section 10). */

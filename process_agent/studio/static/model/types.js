@@ -113,4 +113,33 @@
  * @property {Notice[]} notices
  */
 
+/**
+ * What views can ask for; `app.js` does it.
+ * @typedef {object} Actions
+ * @property {() => void} newThread
+ * @property {(path: string) => void} openThread
+ * @property {(path: string, name: string) => void} rename
+ * @property {(path: string) => void} remove
+ * @property {(content: ContentPart[], queue: boolean) => void} send
+ * @property {(path: string, file: File, told: (share: number) => void, signal: AbortSignal) => Promise<void>} upload
+ * @property {(path: string) => void} discard
+ * @property {(paths: string[]) => void} abandon
+ * @property {(text: string) => void} suggest
+ * @property {(entry: Pending) => void} resend
+ * @property {(entry: Pending) => void} drop
+ * @property {() => void} stop
+ * @property {(path: string) => void} clear
+ * @property {() => void} moreThreads
+ * @property {() => void} olderTurns
+ * @property {() => void} openAgain
+ * @property {import("../view/picture.js").FindFile} findFile
+ * @property {(asked: AskedSecret, value: string | null) => void} answerSecret
+ * @property {(turnId: string, itemId: string, decided: Decided) => void} decide
+ * @property {(choice: Choice) => void} pickModel
+ * @property {(name: string) => void} chooseAgent
+ * @property {() => void} showUsage
+ * @property {() => void} retryNow
+ * @property {(id: string) => void} dismiss
+ */
+
 export {};

@@ -13,7 +13,7 @@ import { isPicture, pictureView } from "./picture.js";
 
 export class Attachments {
   /**
-   * @param {import("../app.js").Actions} actions
+   * @param {import("../model/types.js").Actions} actions
    * @param {() => void} changed what can be sent is something else now
    * @param {() => void} left the control that was used is gone
    */
@@ -134,7 +134,7 @@ export class Attachments {
 }
 
 /**
- * @param {import("../app.js").Actions} actions
+ * @param {import("../model/types.js").Actions} actions
  * @param {(one: Attached) => void} remove
  * @param {(one: Attached) => void} again
  */
@@ -166,7 +166,7 @@ function chip(actions, remove, again) {
   };
 }
 
-/** @param {Attached} one @param {string} state @param {import("../app.js").Actions} actions */
+/** @param {Attached} one @param {string} state @param {import("../model/types.js").Actions} actions */
 function sign(one, state, actions) {
   const { url } = /** @type {{url: string}} */ (filePart(one.path, one.file.name));
   const look = state === "there" && isPicture(url) && pictureView({ uri: url }, (wanted) => actions.findFile(wanted), "");

@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 /** @typedef {import("../model/types.js").State} State */
 
 export class Banner {
-  /** @param {import("../app.js").Actions} actions */
+  /** @param {import("../model/types.js").Actions} actions */
   constructor(actions) {
     this.text = h("span", {});
     this.button = h(
@@ -52,7 +52,7 @@ export class Banner {
     this.state = null;
   }
 
-  /** @param {import("../app.js").Actions} actions */
+  /** @param {import("../model/types.js").Actions} actions */
   #again(actions) {
     if (this.state?.connection.phase === "online") actions.openAgain();
     else actions.retryNow();

@@ -23,7 +23,7 @@ const HINTS = {
 };
 
 export class Composer {
-  /** @param {import("../app.js").Actions} actions */
+  /** @param {import("../model/types.js").Actions} actions */
   constructor(actions) {
     this.actions = actions;
     this.input = h("textarea", {

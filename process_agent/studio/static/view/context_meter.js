@@ -9,7 +9,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const LENGTH = 2 * Math.PI * 6;
 
 export class ContextMeter {
-  /** @param {import("../app.js").Actions} actions */
+  /** @param {import("../model/types.js").Actions} actions */
   constructor(actions) {
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", "0 0 16 16");

@@ -13,7 +13,7 @@ import { toggleMenu } from "./menu.js";
 const SCRIPTED = "scripted model";
 
 export class ModelPicker {
-  /** @param {import("../app.js").Actions} actions */
+  /** @param {import("../model/types.js").Actions} actions */
   constructor(actions) {
     this.actions = actions;
     this.label = h("span", { class: "picker-label" });

@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 
 /** @typedef {import("../model/types.js").Pending} Pending */
 
-/** @param {import("../app.js").Actions} actions */
+/** @param {import("../model/types.js").Actions} actions */
 export function pendingView(actions) {
   const el = h("div", { class: "message user waiting" });
   return {
@@ -34,7 +34,7 @@ function waits(entry) {
   return h("p", { class: "bubble-note" }, text);
 }
 
-/** @param {Pending} entry @param {import("../app.js").Actions} actions */
+/** @param {Pending} entry @param {import("../model/types.js").Actions} actions */
 function failed(entry, actions) {
   return h(
     "div",

@@ -13,7 +13,7 @@ import { Timeline } from "./timeline.js";
 /** @typedef {import("../model/types.js").State} State */
 
 export class Shell {
-  /** @param {HTMLElement} root @param {import("../app.js").Actions} actions */
+  /** @param {HTMLElement} root @param {import("../model/types.js").Actions} actions */
   constructor(root, actions) {
     this.root = root;
     this.actions = actions;

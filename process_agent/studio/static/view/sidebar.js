@@ -19,7 +19,7 @@ const PHASES = {
 };
 
 export class Sidebar {
-  /** @param {import("../app.js").Actions} actions */
+  /** @param {import("../model/types.js").Actions} actions */
   constructor(actions) {
     this.actions = actions;
     this.room = h("h1", { class: "room-name" });
@@ -119,7 +119,7 @@ export class Sidebar {
   }
 }
 
-/** @param {import("../app.js").Actions} actions */
+/** @param {import("../model/types.js").Actions} actions */
 function groupView(actions) {
   const label = h("h2", { class: "side-label" });
   const list = h("ul", {});

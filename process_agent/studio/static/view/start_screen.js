@@ -13,7 +13,7 @@ const IDEAS = [
 ];
 const SCRIPTED_IDEAS = [["Show me what you can do", "demo"], ...IDEAS.slice(2)];
 
-/** @param {HTMLElement} el @param {State} state @param {import("../app.js").Actions} actions */
+/** @param {HTMLElement} el @param {State} state @param {import("../model/types.js").Actions} actions */
 export function startScreen(el, state, actions) {
   const scene = sceneOf(state);
   if (el.dataset.scene === scene.key) return;
@@ -23,7 +23,7 @@ export function startScreen(el, state, actions) {
 
 /**
  * @param {State} state
- * @returns {{key: string, draw: (actions: import("../app.js").Actions) => Node[]}}
+ * @returns {{key: string, draw: (actions: import("../model/types.js").Actions) => Node[]}}
  */
 function sceneOf(state) {
   if (state.thread?.late) return { key: "late", draw: () => [] };
@@ -63,7 +63,7 @@ function sceneOf(state) {
   };
 }
 
-/** @param {string} label @param {string} text @param {import("../app.js").Actions} actions */
+/** @param {string} label @param {string} text @param {import("../model/types.js").Actions} actions */
 function idea(label, text, actions) {
   return h(
     "button",

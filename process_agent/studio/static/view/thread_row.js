@@ -8,7 +8,7 @@ import { threadAddress } from "../address.js";
 
 /** @typedef {import("../model/types.js").ThreadEntry} ThreadEntry */
 
-/** @param {import("../app.js").Actions} actions */
+/** @param {import("../model/types.js").Actions} actions */
 export function threadRow(actions) {
   /** @type {ThreadEntry} */
   let shown;

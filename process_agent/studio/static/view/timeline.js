@@ -14,7 +14,7 @@ import { turnView } from "./turn.js";
  * @typedef {import("../model/types.js").State} State
  * @typedef {import("../model/types.js").Turn} Turn
  * @typedef {import("../model/types.js").Pending} Pending
- * @typedef {import("../app.js").Actions} Actions
+ * @typedef {import("../model/types.js").Actions} Actions
  */
 
 /** Turns drawn at first, and added each time the reader asks for more. */

@@ -101,6 +101,8 @@ class Settings:
     oauth_client_id: str | None = None
     oauth_client_secret: str | None = field(default=None, repr=False)
     oauth_scopes: str | None = None
+    image: str | None = None
+    """Container image of services, when no `--image` names one."""
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
         """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
@@ -140,6 +142,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         oauth_client_id=env.get("MESHAGENT_OAUTH_CLIENT_ID"),
         oauth_client_secret=env.get("MESHAGENT_OAUTH_CLIENT_SECRET"),
         oauth_scopes=env.get("MESHAGENT_OAUTH_SCOPES"),
+        image=env.get("PROCESS_IMAGE"),
         smtp=_smtp(env),
     )
 

@@ -11,12 +11,14 @@ from process_agent.cli import (
     chat,
     completion_command,
     config_command,
+    deploy,
     doctor,
     health,
     join,
     login,
     room,
     run,
+    service,
     setup,
     spec,
     thread_owners,
@@ -75,6 +77,10 @@ app.add_typer(config_command.app, name="config")
 app.command(name="completion", short_help="Print the script that makes bash, zsh or fish complete commands.")(
     completion_command.completion
 )
+app.command(
+    name="deploy", cls=GroupedCommand, short_help="Make an agent a service that runs without this terminal."
+)(deploy.deploy)
+app.add_typer(service.app, name="service", short_help="List, show, stop, start and remove what deploy made.")
 app.command(name="token")(token.token)
 
 

@@ -1,27 +1,41 @@
-"""The flags of `process spec` that the agent of the service gets."""
+"""The flags of `process spec` and `process deploy` that the agent of the service gets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typer
 
 OF_THE_SERVICE = frozenset(
-    ("service_name", "service_description", "image", "secret", "run_as", "json", "rules_file", "models_file")
+    (
+        *("service_name", "service_description", "image", "secret", "run_as", "env", "volume", "json"),
+        *("room", "project", "project_id", "local", "data_dir", "port", "profile"),
+        *("diff", "dry_run", "wait", "wait_timeout", "rollback"),
+    )
 )
-"""Options that `process join` does not have, and those that are written anew for the container."""
+"""Options that `process join` does not have, or that say where it runs."""
+
+SHIPPED = frozenset(("rules_file", "models_file", "skill_dir", "mcp_config"))
+"""Options whose files can travel along, and that are written anew for the container."""
+
+PLACES = frozenset((*SHIPPED, "working_dir", "worktrees", "codex_home"))
+"""Options that name a file or a folder."""
 
 
-def given(context: typer.Context) -> Iterator[str]:
+def given(
+    context: typer.Context, left_out: frozenset[str] = OF_THE_SERVICE | SHIPPED, *, absolute: bool = False
+) -> Iterator[str]:
     """The flags that were given and that `process join` has too, in the order of its help, with the values
-    they were understood as: no text of the command line is taken for anything else.
+    they were understood as: no text of the command line is taken for anything else. With `absolute`, places
+    are named from the root, so that they mean the same wherever the agent starts.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
         source = getattr(context.get_parameter_source(name), "name", "")
-        if name in OF_THE_SERVICE or source not in ("COMMANDLINE", "DEFAULT_MAP"):  # the latter: process.toml
+        if name in left_out or source not in ("COMMANDLINE", "DEFAULT_MAP"):  # the latter: process.toml
             continue
         flag = max(parameter.opts, key=len)
         value = context.params[name]
@@ -29,7 +43,8 @@ def given(context: typer.Context) -> Iterator[str]:
             yield max(parameter.secondary_opts, key=len)
             continue
         for one in value if isinstance(value, list | tuple) else (value,):
-            yield from _words(flag, one)
+            here = absolute and name in PLACES
+            yield from _words(flag, Path(one).expanduser().absolute() if here else one)
 
 
 def _words(flag: str, value: object) -> tuple[str, ...]:

@@ -18,21 +18,13 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("thread", "message", "attach", "name", "approve", "timeout", "effort", "output_schema"),
     ),
     "Room and agent": (
-        *(
-            "room",
-            "no_room",
-            "agent_name",
-            "local",
-            "data_dir",
-            "port",
-            "project_id",
-            "join_timeout",
-            "health",
-            "json",
-        ),
-        "token_from_env",
+        *("room", "project", "no_room", "agent_name", "local", "data_dir", "port", "project_id"),
+        *("join_timeout", "token_from_env", "health", "json"),
     ),
-    "Service": ("service_name", "service_description", "image", "secret", "run_as"),
+    "Service": (
+        *("service_name", "service_description", "image", "secret", "run_as", "env", "volume"),
+        *("diff", "dry_run", "wait", "wait_timeout", "rollback"),
+    ),
     "Channels": (
         *("channel", "websocket_auth", "websocket_origin", "websocket_open", "channel_env", "channel_users"),
     ),

@@ -94,6 +94,24 @@ def _servers(texts: list[str] | None, file: Path | None) -> tuple[McpLaunch, ...
     return joined(found)
 
 
+def variables_of(texts: list[str] | None, file: Path | None) -> list[str]:
+    """The variables that the servers of `--mcp-server` and `--mcp-config` need. Raises `UsageError`."""
+    from process_agent.config import variable
+    from process_agent.core.mcp_config import parse_server, parse_servers
+
+    asked: list[str] = []
+
+    def noted(name: str) -> str | None:
+        asked.append(name)
+        return variable(name)
+
+    for text in texts or ():
+        parse_server(text, noted)
+    if file is not None:
+        parse_servers(_read(file), f"--mcp-config {file.name}", noted)
+    return asked
+
+
 def _read(file: Path) -> dict[str, object]:
     import tomllib
 

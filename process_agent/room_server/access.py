@@ -26,7 +26,11 @@ MAX_CODES = 1024
 SESSION_SECONDS = 30 * 24 * 3600
 """How long a browser stays logged in."""
 
+CONTROL_SECONDS = 60
+"""How long a token of the owner's is good for; each command makes its own."""
+
 _STUDIO = "studio"
+_CONTROL = "control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,35 @@ def administrator(authorization: str | None, key: str, now: float) -> Participan
     """The bearer of an admin token, or of an API key whose secret is our signing key. Raises `AuthError`."""
     text = bearer(authorization)
     if text.startswith("ma-"):
-        parts = text.split("-", 3)
-        if len(parts) != 4 or not hmac.compare_digest(parts[3].encode(), key.encode()):
-            raise AuthError("The API key is not valid here.")
+        _check_api_key(text, key)
         return ParticipantToken(name="api-key", api=participant_token.admin_api())
     token = participant_token.decode(text, key, now)
     if token.api is None or "admin" not in token.api:
         raise AuthError("The token does not grant admin.")
     return token
+
+
+def control_token(key: str, now: float) -> str:
+    """What shows the owner of the data folder, who alone can read the key. No participant has one."""
+    return jwt.encode({"aud": _CONTROL, "exp": int(now) + CONTROL_SECONDS}, key, algorithm="HS256")
+
+
+def owner(authorization: str | None, key: str, now: float) -> None:
+    """Raise `AuthError` unless the bearer knows our signing key: an API key of it, or a control token.
+
+    Services run commands, so tokens that the owner gives to others, even to administrators, are not enough.
+    """
+    text = bearer(authorization)
+    if text.startswith("ma-"):
+        _check_api_key(text, key)
+    else:
+        participant_token.verify(text, key, now, audience=_CONTROL)
+
+
+def _check_api_key(text: str, key: str) -> None:
+    parts = text.split("-", 3)
+    if len(parts) != 4 or not hmac.compare_digest(parts[3].encode(), key.encode()):
+        raise AuthError("The API key is not valid here.")
 
 
 class Codes:

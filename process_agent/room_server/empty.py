@@ -31,9 +31,8 @@ class EmptyToolkit:
 
 
 def empty_toolkits() -> list[EmptyToolkit]:
-    """Services, containers and mounts."""
+    """Containers and mounts."""
     return [
-        EmptyToolkit("services", {"list": {"services_json": [], "service_states": []}}),
         EmptyToolkit("containers", {"list_containers": {"containers": []}}),
         EmptyToolkit("mounts", {"list": {"volumes": []}}),
     ]

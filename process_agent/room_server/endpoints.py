@@ -88,8 +88,8 @@ class Endpoints:
         admin = access.administrator(request.headers.get("authorization"), self.key, time.time())
         room = request.path_params["room"]
         if not participant_token.is_room_name(room):
-            return _error(404, f"There is no room {room!r}.")
-        body = await _body(request)
+            return failed(404, f"There is no room {room!r}.")
+        body = await read_body(request)
         name = body.get("email") or admin.name
         token = ParticipantToken(name, room, "user", participant_token.default_api("user"), _soon())
         project = request.path_params["project"]
@@ -99,7 +99,7 @@ class Endpoints:
     async def participant_tokens(self, request: Request) -> Response:
         """`POST /accounts/projects/{project}/participant-tokens`: a token with given grants."""
         access.administrator(request.headers.get("authorization"), self.key, time.time())
-        body = await _body(request)
+        body = await read_body(request)
         grants = body.get("grants")
         if grants is None:
             grants = [{"name": "room", "scope": body.get("room_name")}]
@@ -110,19 +110,19 @@ class Endpoints:
     async def issue_code(self, request: Request) -> Response:
         """`POST /codes`: a one-time code for a Studio link."""
         access.administrator(request.headers.get("authorization"), self.key, time.time())
-        body = await _body(request)
+        body = await read_body(request)
         room, name = body.get("room"), body.get("name")
         if not isinstance(room, str) or not participant_token.is_room_name(room):
-            return _error(400, "room is not a room name.")
+            return failed(400, "room is not a room name.")
         if not isinstance(name, str) or not name.strip():
-            return _error(400, "name is missing.")
+            return failed(400, "name is missing.")
         code = self.codes.issue(Identity(room, name), time.time())
         return JSONResponse({"code": code, "expires_in": access.CODE_SECONDS})
 
     async def open_session(self, request: Request) -> Response:
         """`POST /session`: exchange a code for the session cookie."""
         access.check_origin(request.headers.get("origin"), request.headers.get("host"), required=True)
-        code = (await _body(request)).get("code")
+        code = (await read_body(request)).get("code")
         identity = self.codes.redeem(code if isinstance(code, str) else "", time.time())
         response = JSONResponse({"room": identity.room, "name": identity.name})
         response.set_cookie(
@@ -139,7 +139,7 @@ class Endpoints:
         try:
             identity = self._session(request)
         except AuthError as error:
-            return _error(401, error.message)
+            return failed(401, error.message)
         return JSONResponse({"room": identity.room, "name": identity.name})
 
     async def room(self, websocket: WebSocket) -> None:
@@ -148,14 +148,14 @@ class Endpoints:
         try:
             caller = self._caller(websocket, name)
         except AuthError as error:
-            await websocket.send_denial_response(_error(403, error.message))
+            await websocket.send_denial_response(failed(403, error.message))
             return
         link: RoomLink = websocket.scope["extensions"][EXTENSION]["link"]
         await self.load_toolkits()
         try:
             room = self.hub.room(name)
         except ToolError as error:
-            await websocket.send_denial_response(_error(503, error.text))
+            await websocket.send_denial_response(failed(503, error.text))
             return
         await websocket.accept()
         try:
@@ -170,12 +170,12 @@ class Endpoints:
         storage = self.hub.toolkit(request.path_params["room"], "storage")
         query = request.query_params
         if not isinstance(storage, StorageToolkit):
-            return _error(404, "There is no such link.")
+            return failed(404, "There is no such link.")
         try:
             signed = (query.get("expires", ""), query.get("signature", ""))
             stored = await storage.open_signed(request.path_params["path"], *signed)
         except ToolError as error:
-            return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
+            return failed(403 if error.code == PERMISSION_DENIED else 404, error.text)
         disposition = "attachment" if query.get("download") else "inline"
         headers = {
             **DOWNLOAD_HEADERS,
@@ -190,9 +190,9 @@ class Endpoints:
             tables, caller = self._tables(request)
             data, kind = await tables.picture(caller, request.path_params["id"])
         except AuthError as error:
-            return _error(401, error.message)
+            return failed(401, error.message)
         except ToolError as error:
-            return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
+            return failed(403 if error.code == PERMISSION_DENIED else 404, error.text)
         return Response(data, media_type=kind, headers=dict(DOWNLOAD_HEADERS))
 
     async def usage(self, request: Request) -> Response:
@@ -202,9 +202,9 @@ class Endpoints:
             tables, caller = self._tables(request)
             found = await tables.usage(caller, query.get("agent", ""), query.get("thread", ""))
         except AuthError as error:
-            return _error(401, error.message)
+            return failed(401, error.message)
         except ToolError as error:
-            return _error(403 if error.code == PERMISSION_DENIED else 404, error.text)
+            return failed(403 if error.code == PERMISSION_DENIED else 404, error.text)
         return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
     async def discard(self, request: Request) -> Response:
@@ -214,9 +214,9 @@ class Endpoints:
         access.check_origin(request.headers.get("origin"), request.headers.get("host"), required=True)
         storage = self.hub.toolkit(request.path_params["room"], "storage")
         caller = self._visitor(request)
-        paths = (await _body(request)).get("paths")
+        paths = (await read_body(request)).get("paths")
         if not isinstance(storage, StorageToolkit) or caller is None or not isinstance(paths, list):
-            return _error(404, "There is nothing of the kind.")
+            return failed(404, "There is nothing of the kind.")
         for path in paths[:MAX_DISCARDED]:
             if not isinstance(path, str) or not path.startswith(UPLOADS):
                 continue
@@ -312,13 +312,13 @@ def _pieces(stored: StoredFile) -> Iterator[bytes]:
         yield from read_pieces(stored.file, stored.size, MAX_PIECE)
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> Mapping[str, Any]:
     """The JSON object of a request; an empty body is an empty object. Raises `WireError`."""
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise FrameTooLargeError(f"The body is longer than {MAX_BODY_BYTES} bytes.")
+        if len(body) > limit:
+            raise FrameTooLargeError(f"The body is longer than {limit} bytes.")
     try:
         value = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
@@ -331,11 +331,12 @@ async def _body(request: Request) -> Mapping[str, Any]:
 def refused(_request: HTTPConnection, error: Exception) -> Response:
     """The answer to an `AuthError` or `WireError` of an HTTP endpoint."""
     if isinstance(error, AuthError):
-        return _error(403, error.message)
-    return _error(413 if isinstance(error, FrameTooLargeError) else 400, str(error))
+        return failed(403, error.message)
+    return failed(413 if isinstance(error, FrameTooLargeError) else 400, str(error))
 
 
-def _error(status: int, message: str) -> JSONResponse:
+def failed(status: int, message: str) -> JSONResponse:
+    """The answer of an endpoint that cannot do what it was asked for."""
     return JSONResponse({"error": {"message": message}}, status_code=status)
 
 

@@ -251,6 +251,12 @@ class Hub:
         opened = self._rooms.get(room)
         return None if opened is None else opened.toolkits.get(name)
 
+    def has_agent(self, room: str, name: str) -> bool:
+        """Whether an agent of this name is in a room."""
+        opened = self._rooms.get(room)
+        members = () if opened is None else opened.members.values()
+        return any(m.caller.role == "agent" and m.caller.name == name for m in members)
+
     async def close(self) -> None:
         """Close all rooms."""
         await self._tasks.wait()

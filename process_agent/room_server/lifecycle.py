@@ -144,6 +144,7 @@ async def _serve(
     write_state(paths, state)
     remember_port(paths, server.port)
     try:
+        await server.services.start()
         on_ready(state)
         await end.wait()
     finally:

@@ -24,6 +24,8 @@ from process_agent.io.web_server import QuietServer, bind
 from process_agent.room_server import access
 from process_agent.room_server.endpoints import Endpoints, refused
 from process_agent.room_server.hub import Hub
+from process_agent.room_server.services.endpoints import ServiceEndpoints, service_routes
+from process_agent.room_server.services.services import LocalServices
 from process_agent.room_server.toolkits import RoomToolkits
 from process_agent.room_server.websocket import RoomLink
 from process_agent.wire.web_names import reachable
@@ -64,10 +66,17 @@ class ServerConfig:
         return f"http://{reachable(self.host)}:{self.port}"
 
 
-def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlette:
-    """The application; `page` are the routes of Studio. Its lifespan closes the rooms."""
-    toolkits = RoomToolkits(config.paths.rooms, lambda: config.url)
+def create_app(
+    config: ServerConfig, page: Sequence[BaseRoute] = (), services: LocalServices | None = None
+) -> Starlette:
+    """The application; `page` are the routes of Studio. Its lifespan closes the rooms.
+
+    Services run as soon as their owner starts them.
+    """
+    services = services or LocalServices(config.paths)
+    toolkits = RoomToolkits(config.paths.rooms, lambda: config.url, services)
     hub = Hub(toolkits.open)
+    services.watch(hub.has_agent)
     endpoints = Endpoints(hub, toolkits.load, config.key, config.port, config.instance)
 
     @contextlib.asynccontextmanager
@@ -95,6 +104,7 @@ def create_app(config: ServerConfig, page: Sequence[BaseRoute] = ()) -> Starlett
             Route("/rooms/{room}/images/{id:path}", endpoints.picture),
             Route("/rooms/{room}/usage", endpoints.usage),
             Route("/rooms/{room}/discarded", endpoints.discard, methods=["POST"]),
+            *service_routes(ServiceEndpoints(services, config.key)),
             *page,
         ],
         middleware=[Middleware(_Door, bound_to=config.host)],
@@ -145,7 +155,8 @@ class RoomServer:
         self._socket = bind(config.host, config.port, "Choose another with --host and --port.")
         self.port: int = self._socket.getsockname()[1]
         self.config = ServerConfig(config.paths, config.key, config.host, self.port, config.instance)
-        self._server = QuietServer(_uvicorn_config(create_app(self.config, page)))
+        self.services = LocalServices(config.paths)
+        self._server = QuietServer(_uvicorn_config(create_app(self.config, page, self.services)))
         self._tasks = Tasks("room server")
 
     @property
@@ -159,7 +170,8 @@ class RoomServer:
         await self._server.ready.wait()
 
     async def stop(self) -> None:
-        """Drop the connections without close frames, close the rooms, close the socket."""
+        """End the services, drop the connections without close frames, close the rooms, close the socket."""
+        await self.services.close()
         self._server.leave()
         await self._tasks.wait()
         self._socket.close()

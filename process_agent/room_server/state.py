@@ -22,6 +22,9 @@ from process_agent.errors import RoomError
 ANSWER_SECONDS = 3.0
 """How long a server has to answer a question of ours."""
 
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""Longest answer that is read."""
+
 
 class AlreadyRunningError(RoomError):
     """Another room server holds the data folder."""
@@ -95,18 +98,23 @@ def running(paths: DataPaths) -> ServerState | None:
 
 
 def ask(
-    state: ServerState, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
+    state: ServerState,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    token: str | None = None,
+    seconds: float = ANSWER_SECONDS,
 ) -> tuple[int, dict[str, Any]]:
     """One request to a server: the status and the JSON object it answers. Raises `RoomError`."""
     headers = {"Content-Type": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     host = state.url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(host, timeout=seconds)
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
-        answer = json.loads(response.read(1024 * 1024) or b"{}")
+        answer = json.loads(response.read(MAX_ANSWER_BYTES) or b"{}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise RoomError(f"The room server at {state.url} does not answer: {error}.") from error
     finally:

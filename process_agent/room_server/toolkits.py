@@ -14,14 +14,17 @@ from process_agent.room_server.developer import DeveloperToolkit
 from process_agent.room_server.empty import empty_toolkits
 from process_agent.room_server.hub import Announce
 from process_agent.room_server.queues import QueueToolkit
+from process_agent.room_server.services.services import LocalServices
+from process_agent.room_server.services.toolkit import ServicesToolkit
 from process_agent.room_server.toolkit import Toolkit
 
 
 class RoomToolkits:
     """Opens the toolkits of rooms. `address` gives the server's own, without a slash at its end."""
 
-    def __init__(self, rooms: Path, address: Callable[[], str]) -> None:
+    def __init__(self, rooms: Path, address: Callable[[], str], services: LocalServices) -> None:
         self._rooms = rooms
+        self._services = services
         self._address = address
         self._loading = asyncio.Lock()
         self._loaded = False
@@ -49,6 +52,7 @@ class RoomToolkits:
             DatasetToolkit(root / "datasets"),
             storage,
             SyncToolkit(root / "documents", read_file=storage.read_small),
+            ServicesToolkit(name, self._services),
             *empty_toolkits(),
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from process_agent.core.content import Json
 from process_agent.errors import UsageError
@@ -29,6 +29,33 @@ def refuse_credentials(document: Json, known: Iterable[str | None]) -> None:
                 f"There is a key or a token in {place} of the service document, where many can read it.",
                 fix="Leave it out; name a secret of the project with --secret NAME=ID and --run-as EMAIL.",
             )
+
+
+_CODES = re.compile(r"#code=[A-Za-z0-9_-]+")
+"""What opens a link of Studio, once."""
+
+_SECRET_NAMES = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+
+HIDDEN = "[hidden]"
+"""What stands in a log for a credential."""
+
+
+def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables that are credentials by their name."""
+    return tuple(value for name, value in environment.items() if is_secret_name(name))
+
+
+def is_secret_name(variable: str) -> bool:
+    """Whether a variable of this name holds a credential."""
+    return _SECRET_NAMES.search(variable) is not None
+
+
+def hide_credentials(text: str, known: Iterable[str]) -> str:
+    """A line of a log without the `known` credentials, and without what has the form of one."""
+    for value in sorted(known, key=len, reverse=True):
+        if len(value) >= SHORTEST:
+            text = text.replace(value, HIDDEN)
+    return _CODES.sub(f"#code={HIDDEN}", _FORMS.sub(HIDDEN, text))
 
 
 def _texts(value: Json, place: str) -> Iterator[tuple[str, str]]:

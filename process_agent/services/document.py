@@ -44,6 +44,7 @@ AGENT_API: dict[str, Json] = {
 }
 """What the token allows: what an agent may do by default, spelled out as MeshAgent's own tool does."""
 
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,499}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
@@ -66,6 +67,22 @@ class SecretVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class PlainVariable:
+    """A variable with a value that everybody may read."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVolume:
+    """A volume of the project, and where the container has it."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """An agent to describe.
 
@@ -82,6 +99,8 @@ class Service:
     description: str | None = None
     files: Sequence[ShippedFile] = ()
     secrets: Sequence[SecretVariable] = ()
+    variables: Sequence[PlainVariable] = ()
+    volume: SharedVolume | None = None
     run_as: str | None = None
 
 
@@ -119,6 +138,19 @@ def secret_variable(text: str) -> SecretVariable:
     return SecretVariable(name, secret_id)
 
 
+def plain_variable(text: str) -> PlainVariable:
+    """Read `NAME=VALUE`. Raises `UsageError`."""
+    name, given, value = text.partition("=")
+    if not _VARIABLE.fullmatch(name) or not given:
+        raise UsageError(
+            "--env takes the name of a variable and its value, which the document shows to everybody.",
+            fix="Write it like --env LANG=C.UTF-8; for keys there is --secret NAME=ID.",
+        )
+    if name == TOKEN_VARIABLE:
+        raise UsageError(f"{TOKEN_VARIABLE} is made by MeshAgent and cannot be an --env.")
+    return PlainVariable(name, value)
+
+
 def _container(service: Service) -> dict[str, Json]:
     container: dict[str, Json] = {
         "image": service.image,
@@ -128,11 +160,15 @@ def _container(service: Service) -> dict[str, Json]:
     }
     if service.run_as is not None:
         container["run_as"] = {"email": service.run_as}
+    storage: dict[str, Json] = {}
+    if service.volume is not None:
+        storage["volumes"] = [{"name": service.volume.name, "path": service.volume.path}]
     if service.files:
-        files: list[Json] = [
+        storage["files"] = [
             {"path": file.path, "text": file.text, "read_only": True} for file in service.files
         ]
-        container["storage"] = {"files": files}
+    if storage:
+        container["storage"] = storage
     container["private"] = True
     return container
 
@@ -146,16 +182,21 @@ def _environment(service: Service) -> list[Json]:
     named: list[Json] = [
         {"name": secret.name, "secret": {"id": secret.secret_id}} for secret in service.secrets
     ]
-    return [*named, {"name": TOKEN_VARIABLE, "token": token}]
+    plain: list[Json] = [{"name": each.name, "value": each.value} for each in service.variables]
+    return [*plain, *named, {"name": TOKEN_VARIABLE, "token": token}]
 
 
-def _check(service: Service) -> None:
-    name = service.name
+def check_name(name: str) -> None:
+    """Raise `UsageError` for what cannot be a service's name."""
     if not name.strip() or len(name) > MAX_SERVICE_NAME or not name.isprintable():
         raise UsageError(
             f"{name[:MAX_SERVICE_NAME]!r} cannot be a service's name.",
             fix=f"It has 1 to {MAX_SERVICE_NAME} characters that can be printed.",
         )
+
+
+def _check(service: Service) -> None:
+    check_name(service.name)
     if not _IMAGE.fullmatch(service.image):
         raise UsageError(
             f"--image {service.image[:100]!r} is not the name of an image.",
@@ -168,6 +209,8 @@ def _check(service: Service) -> None:
         )
     if service.run_as is not None and not service.run_as.strip():
         raise UsageError("--run-as is empty.")
-    names = [secret.name for secret in service.secrets]
+    names = [each.name for each in service.secrets] + [each.name for each in service.variables]
     if len(set(names)) != len(names):
-        raise UsageError("Two --secret set one variable.", fix="Name it once.")
+        raise UsageError("Two of --secret and --env set one variable.", fix="Name it once.")
+    if service.volume is not None and not _VOLUME.fullmatch(service.volume.name):
+        raise UsageError(f"--volume {service.volume.name[:100]!r} is not the name of a volume.")

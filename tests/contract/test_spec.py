@@ -25,7 +25,7 @@ pytestmark = for_published
 IMAGE = "example.com/team/process:1.0"
 DOCUMENTED = "--agent-name codex-agent --channel chat --backend codex"
 KEY = "own-key-of-this-machine"
-AGENT = ("--agent-name", "bot", "--channel", "chat", "--backend", "codex")
+AGENT = ("--agent-name", "bot", "--channel", "chat", "--backend", "codex", "--working-dir", "/data")
 
 
 @pytest.fixture
@@ -155,6 +155,7 @@ async def test_the_printed_command_starts_the_agent(
 ) -> None:
     """As MeshAgent does it: only with the variables that it gives to a container."""
     typed = "--agent-name join --channel chat --backend codex --provider scripted --rule spec"
+    typed += f" --working-dir {tmp_path}/container-home/work"
     text = await asyncio.to_thread(printed, program, typed, "--rule", 'say: "it\'s"\nno [b]bold[/b] ü')
     name, *words = shlex.split(parsed(text).container.command)
     assert (name, words[0]) == ("process", "join")

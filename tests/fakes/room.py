@@ -12,6 +12,7 @@ from typing import Any
 from process_agent.config import DataPaths
 from process_agent.room_server.keys import signing_key
 from process_agent.room_server.server import RoomServer, ServerConfig
+from process_agent.room_server.services.services import LocalServices
 from process_agent.wire import participant_token
 from process_agent.wire.participant_token import ParticipantToken
 
@@ -30,6 +31,11 @@ class LocalRoom:
     @property
     def url(self) -> str:
         return self._server.url
+
+    @property
+    def services(self) -> LocalServices:
+        """The services, which nobody started yet."""
+        return self._server.services
 
     @property
     def port(self) -> int:

@@ -1,0 +1,117 @@
+"""`process deploy`: the agent of these flags as a service, which runs without this terminal."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from process_agent.cli import spec as spec_command
+from process_agent.cli.agent_options import Port, ProjectId
+from process_agent.cli.options import DataDir, Local
+from process_agent.cli.service_place import Project, Room
+
+if TYPE_CHECKING:
+    from process_agent.cli.service_place import Wanted
+
+WAIT_SECONDS = 180.0
+"""How long `--wait` waits unless it is told."""
+
+WorkingDir = Annotated[
+    str | None,
+    typer.Option(
+        "--working-dir",
+        metavar="FOLDER",
+        help="Folder the agent works in: of this machine in the local room [default: this one], else of the "
+        "container [default: /data, the room's storage].",
+    ),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME[=VALUE]",
+        help="Set this variable; hosted, everybody can read it. In the local room NAME alone gives the agent "
+        "the variable of this environment. Repeatable.",
+    ),
+]
+Diff = Annotated[bool, typer.Option("--diff", help="Print what changes, as a diff of the document.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing: say what would be done.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the agent is in its room; show its log.")]
+WaitTimeout = Annotated[
+    float, typer.Option("--wait-timeout", metavar="SECONDS", min=1, help="How long --wait waits.")
+]
+Rollback = Annotated[
+    bool, typer.Option("--rollback", help="Go back to what was deployed before; takes no other flags.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+def _flags(
+    room: Room = None,
+    project: Project = False,
+    project_id: ProjectId = None,
+    local: Local = False,
+    data_dir: DataDir = None,
+    port: Port = None,
+    working_dir: WorkingDir = None,
+    env: Env = None,
+    diff: Diff = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = WAIT_SECONDS,
+    rollback: Rollback = False,
+    json: Json = False,
+) -> None:
+    """The flags that `process spec` does not have, or that mean something else here."""
+
+
+def _with_flags[F: Callable[..., None]](command: F) -> F:
+    """Give the command the flags of `process spec`, whose document it sends, and those of `_flags`."""
+    found: dict[str, inspect.Parameter] = {}
+    for source in (spec_command.spec, _flags):
+        found |= inspect.signature(source, eval_str=True).parameters
+    command.__annotations__.clear()
+    command.__annotations__.update({name: each.annotation for name, each in found.items()})
+    vars(command)["__signature__"] = inspect.Signature(list(found.values()))
+    return command
+
+
+@_with_flags
+def deploy(context: typer.Context, **_given: Any) -> None:
+    """Make the agent of these flags of `process join` a service: a room service of MeshAgent, or of the local
+    room when there are no credentials, whose server starts it, watches it and starts it anew.
+
+    The service is found by its name. What is there is updated; whether it is enabled, and what was changed by
+    hand, stays. No key gets into the document.
+    """
+    from process_agent import config
+    from process_agent.cli.service_place import is_local
+
+    settings, wanted = config.load(), wanted_place(context.params)
+    if is_local(wanted, settings):
+        from process_agent.cli.deploy_local import deploy_local
+
+        deploy_local(context, wanted, settings)
+    else:
+        from process_agent.cli.deploy_hosted import deploy_hosted
+
+        deploy_hosted(context, wanted, settings)
+
+
+def wanted_place(params: dict[str, Any]) -> Wanted:
+    """What the flags say about the place."""
+    from process_agent.cli.service_place import Wanted
+
+    data_dir = params["data_dir"]
+    return Wanted(
+        params["room"],
+        params["project"],
+        params["project_id"],
+        params["local"],
+        None if data_dir is None else Path(data_dir),
+        params["port"],
+    )

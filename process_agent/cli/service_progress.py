@@ -1,0 +1,63 @@
+"""What a deploy says, and how one waits for what it started."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from process_agent.errors import BackendError, TimeLimitError
+
+if TYPE_CHECKING:
+    from process_agent.cli.service_place import Found, ServicePlace
+    from process_agent.cli.summary import Lines
+
+LOOK_SECONDS = 0.3
+"""How often a service is looked at while one waits for it."""
+
+
+def report(as_json: bool, service: Found | None, lines: Lines, **facts: Any) -> None:
+    """Print the outcome of a deploy, as text or as one line of JSON."""
+    from process_agent.cli.summary import as_text
+
+    if as_json:
+        typer.echo(json.dumps({**({} if service is None else service.as_json()), **facts}))
+    else:
+        typer.echo(as_text(lines))
+
+
+def until_it_runs(place: ServicePlace, service: Found, seconds: float, position: int) -> None:
+    """Wait until the service is in its room, its log and its phases on standard error.
+
+    Raises `BackendError` when it ends instead, and `TimeLimitError`.
+    """
+    until, said = time.monotonic() + seconds, ""
+    while True:
+        text, position = place.log_after(service, position)
+        sys.stderr.write(text)
+        now = next((each for each in place.services() if each.id == service.id), None)
+        if now is None:
+            raise BackendError(f"The service {service.name!r} was removed meanwhile.")
+        state = now.state or {}
+        phase = str(state.get("phase", "unknown"))
+        if phase != said:
+            print(f"{service.name}: {phase}", file=sys.stderr, flush=True)
+            said = phase
+        if phase == "running":
+            return
+        if phase in ("waiting", "stopped"):
+            sys.stderr.write(place.log_after(service, position)[0])
+            reason = state.get("last_end") or "nobody knows why"
+            raise BackendError(
+                f"The service {service.name!r} does not run: {reason}.",
+                fix=f"See process service logs {service.name}; it is started again meanwhile.",
+            )
+        if time.monotonic() >= until:
+            raise TimeLimitError(
+                f"The service {service.name!r} was not in its room after {seconds:.0f} s.",
+                fix=f"See process service logs {service.name}, or wait longer with --wait-timeout.",
+            )
+        time.sleep(LOOK_SECONDS)

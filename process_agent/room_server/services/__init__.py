@@ -1,0 +1,1 @@
+"""Services of the local room: agents that the room's server starts, watches and stops."""

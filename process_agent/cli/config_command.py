@@ -136,6 +136,9 @@ def settings(parsed: typer.Context, values: Mapping[str, Entry]) -> Iterator[Sho
             yield Shown(key, plain(value), "file", values[key].place)
         else:
             yield Shown(key, plain(value), "default")
+    for key in profiles.DEPLOYED:
+        entry = values.get(key)
+        yield Shown(key, None, "default") if entry is None else Shown(key, entry.value, "file", entry.place)
 
 
 def variables() -> Iterator[Shown]:

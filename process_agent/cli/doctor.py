@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from process_agent.cli.agent_options import Port, ProjectId, Room, Sandbox, WorkingDir
+from process_agent.cli.agent_options import Port, ProjectId, Provider, Room, Sandbox, WorkingDir
 from process_agent.cli.options import DataDir, Local
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def doctor(
     room: Room = None,
     backend: Backends = None,
+    provider: Provider = None,
     working_dir: WorkingDir = None,
     sandbox: Sandbox = "workspace-write",
     join: Join = False,
@@ -46,9 +47,11 @@ def doctor(
     from process_agent.cli.checked import SANDBOXES, folder, one_of
     from process_agent.cli.checkup.examination import Examination, examine
     from process_agent.cli.logs import log_to_stderr
+    from process_agent.cli.providers import parse_providers
     from process_agent.core.diagnosis import EXIT_CODES, worst
 
     log_to_stderr(logging.ERROR)
+    named = provider or []  # which of their models an agent would offer does not matter here
     backends = tuple(dict.fromkeys(backend or ("codex",)))
     registry.check(backends)
     wish = Examination(
@@ -62,6 +65,7 @@ def doctor(
         sandbox=one_of("--sandbox", sandbox, SANDBOXES),
         project_id=project_id,
         join=join,
+        providers=parse_providers(named, [f"{each.partition('=')[0]}/any" for each in named]),
     )
     findings = asyncio.run(examine(wish))
     typer.echo(as_json(findings) if json else as_text(findings))

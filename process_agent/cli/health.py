@@ -6,15 +6,17 @@ and it does not stop. Whoever reaches the address learns no more than that.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from process_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    import asyncio
 
 ASK_SECONDS: Final = 5.0
 """How long an agent has to say how it is."""

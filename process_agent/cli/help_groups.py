@@ -19,7 +19,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "Room and agent": (
         *("room", "project", "no_room", "agent_name", "local", "data_dir", "port", "project_id"),
-        *("join_timeout", "token_from_env", "health", "json"),
+        *("join_timeout", "token_from_env", "health", "profile", "json"),
     ),
     "Service": (
         *("service_name", "service_description", "image", "secret", "run_as", "env", "volume"),

@@ -128,6 +128,8 @@ def _meshagent(
         _print_json(meshagent.facts(found, place))
     else:
         typer.echo(f"{'' if status else 'Logged in: '}{meshagent.line(found, place)}")
+    if (variable := meshagent.stronger(place.settings)) is not None:
+        typer.echo(f"{variable} is set, and counts before this login.", err=True)
 
 
 def _print_json(facts: dict[str, object]) -> None:

@@ -160,6 +160,16 @@ async def _signed_in(place: Account, wanted: str | None) -> SavedLogin:
     return choose_project(place, chosen)
 
 
+def stronger(settings: Settings) -> str | None:
+    """The variable that counts before any saved login, if one is set."""
+    named = {
+        "MESHAGENT_TOKEN": settings.token,
+        "MESHAGENT_API_KEY": settings.api_key,
+        "MESHAGENT_SECRET": settings.secret,
+    }
+    return next((name for name, value in named.items() if value is not None), None)
+
+
 def facts(login: SavedLogin | None, place: Account) -> dict[str, object]:
     """What `--json` says; no key and no token."""
     return {

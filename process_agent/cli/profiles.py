@@ -58,22 +58,28 @@ def attach(root: Command) -> None:
     """Give every command that files can say something to `--profile`, and `--no-…` for its switches."""
     known = known_keys(root)
     places = Places(config.settings_folder(), config.work_folder())
-    for path, command in leaves(root):
+    for path, command, above in commands_of(root, known):
         keys = keys_of(path, command, known)
         if not keys:
             continue
         if places.any:
-            _make_switches(keys)
-        command.params.append(_option(path, known))
+            _make_switches({key: option for key, option in keys.items() if key not in above})
+        command.params.append(_option(path, known, above))
 
 
-def leaves(command: Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
-    """All commands that do something, with their words."""
+def commands_of(
+    command: Command,
+    known: Mapping[str, Kind],
+    path: tuple[str, ...] = (),
+    above: frozenset[str] = frozenset(),
+) -> Iterator[tuple[tuple[str, ...], Command, frozenset[str]]]:
+    """All commands and groups below one, with their words and the keys that a group above has options for."""
+    if path:
+        yield path, command, above
+        above |= keys_of(path, command, known).keys()
     commands: Mapping[str, Command] = getattr(command, "commands", {})
-    if not commands:
-        yield path, command
     for name, below in commands.items():
-        yield from leaves(below, (*path, name))
+        yield from commands_of(below, known, (*path, name), above)
 
 
 def known_keys(root: Command) -> dict[str, Kind]:
@@ -136,7 +142,7 @@ def _token_names_room() -> bool:
     return claims is not None and claims.room is not None
 
 
-def _option(path: tuple[str, ...], known: Mapping[str, Kind]) -> TyperOption:
+def _option(path: tuple[str, ...], known: Mapping[str, Kind], above: frozenset[str]) -> TyperOption:
     def apply(context: Context, option: Parameter, value: str | None) -> str | None:
         from process_agent.cli.settings_layers import find
 
@@ -149,7 +155,7 @@ def _option(path: tuple[str, ...], known: Mapping[str, Kind]) -> TyperOption:
         if found.untrusted is not None:
             _say_untrusted(str(found.untrusted))
         _check_values(values, keys)
-        context.default_map = defaults(values, keys)
+        context.default_map = defaults(values, _left(context, keys, above, named=value is not None))
         context.meta[USED] = Used(profile, found, values)
         return value
 
@@ -162,6 +168,28 @@ def _option(path: tuple[str, ...], known: Mapping[str, Kind]) -> TyperOption:
         is_eager=True,
         callback=apply,
     )
+
+
+def _left(
+    context: Context, keys: dict[str, Parameter], above: frozenset[str], *, named: bool
+) -> dict[str, Parameter]:
+    """The options that files say something to here. What the group above has as well, it has said already:
+    its flags come before files. A profile that is named here says it anew, but for flags of the group.
+    """
+    group = context.parent
+    if not above or group is None:
+        return keys
+    given = {
+        parameter.name
+        for parameter in group.command.params
+        if (source := group.get_parameter_source(parameter.name or "")) is not None
+        and source.name == "COMMANDLINE"
+    }
+    return {
+        key: option
+        for key, option in keys.items()
+        if key not in above or (named and option.name not in given)
+    }
 
 
 def _check_values(values: Mapping[str, Entry], keys: Mapping[str, Parameter]) -> None:

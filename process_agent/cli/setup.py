@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,8 @@ def setup(api_url: ApiUrl = None, data_dir: DataDir = None) -> None:
     settings = config.load()
     place = meshagent.account(settings, api_url)
     typer.echo(_WHERE)
+    if settings.oauth_client_id is None:
+        typer.echo("2 needs an OAuth client: see docs/configuration.md, MESHAGENT_OAUTH_CLIENT_ID.\n")
     chosen = _choice("Rooms", (LOCAL, BROWSER, KEY), LOCAL)
     if chosen == LOCAL:
         found = None
@@ -75,7 +78,7 @@ def _logged_in(place: Account, how: str) -> SavedLogin:
     from process_agent.cli import login_meshagent as meshagent
 
     if how == KEY:
-        key = typer.prompt("API key (it is not shown)", hide_input=True)
+        key = typer.prompt("API key (it is not shown)", hide_input=sys.stdin.isatty())
         kept = meshagent.with_api_key(place, key)
     else:
         kept = asyncio.run(meshagent.in_browser(place))

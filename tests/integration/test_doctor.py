@@ -6,12 +6,14 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from process_agent import config
 from process_agent.cli.checkup.examination import Examination, examine
+from process_agent.cli.providers import parse_providers
 from process_agent.core.diagnosis import Finding
 from tests.fakes.accounts import Accounts, accounts
 
@@ -85,3 +87,25 @@ async def test_nothing_is_changed_where_nothing_is(tmp_path: Path) -> None:
         assert level(findings, "data folder") == "ok"
         assert level(findings, "sandbox") == "warning"
     assert os.listdir(tmp_path) == ["work"]
+
+
+async def test_who_pays_for_models(
+    tmp_path: Path, rest: tuple[str, Accounts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = rest
+    monkeypatch.setenv("MINE_API_KEY", "sk-of-my-own")
+    wish = Examination(
+        config.load({"HOME": str(tmp_path)}), None, True, (), tmp_path / "data", None, tmp_path, "full-access"
+    )
+
+    async def said(*provider: str) -> list[Finding]:
+        chosen = parse_providers(provider, [f"{each.partition('=')[0]}/any" for each in provider])
+        findings = await examine(replace(wish, providers=chosen))
+        return [finding for finding in findings if finding.subject.startswith("models")]
+
+    assert [found.level for found in await said("scripted", f"mine={url}/v1")] == ["ok", "ok"]
+    [refused] = await said("meshagent")
+    assert "hosted room" in refused.text
+    [dead] = await said("mine=http://127.0.0.1:1/v1")
+    assert dead.level == "error"
+    assert "sk-of-my-own" not in str(dead)

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final
 from process_agent.cli.checkup import probes, verdicts
 from process_agent.cli.checkup.credentials import credentials
 from process_agent.cli.checkup.facts import Asked
-from process_agent.config import Settings, environment_for_child, load_providers
+from process_agent.cli.providers import Providers, key_variable
+from process_agent.config import Settings, environment_for_child, load_providers, variable
 from process_agent.core.backend import BackendConfig, SandboxMode
 from process_agent.core.diagnosis import Diagnosable, Finding, failure, fine, warning
+from process_agent.core.providers import further
 from process_agent.errors import AuthError, ProcessError
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS: Final = 30.0
 """How long one probe may take; the slowest starts Codex, twice."""
+
+_SOMEWHERE: Final = "http://127.0.0.1"
+"""Stands for an address that is known only when an agent starts; nothing is sent there."""
 
 AGENT: Final = "doctor"
 """Under this name a backend is asked."""
@@ -45,6 +50,7 @@ class Examination:
     sandbox: SandboxMode
     project_id: str | None = None
     join: bool = False
+    providers: Providers = field(default_factory=Providers)
 
 
 async def examine(wish: Examination) -> list[Finding]:
@@ -108,13 +114,18 @@ def _saved_login(wish: Examination) -> tuple[SavedLogin | None, list[Finding]]:
 
 def _config(wish: Examination) -> BackendConfig:
     from process_agent.cli.joining import BACKEND_ENVIRONMENT
+    from process_agent.rooms.credentials import DEFAULT_API_URL
 
+    settings = wish.settings
+    proxy = f"{settings.api_url or DEFAULT_API_URL}/openai/v1"
+    elsewhere = {"scripted": _SOMEWHERE, "meshagent": proxy}
     return BackendConfig(
         agent_name=AGENT,
         working_dir=wish.working_dir,
-        data_dir=wish.settings.paths(wish.data_dir).root,
-        base_url=wish.settings.openai_base_url,
-        api_key=wish.settings.openai_api_key,
+        data_dir=settings.paths(wish.data_dir).root,
+        provider=wish.providers.kind,
+        base_url=elsewhere.get(wish.providers.kind, settings.openai_base_url),
+        api_key=settings.openai_api_key if wish.providers.kind == "default" else None,
         sandbox=wish.sandbox,
         environment=environment_for_child(BACKEND_ENVIRONMENT),
     )
@@ -128,10 +139,33 @@ async def _backend(wish: Examination, name: str) -> Sequence[Finding]:
 
 
 async def _models(wish: Examination, http: httpx.AsyncClient, asked: list[Asked]) -> Sequence[Finding]:
-    known = [each for each in load_providers(wish.settings) if each.key is not None or not each.listed]
+    known = [
+        replace(further(name, url, variable(key_variable(name))), key_variable=key_variable(name))
+        for name, url in wish.providers.endpoints
+    ]
+    paid = [] if wish.providers.kind == "default" else _paid(wish)
+    if not paid:
+        known += [each for each in load_providers(wish.settings) if each.key is not None or not each.listed]
     found = await asyncio.gather(*(probes.endpoint(http, provider) for provider in known))
     asked += [each.asked for each in found]
-    return verdicts.endpoints(found)
+    return [*paid, *(verdicts.endpoints(found) if found or not paid else ())]
+
+
+def _paid(wish: Examination) -> list[Finding]:
+    """Whether `--provider` alone is enough for models."""
+    from process_agent.rooms.tokens import read_claims
+
+    if wish.providers.kind == "scripted":
+        return [fine("models", "the scripted model needs no account")]
+    settings = wish.settings
+    if not _is_hosted(wish, _saved_login(wish)[0]):
+        fix = "Log in with `process login`, set MESHAGENT_TOKEN or MESHAGENT_API_KEY, or take another."
+        return [failure("models", "--provider meshagent needs a hosted room, whose project pays", fix)]
+    claims = read_claims(settings.token) if settings.token else None
+    if claims is not None and not claims.may_use_models:
+        fix = "Use a token that has it, or another provider."
+        return [failure("models", "MESHAGENT_TOKEN may not use models: it has no grant `llm`", fix)]
+    return [fine("models", "the room's project pays; its proxy is asked by the first turn")]
 
 
 async def _room(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from process_agent.cli import join as join_module
+from process_agent.cli import threads as threads_module
 from process_agent.cli.checked import JoinOptions
-from process_agent.cli.profiles import keys_of, known_keys, leaves
+from process_agent.cli.profiles import commands_of, keys_of, known_keys
 from process_agent.cli.tree import command
 from process_agent.errors import UsageError
 from process_agent.wire import participant_token as tokens
@@ -133,12 +134,39 @@ def test_documents_of_services_have_what_files_say(
     assert container["command"] == "process join --agent-name filed --channel chat"
 
 
+def test_flags_of_a_group_come_before_files(monkeypatch: pytest.MonkeyPatch, own_file: Path) -> None:
+    own_file.write_text(GIVEN + '[profiles.other]\nroom = "other"\nagent-name = "another"\n')
+    seen: list[tuple[str | None, str | None]] = []
+    monkeypatch.setattr(
+        threads_module, "_run", lambda options: seen.append((options.room, options.agent_name))
+    )
+    for words in (
+        "threads",
+        "threads list",
+        "threads --room flag list",
+        "threads list --room flag",
+        "threads --profile other list",
+        "threads list --profile other",
+        "threads --room flag list --profile other",
+    ):
+        run(*words.split())
+    assert seen == [
+        ("from-file", "filed"),
+        ("from-file", "filed"),
+        ("flag", "filed"),
+        ("flag", "filed"),
+        ("other", "another"),
+        ("other", "another"),
+        ("flag", "another"),
+    ]
+
+
 def test_other_commands_get_only_the_room_and_who(own_file: Path) -> None:
     root = command()
     known = known_keys(root)
     assert {"room", "sandbox", "image", "run-as"} <= known.keys()
     assert known.keys().isdisjoint({"json", "profile", "help"})
-    for path, leaf in leaves(root):
+    for path, leaf, _ in commands_of(root, known):
         keys = set(keys_of(path, leaf, known))
         if path[0] in ("chat", "threads", "token", "usage"):
             assert "room" in keys or path[0] == "threads"

@@ -220,20 +220,27 @@ class Conversation:
             turns = self._common(turns)
         unseen = await self._unseen(server, kept.thread, turns, kept, turn)
         wanted = {"threadId": kept.thread, "excludeTurns": True, **settings}
-        if copied:
+        # Where Codex's record is all that is kept, the earlier answer stays in it, and a copy goes on.
+        spared = replaced is not None and not copied and self._host.keeps_history
+        if spared and not turns:
+            raise NotResumedError("its first turn is asked again", quiet=True)
+        if copied or spared:
             reopened = await copy_thread(server, {**wanted, "lastTurnId": turns[0].id})
         else:
             reopened = await client.resume_thread(server, wanted)
-        if replaced is not None and not copied:
+        if replaced is not None and not copied and not spared:
             await client.revert_thread(server, kept.thread, replaced.id)
             reopened = await client.resume_thread(server, wanted)
         thread, path = str(reopened["id"]), reopened.get("path")
         self.record = Record(Path(path) if isinstance(path, str) else None)
         self._take_on(server, thread, settings, kept.fixed)
+        if spared:
+            self._keep(kept.turn)
         await self._tell_unseen(server, thread, unseen, turn)
         if copied:
-            self.used = None  # Codex counts what was used before the copy, and does not say how much that is
             self._keep(turn)
+        if copied or spared:
+            self.used = None  # Codex counts what was used before the copy, and does not say how much that is
         return thread
 
     async def _about(self, server: AppServer, kept: Association) -> dict[str, Any]:

@@ -171,3 +171,40 @@ def test_what_does_not_go_with_it_is_refused(tmp_path: Path) -> None:
         assert refused.returncode == 2, more
         assert "--thread-storage codex" in refused.stderr
     assert not (tmp_path / "data" / "rooms").exists()
+
+
+async def test_answers_that_were_asked_for_again_stay_in_the_thread(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    def joined() -> Any:
+        return agent_in(server, tmp_path, model=model, approvals="auto", recorded=True)
+
+    async with joined(), chat_client(server, "ana") as ana:
+        other, alone = await turn(ana, None, script({"say": "alone"}))
+        _, again = await turn(ana, other, "/retry")
+        thread, first = await turn(ana, None, script({"say": "before"}))
+        _, asked = await turn(ana, thread, script({"say": "the answer"}))
+        _, second = await turn(ana, thread, "/retry")
+        _, third = await turn(ana, thread, "/retry")
+        for number in (-2, -1):
+            request = model.requests[number]
+            seen = json.dumps([item for item in request.body["input"] if item.get("role") == "assistant"])
+            assert [seen.count(text) for text in ("before", "the answer")] == [1, 0]
+
+    async with joined(), chat_client(server, "ben") as ben:
+        await ben.send("thread.open", thread_id=other, load=True)
+        await ben.wait("thread.loaded")
+        assert [x["turn_id"] for x in ben.all("turn.ended")] == [alone, again]
+    async with joined(), chat_client(server, "cy") as cy:
+        await cy.send("thread.open", thread_id=thread, load=True)
+        await cy.wait("thread.loaded")
+        assert [x["turn_id"] for x in cy.all("turn.ended")] == [first, asked, second, third]
+        assert cy.texts().count("the answer") == 3
+        await turn(cy, thread, script({"say": "go on"}))
+        heard = [item for item in model.requests[-1].body["input"] if item.get("role") == "assistant"]
+        assert json.dumps(heard).count("the answer") == 1
+        await cy.send("thread.delete", thread_id=thread)
+        await cy.wait("thread.deleted")
+        await cy.send("thread.delete", thread_id=other)
+        await cy.wait("thread.deleted")
+    assert codex_records(tmp_path, "sessions") == []

@@ -5,6 +5,7 @@
     ├── AuthError                3  no credentials, expired ones, or a refused token
     ├── RoomError                4  the room cannot be reached or refused an operation
     │   ├── RoomRequestError        the room answered a request with an error code
+    │   │   └── NewerTableError         a table of the room is that of a newer program
     │   └── RoomClosedError         the room connection ended for good
     ├── BackendError             5  the backend cannot start or stopped working
     │   └── TurnRefusedError        one turn or steer cannot be run; the backend itself is fine
@@ -73,6 +74,10 @@ class RoomRequestError(RoomError):
     def __init__(self, message: str, *, code: int | None = None, fix: str | None = None) -> None:
         super().__init__(message, fix=fix)
         self.code = code
+
+
+class NewerTableError(RoomRequestError):
+    """A table of the room was made by a newer program, and is left as it is."""
 
 
 class RoomClosedError(RoomError):

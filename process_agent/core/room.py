@@ -237,6 +237,14 @@ class Datasets(Protocol):
         """The current rows, then each change, until the iterator is closed."""
         ...
 
-    async def optimize(self, table: TableRef) -> None:
-        """Compact small fragments."""
+    async def rename(self, table: TableRef, name: str) -> None:
+        """Give a table another name in its namespace, which nothing may have."""
+        ...
+
+    async def add_columns(self, table: TableRef, columns: ArrowSchema) -> None:
+        """Add columns, which are null in the rows there are."""
+        ...
+
+    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
+        """Compact small fragments, and forget old versions; with `forget_all` all but the latest."""
         ...

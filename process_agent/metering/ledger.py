@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from process_agent.core.room import ArrowSchema, Datasets
 from process_agent.core.usage import UsageRecord
-from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
+from process_agent.errors import NewerTableError, RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
+from process_agent.io.tables import up_to_date
 from process_agent.io.tasks import Tasks
 from process_agent.metering.reading import literal, records_of
-from process_agent.metering.records import USAGE, table_of, to_table
+from process_agent.metering.records import USAGE, VERSION, table_of, to_table
 from process_agent.metering.spool import Spool, SpoolFile
 
 logger = logging.getLogger(__name__)
@@ -189,7 +190,12 @@ class UsageLedger:
 
     async def _ensure(self) -> None:
         if not self._ready:
-            await self._datasets.create(self._table, USAGE, "create_if_not_exists")
+            try:
+                await up_to_date(self._datasets, self._table, USAGE, version=VERSION)
+            except NewerTableError:
+                raise
+            except RoomRequestError as error:  # who may write need not be allowed to change the table
+                logger.info("the table of usage stays as an earlier version made it: %s", error)
             self._columns = frozenset(_names(await self._datasets.schema(self._table)))
             self._ready = True
 

@@ -29,7 +29,12 @@ _COUNTS: Final = {
 """Columns, and what of the usage is in them; null where nobody told."""
 
 _LATER: Final = ("images", "unpriced_pieces")
-"""Columns that tables of earlier versions lack. They go without: such rows have no price for any search."""
+"""Columns that tables of earlier versions lack. Rows from then have no price for any search."""
+
+VERSION: Final = 3
+"""Of the table. 1 had no `web_searches`, 2 none of `_LATER`."""
+
+_MAY_LACK: Final = frozenset((*_LATER, "web_searches"))
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,21 +61,21 @@ def table_of(agent: str) -> TableRef:
 def to_table(records: Sequence[UsageRecord], columns: Collection[str] = frozenset(USAGE.names)) -> pa.Table:
     """Rows, for a table that has these columns."""
     rows = pa.Table.from_pylist([_row(record) for record in records], schema=USAGE)
-    return rows.select([name for name in USAGE.names if name in columns or name not in _LATER])
+    return rows.select([name for name in USAGE.names if name in columns or name not in _MAY_LACK])
 
 
 def from_table(batch: ArrowTable) -> Iterator[UsageRecord]:
     """Records; rows that are none of ours are left out. Column by column, which is ten times as fast."""
     table = pa.table(batch)
-    if not set(USAGE.names) - set(_LATER) <= set(table.column_names):
+    if not set(USAGE.names) - _MAY_LACK <= set(table.column_names):
         return
     # Times as numbers: Arrow takes 20 µs to make one of Python's.
     times = table["at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
     texts, counts, others = (
-        zip(*(table[name].to_pylist() for name in names), strict=True)
+        zip(*(_cells(table, name) for name in names), strict=True)
         for names in (_TEXTS, _COUNTS, ("whole", "response_id", "cost"))
     )
-    later = zip(*(_later(table, name) for name in _LATER), strict=True)
+    later = zip(*(_cells(table, name) for name in _LATER), strict=True)
     for at, said, told, (whole, response_id, cost), (images, pieces) in zip(
         times, texts, counts, others, later, strict=True
     ):
@@ -117,5 +122,5 @@ def _row(record: UsageRecord) -> dict[str, Any]:
     }
 
 
-def _later(table: pa.Table, name: str) -> list[Any]:
+def _cells(table: pa.Table, name: str) -> list[Any]:
     return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows

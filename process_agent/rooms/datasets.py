@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 from meshagent.api.messaging import BinaryContent
+from meshagent.api.room_server_client import DatasetOptimizeConfig
 
 from process_agent.core.content import Json
 from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 16 << 20
 """Bytes of rows that go in one message; more are streamed."""
+
+KEEP_VERSIONS_SECONDS = 24 * 3600.0
+"""How long versions of a table are kept; who reads one that is older begins again."""
 
 _RETRY = Backoff()
 _NO_ROWS = pa.table({})
@@ -150,10 +154,27 @@ class RoomDatasets:
                 async for event in events:
                     yield TableChange(_kind(event), _NO_ROWS if event.table is None else event.table)
 
-    async def optimize(self, table: TableRef) -> None:
-        """Compact small fragments."""
+    async def rename(self, table: TableRef, name: str) -> None:
+        """Give a table another name in its namespace; see the port."""
+        with self._room.request(f"rename the table {table.name}"):
+            await self._client.rename_table(name=table.name, new_name=name, namespace=_namespace(table))
+
+    async def add_columns(self, table: TableRef, columns: ArrowSchema) -> None:
+        """Add columns, which are null in the rows there are."""
+        with self._room.request(f"add columns to the table {table.name}"):
+            await self._client.add_columns(
+                table=table.name, new_columns=_columns(columns), namespace=_namespace(table)
+            )
+
+    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
+        """Compact small fragments, and forget old versions; see the port."""
+        config = DatasetOptimizeConfig(
+            cleanup_old_versions=True,
+            older_than_seconds=0 if forget_all else KEEP_VERSIONS_SECONDS,
+            retain_versions=1 if forget_all else None,
+        )
         with self._room.request(f"optimize the table {table.name}"):
-            await self._client.optimize(table=table.name, namespace=_namespace(table))
+            await self._client.optimize(table=table.name, namespace=_namespace(table), config=config)
 
 
 def _kind(event: Any) -> Literal["current", "ready", "changed", "removed"]:

@@ -16,6 +16,7 @@ from process_agent.core.images import address_of, id_of
 from process_agent.core.room import Datasets, TableRef
 from process_agent.core.room_ports import RoomImage
 from process_agent.errors import RoomRequestError
+from process_agent.io.tables import up_to_date
 from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.table import quoted
 
@@ -59,7 +60,7 @@ class ImageTable:
 
     async def _insert(self, image_id: str, image: RoomImage, thread_id: ThreadId) -> str:
         if not self._ready:
-            await self._datasets.create(TABLE, IMAGES, "create_if_not_exists")
+            await up_to_date(self._datasets, TABLE, IMAGES)
             self._ready = True
         row = {
             "id": image_id,

@@ -13,6 +13,7 @@ from process_agent.core.ids import Clock, ThreadId
 from process_agent.core.room import ArrowTable, Datasets, TableChange, TableRef
 from process_agent.core.store import ListChange, ThreadEntry, Unlisted
 from process_agent.errors import RoomRequestError
+from process_agent.io.tables import up_to_date
 from process_agent.threads.known import KnownEntries
 from process_agent.threads.schema import INDEX, INDEX_TABLE
 from process_agent.threads.table import quoted
@@ -38,7 +39,7 @@ class ThreadIndex:
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
-        await self._datasets.create(self._table, INDEX, "create_if_not_exists")
+        await up_to_date(self._datasets, self._table, INDEX)
 
     async def put(self, entry: ThreadEntry) -> None:
         """Add an entry, or replace the one of the same path."""

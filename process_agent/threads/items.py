@@ -9,17 +9,12 @@ from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, LogLine
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, MessageId
-from process_agent.core.redaction import NOTHING, Covering, Redaction
+from process_agent.core.redaction import MAX_SHOWN, NOTHING, Covering, Redaction
 from process_agent.threads.cuts import safe_cut
 from process_agent.threads.rows import PartialText, Stored, stable_id
 
 MAX_LOG = 1 << 20
 """Characters of one tool call's log that are stored; the rest is counted and left out."""
-
-MAX_SHOWN = 7
-"""Characters of what may be the beginning of a secret that are stored all the same while that is not known:
-keys begin with as many that say nothing.
-"""
 
 type DeltaKind = type[e.TextDelta] | type[e.ReasoningDelta]
 
@@ -134,6 +129,11 @@ class CoveredLog:
         self._ready = {"stdout": "", "stderr": ""}
         self._fed = 0
         self._lines: list[LogLine] = []
+
+    @property
+    def places(self) -> int:
+        """How many secrets were covered so far."""
+        return sum(covering.places for covering in self._streams.values())
 
     def lines(self, log: Sequence[LogLine], *, over: bool) -> Sequence[LogLine]:
         """Those that are known, of a log that grows."""

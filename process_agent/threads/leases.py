@@ -21,6 +21,7 @@ from process_agent.core.ids import Clock
 from process_agent.core.leases import RENEW_SECONDS, Lease, Leases, comes_first
 from process_agent.core.room import Datasets, TableRef
 from process_agent.errors import RoomError
+from process_agent.io.tables import up_to_date
 from process_agent.io.tasks import Tasks
 from process_agent.threads.index import iso
 from process_agent.threads.schema import LEASES, LEASES_TABLE
@@ -90,7 +91,7 @@ class ThreadLease:
 
     async def claim(self) -> None:
         """Get a lease, and read those of others. Raises `RoomError`."""
-        await self._datasets.create(self._table, LEASES, "create_if_not_exists")
+        await up_to_date(self._datasets, self._table, LEASES)
         before = await self.read()
         if [lease for lease in before if self._clock() - lease.renewed_at > FORGOTTEN]:
             old = quoted(iso(self._clock() - FORGOTTEN))

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from process_agent.core.ids import Clock, ThreadId
 from process_agent.core.room import Datasets, TableRef
+from process_agent.io.tables import up_to_date
 from process_agent.threads.index import iso
 from process_agent.threads.schema import OWNERS, OWNERS_TABLE
 from process_agent.threads.table import quoted
@@ -27,7 +28,7 @@ class ThreadOwners:
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
-        await self._datasets.create(self._table, OWNERS, "create_if_not_exists")
+        await up_to_date(self._datasets, self._table, OWNERS)
 
     async def of(self, path: ThreadId) -> str | None:
         """Whose a thread is."""

@@ -23,7 +23,9 @@ from process_agent.wire.agent_messages import PREFIX, decode_event, encode_event
 
 _NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_PARTIAL = "process.partial_text"
+PARTIAL = "process.partial_text"
+"""Type of the event in a row of `PartialText`."""
+
 STATE = "process.backend_state"
 """Type of the event in a row of `BackendState`, and item of the row, so that it is found in a long table."""
 
@@ -137,7 +139,7 @@ def _partial_message(partial: PartialText) -> dict[str, Json]:
     delta = encode_event(partial.delta)
     kept = ("type", "item_id", "text", "phase", "provider", "model")
     event: dict[str, Json] = {key: delta[key] for key in kept if key in delta}
-    event = {**event, "delta_type": event["type"], "type": _PARTIAL, "offset": partial.offset}
+    event = {**event, "delta_type": event["type"], "type": PARTIAL, "offset": partial.offset}
     same = ("message_id", "metadata", "sender_name", "thread_id", "turn_id")
     return {"type": THREAD_EVENT, **{key: delta[key] for key in same}, "event": event}
 
@@ -215,7 +217,7 @@ def to_stored(row: Row) -> Stored | None:
 
 def _partial(message: dict[str, Any], moment: datetime) -> PartialText | None:
     event = message.get("event")
-    if not isinstance(event, dict) or event.get("type") != _PARTIAL:
+    if not isinstance(event, dict) or event.get("type") != PARTIAL:
         return None
     offset = event.get("offset")
     try:

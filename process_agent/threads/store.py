@@ -146,7 +146,7 @@ class DatasetThreadStore:
     def _new_entry(self, name: str) -> ThreadEntry:
         now = self._clock()
         path = ThreadId(f"{self._directory}/{self._new_id()}")
-        return ThreadEntry(path, self._redaction.text(name), now, now)
+        return ThreadEntry(path, self._redaction.name(name), now, now)
 
     async def owner(
         self, thread_id: ThreadId, claim: str | None = None, *, create: bool = False
@@ -268,7 +268,7 @@ class DatasetThreadStore:
             await self._require(table, thread_id)
         elif instead_of not in (None, entry.name):
             return entry
-        return await self._index.rename(thread_id, self._redaction.text(name))
+        return await self._index.rename(thread_id, self._redaction.name(name))
 
     async def _require(self, table: TableRef, thread_id: ThreadId) -> None:
         """Raise `RoomRequestError` for a thread that is not there: who can chat must not list any path."""

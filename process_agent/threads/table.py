@@ -15,8 +15,12 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.core.room import Datasets, TableRef
+from process_agent.errors import RoomRequestError
+from process_agent.io.tables import complete
+from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_stored, to_table
+from process_agent.threads.schema import THREAD
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.sequence import choose_writer, writer_of
 from process_agent.threads.window import CLEARED, Window
@@ -86,7 +90,13 @@ class ThreadTable:
     async def insert(self, rows: Sequence[Row]) -> None:
         """Append rows."""
         self._whole = None
-        await self._datasets.insert(self._ref, to_table(rows))
+        try:
+            await self._datasets.insert(self._ref, to_table(rows))
+        except RoomRequestError as error:
+            # A table of another program, or an older one, may lack columns: it gets them.
+            if error.code == NOT_FOUND or not await complete(self._datasets, self._ref, THREAD):
+                raise
+            await self._datasets.insert(self._ref, to_table(rows))
 
     async def landed(self, rows: Sequence[Row]) -> set[int]:
         """Which numbers of these rows are in the table."""

@@ -103,8 +103,14 @@ class Link:
         async for change in changes:
             yield change
 
-    async def optimize(self, table: TableRef) -> None:
-        await self._call(lambda: self.room.optimize(table))
+    async def rename(self, table: TableRef, name: str) -> None:
+        await self._call(lambda: self.room.rename(table, name))
+
+    async def add_columns(self, table: TableRef, columns: ArrowSchema) -> None:
+        await self._call(lambda: self.room.add_columns(table, columns))
+
+    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
+        await self._call(lambda: self.room.optimize(table, forget_all=forget_all))
 
     async def _call[T](self, call: Callable[[], Awaitable[T]]) -> T:
         self._begin_outage()

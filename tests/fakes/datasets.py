@@ -77,6 +77,9 @@ class MemoryDatasets:
         await self._write()
         before = self._table(table)
         added = pa.table(rows)
+        if set(added.column_names) != set(before.column_names):
+            raise RoomRequestError("the rows have other columns than the table", code=1002)
+        added = added.select(before.column_names)
         assert added.schema.equals(before.schema, check_metadata=True)
         self.tables[table] = pa.concat_tables([before, added])
         if self.watches.get(table):  # Arrow looks for time zone packages at every value
@@ -153,7 +156,23 @@ class MemoryDatasets:
         for events in self.watches.get(table, ()) if rows else ():
             events.put_nowait(TableChange(kind, pa.Table.from_pylist(rows, schema=self._table(table).schema)))
 
-    async def optimize(self, table: TableRef) -> None:
+    async def rename(self, table: TableRef, name: str) -> None:
+        self._note("rename", table)
+        there, new = self._table(table), TableRef(name, table.namespace)
+        if new in self.tables:
+            raise RoomRequestError("table exists", code=1004)
+        del self.tables[table]
+        self.tables[new] = there
+
+    async def add_columns(self, table: TableRef, columns: ArrowSchema) -> None:
+        self._note("add columns", table)
+        added: Any = columns
+        there = self._table(table)
+        for field in pa.schema(added):
+            there = there.append_column(field, pa.nulls(there.num_rows, field.type))
+        self.tables[table] = there
+
+    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
         self._note("optimize", table)
 
     def _table(self, table: TableRef) -> pa.Table:

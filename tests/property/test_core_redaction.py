@@ -129,3 +129,19 @@ def test_long_words_and_lines_make_no_difference_either(many: int, cut: int) -> 
     assert in_pieces(ALL, text, [cut, cut + MAX_WORD, len(text) - 3]) == ALL.text(text)
     assert not Redaction()
     assert Redaction().text(text) is text
+
+
+@pytest.mark.parametrize("length", range(4, 40))
+@pytest.mark.parametrize("secret", [SECRETS["github"], VALUES[0] * 2])
+def test_a_name_that_is_cut_off_within_a_secret_does_not_show_half_of_it(secret: str, length: int) -> None:
+    rules = Redaction([VALUES[0] * 2], keys=True)
+    covered = rules.name(f"use {secret}"[:length] + "…")
+    assert secret[:9] not in covered
+    assert covered.startswith("use ")
+    assert len(covered) <= length + 1
+    assert covered.endswith("…")
+
+
+def test_names_that_are_cut_off_elsewhere_stay() -> None:
+    for name in ("please fix the demonstration…", "a key: none", "my extraordinarily-long-word…"):
+        assert ALL.name(name) == name

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from process_agent.core import events as e
 from process_agent.core.content import JsonResult, LogLine
 from process_agent.core.ids import ItemId
-from process_agent.core.redaction import Redaction
+from process_agent.core.redaction import MAX_SHOWN, Redaction
 from process_agent.threads.fold import Fold
-from process_agent.threads.items import MAX_SHOWN
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Row, Stored, from_table, moment_of, to_row, to_table
 from process_agent.threads.sequence import Sequence

@@ -16,7 +16,15 @@ from typing import Final
 
 from process_agent.core.content import Json
 from process_agent.core.redaction.keys import KnownKeys, may_have_keys
-from process_agent.core.redaction.stages import Patterns, Stage, Values
+from process_agent.core.redaction.stages import MARK, Patterns, Stage, Values
+
+CUT: Final = "…"
+"""What a name ends with that is the beginning of a text."""
+
+MAX_SHOWN: Final = 7
+"""Characters of what may be the beginning of a secret that are kept while that is not known: keys begin with
+as many that say nothing.
+"""
 
 MIN_VALUE: Final = 12
 """Characters of the shortest value that is looked for: shorter ones are words that occur by chance."""
@@ -46,6 +54,8 @@ class Redaction:
         self.values = tuple(sorted({form for value in long for form in _forms(value)}, key=len, reverse=True))
         self.keys = keys
         self.patterns = tuple(patterns)
+        self.places = 0
+        """Secrets that `text` and `json` covered so far."""
 
     def __bool__(self) -> bool:
         return bool(self.values or self.keys or self.patterns)
@@ -55,7 +65,25 @@ class Redaction:
         if not self._suspicious(text):
             return text
         covering = Covering(self)
-        return covering.feed(text) + covering.finish()
+        covered = covering.feed(text) + covering.finish()
+        self.places += covering.places
+        return covered
+
+    def name(self, name: str) -> str:
+        """A name that may be the beginning of a text, cut off with `…`, and a secret with it."""
+        if not name.endswith(CUT):
+            return self.text(name)
+        covering, body = Covering(self), name.removesuffix(CUT)
+        done = covering.feed(body)
+        rest = body[len(done) :]
+        if len(rest) > MAX_SHOWN and self._may_begin(rest):
+            self.places += 1
+            return f"{done}{(MARK + '*' * len(rest))[: len(rest)]}{CUT}"
+        return f"{done}{covering.finish()}{CUT}"
+
+    def _may_begin(self, rest: str) -> bool:
+        begins = (value[:length] for value in self.values for length in range(MAX_SHOWN + 1, len(value)))
+        return any(rest.endswith(begin) for begin in begins) or (self.keys and may_have_keys(rest))
 
     def _suspicious(self, text: str) -> bool:
         """Whether there may be something to cover: most texts are passed on after this look."""
@@ -109,6 +137,11 @@ class Covering:
             self._stages.append(KnownKeys())
         if redaction.patterns:
             self._stages.append(Patterns(redaction.patterns))
+
+    @property
+    def places(self) -> int:
+        """How many secrets were covered so far."""
+        return sum(stage.places for stage in self._stages)
 
     def feed(self, text: str) -> str:
         """More of it; what is final now."""

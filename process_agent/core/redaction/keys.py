@@ -88,6 +88,11 @@ class KnownKeys:
         self._goes_on = False
         self._block = _Block()
 
+    @property
+    def places(self) -> int:
+        """See `Stage`."""
+        return self._marks.places
+
     def feed(self, text: str) -> str:
         """See `Stage`."""
         self._pending += text

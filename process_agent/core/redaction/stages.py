@@ -22,6 +22,11 @@ type Span = tuple[int, int]
 class Stage(Protocol):
     """What `feed` and `finish` give is together as long as what was fed."""
 
+    @property
+    def places(self) -> int:
+        """How many secrets were covered."""
+        ...
+
     def feed(self, text: str) -> str:
         """More text; what is final now."""
         ...
@@ -37,6 +42,8 @@ class Marks:
     def __init__(self) -> None:
         self.running = 0
         """Covered characters at the end of the last piece."""
+        self.places = 0
+        """Covered parts so far."""
 
     def cover(self, piece: str, spans: Iterable[Span]) -> str:
         """The piece with its spans covered."""
@@ -46,6 +53,7 @@ class Marks:
         at = 0
         for start, end in _merged(spans, len(piece)):
             self.running = self.running if start == 0 else 0
+            self.places += not self.running
             made += (piece[at:start], self._mark(piece[start:end]))
             at = end
         if at < len(piece):
@@ -86,6 +94,11 @@ class Values:
         self._pending = ""
         self._covered = 0
         """Characters at the beginning of what is pending that are part of a value."""
+
+    @property
+    def places(self) -> int:
+        """See `Stage`."""
+        return self._marks.places
 
     def feed(self, text: str) -> str:
         """See `Stage`."""
@@ -131,6 +144,11 @@ class Patterns:
         self._patterns = patterns
         self._marks = Marks()
         self._pending = ""
+
+    @property
+    def places(self) -> int:
+        """See `Stage`."""
+        return self._marks.places
 
     def feed(self, text: str) -> str:
         """See `Stage`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from process_agent.core.room import ArrowSchema, TableRef
 from process_agent.core.usage import Usage, UsageRecord
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
@@ -69,8 +70,15 @@ async def test_what_is_added_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert waiting(tmp_path) == []
 
 
-async def test_a_table_of_an_earlier_version_goes_without_the_new_columns(tmp_path: Path) -> None:
-    datasets = MemoryDatasets()
+class Fixed(MemoryDatasets):
+    """A room in which we may write rows, and not change tables."""
+
+    async def add_columns(self, table: TableRef, columns: ArrowSchema) -> None:
+        raise RoomRequestError("not allowed", code=1001)
+
+
+async def test_a_table_that_we_may_not_change_goes_without_the_new_columns(tmp_path: Path) -> None:
+    datasets = Fixed()
     later = ("images", "unpriced_pieces")
     older = pa.schema([field for field in USAGE if field.name not in later])
     await datasets.create(TABLE, older, "create")

@@ -26,6 +26,7 @@ from process_agent.agent.local_tools import make_shell, shell_lines
 from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
 from process_agent.agent.provisions import Provisions
+from process_agent.agent.retention import Retention
 from process_agent.agent.runner import Runner
 from process_agent.agent.shelf import Shelf, plain_name
 from process_agent.agent.standing_rules import RulesOptions, StandingRules
@@ -47,6 +48,7 @@ from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import WorkspaceMode, Workspaces
 from process_agent.io.private_places import private_places
+from process_agent.threads.kept.retention import Rule
 from process_agent.workspaces.places import places_of
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
 from process_agent.workspaces.worktrees import ThreadWorktrees
@@ -82,6 +84,8 @@ class AgentConfig:
     worktrees: Path | None = None
     """Where work trees of threads are made; None: beside the repository."""
     isolation: IsolationMode = "global"
+    retention: Rule | None = None
+    """Threads that go by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,8 @@ class Agent:
                 leaving.push_async_callback(channel.close)
             leaving.push_async_callback(_drain, runner)
             await _start(channels, runner.ask)
-            runner.start()
+            rule = self._config.retention
+            runner.start(None if rule is None else Retention(rule, store, self._clock))
             self._leaving = leaving.pop_all()
         self.ready = Ready(
             agent_name=self._config.agent_name,

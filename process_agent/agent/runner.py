@@ -10,6 +10,7 @@ from typing import assert_never
 
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.record_names import RecordNames
+from process_agent.agent.retention import Retention
 from process_agent.agent.telling import Telling
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
@@ -80,9 +81,11 @@ class Runner:
         """Take a request in."""
         self._provisions.intake.enter(lambda: self._carry_out(self._supervisor.handle(request)))
 
-    def start(self) -> None:
-        """Begin to see what others do to the list of threads."""
+    def start(self, retention: Retention | None = None) -> None:
+        """Begin to see what others do to the list of threads, and to remove old ones if that is wanted."""
         self._tasks.start(self._list.follow(), "follow the thread list")
+        if retention is not None:
+            self._tasks.start(retention.run(self._list.expire), "retention")
 
     async def drain(self) -> None:
         """Refuse what waits, interrupt what runs, and wait until every turn has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import assert_never
 
 from process_agent.agent.record_names import RecordNames
@@ -12,7 +13,7 @@ from process_agent.core import commands as c
 from process_agent.core.backend import KeptState
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ThreadId
-from process_agent.core.store import Listed, ThreadStore
+from process_agent.core.store import Listed, ThreadStore, Unlisted
 from process_agent.core.supervisor import Supervisor
 from process_agent.errors import ProcessError, RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
@@ -84,6 +85,15 @@ class ThreadListWork:
                     assert_never(command)
         except ProcessError as error:
             self._failed(command, error)
+
+    async def expire(self, thread_id: ThreadId, before: datetime) -> bool:
+        """Delete a thread that nobody used since and that is not open; whether it did. Raises `RoomError`."""
+        kept = await self._store.expire(thread_id, before)
+        if kept is None:
+            return False
+        await self._discard(thread_id, kept)
+        self._report(self._supervisor.list_changed(Unlisted(thread_id)))
+        return True
 
     async def follow(self) -> None:
         """Report what others do to the list, until the room is left."""

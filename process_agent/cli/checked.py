@@ -112,6 +112,8 @@ def checked(**given: Unpack[Given]) -> JoinOptions:
     """The options, or a `UsageError` that names the first that cannot be used."""
     if given["thread_dir"] is not None and given["thread_storage"] != "dataset":
         raise UsageError(f"--thread-dir has no use with --thread-storage {given['thread_storage']}.")
+    if given.get("thread_flags", ThreadFlags()).retention and given["thread_storage"] != "dataset":
+        raise UsageError(f"--thread-retention has no use with --thread-storage {given['thread_storage']}.")
     workspace = one_of("--workspace", given.get("workspace", "shared"), WORKSPACES)
     if workspace == "per-thread" and given["thread_storage"] == "codex":
         raise UsageError(

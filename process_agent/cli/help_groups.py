@@ -37,7 +37,14 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("tool_timeout",),
     ),
     "Rules and skills": ("rule", "rules_file", "room_rules", "instructions", "skill_dir"),
-    "Threads": ("threading_mode", "thread_dir", "thread_storage", "thread_isolation", "redact"),
+    "Threads": (
+        "threading_mode",
+        "thread_dir",
+        "thread_storage",
+        "thread_isolation",
+        "redact",
+        "thread_retention",
+    ),
 }
 """Parameters by subject, in the order of the help. An option that is in none comes last, under "Other"."""
 

@@ -52,7 +52,7 @@ from process_agent.cli.outside_flags import (
     outside_flags,
 )
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts, rules_options
-from process_agent.cli.thread_flags import Redact, thread_flags
+from process_agent.cli.thread_flags import Redact, ThreadRetention, thread_flags
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
     AdvancedShell,
@@ -120,6 +120,7 @@ def join(
     thread_storage: ThreadStorage = "dataset",
     thread_isolation: ThreadIsolation = "global",
     redact: Redact = None,
+    thread_retention: ThreadRetention = None,
     websocket_auth: WebsocketAuthFlag = "jwt",
     websocket_origin: WebsocketOrigins = None,
     websocket_open: WebsocketOpen = False,
@@ -173,7 +174,7 @@ def join(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        thread_flags=thread_flags(redact),
+        thread_flags=thread_flags(redact, thread_retention),
         health=health,
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )

@@ -365,6 +365,7 @@ def _config(
         workspace=options.workspace,
         worktrees=options.worktrees,
         isolation=options.isolation,
+        retention=options.thread_flags.retention,
         backends=options.backends,
         models=options.models,
         approvers=options.approvers,

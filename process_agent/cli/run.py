@@ -57,7 +57,7 @@ from process_agent.cli.talking import (
     run_to_end,
     talk_of,
 )
-from process_agent.cli.thread_flags import Redact, thread_flags
+from process_agent.cli.thread_flags import Redact, ThreadRetention, thread_flags
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
     AdvancedShell,
@@ -155,6 +155,7 @@ def run(
     channel_env: ChannelEnv = None,
     channel_users: ChannelUsers = False,
     redact: Redact = None,
+    thread_retention: ThreadRetention = None,
 ) -> None:
     """Run an agent here and talk to it in this terminal.
 
@@ -202,7 +203,7 @@ def run(
         tool_flags=tool_flags(
             require_toolkit, tool_search, storage, read_only_storage, tool_approvals, tool_timeout, mcp
         ).with_shell(shell, advanced_shell),
-        thread_flags=thread_flags(redact),
+        thread_flags=thread_flags(redact, thread_retention),
         outside=outside_flags(mcp_server, mcp_config, web_search, image_generation, web_fetch),
     )
     talk = talk_of(

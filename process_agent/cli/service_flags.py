@@ -172,7 +172,7 @@ def _grouped(params: Params, *, here: bool) -> Grouped:
             _path(params, "codex_home") if here else None,
             _path(params, "models_file"),
         ),
-        "thread_flags": thread_flags(params["redact"]),
+        "thread_flags": thread_flags(params["redact"], params["thread_retention"]),
         "tool_flags": tool_flags(
             *of("require_toolkit", "tool_search", "storage", "read_only_storage", "tool_approvals"),
             *of("tool_timeout", "mcp"),

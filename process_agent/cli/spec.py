@@ -38,7 +38,7 @@ from process_agent.cli.outside_flags import (
     WebSearch,
 )
 from process_agent.cli.rule_flags import Instructions, RoomRules, RulesFiles, RuleTexts
-from process_agent.cli.thread_flags import Redact
+from process_agent.cli.thread_flags import Redact, ThreadRetention
 from process_agent.cli.tool_flags import (
     TOOL_SECONDS,
     AdvancedShell,
@@ -184,6 +184,7 @@ def spec(
     thread_storage: ThreadStorage = "dataset",
     thread_isolation: ThreadIsolation = "global",
     redact: Redact = None,
+    thread_retention: ThreadRetention = None,
     websocket_auth: WebsocketAuthFlag = "jwt",
     websocket_origin: WebsocketOrigins = None,
     websocket_open: WebsocketOpen = False,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from process_agent.core.redaction import Redaction
+    from process_agent.threads.kept.retention import Rule
 
 KEYS = "keys"
 NONE = "none"
@@ -29,13 +30,25 @@ Redact = Annotated[
 ]
 
 
+ThreadRetention = Annotated[
+    str | None,
+    typer.Option(
+        "--thread-retention",
+        metavar="AGE",
+        help="Delete threads that nobody used for so long, like 90d, 12w or 36h; never one that is open. "
+        "[default: keep all]",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadFlags:
-    """What is covered: `own` credentials, `keys` of known form, and patterns."""
+    """What is covered: `own` credentials, `keys` of known form, and patterns; and which threads go."""
 
     own: bool = True
     keys: bool = False
     patterns: tuple[re.Pattern[str], ...] = ()
+    retention: Rule | None = None
 
     def redaction(self, values: Iterable[str | None]) -> Redaction:
         """The rules, with the credentials that the agent knows."""
@@ -45,16 +58,20 @@ class ThreadFlags:
         return Redaction(known, keys=self.keys, patterns=self.patterns)
 
 
-def thread_flags(redact: list[str] | None) -> ThreadFlags:
+def thread_flags(redact: list[str] | None, retention: str | None = None) -> ThreadFlags:
     """The flags, checked. Raises `UsageError`."""
+    rule = None
+    if retention is not None:
+        from process_agent.threads.kept.retention import Rule, age_of
+
+        rule = Rule(age_of("--thread-retention", retention))
     said = list(dict.fromkeys(redact or ()))
     if NONE in said:
         if len(said) > 1:
             raise UsageError("--redact none goes with no other --redact.")
-        return ThreadFlags(own=False)
-    return ThreadFlags(
-        keys=KEYS in said, patterns=tuple(pattern("--redact", text) for text in said if text != KEYS)
-    )
+        return ThreadFlags(own=False, retention=rule)
+    patterns = tuple(pattern("--redact", text) for text in said if text != KEYS)
+    return ThreadFlags(keys=KEYS in said, patterns=patterns, retention=rule)
 
 
 def pattern(flag: str, text: str) -> re.Pattern[str]:

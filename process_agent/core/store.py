@@ -204,6 +204,10 @@ class ThreadStore(Protocol):
         """
         ...
 
+    async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
+        """Delete a thread that is listed, was not used since, and is not open here; None when it stays."""
+        ...
+
     async def close(self) -> None:
         """Flush and release every open log."""
         ...

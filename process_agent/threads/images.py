@@ -6,7 +6,7 @@ The table is as the published agent makes it (agent protocol, section 6.7; `mesh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -43,6 +43,8 @@ class ImageTable:
         self._clock = clock
         self._new_id = new_id
         self._ready = False
+        self.wrote: Callable[[TableRef], None] = lambda _table: None
+        """Hears of each write, for upkeep."""
 
     async def keep(self, image: RoomImage, thread_id: ThreadId) -> str:
         """Store an image; see the port."""
@@ -71,6 +73,7 @@ class ImageTable:
             "annotations": [{"key": "thread", "value": thread_id}],
         }
         await self._datasets.insert(TABLE, pa.Table.from_pylist([row], schema=IMAGES))
+        self.wrote(TABLE)
         return address_of(image_id)
 
     async def read(self, address: str, limit: int) -> RoomImage:
@@ -96,3 +99,4 @@ class ImageTable:
         for start in range(0, len(ids), 100):
             listed = ", ".join(map(quoted, ids[start : start + 100]))
             await self._datasets.delete(TABLE, f"{ours} AND id IN ({listed})")
+            self.wrote(TABLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -36,6 +36,8 @@ class ThreadIndex:
         self._clock = clock
         self._touches = Touches(self._touch)
         self._seen: KnownEntries | None = None
+        self.wrote: Callable[[TableRef], None] = lambda _table: None
+        """Hears of each write, for upkeep."""
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
@@ -51,6 +53,7 @@ class ThreadIndex:
         }
         self._writing(entry)
         await self._datasets.merge(self._table, pa.Table.from_pylist([row], schema=INDEX), "path")
+        self.wrote(self._table)
 
     async def get(self, path: ThreadId) -> ThreadEntry | None:
         """One entry."""
@@ -85,6 +88,7 @@ class ThreadIndex:
         if self._seen is not None:
             self._seen.removing(path)
         await self._datasets.delete(self._table, _same(path))
+        self.wrote(self._table)
 
     async def changes(self) -> AsyncIterator[ListChange]:
         """What others do to the list from now on; one reader. Raises what `Datasets.watch` raises."""
@@ -131,6 +135,7 @@ class ThreadIndex:
         entry = ThreadEntry(path, values.get("name", before.name), before.created_at, now)
         self._writing(entry)
         await self._datasets.update(self._table, _same(path), {**values, "modified_at": iso(now)})
+        self.wrote(self._table)
         return entry
 
     async def _touch(self, paths: Sequence[ThreadId]) -> dict[ThreadId, ThreadEntry]:
@@ -141,6 +146,7 @@ class ThreadIndex:
             self._writing(entry)
         if found:
             await self._datasets.update(self._table, condition, {"modified_at": iso(now)})
+            self.wrote(self._table)
         for path in paths:
             if path not in found:
                 found[path] = ThreadEntry(path, UNNAMED, now, now)

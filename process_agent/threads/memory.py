@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from process_agent.core import events as e
 from process_agent.core.backend import HistoryItem, KeptState
@@ -252,6 +252,10 @@ class MemoryThreadStore:
         self._logs.pop(thread_id, None)
         self._owners.pop(thread_id, None)
         return ()
+
+    async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
+        """They end with the agent."""
+        return None
 
     async def close(self) -> None:
         """Forget everything."""

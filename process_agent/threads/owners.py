@@ -6,6 +6,7 @@ every thread: it is the agent that keeps threads apart, not the room.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ class ThreadOwners:
         self._datasets = datasets
         self._table = TableRef(OWNERS_TABLE, namespace)
         self._clock = clock
+        self.wrote: Callable[[TableRef], None] = lambda _table: None
+        """Hears of each write, for upkeep."""
 
     async def ensure(self) -> None:
         """Create the table if it is missing."""
@@ -39,6 +42,7 @@ class ThreadOwners:
         """Make a new thread somebody's."""
         row = {"path": path, "owner": owner, "claimed_at": iso(self._clock())}
         await self._datasets.insert(self._table, pa.Table.from_pylist([row], schema=OWNERS))
+        self.wrote(self._table)
 
     async def claim(self, path: ThreadId, owner: str) -> str:
         """Make a thread somebody's if it is nobody's, and say whose it is. The table cannot compare and set:
@@ -63,6 +67,7 @@ class ThreadOwners:
     async def remove(self, path: ThreadId) -> None:
         """Forget a thread that is gone."""
         await self._datasets.delete(self._table, _same(path))
+        self.wrote(self._table)
 
     async def _read(self, where: str | None, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

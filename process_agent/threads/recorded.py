@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 
 from process_agent.core import events as e
 from process_agent.core.backend import KeptState
@@ -168,6 +169,10 @@ class RecordedThreadStore:
             self._register.write(thread_id)
             await self._archive(known.records)
         return ()
+
+    async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
+        """They are the backend's own, which keeps them as long as it likes."""
+        return None
 
     async def close(self) -> None:
         """Finish what is to be told the backend."""

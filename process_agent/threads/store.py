@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 
 from process_agent.core.backend import KeptState
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
@@ -32,6 +33,7 @@ from process_agent.threads.paths import (
 from process_agent.threads.recovery import Recovery
 from process_agent.threads.schema import THREAD
 from process_agent.threads.table import ThreadTable
+from process_agent.threads.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,10 @@ class DatasetThreadStore:
         # Opening and recovering one thread take turns; a few locks serve all threads.
         self._locks = [asyncio.Lock() for _ in range(64)]
         self._tasks = Tasks("thread store")
+        upkeep = Upkeep(datasets, self._tasks)
+        self._index.wrote = self._images.wrote = upkeep.wrote
+        if self._owners is not None:
+            self._owners.wrote = upkeep.wrote
         self._lease = ThreadLease(
             datasets,
             self._namespace,
@@ -300,6 +306,14 @@ class DatasetThreadStore:
         if self._owners is not None:  # last: what is left of a thread is nobody else's
             await self._owners.remove(thread_id)
         return kept
+
+    async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
+        """Delete a thread that nobody used since and that is not open; see the port."""
+        async with self._lock(thread_id):
+            entry = await self._index.get(thread_id)
+            if thread_id in self._logs or entry is None or entry.modified_at >= before:
+                return None
+            return await self.delete(thread_id)
 
     async def _images_of(self, ref: TableRef, thread_id: ThreadId) -> Sequence[str]:
         try:

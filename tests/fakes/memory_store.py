@@ -230,6 +230,9 @@ class MemoryThreadStore:
         del self.entries[thread_id], self.rows[thread_id]
         return self.kept.pop(thread_id, [])
 
+    async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
+        return None
+
     async def close(self) -> None:
         self.closed = True
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from process_agent.cli.options import DataDir, Local
+from process_agent.cli.thread_tools.attached import Attached, KeepFiles
 from process_agent.cli.threads import (
     AgentName,
     Json,
@@ -25,6 +27,7 @@ from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.cli.thread_tools.places import Place
+    from process_agent.config import DataPaths
     from process_agent.rooms.join import JoinedRoom
 
 MOST_NAMED = 10
@@ -39,6 +42,7 @@ def delete(
         list[str], typer.Argument(metavar="THREAD...", help="Path, start of the id, name or number.")
     ],
     yes: Yes = False,
+    keep_files: KeepFiles = False,
     room: Room = None,
     agent_name: AgentName = None,
     json: Json = False,
@@ -48,22 +52,40 @@ def delete(
 ) -> None:
     """Delete threads with all that was said in them and the images that were made there, for good.
 
-    The agent does it when it is in the room, and refuses while a turn runs or somebody has the thread open.
+    Files that were attached or shown go too, unless another thread speaks of them. The agent deletes when it
+    is in the room, and refuses while a turn runs or somebody has the thread open.
     """
     options = Options(room, agent_name, json, local, data_dir, thread_dir=thread_dir).over(context.obj)
-    run(_deleted(options, threads, yes=yes))
+    run(_deleted(options, threads, yes=yes, keep_files=keep_files))
 
 
-async def _deleted(options: Options, threads: list[str], *, yes: bool) -> AsyncIterator[str]:
+async def _deleted(
+    options: Options, threads: list[str], *, yes: bool, keep_files: bool
+) -> AsyncIterator[str]:
     from process_agent.cli.thread_tools.places import places
 
     async with joined(options) as (room, paths):
         found = await places(room, options, paths, threads)
         ask(found, yes=yes)
         folders = folders_of(room, options, paths)
+        attached = Attached(room)
         for place in found:
+            if not keep_files:
+                await attached.look(place)
             await delete_one(room, folders, place)
             yield deleted_line(place, json=options.json)
+        others = await beside(room, options, paths, found)
+        async for line in attached.remove(others, json=options.json):
+            yield line
+
+
+async def beside(room: JoinedRoom, options: Options, paths: DataPaths, gone: list[Place]) -> list[Place]:
+    """The threads that are left in the folders of those that went."""
+    from process_agent.cli.thread_tools.places import places
+
+    folders, paths_gone = {place.directory for place in gone}, {place.entry.path for place in gone}
+    every = await places(room, replace(options, agent_name=None), paths, None)
+    return [each for each in every if each.directory in folders and each.entry.path not in paths_gone]
 
 
 def ask(found: list[Place], *, yes: bool) -> None:

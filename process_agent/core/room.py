@@ -245,6 +245,10 @@ class Datasets(Protocol):
         """Add columns, which are null in the rows there are."""
         ...
 
-    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
-        """Compact small fragments, and forget old versions; with `forget_all` all but the latest."""
+    async def optimize(
+        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+    ) -> None:
+        """Compact small fragments, and forget old versions; with `forget_all` all but the latest. Those of
+        `full_at` rows, or without it of a million, are left as they are.
+        """
         ...

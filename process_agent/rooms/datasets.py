@@ -166,9 +166,12 @@ class RoomDatasets:
                 table=table.name, new_columns=_columns(columns), namespace=_namespace(table)
             )
 
-    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
+    async def optimize(
+        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+    ) -> None:
         """Compact small fragments, and forget old versions; see the port."""
         config = DatasetOptimizeConfig(
+            target_rows_per_fragment=full_at,
             cleanup_old_versions=True,
             older_than_seconds=0 if forget_all else KEEP_VERSIONS_SECONDS,
             retain_versions=1 if forget_all else None,

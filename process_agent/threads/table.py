@@ -23,6 +23,7 @@ from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_
 from process_agent.threads.schema import THREAD
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.sequence import choose_writer, writer_of
+from process_agent.threads.upkeep import full_at
 from process_agent.threads.window import CLEARED, Window
 from process_agent.wire.agent_messages import PREFIX
 
@@ -84,6 +85,9 @@ class ThreadTable:
         self._thread_id = thread_id
         self._whole: list[Row] | None = None
         """All rows, as `tail` read them, for the replay that mostly follows at once."""
+        self.row_count = 0
+        """Rows there were when `tail` read them, and that were inserted since."""
+        self._compacted = 0
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -97,6 +101,7 @@ class ThreadTable:
             if error.code == NOT_FOUND or not await complete(self._datasets, self._ref, THREAD):
                 raise
             await self._datasets.insert(self._ref, to_table(rows))
+        self.row_count += len(rows)
 
     async def landed(self, rows: Sequence[Row]) -> set[int]:
         """Which numbers of these rows are in the table."""
@@ -109,7 +114,8 @@ class ThreadTable:
 
     async def optimize(self) -> None:
         """Compact small fragments."""
-        await self._datasets.optimize(self._ref)
+        await self._datasets.optimize(self._ref, full_at=full_at(self._compacted, self.row_count))
+        self._compacted = self.row_count
 
     # --- Reading the end -------------------------------------------------------------------------
 
@@ -117,7 +123,7 @@ class ThreadTable:
         """Read the end of the table. A turn of which `others_run` a row, by its number, is not lost. With a
         `writer`, that is the part in our numbers; else one that is in none of the rows read.
         """
-        total = await self._datasets.count(self._ref)
+        total = self.row_count = self._compacted = await self._datasets.count(self._ref)
         if total == 0:
             return Tail(RowNumbers(clock, choose_writer(()) if writer is None else writer), kept={})
         rows = [row async for row in self._page(max(0, total - TAIL_ROWS), TAIL_ROWS)]

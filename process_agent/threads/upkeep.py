@@ -19,8 +19,23 @@ logger = logging.getLogger(__name__)
 EVERY: Final = 256
 """Writes to a table between two compactions."""
 
+TIERS: Final = (1_024, 32_768, 1_048_576)
+"""Rows of a fragment that is full, at most times, seldom, and hardly ever."""
+
+STEP: Final = 8_192
+"""Rows of a table between two times at which the next tier is compacted; 32 times as many for the last."""
+
 QUIET_SECONDS: Final = 5.0
 """How long after the last of them it is compacted."""
+
+
+def full_at(before: int, rows: int) -> int:
+    """Rows of a fragment that is left as it is, when a table had `before` rows at the last compaction and now
+    has `rows`. Compacted whole each time, all of it would be written again each time.
+    """
+    if rows // (32 * STEP) > before // (32 * STEP):
+        return TIERS[2]
+    return TIERS[1] if rows // STEP > before // STEP else TIERS[0]
 
 
 class Upkeep:

@@ -44,6 +44,11 @@ COMPACT_EVERY = 64
 """Inserts between compactions of the table, which are work for after the end of a turn: no row is stored
 meanwhile, and what streams would come too late."""
 
+ROWS_AN_INSERT = 6
+"""Rows of a short turn. How long ago a table was compacted is told from its rows when a thread is opened, or
+those that are opened for a turn or two at a time would never be.
+"""
+
 COMPACT_ANYWAY = 1_024
 """Inserts without a turn's end after which the table is compacted all the same: a quarter of an hour."""
 
@@ -64,7 +69,7 @@ class RowWriter:
         self._size = 0
         self._added = 0
         self._written = 0
-        self._inserts = 0
+        self._inserts = table.row_count // ROWS_AN_INSERT % COMPACT_EVERY
         self._writing: asyncio.Task[None] | None = None
         self._due = math.inf
         self._hurry = asyncio.Event()

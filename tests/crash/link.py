@@ -109,8 +109,10 @@ class Link:
     async def add_columns(self, table: TableRef, columns: ArrowSchema) -> None:
         await self._call(lambda: self.room.add_columns(table, columns))
 
-    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
-        await self._call(lambda: self.room.optimize(table, forget_all=forget_all))
+    async def optimize(
+        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+    ) -> None:
+        await self._call(lambda: self.room.optimize(table, full_at=full_at, forget_all=forget_all))
 
     async def _call[T](self, call: Callable[[], Awaitable[T]]) -> T:
         self._begin_outage()

@@ -172,7 +172,9 @@ class MemoryDatasets:
             there = there.append_column(field, pa.nulls(there.num_rows, field.type))
         self.tables[table] = there
 
-    async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
+    async def optimize(
+        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+    ) -> None:
         self._note("optimize", table)
 
     def _table(self, table: TableRef) -> pa.Table:

@@ -14,7 +14,7 @@ from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.kept.retention import Rule
 from process_agent.threads.store import DatasetThreadStore
-from process_agent.threads.upkeep import Upkeep
+from process_agent.threads.upkeep import STEP, TIERS, Upkeep, full_at
 from tests.fakes.datasets import MemoryDatasets
 from tests.fakes.thread_house import House
 
@@ -79,7 +79,9 @@ async def test_tables_are_compacted_after_many_writes_and_never_at_once() -> Non
 
 async def test_a_table_that_cannot_be_compacted_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     class Refusing(MemoryDatasets):
-        async def optimize(self, table: TableRef, *, forget_all: bool = False) -> None:
+        async def optimize(
+            self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+        ) -> None:
             self._note("optimize", table)
             raise RoomError("not now")
 
@@ -104,3 +106,18 @@ async def test_the_list_is_kept_up_as_threads_come_and_go() -> None:
     await store.delete(entry.path)
     assert heard == ["index"] * 4
     await store.close()
+
+
+def test_a_row_is_written_again_a_few_times_only() -> None:
+    """However long a table grows: what is compacted at one time is what came since, and seldom more."""
+    size, fragments, written, before = 384, list[int](), 0, 0
+    for rows in range(size, 2_000_000, size):
+        fragments.append(size)
+        full, before = full_at(before, rows), rows
+        small = [each for each in fragments if each < full]
+        fragments = [each for each in fragments if each >= full] + [sum(small)]
+        written += sum(small)
+    assert written < 14 * 2_000_000
+    assert len(fragments) < 400
+    assert full_at(0, 10) == TIERS[0]
+    assert full_at(100, 3 * STEP) == TIERS[1]

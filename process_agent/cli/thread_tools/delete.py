@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +17,7 @@ from process_agent.cli.threads import (
     Options,
     Room,
     ThreadDir,
+    entries_of,
     folders_of,
     joined,
     run,
@@ -27,7 +27,6 @@ from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from process_agent.cli.thread_tools.places import Place
-    from process_agent.config import DataPaths
     from process_agent.rooms.join import JoinedRoom
 
 MOST_NAMED = 10
@@ -74,18 +73,23 @@ async def _deleted(
                 await attached.look(place)
             await delete_one(room, folders, place)
             yield deleted_line(place, json=options.json)
-        others = await beside(room, options, paths, found)
+        others = await beside(room, found)
         async for line in attached.remove(others, json=options.json):
             yield line
 
 
-async def beside(room: JoinedRoom, options: Options, paths: DataPaths, gone: list[Place]) -> list[Place]:
+async def beside(room: JoinedRoom, gone: list[Place]) -> list[Place]:
     """The threads that are left in the folders of those that went."""
-    from process_agent.cli.thread_tools.places import places
+    from process_agent.cli.thread_tools.places import Place
 
-    folders, paths_gone = {place.directory for place in gone}, {place.entry.path for place in gone}
-    every = await places(room, replace(options, agent_name=None), paths, None)
-    return [each for each in every if each.directory in folders and each.entry.path not in paths_gone]
+    went = {place.entry.path for place in gone}
+    folders = {place.directory: place.agent for place in gone}
+    left = [
+        Place(entry, agent, directory)
+        for directory, agent in folders.items()
+        for entry in await entries_of(room, {agent: directory})
+    ]
+    return [place for place in left if place.entry.path not in went]
 
 
 def ask(found: list[Place], *, yes: bool) -> None:

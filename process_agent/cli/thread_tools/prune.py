@@ -87,7 +87,7 @@ async def _pruned(
                 kept = str(error)
             yield _line(place, kept, json=options.json, dry_run=dry_run)
         if deleted:
-            others = await beside(room, options, paths, deleted)
+            others = await beside(room, deleted)
             async for line in attached.remove(others, json=options.json):
                 yield line
     if not gone and not options.json:

@@ -197,20 +197,38 @@ def test_the_deployment_drains_probes_and_has_no_rights(monkeypatch: pytest.Monk
 # --- systemd ---------------------------------------------------------------------------------
 
 UNIT = DEPLOY / "systemd" / "process-agent@.service"
+ROOM_UNIT = DEPLOY / "systemd" / "process-room.service"
 
 
-def test_the_unit_by_systemd(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("unit", "manager"), [(UNIT, "--system"), (ROOM_UNIT, "--user")])
+def test_the_units_by_systemd(
+    unit: Path, manager: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     # Verified is also that the program is there, and here it is elsewhere.
-    here = tmp_path / UNIT.name
-    here.write_text(UNIT.read_text().replace("/opt/process/bin/process", str(BIN / "process")))
-    done = run("systemd-analyze", "verify", here)
+    here = tmp_path / unit.name
+    here.write_text(unit.read_text().replace("/opt/process/bin/process", str(BIN / "process")))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    done = run("systemd-analyze", manager, "verify", here)
     assert done.stdout + done.stderr == ""
 
 
+def settings_of(unit: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in unit.read_text().splitlines() if re.match(r"[A-Z]\w+=", line))
+
+
+def test_the_command_of_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = settings_of(ROOM_UNIT)
+    program, group, *words = shlex.split(lines["ExecStart"])
+    assert (Path(program).name, group) == ("process", "room")
+    leaf = getattr(getattr(command(), "commands")["room"], "commands")[words[0]]  # noqa: B009
+    leaf.make_context(words[0], words[1:])
+    assert float(lines["TimeoutStopSec"]) > 13, "what its services have to drain"
+
+
 def test_the_command_of_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if re.match(r"[A-Z]\w+=", line))
+    lines = settings_of(UNIT)
     program, *words = shlex.split(lines["ExecStart"].replace("%i", "gettingstarted"))
     options = parsed([Path(program).name, *words], monkeypatch)
     assert options is not None

@@ -103,13 +103,16 @@ def service_place(wanted: Wanted, settings: Settings, *, start: bool = False) ->
 
     Raises `UsageError`, `AuthError` and `RoomError`.
     """
+    from process_agent.cli.services_hosted import HostedPlace
     from process_agent.cli.services_local import LocalPlace
 
     if wanted.room is not None and wanted.project:
         raise UsageError("--room and --project contradict each other.")
     room = None if wanted.project else wanted.room or settings.room
     if not is_local(wanted, settings):
-        raise UsageError("Services of hosted rooms are not here yet.")
+        if wanted.data_dir is not None:
+            raise UsageError("--data-dir is the local room's.", fix="Leave it out, or add --local.")
+        return HostedPlace(wanted, settings, room)
     if wanted.project:
         raise UsageError(
             "--project is for MeshAgent: a local service is in one room.",

@@ -29,8 +29,11 @@ def report(as_json: bool, service: Found | None, lines: Lines, **facts: Any) -> 
         typer.echo(as_text(lines))
 
 
-def until_it_runs(place: ServicePlace, service: Found, seconds: float, position: int) -> None:
-    """Wait until the service is in its room, its log and its phases on standard error.
+def until_it_runs(
+    place: ServicePlace, service: Found, seconds: float, position: int, not_container: object = None
+) -> None:
+    """Wait until the service is in its room, its log and its phases on standard error; one in the container
+    `not_container` is still the old one.
 
     Raises `BackendError` when it ends instead, and `TimeLimitError`.
     """
@@ -43,6 +46,8 @@ def until_it_runs(place: ServicePlace, service: Found, seconds: float, position:
             raise BackendError(f"The service {service.name!r} was removed meanwhile.")
         state = now.state or {}
         phase = str(state.get("phase", "unknown"))
+        if not_container is not None and state.get("container") == not_container:
+            phase = "not yet in a new container"
         if phase != said:
             print(f"{service.name}: {phase}", file=sys.stderr, flush=True)
             said = phase

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from meshagent.api.room_server_client import RoomClient
 
     from process_agent.rooms.connection import RoomConnection
+    from process_agent.rooms.containers import RoomContainers
     from process_agent.rooms.requests import Room
 
 JOIN_SECONDS = 15.0
@@ -55,6 +56,7 @@ class RoomPorts:
     queues: Queues
     files: RoomFiles
     toolkits: Toolkits
+    containers: RoomContainers
 
 
 class JoinedRoom:
@@ -74,6 +76,7 @@ class JoinedRoom:
         self.queues = ports.queues
         self.files = ports.files
         self.toolkits = ports.toolkits
+        self.containers = ports.containers
         self._wait_closed = wait_closed
 
     async def closed(self) -> ProcessError | None:
@@ -127,13 +130,21 @@ async def join_room(target: JoinTarget, *, join_seconds: float = JOIN_SECONDS) -
 
 
 def _ports(room: Room, role: str, queues: Queues) -> RoomPorts:
+    from process_agent.rooms.containers import RoomContainers
     from process_agent.rooms.datasets import RoomDatasets
     from process_agent.rooms.files import StoredFiles
     from process_agent.rooms.messaging import RoomMessaging
     from process_agent.rooms.toolkits import RoomToolkits
 
     messaging = RoomMessaging(room, role)
-    return RoomPorts(messaging, RoomDatasets(room), queues, StoredFiles(room), RoomToolkits(room, messaging))
+    return RoomPorts(
+        messaging,
+        RoomDatasets(room),
+        queues,
+        StoredFiles(room),
+        RoomToolkits(room, messaging),
+        RoomContainers(room),
+    )
 
 
 async def _enter(connection: RoomConnection, leaving: AsyncExitStack, seconds: float) -> RoomClient:

@@ -33,7 +33,7 @@ test("a patch and a command are shown while the model writes them", () => {
   const asked = { ...item, args: {}, approval: { state: "asked", questions: [] } };
   assert.equal(summarise(asked).title, "Edit files", "nobody is asked about half of it");
   const command = tool({ argsText: '{"command":"pytest -q te', state: "running" });
-  assert.equal(summarise(command).title, "pytest -q te");
+  assert.deepEqual([summarise(command).title, writtenText(command)], ["Writing a command", "pytest -q te"]);
   assert.deepEqual(writtenTexts('{"a": "1\\', ), { a: "1" });
   assert.deepEqual(writtenTexts('{"a": "1", "b": 2, "c": "3"}'), { a: "1" });
   assert.deepEqual(writtenTexts('{"a": "\\ud83d'), { a: "" });

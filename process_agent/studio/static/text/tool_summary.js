@@ -1,7 +1,7 @@
 /** What a tool call is about, in one line. Pure. */
 
 import { parseDiff, totals } from "./diff.js";
-import { plural, shorten } from "./format.js";
+import { plural, shorten, visible } from "./format.js";
 import { writtenTexts } from "./written.js";
 
 /**
@@ -110,8 +110,7 @@ function argumentsOf(item) {
 
 /** The command as a person would type it, without the shell around it. @param {ToolItem} item @returns {string} */
 export function commandText(item) {
-  const args = argumentsOf(item);
-  const command = args.command ?? args.cmd ?? "";
+  const command = item.args.command ?? item.args.cmd ?? "";
   const text = Array.isArray(command) ? unwrapList(command.map(String)) : String(command);
   const wrapped = /^(?:\/\S*\/)?(?:bash|sh|zsh) -l?c (['"])([^]*)\1$/.exec(text);
   if (!wrapped) return text;
@@ -225,12 +224,13 @@ function writingTitle(files) {
   const last = files.at(-1);
   if (!last) return "Writing a patch";
   const others = files.length > 1 ? ` and ${plural(files.length - 1, "other file")}` : "";
-  return `Writing ${last.path}${others}`;
+  return visible(`Writing ${last.path}${others}`);
 }
 
 /** What a call has in it so far, decoded, for a look while the model writes. @param {ToolItem} item @returns {string} */
 export function writtenText(item) {
-  return diffText(item) || commandText(item) || item.argsText;
+  const { command, cmd } = writtenTexts(item.argsText);
+  return diffText(item) || command || cmd || item.argsText;
 }
 
 /** @param {DiffFile[]} files @param {boolean} undone */

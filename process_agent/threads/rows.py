@@ -25,6 +25,11 @@ _NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 PARTIAL = "process.partial_text"
 """Type of the event in a row of `PartialText`."""
+_DATA_AT = THREAD.get_field_index("data")
+_CELLS = pa.struct(
+    [pa.field(each.name, pa.large_string() if each.name == "data" else each.type) for each in THREAD]
+)
+"""The columns as one type, so that a few rows become Arrow in one call."""
 
 STATE = "process.backend_state"
 """Type of the event in a row of `BackendState`, and item of the row, so that it is found in a long table."""
@@ -151,18 +156,12 @@ def _clean(text: str) -> str:
 
 def to_table(rows: Iterable[Row]) -> pa.Table:
     """Rows as a table of the thread schema."""
-    every = list(rows)
-    data = pa.array([row.data for row in every], pa.large_string())
-    columns: list[Any] = [
-        pa.array([row.turn_id for row in every], pa.string()),
-        pa.array([row.item_id for row in every], pa.string()),
-        pa.array([row.type for row in every], pa.string()),
-        pa.array([row.sequence for row in every], pa.int64()),
-        pa.array([row.timestamp for row in every], pa.timestamp("us", tz="UTC")),
-        pa.ExtensionArray.from_storage(DATA, data),
-        pa.nulls(len(every), pa.large_binary()),
+    cells = [
+        (row.turn_id, row.item_id, row.type, row.sequence, row.timestamp, row.data, None) for row in rows
     ]
-    return pa.Table.from_arrays(columns, schema=THREAD)
+    columns = pa.array(cells, _CELLS).flatten()
+    columns[_DATA_AT] = pa.ExtensionArray.from_storage(DATA, columns[_DATA_AT])
+    return pa.Table.from_batches([pa.RecordBatch.from_arrays(columns, schema=THREAD)])
 
 
 # --- Reading -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from typing import Final
 
 from process_agent.errors import BackendError
 from process_agent.io import guard
+from process_agent.io.inflow import Inflow, Take
 from process_agent.io.tasks import Tasks
 
 STDERR_LINES: Final = 60
@@ -43,11 +44,11 @@ class Command:
 class Child:
     """One running child process. Made by `spawn`; whoever made it calls `stop`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, command: Command) -> None:
-        if process.stdin is None or process.stdout is None or process.stderr is None:
+    def __init__(self, process: asyncio.subprocess.Process, output: Inflow, command: Command) -> None:
+        if process.stdin is None or process.stderr is None:
             raise ValueError("a child needs all three pipes")
         self._process = process
-        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._stdin, self._stdout, self._stderr = process.stdin, output, process.stderr
         self._command = command
         self._tail: deque[str] = deque(maxlen=STDERR_LINES)
         self._tasks = Tasks("child")
@@ -62,11 +63,14 @@ class Child:
         arguments = list(command.arguments)
         if command.guarded:
             arguments = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *arguments]
+        output, process = Inflow(), None
+        reading, writing = os.pipe()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: output, os.fdopen(reading, "rb", 0))
         try:
             process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=writing,
                 stderr=asyncio.subprocess.PIPE,
                 env=dict(command.environment),
                 cwd=command.folder,
@@ -75,7 +79,11 @@ class Child:
             )
         except OSError as error:
             raise BackendError(f"{program} cannot be started: {error.strerror or error}.") from error
-        return cls(process, command)
+        finally:
+            os.close(writing)
+            if process is None:
+                output.close()
+        return cls(process, output, command)
 
     @property
     def pid(self) -> int:
@@ -103,7 +111,11 @@ class Child:
 
     async def read(self) -> bytes:
         """The next bytes of standard output; empty at its end."""
-        return await self._stdout.read(_READ)
+        return await self._stdout.read()
+
+    async def read_all(self, take: Take) -> None:
+        """Hand every piece of standard output to `take` as it comes, until its end. Raises what that raises."""
+        await self._stdout.read_all(take)
 
     def write(self, data: bytes) -> None:
         """Put bytes into the pipe's buffer. Bytes for a child that is gone are dropped."""
@@ -155,6 +167,7 @@ class Child:
                     await self.wait()
             raise
         finally:
+            self._stdout.close()  # something may have inherited the pipe and live on
             await self._tasks.close()
 
     def _terminate(self) -> None:

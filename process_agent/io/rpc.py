@@ -40,8 +40,8 @@ DEFAULT_TIMEOUT: Final = 60.0
 class Pipe(Protocol):
     """The bytes of the other side; `io.child.Child` is one."""
 
-    async def read(self) -> bytes:
-        """The next bytes; empty at the end."""
+    async def read_all(self, take: Callable[[bytes], None]) -> None:
+        """Hand over all bytes as they come, until the end."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -89,15 +89,17 @@ class Connection:
     async def run(self) -> None:
         """Read until the end of the stream, then fail what still waits. Raises nothing but cancellation."""
         splitter, loop = LineSplitter(), asyncio.get_running_loop()
-        skipped, reason = 0, "The connection was closed."
+        reason = "The connection was closed."
+
+        def take(data: bytes) -> None:
+            self.heard_at, skipped = loop.time(), splitter.skipped
+            for line in splitter.feed(data):
+                self._received(line)
+            if splitter.skipped > skipped:
+                logger.warning("a message of more than %d bytes was left out", MAX_LINE)
+
         try:
-            while data := await self._pipe.read():
-                self.heard_at = loop.time()
-                for line in splitter.feed(data):
-                    self._received(line)
-                if splitter.skipped > skipped:
-                    skipped = splitter.skipped
-                    logger.warning("a message of more than %d bytes was left out", MAX_LINE)
+            await self._pipe.read_all(take)
         except ConnectionError as error:
             reason = f"The connection broke: {error}"
         finally:

@@ -28,17 +28,23 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take more bytes; return the lines they complete, without line ends and without blank lines."""
-        head, *tail = data.split(b"\n")
+        *pieces, rest = data.split(b"\n")
         lines: list[bytes] = []
-        for piece in tail:
-            self._extend(head)
-            if not self._skipping and (line := bytes(self._rest).strip()):
+        for piece in pieces:
+            if line := self._whole(piece).strip():
                 lines.append(line)
-            self._rest.clear()
-            self._skipping = False
-            head = piece
-        self._extend(head)
+        self._extend(rest)
         return lines
+
+    def _whole(self, piece: bytes) -> bytes:
+        """The line that ends with this piece; nothing for one that is left out."""
+        if not self._rest and not self._skipping and len(piece) <= self._limit:
+            return piece
+        self._extend(piece)
+        line = bytes(self._rest)
+        self._rest.clear()
+        self._skipping = False
+        return line
 
     def _extend(self, piece: bytes) -> None:
         if self._skipping:

@@ -22,8 +22,9 @@ class FakePipe:
         self._answer = answer
         self._data: asyncio.Queue[bytes] = asyncio.Queue()
 
-    async def read(self) -> bytes:
-        return await self._data.get()
+    async def read_all(self, take: Callable[[bytes], None]) -> None:
+        while data := await self._data.get():
+            take(data)
 
     def write(self, data: bytes) -> None:
         message = ndjson.decode(data.strip())

@@ -1,0 +1,104 @@
+"""What a child says: handed over as it comes, or kept until somebody reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+HIGH_WATER: Final = 512 * 1024
+"""Bytes that wait to be read above which nothing more is taken from the pipe."""
+
+type Take = Callable[[bytes], None]
+
+
+class Inflow(asyncio.Protocol):
+    """The reading end of one pipe. One task reads at a time, by `read` or by `read_all`.
+
+    A stream reader wakes its task for every piece, which costs two more turns of the event loop than handing
+    the piece over; for a child that says much in small pieces that is most of the reading.
+    """
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._take: Take | None = None
+        self._over: asyncio.Future[None] | None = None
+        self._more = asyncio.Event()
+        self._ended = False
+        self._error: Exception | None = None
+        self._transport: asyncio.ReadTransport | None = None
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end. Raises `OSError` when the pipe broke."""
+        while not self._kept and not self._ended:
+            self._more.clear()
+            await self._more.wait()
+        if not self._kept and self._error is not None:
+            raise self._error
+        return self._taken()
+
+    async def read_all(self, take: Take) -> None:
+        """Hand every piece to `take` until the end. Raises what `take` raises, and hands over nothing more,
+        and `OSError` when the pipe broke.
+        """
+        if kept := self._taken():
+            take(kept)
+        if self._error is not None:
+            raise self._error
+        if self._ended:
+            return
+        over = self._over = asyncio.get_running_loop().create_future()
+        self._take = take
+        try:
+            await over
+        finally:
+            self._take = self._over = None
+
+    def close(self) -> None:
+        """Nothing more is read from the pipe. Idempotent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- From the transport ----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        if not isinstance(transport, asyncio.ReadTransport):
+            raise TypeError("a pipe that can be read is needed")
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self._take is None:
+            self._keep(data)
+            return
+        try:
+            self._take(data)
+        except Exception as error:  # noqa: BLE001 -- it is raised where `read_all` is awaited
+            self._take = None
+            if self._over is not None and not self._over.done():
+                self._over.set_exception(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._ended, self._error = True, exc
+        self._more.set()
+        if self._over is None or self._over.done():
+            return
+        if exc is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(exc)
+
+    def _keep(self, data: bytes) -> None:
+        self._kept += data
+        self._more.set()
+        if len(self._kept) > HIGH_WATER and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _taken(self) -> bytes:
+        taken = bytes(self._kept)
+        self._kept.clear()
+        if self._transport is not None and not self._ended:
+            self._transport.resume_reading()
+        return taken

@@ -1,0 +1,89 @@
+"""What a child says, from a real pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from process_agent.io.inflow import HIGH_WATER, Inflow
+
+
+@asynccontextmanager
+async def pipe() -> AsyncIterator[tuple[Inflow, int]]:
+    """An inflow, and the end to write to; a test closes that to end it."""
+    inflow = Inflow()
+    reading, writing = os.pipe()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: inflow, os.fdopen(reading, "rb", 0))
+    yield inflow, writing
+    inflow.close()
+    await asyncio.sleep(0)  # the transport closes its file in the next turn
+
+
+async def test_what_came_before_anybody_listened_is_handed_over_first() -> None:
+    async with pipe() as (inflow, writing):
+        os.write(writing, b"early")
+        assert await inflow.read() == b"early"
+        os.write(writing, b"kept ")
+        while inflow._kept != b"kept ":
+            await asyncio.sleep(0)
+        heard: list[bytes] = []
+        reader = asyncio.create_task(inflow.read_all(heard.append))
+        os.write(writing, b"live")
+        while b"".join(heard) != b"kept live":
+            await asyncio.sleep(0)
+        os.close(writing)
+        await reader
+        assert await inflow.read() == b""
+        await inflow.read_all(heard.append)
+    assert b"".join(heard) == b"kept live"
+
+
+async def test_a_reader_that_comes_late_gets_everything_and_little_is_kept() -> None:
+    total = 8 * HIGH_WATER
+    async with pipe() as (inflow, writing):
+        saying = asyncio.create_task(asyncio.to_thread(_write_and_close, writing, total))
+        got = b""
+        while data := await inflow.read():
+            assert len(data) <= HIGH_WATER + (1 << 18)
+            got += data
+        await saying
+    assert got == b"x" * total
+
+
+async def test_who_fails_to_take_it_hears_of_it_and_is_given_nothing_more() -> None:
+    taken: list[bytes] = []
+
+    def take(data: bytes) -> None:
+        taken.append(data)
+        raise ValueError("not that")
+
+    async with pipe() as (inflow, writing):
+        reader = asyncio.create_task(inflow.read_all(take))
+        os.write(writing, b"one")
+        with pytest.raises(ValueError, match="not that"):
+            await reader
+        os.write(writing, b"two")
+        assert await inflow.read() == b"two"
+        os.close(writing)
+    assert taken == [b"one"]
+
+
+async def test_who_stops_listening_loses_nothing() -> None:
+    async with pipe() as (inflow, writing):
+        reader = asyncio.create_task(inflow.read_all(lambda data: None))
+        await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait({reader})
+        os.write(writing, b"after")
+        assert await inflow.read() == b"after"
+        os.close(writing)
+
+
+def _write_and_close(writing: int, total: int) -> None:
+    for _ in range(total // 4096):
+        os.write(writing, b"x" * 4096)
+    os.close(writing)

@@ -48,15 +48,18 @@ class Outbox:
         self._failed = failed
         self._merging = merging
         self._queue: deque[Body | deque[ThreadEvent]] = deque()
+        self._pumping = False
+        """Whether it is sending, or will before the event loop's next turn is over."""
         self._sending = False
         self._ended = False
         self._closing = False
-        self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._task = tasks.start(self._pump(), name)
+        self._tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+        """Sends what could not go at once."""
 
     def put(self, body: Body) -> None:
         """Send a message after everything shown before."""
@@ -81,11 +84,12 @@ class Outbox:
         """Send what is there and stop."""
         self._closing = True
         self._merging.leave(self._loop.time())
-        self._wake.set()
+        self._go()
 
     async def closed(self) -> None:
         """Wait until everything was sent, after `close`."""
-        await asyncio.wait([self._task])
+        while not self._ended:
+            await (asyncio.wait([self._task]) if self._task is not None else asyncio.sleep(0))
 
     # --- Inside ----------------------------------------------------------------------------------
 
@@ -110,7 +114,7 @@ class Outbox:
             self._room.clear()
         if len(self._queue) > MAX_MESSAGES:
             self._fail(f"{MAX_MESSAGES} messages wait for it")
-        self._wake.set()
+        self._go()
 
     def _mind_the_rest(self) -> None:
         """See to it that what waits goes out when its time has come."""
@@ -124,22 +128,34 @@ class Outbox:
 
     def _tick(self) -> None:
         self._timer = None
-        self._wake.set()
+        self._go()
+
+    def _go(self) -> None:
+        """Send what waits, together with what else the event loop brings in this turn."""
+        if not self._pumping and not self._ended:
+            self._pumping = True
+            self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Send as far as the way is free, and the rest in a task."""
+        self._task = self._tasks.begin(self._pump(), self._name)
 
     async def _pump(self) -> None:
+        failure: RoomError | None = None
         try:
-            while not self._ended:
-                await self._send_all()
-                if self._closing:
-                    return
-                self._wake.clear()
-                if not self._queue:
-                    self._mind_the_rest()
-                    await self._wake.wait()
+            await self._send_all()
         except RoomError as error:
-            self._fail(str(error), logging.INFO)  # it left; the room tells us so in a moment
-        finally:
+            failure = error
+        except BaseException:
             self._end()
+            raise
+        self._task, self._pumping = None, False
+        if failure is not None:
+            self._fail(str(failure), logging.INFO)  # it left; the room tells us so in a moment
+        elif self._closing:
+            self._end()
+        else:
+            self._mind_the_rest()
 
     async def _send_all(self) -> None:
         while not self._ended:
@@ -169,7 +185,7 @@ class Outbox:
     def _fail(self, reason: str, level: int = logging.WARNING) -> None:
         if not self._ended:
             self._end()
-            if asyncio.current_task() is not self._task:
+            if self._task is not None:
                 self._task.cancel()  # it may wait for a participant that takes nothing
             logger.log(level, "%s gets nothing more: %s", self._name, reason)
             self._failed(reason)
@@ -179,7 +195,6 @@ class Outbox:
         self._merging.leave(self._loop.time())
         self._queue.clear()
         self._room.set()
-        self._wake.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -37,6 +37,20 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    def begin(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Run a coroutine at once, as far as it gets without waiting. The task that does the rest, if any."""
+        if self._closed:
+            coroutine.close()
+            raise RuntimeError(f"{self._owner} is closed and cannot start {name}")
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(coroutine, loop=loop, name=f"{self._owner}: {name}", eager_start=True)
+        if task.done():
+            self._ended(task)
+            return None
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
     async def close(self) -> None:
         """Cancel what still runs and wait for it. Idempotent; safe to call from one of the tasks."""
         self._closed = True

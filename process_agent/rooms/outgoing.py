@@ -35,7 +35,13 @@ class Outgoing:
     def __init__(self, writable_below: int) -> None:
         self._writable_below = writable_below
         self._packets: deque[bytes] = deque()
-        self._some = asyncio.Event()
+        self._writer: Any = None
+        self._free = False
+        """Whether the task that writes has nothing to do."""
+        self._due = False
+        self._taken = 0
+        """Bytes given to the transport, which has not taken them yet."""
+        self._waits = asyncio.Event()
         self._ended = False
         self.packet_bytes = PUBLISHED_PACKET
         """Payload bytes in one packet."""
@@ -56,22 +62,69 @@ class Outgoing:
         if self.size >= self._writable_below:
             self.drained.clear()
         self.empty.clear()
-        self._some.set()
+        if self._writer is not None and not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._write_now)
 
     async def write_all(self, writer: Any) -> None:
-        """Write what comes to an aiohttp websocket writer, until the end. Raises `OSError` when it cannot."""
-        while not self._ended:
-            self._some.clear()
-            while self._packets and not self._ended:
-                if writer.transport.is_closing():
-                    raise ConnectionResetError("the connection was closed")
-                await self._write(writer, self._take())
-            await self._some.wait()
+        """Write what comes to an aiohttp websocket writer, until the end. Raises `OSError` when it cannot.
+
+        It wakes only where writing has to wait; a task that woke for each message would take longer than the
+        message.
+        """
+        self._writer = writer
+        try:
+            while not self._ended:
+                await self._catch_up(writer)
+                self._waits.clear()
+                self._free = True
+                await self._waits.wait()
+                self._free = False
+        finally:
+            self._writer = None
+
+    def _write_now(self) -> None:
+        """Write what waits, unless that has to wait for the transport: then the task does."""
+        self._due = False
+        writer = self._writer
+        if writer is None or not self._free or self._ended:
+            return
+        while self._packets and not (self._taken or writer.compress or writer.transport.is_closing()):
+            self._write_frames(writer)
+        if self._packets or self._taken:
+            self._free = False
+            self._waits.set()
+
+    async def _catch_up(self, writer: Any) -> None:
+        await self._until_taken(writer)
+        while self._packets and not self._ended:
+            if writer.transport.is_closing():
+                raise ConnectionResetError("the connection was closed")
+            if writer.compress:
+                packets = self._take()
+                self._taken = sum(map(len, packets))
+                for packet in packets:
+                    await writer.send_frame(packet, WSMsgType.BINARY)
+            else:
+                self._write_frames(writer)
+            await self._until_taken(writer)
+
+    async def _until_taken(self, writer: Any) -> None:
+        if self._taken and writer.protocol._paused:
+            await writer.protocol._drain_helper()
+        self._written()
+
+    def _write_frames(self, writer: Any) -> None:
+        packets = self._take()
+        writer.transport.write(_frames(packets))
+        self._taken = sum(map(len, packets))
+        if not writer.protocol._paused:
+            self._written()
 
     def end(self) -> None:
         """Nothing can be sent any more."""
         self._ended = True
-        for event in (self.drained, self.empty, self._some):
+        for event in (self.drained, self.empty, self._waits):
             event.set()
 
     def _take(self) -> list[bytes]:
@@ -82,18 +135,10 @@ class Outgoing:
             size += len(taken[-1])
         return taken
 
-    async def _write(self, writer: Any, packets: list[bytes]) -> None:
-        if writer.compress:
-            for packet in packets:
-                await writer.send_frame(packet, WSMsgType.BINARY)
-        else:
-            writer.transport.write(_frames(packets))
-        if writer.protocol._paused:
-            await writer.protocol._drain_helper()
-        self._written(sum(map(len, packets)))
-
-    def _written(self, size: int) -> None:
-        self.size -= size
+    def _written(self) -> None:
+        """The socket took what it was given."""
+        self.size -= self._taken
+        self._taken = 0
         if self.size < self._writable_below:
             self.drained.set()
         if self.size == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -49,6 +48,7 @@ from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import WorkspaceMode, Workspaces
 from process_agent.io.private_places import private_places
 from process_agent.threads.kept.retention import Rule
+from process_agent.io.random_ids import random_uuid
 from process_agent.workspaces.places import places_of
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
 from process_agent.workspaces.worktrees import ThreadWorktrees
@@ -182,7 +182,7 @@ class Agent:
         room: AgentRoom,
         backends: StartedBackends,
         *,
-        new_id: IdSource = lambda: str(uuid.uuid4()),
+        new_id: IdSource = random_uuid,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._config = config

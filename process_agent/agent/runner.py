@@ -176,7 +176,7 @@ class Runner:
             case c.OpenLog():
                 self._tasks.start(self._open(command), "open a thread")
             case c.StoreTurnEnd(thread_id, turn_id):
-                self._tasks.start(self._store_turn(thread_id, turn_id), "store a turn")
+                self._tasks.begin(self._store_turn(thread_id, turn_id), "store a turn")
             case c.Replay():
                 self._tasks.start(self._replay(command), "replay")
             case c.ReleaseThread(thread_id):

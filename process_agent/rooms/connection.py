@@ -49,6 +49,7 @@ MAX_UNHANDLED = 1000
 CLOSE_SECONDS = 2.0
 """How long leaving waits for what is unsent, and then for the answer to our close frame."""
 
+_ANSWER = "__response__"
 _FINAL_STATUS = {401, 403, 404, 423}
 
 
@@ -80,6 +81,14 @@ class RoomConnection:
         """Return when what waits to be sent is below `WRITABLE_BELOW`, or the connection is lost."""
         if self._current is not None:
             await self._current.outgoing.drained.wait()
+
+    def ask(self, kind: str, payload: bytes) -> asyncio.Future[bytes]:
+        """Send a request; its answer's payload. The future raises `ChanClosed` when the connection is lost
+        before, as this does when there is none, and `RoomError` when too much waits to be sent.
+        """
+        if self._current is None:
+            raise ChanClosed
+        return self._current.ask(kind, payload)
 
     async def abandon(self) -> None:
         """Release the connection when joining was cut short."""
@@ -116,6 +125,7 @@ class RoomProtocol(WebSocketClientProtocol):
         super().__init__(url=url, token=token)
         self.outgoing = Outgoing(WRITABLE_BELOW)
         self._handled = asyncio.Event()
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._connection = connection
         self._incoming = 0
         self._socket: Any = None
@@ -213,7 +223,11 @@ class RoomProtocol(WebSocketClientProtocol):
         if type == "room_ready":
             self._connection.offers = room_offers.offers_of(data)
             self.outgoing.packet_bytes = self._connection.offers.packet_bytes
-        await super()._handle_message(message_id, type, data)
+        asked = self._asked.pop(message_id, None) if type == _ANSWER else None
+        if asked is None:
+            await super()._handle_message(message_id, type, data)
+        elif not asked.done():
+            asked.set_result(data)
         self._handled.set()
 
     def _lost(self, reason: str) -> None:
@@ -225,7 +239,7 @@ class RoomProtocol(WebSocketClientProtocol):
         published: Any = super()
         published._shutdown()
         self._cut()
-        self.outgoing.end()
+        self._end_all()
         self._handled.set()
 
     def _cut(self) -> None:
@@ -255,7 +269,21 @@ class RoomProtocol(WebSocketClientProtocol):
     def _shutdown(self) -> None:
         published: Any = super()
         published._shutdown()
+        self._end_all()
+
+    def ask(self, kind: str, payload: bytes) -> asyncio.Future[bytes]:
+        """See `RoomConnection.ask`. The published client's own way costs about as much as the request."""
+        message_id = self.send_nowait(kind, payload)
+        answer = self._asked[message_id] = asyncio.get_running_loop().create_future()
+        return answer
+
+    def _end_all(self) -> None:
+        """Nothing is sent any more, and no answer comes."""
         self.outgoing.end()
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            if not answer.done():
+                answer.set_exception(ChanClosed())
 
     async def _send_task(self) -> None:
         """Started by the published class; a failure leaves the verdict to the reader, which sees the close

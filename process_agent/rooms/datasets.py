@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from process_agent.core.content import Json
 from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
+from process_agent.io.random_ids import random_uuid
 from process_agent.rooms.requests import Room
 from process_agent.wire.room_offers import INSERT_ROWS
 
@@ -76,18 +76,17 @@ class RoomDatasets:
             await self._client.insert(table=table.name, records=records, namespace=_namespace(table))
 
     async def _insert_at_once(self, table: TableRef, stream: bytes) -> None:
-        """The published client's `invoke` would begin a stream of chunks for the answer, which has none."""
-        start = {"table": table.name, "namespace": _namespace(table), "branch": None}
+        start: dict[str, Json] = {"table": table.name, "namespace": list(table.namespace) or None}
         toolkit, tool = INSERT_ROWS.split(".")
-        call = {
+        call: dict[str, Json] = {
             "toolkit": toolkit,
             "tool": tool,
             "participant_id": None,
             "on_behalf_of_id": None,
-            "arguments": {"type": "binary", "headers": start},
-            "tool_call_id": uuid.uuid4().hex,
+            "arguments": {"type": "binary", "headers": {**start, "branch": None}},
+            "tool_call_id": random_uuid(),
         }
-        await self._room.client.send_request("room.invoke_tool", call, stream)
+        await self._room.call("room.invoke_tool", call, stream)
 
     async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
         """Insert rows, replacing those with an equal value in column `on`."""

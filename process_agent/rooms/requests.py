@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from meshagent.api.chan import ChanClosed
 from meshagent.api.room_server_client import RoomClient, RoomException
 
 from process_agent.core.content import Json
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.rooms.connection import RoomConnection
-from process_agent.wire.room_frames import write_json
+from process_agent.wire.room_frames import pack_payload, read_json, unpack_payload, write_json
 
 MAX_TEXTS = 64
 """Messages whose text is remembered: each goes to all viewers of a thread within a moment."""
@@ -70,6 +71,22 @@ class Room:
             if self.connection.failure is not None or self.client.is_closed:
                 raise RoomClosedError(f"Cannot {what}: the room is left.") from error
             raise RoomError(f"Cannot {what}: the connection to the room is lost.") from error
+
+    async def call(self, kind: str, header: Mapping[str, Json], data: bytes = b"") -> None:
+        """Ask the room for something whose answer holds nothing; inside of `request`. The published client
+        makes the same call with tracing, a stream of chunks for the answer and a handler for each.
+
+        Raises `RoomException` when the room refuses or the connection is lost.
+        """
+        if not self.connected:
+            raise RoomException("the room is not connected")
+        try:
+            answer = await self.connection.ask(kind, pack_payload(write_json(header), data))
+        except ChanClosed as error:
+            raise RoomException("the connection was lost") from error
+        said = read_json(unpack_payload(answer)[0])
+        if isinstance(said, dict) and said.get("type") == "error":
+            raise RoomException(str(said.get("text")), code=said.get("code"))
 
     async def until_connected(self) -> None:
         """Wait for the connection to be taken up again. Raises `RoomClosedError` when it never will be."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections import deque
@@ -70,9 +69,10 @@ class RowWriter:
         self._added = 0
         self._written = 0
         self._inserts = table.row_count // ROWS_AN_INSERT % COMPACT_EVERY
-        self._writing: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing = False
         self._due = math.inf
-        self._hurry = asyncio.Event()
         self._moved = asyncio.Event()
         self._failure: RoomError | None = None
         self._behind = False
@@ -100,63 +100,70 @@ class RowWriter:
         self._rows.extend(rows)
         self._added += len(rows)
         self._hasten(within)
-        if self._writing is None:
-            self._writing = self._tasks.start(self._write(), "writer")
 
     async def flush(self) -> None:
         """Return when all rows added so far are durable. Raises `RoomError` when they cannot be."""
         until = self._added
         while self._written < until and self._failure is None:
-            self._hasten(NOW)
             self._moved.clear()
+            self._hasten(NOW)
             await self._moved.wait()
         if self._failure is not None:
             raise self._failure
 
-    async def _write(self) -> None:
-        try:
-            while self._rows and self._failure is None:
-                await self._gather()
-                if not (batch := self._take()):  # given up meanwhile
-                    break
-                late = asyncio.get_running_loop().call_later(BEHIND_SECONDS, self._is_behind, True)
-                try:
-                    await self._insert(batch)
-                finally:
-                    late.cancel()
-                self._is_behind(False)
-                self._written += len(batch)
-                self._size -= sum(len(row.data) for row in batch)
-                self._moved.set()
-                self._inserts += 1
-                if not self._rows:
-                    await self._compact(ended=any(row.kind == _TURN_ENDED for row in batch))
-            self._writing, self._due = (
-                None,
-                math.inf,
-            )  # whoever was in a hurry while rows were on their way has them
-        except RoomError as error:
-            self._fail(error)
-        finally:
-            if self._writing is not None and self._failure is None:
-                # Cancelled, or a defect: whoever waits for the rows must not wait for ever.
-                self._fail(RoomError("The thread's rows are not written any more."))
-
     def _hasten(self, within: float) -> None:
-        due = asyncio.get_running_loop().time() + within
+        due = self._loop.time() + within
         if due < self._due:
             self._due = due
-            self._hurry.set()
+            self._arm()
 
-    async def _gather(self) -> None:
-        """Wait until the first of the rows is due."""
-        loop = asyncio.get_running_loop()
-        while (left := self._due - loop.time()) > 0:
-            self._hurry.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._hurry.wait()
-        self._due = math.inf
+    def _arm(self) -> None:
+        """See to it that the first of the rows is written when it is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._writing or not self._rows or self._failure is not None:
+            return
+        if self._due <= self._loop.time():
+            self._begin()
+        else:
+            self._timer = self._loop.call_at(self._due, self._begin)
+
+    def _begin(self) -> None:
+        self._timer, self._writing = None, True
+        self._tasks.begin(self._write(), "writer")
+
+    async def _write(self) -> None:
+        try:
+            await self._write_due()
+        except RoomError as error:
+            self._fail(error)
+        except BaseException:
+            # Cancelled, or a defect: whoever waits for the rows must not wait for ever.
+            self._fail(RoomError("The thread's rows are not written any more."))
+            raise
+        finally:
+            self._writing = False
+        self._arm()
+
+    async def _write_due(self) -> None:
+        early = True  # a timer may fire within the clock's resolution before its time
+        while self._rows and self._failure is None and (early or self._due <= self._loop.time()):
+            early, batch = False, self._take()
+            self._due = self._loop.time() if self._rows else math.inf
+            late = self._loop.call_later(BEHIND_SECONDS, self._is_behind, True)
+            try:
+                await self._insert(batch)
+            finally:
+                late.cancel()
+            self._is_behind(False)
+            self._written += len(batch)
+            self._size -= sum(len(row.data) for row in batch)
+            self._moved.set()
+            self._inserts += 1
+            if not self._rows:
+                self._due = math.inf  # whoever was in a hurry while rows were on their way has them
+                await self._compact(ended=any(row.kind == _TURN_ENDED for row in batch))
 
     def _take(self) -> list[Row]:
         """The next rows for one insert; the first one is taken whatever its size."""

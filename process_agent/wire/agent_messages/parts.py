@@ -113,7 +113,8 @@ def compact(body: Body) -> dict[str, Json]:
 
 def encode_time(moment: datetime) -> str:
     """ISO with microseconds and `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def encode_content(parts: Iterable[ContentPart]) -> list[Json]:

@@ -102,10 +102,15 @@ async def join_room(target: JoinTarget, *, join_seconds: float = JOIN_SECONDS) -
     Raises `AuthError` when the room refuses the token and `RoomError` when it cannot be reached within
     `join_seconds`, is disabled or does not exist.
     """
+    import pyarrow
+
     from process_agent.rooms.connection import RoomConnection
     from process_agent.rooms.queues import RoomQueues
     from process_agent.rooms.requests import Room
 
+    # Made for large tables, Arrow's own allocator gives back what it had in every pause between turns: a
+    # twentieth of what a short turn costs.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     connection = RoomConnection(target.url, target.token)
     async with AsyncExitStack() as leaving:
         client = await _enter(connection, leaving, join_seconds)

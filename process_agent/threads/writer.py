@@ -219,7 +219,7 @@ class RowWriter:
         self._is_behind(True)
         self._failure = error
         self._rows.clear()
-        self._hasten(NOW)
+        self._arm()
         self._moved.set()
         if self.waiting:
             logger.error("%d rows of the thread are not stored: %s", self.waiting, error)

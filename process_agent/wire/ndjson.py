@@ -29,10 +29,7 @@ class LineSplitter:
     def feed(self, data: bytes) -> list[bytes]:
         """Take more bytes; return the lines they complete, without line ends and without blank lines."""
         *pieces, rest = data.split(b"\n")
-        lines: list[bytes] = []
-        for piece in pieces:
-            if line := self._whole(piece).strip():
-                lines.append(line)
+        lines = [line for piece in pieces if (line := self._whole(piece).strip())]
         self._extend(rest)
         return lines
 

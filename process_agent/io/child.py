@@ -114,7 +114,7 @@ class Child:
         return await self._stdout.read()
 
     async def read_all(self, take: Take) -> None:
-        """Hand every piece of standard output to `take` as it comes, until its end. Raises what `take` does."""
+        """Hand every piece of standard output to `take` as it comes, until its end. Raises what it raises."""
         await self._stdout.read_all(take)
 
     def write(self, data: bytes) -> None:

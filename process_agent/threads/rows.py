@@ -159,7 +159,8 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
     cells = [
         (row.turn_id, row.item_id, row.type, row.sequence, row.timestamp, row.data, None) for row in rows
     ]
-    columns = pa.array(cells, _CELLS).flatten()
+    together: Any = pa.array(cells, _CELLS)
+    columns = together.flatten()
     columns[_DATA_AT] = pa.ExtensionArray.from_storage(DATA, columns[_DATA_AT])
     return pa.Table.from_batches([pa.RecordBatch.from_arrays(columns, schema=THREAD)])
 

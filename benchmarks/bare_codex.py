@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chat import StopSeen
-from benchmarks.programs import environment
+from benchmarks.programs import codex_below, environment, started_as
 from benchmarks.stage import codex_binary
 from process_agent.io.child import Child, Command
+from process_agent.io.leftovers import VARIABLE as LEFTOVER_MARK
 from process_agent.io.rpc import Connection
 from process_agent.wire.jsonrpc import Notification
 
@@ -29,10 +30,10 @@ class BareTurn:
 
 
 class BareCodex:
-    """A `codex app-server` and its threads. Made by `bare_codex`, with one thread."""
+    """A `codex app-server` and its threads. Made with one thread, by `bare_codex` or `equal_codex`."""
 
-    def __init__(self, child: Child, work: Path) -> None:
-        self._work = work
+    def __init__(self, child: Child, work: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._thread_settings = {"cwd": str(work), **(settings or {})}
         self._arrived: dict[str, asyncio.Queue[tuple[float, Notification]]] = {}
         self.connection = Connection(child, self._told, lambda request: None)
         self.pid = child.pid
@@ -45,7 +46,7 @@ class BareCodex:
 
     async def new_thread(self) -> str:
         """Start a thread that Codex keeps, as our agent's are; returns its id."""
-        started = await self.connection.request("thread/start", {"cwd": str(self._work)})
+        started = await self.connection.request("thread/start", dict(self._thread_settings))
         thread = str(started["thread"]["id"])
         self._arrived[thread] = asyncio.Queue()
         self.threads.append(thread)
@@ -97,9 +98,7 @@ class BareCodex:
 @asynccontextmanager
 async def bare_codex(folder: Path, model: Mapping[str, str]) -> AsyncIterator[BareCodex]:
     """Run Codex with the scripted model; `model` holds its base_url and api_key."""
-    home, work = folder / "bare-codex-home", folder / "bare-codex-work"
-    home.mkdir(exist_ok=True)
-    work.mkdir(exist_ok=True)
+    home, work = _folders(folder, "bare-codex")
     provider = f'{{name="Scripted",base_url="{model["base_url"]}",env_key="KEY",wire_api="responses"}}'
     settings = [
         'model="gpt-5.5"',
@@ -111,10 +110,39 @@ async def bare_codex(folder: Path, model: Mapping[str, str]) -> AsyncIterator[Ba
     ]
     options = [part for entry in settings for part in ("-c", entry)]
     env = environment(folder, {"CODEX_HOME": str(home), "KEY": model["api_key"]})
-    child = await Child.spawn(Command([str(codex_binary()), *options, "app-server"], env, work))
+    async with _running(Command([str(codex_binary()), *options, "app-server"], env, work), work) as codex:
+        yield codex
+
+
+@asynccontextmanager
+async def equal_codex(folder: Path, agent: int) -> AsyncIterator[BareCodex]:
+    """Run another Codex exactly as the running agent with this process id has started its own: the same
+    settings and places kept from commands; only its home is another.
+    """
+    (theirs,) = codex_below(agent)
+    arguments, env = started_as(theirs)
+    del env[LEFTOVER_MARK]  # what bears it is the agent's to end
+    home, work = _folders(folder, "equal-codex")
+    command = Command(arguments, {**env, "CODEX_HOME": str(home)}, work)
+    async with _running(command, work, {"model": "gpt-5.5"}) as codex:
+        yield codex
+
+
+def _folders(folder: Path, name: str) -> tuple[Path, Path]:
+    home, work = folder / f"{name}-home", folder / f"{name}-work"
+    home.mkdir(exist_ok=True)
+    work.mkdir(exist_ok=True)
+    return home, work
+
+
+@asynccontextmanager
+async def _running(
+    command: Command, work: Path, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[BareCodex]:
+    child = await Child.spawn(command)
     try:
         async with asyncio.TaskGroup() as group:
-            codex = BareCodex(child, work)
+            codex = BareCodex(child, work, settings)
             group.create_task(codex.connection.run())
             info = {"name": "benchmark", "title": "Benchmark", "version": "0"}
             hello = {"clientInfo": info, "capabilities": {"experimentalApi": True}}

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.bare_codex import bare_codex
+from benchmarks.bare_codex import BareCodex, bare_codex, equal_codex
 from benchmarks.chat import Chat, joined
-from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
+from benchmarks.figures import BARE, EQUAL, OURS, REFERENCE, Figure, Section
 from benchmarks.join_ready import READY
 from benchmarks.programs import cpu_ms, running
 from benchmarks.stage import Agent, Stage
@@ -30,6 +30,7 @@ PACE_MS = 5.0
 STREAM_ROUNDS = 5
 
 LABELS = {BARE: "Codex alone", OURS: "`process join`", REFERENCE: "`meshagent process join`"}
+SHORT_LABELS = {BARE: LABELS[BARE], EQUAL: "Codex alone, set up as by `process`", **LABELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +59,52 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
     """Programs take rounds of short turns; the first round is not counted."""
     first, ended = Figure("request to first delta", "ms"), Figure("request to end of turn", "ms")
     later = Figure("first delta later than that of Codex alone in the same round", "ms")
+    added = Figure("first delta later than that of Codex set up as by `process`", "ms")
+    over = Figure("end of turn later than that of Codex set up as by `process`", "ms")
     cpu = Figure("the agent's processor time for each turn", "ms")
     async with AsyncExitStack() as stack:
-        bare = await stack.enter_async_context(bare_codex(stage.folder, stage.model))
         talks = {
             program: await stack.enter_async_context(talk(stage, agent))
             for program, agent in stage.agents().items()
         }
+        alone = {
+            BARE: await stack.enter_async_context(bare_codex(stage.folder, stage.model)),
+            EQUAL: await stack.enter_async_context(equal_codex(stage.folder, talks[OURS].pid)),
+        }
         for number in range(rounds + 1):
             counted = number > 0
-            seen = [await bare.turn(f"say turn {number}.{n}") for n in range(turns)]
-            alone = [(turn.first_delta_ms, turn.ended_ms) for turn in seen]
-            add(first, ended, BARE, alone, counted)
+            medians = {}
+            for program, codex in alone.items():
+                times = await _alone(codex, number, turns)
+                add(first, ended, program, times, counted)
+                medians[program] = _medians(times)
             for program, running_talk in talks.items():
                 times, used = await one_round(running_talk, number, turns)
                 add(first, ended, program, times, counted)
                 if counted:
-                    later.add(program, median(t[0] for t in times) - median(t[0] for t in alone))
+                    begun, done = _medians(times)
+                    later.add(program, begun - medians[BARE][0])
+                    added.add(program, begun - medians[EQUAL][0])
+                    over.add(program, done - medians[EQUAL][1])
                     cpu.add(program, used)
     notes = (
         f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
         "its own process. *Codex alone* is its app-server without room, thread store or approvals; it keeps "
-        "its own record of a thread, as it does for `process`. Processor time"
-        " is that of the agent without its children, until half a second after the last turn of a round."
+        "its own record of a thread, as it does for `process`. *Set up as by `process`*: started with the "
+        "very arguments of the Codex that `process join` runs, so that commands are kept from the same "
+        "places. Processor time is that of the agent without its children, until half a second after the last "
+        "turn of a round."
     )
-    return Section("turn", "A short Codex turn", LABELS, [first, ended, later, cpu], notes)
+    return Section("turn", "A short Codex turn", SHORT_LABELS, [first, ended, later, added, over, cpu], notes)
+
+
+async def _alone(codex: BareCodex, number: int, turns: int) -> list[tuple[float, float]]:
+    seen = [await codex.turn(f"say turn {number}.{n}") for n in range(turns)]
+    return [(turn.first_delta_ms, turn.ended_ms) for turn in seen]
+
+
+def _medians(times: list[tuple[float, float]]) -> tuple[float, float]:
+    return median(time[0] for time in times), median(time[1] for time in times)
 
 
 async def one_round(

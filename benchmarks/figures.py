@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 OURS = "process"
 REFERENCE = "reference"
 BARE = "bare"
+EQUAL = "equal"
+"""Like bare, and set up as ours is."""
 
 
 @dataclass

@@ -108,6 +108,11 @@ def resident_mb(pid: int) -> float:
 
 def codex_mb(pid: int) -> float:
     """Resident memory of the Codex app-servers below a process."""
+    return sum(map(resident_mb, codex_below(pid)))
+
+
+def codex_below(pid: int) -> list[int]:
+    """The Codex app-servers below a process."""
     parents: dict[int, list[int]] = {}
     names: dict[int, str] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -118,13 +123,21 @@ def codex_mb(pid: int) -> float:
         child = int(stat.parent.name)
         names[child] = head.partition("(")[2]
         parents.setdefault(int(tail.split()[1]), []).append(child)
-    found, below = 0.0, [pid]
+    found, below = [], [pid]
     while below:
         each = below.pop()
         below += parents.get(each, [])
         if names.get(each) == "codex":
-            found += resident_mb(each)
+            found.append(each)
     return found
+
+
+def started_as(pid: int) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of a running process of ours."""
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    entries = Path(f"/proc/{pid}/environ").read_bytes().rstrip(b"\0").split(b"\0")
+    pairs = (entry.decode().partition("=") for entry in entries)
+    return [part.decode() for part in arguments], {name: value for name, _, value in pairs}
 
 
 def machine(load: Sequence[float]) -> str:

@@ -80,3 +80,14 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{round(seconds / size)} {name}s"
     return f"{max(round(seconds), 1)} s"
+
+
+def waiting(error: ApiError, provider: ModelProvider, seconds: float) -> str:
+    """What people read while a call is tried again."""
+    what = {
+        ErrorKind.RATE_LIMITED: "gets too many requests",
+        ErrorKind.OVERLOADED: "is overloaded",
+        ErrorKind.UNREACHABLE: "cannot be reached",
+        ErrorKind.SILENT: "said nothing",
+    }.get(error.kind, "failed")
+    return f"{provider.friendly_name} {what}, trying again in {max(round(seconds), 1)} s"

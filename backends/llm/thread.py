@@ -12,7 +12,7 @@ from backends.llm import compaction, documents
 from backends.llm.calling import Waiting
 from backends.llm.conversation import Conversation
 from backends.llm.estimates import of_frame
-from backends.llm.failures import told
+from backends.llm.failures import told, waiting
 from backends.llm.host import Host
 from backends.llm.hosted import for_provider, in_words, readable_documents, tool_names
 from backends.llm.output import Output
@@ -25,6 +25,7 @@ from process_agent.core.events import (
     BackendEvent,
     ContextCompacted,
     EndReason,
+    TextDelta,
     TurnEnded,
     UsageUpdated,
     Working,
@@ -34,7 +35,7 @@ from process_agent.core.providers import ModelProvider
 from process_agent.core.usage import ContextWindow, ModelCall, Usage
 from process_agent.errors import ProcessError, TurnRefusedError
 from process_agent.io.interruption import Interrupted, Interruption
-from process_agent.io.tasks import Tasks
+from process_agent.io.tasks import Tasks, rounds
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.dialects import CODECS
 from process_agent.wire.llm.request import ModelRequest, OutputSchema
@@ -48,6 +49,9 @@ INTERRUPTED: Final = ErrorInfo("The turn was interrupted.", "cancelled")
 ENDED: Final = ErrorInfo("The turn ended before this did.", "turn_ended")
 
 NOTHING: Final = ErrorInfo("There is nothing to compact: nobody has said anything yet.", "nothing_to_compact")
+
+ROUNDS_TO_TELL: Final = 2
+"""Rounds of the event loop in which what was said gets to the socket."""
 
 NOT_DONE: Final = "Nothing came back: the turn ended before."
 
@@ -199,7 +203,7 @@ class LlmThread:
     async def _ask(
         self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools
     ) -> AsyncGenerator[BackendEvent]:
-        output, conversation = running.output, self._conversation
+        output, conversation, told = running.output, self._conversation, False
         output.begin()
         running.failure = None
         if unread := documents.unread(conversation.items, provider):
@@ -213,7 +217,7 @@ class LlmThread:
             async for event in heard:
                 match event:
                     case Waiting(error, seconds):
-                        yield Working(_waiting(error, provider, seconds))
+                        yield Working(waiting(error, provider, seconds))
                     case e.Broken(error):
                         running.failure = error
                     case e.Ended(reason):
@@ -223,6 +227,9 @@ class LlmThread:
                     case _:
                         for shown in output.take(event):
                             yield shown
+                            if not told and isinstance(shown, TextDelta):
+                                told = True
+                                await rounds(ROUNDS_TO_TELL)
         if (tokens := running.take_count()) is not None:
             conversation.fill.counted(tokens, _full(provider, model))
         for event_of_usage in self._usage(running):
@@ -387,13 +394,3 @@ def _full(provider: ModelProvider, model: str) -> str:
 
 def _failed(error: ErrorInfo) -> TurnEnded:
     return TurnEnded(EndReason.FAILED, error)
-
-
-def _waiting(error: e.ApiError, provider: ModelProvider, seconds: float) -> str:
-    what = {
-        e.ErrorKind.RATE_LIMITED: "gets too many requests",
-        e.ErrorKind.OVERLOADED: "is overloaded",
-        e.ErrorKind.UNREACHABLE: "cannot be reached",
-        e.ErrorKind.SILENT: "said nothing",
-    }.get(error.kind, "failed")
-    return f"{provider.friendly_name} {what}, trying again in {max(round(seconds), 1)} s"

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from process_agent.io.tasks import rounds
+
 logger = logging.getLogger(__name__)
 
 FIRST_ROUND: Final = 8
@@ -57,8 +59,7 @@ class Intake:
 
         For work that takes the processor while people wait for an answer.
         """
-        for _ in range(ROUNDS_TO_TELL):
-            await asyncio.sleep(0)
+        await rounds(ROUNDS_TO_TELL)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOLD_SECONDS):
                 await self._rest.wait()

@@ -77,5 +77,11 @@ class Tasks:
             self._on_failure(task.get_name(), error)
 
 
+async def rounds(number: int) -> None:
+    """Let the event loop come round so many times: what is on its way to somebody gets to the socket."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
 def _log_failure(name: str, error: BaseException) -> None:
     logger.error("%s failed", name, exc_info=error)

@@ -107,6 +107,9 @@ class RowWriter:
         while self._written < until and self._failure is None:
             self._moved.clear()
             self._hasten(NOW)
+            if self._timer is not None:  # somebody waits: there is nothing to wait for
+                self._timer.cancel()
+                self._begin()
             await self._moved.wait()
         if self._failure is not None:
             raise self._failure
@@ -124,10 +127,7 @@ class RowWriter:
             self._timer = None
         if self._writing or not self._rows or self._failure is not None:
             return
-        if self._due <= self._loop.time():
-            self._begin()
-        else:
-            self._timer = self._loop.call_at(self._due, self._begin)
+        self._timer = self._loop.call_at(self._due, self._begin)
 
     def _begin(self) -> None:
         self._timer, self._writing = None, True

@@ -92,8 +92,8 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
         "its own process. *Codex alone* is its app-server without room, thread store or approvals; it keeps "
         "its own record of a thread, as it does for `process`. *Set up as by `process`*: started with the "
         "very arguments of the Codex that `process join` runs, so that commands are kept from the same "
-        "places. Processor time is that of the agent without its children, until half a second after the last "
-        "turn of a round."
+        "places. Processor time is that of the agent without its children, until half a second after the "
+        "last turn of a round."
     )
     return Section("turn", "A short Codex turn", SHORT_LABELS, [first, ended, later, added, over, cpu], notes)
 

@@ -47,8 +47,8 @@ from process_agent.core.speaker import IsolationMode, Limits, Setting
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import WorkspaceMode, Workspaces
 from process_agent.io.private_places import private_places
-from process_agent.threads.kept.retention import Rule
 from process_agent.io.random_ids import random_uuid
+from process_agent.threads.kept.retention import Rule
 from process_agent.workspaces.places import places_of
 from process_agent.workspaces.shared import SharedWorkspaces, home_of
 from process_agent.workspaces.worktrees import ThreadWorktrees

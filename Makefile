@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := $(CURDIR)/.venv/bin
 
-.PHONY: help run setup test lint check bench clean
+.PHONY: help run setup test lint check bench soak clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,13 @@ check: lint ## Lint, types and layers
 bench: ## Measure side by side with the published CLI; writes docs/benchmarks.md
 	@sh scripts/setup all,test
 	@$(BIN)/python -m benchmarks --install-reference --write $(ARGS)
+
+SEED ?= 20260501
+KILLS ?= 1000
+
+soak: ## Kill agent, room server and Codex for real: make soak SEED=1 KILLS=1000
+	@sh scripts/setup all,test
+	@$(BIN)/python -m tests.crash.real_kills $(SEED) $(KILLS)
 
 clean: ## Remove what the other targets made in this folder
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis playground

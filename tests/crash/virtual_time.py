@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,20 +56,15 @@ def virtual_loop() -> Iterator[VirtualLoop]:
     try:
         yield loop
     finally:
-        _end_all(loop)
-        loop.close()
+        end_loop(loop)
 
 
-def run[T](main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a loop of its own."""
-    with virtual_loop() as loop:
-        return loop.run_until_complete(main)
-
-
-def _end_all(loop: asyncio.AbstractEventLoop) -> None:
+def end_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """End all that still runs in a loop, and close it."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
     if left:
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

@@ -51,7 +51,7 @@ class Program:
             text=True,
         )
         try:
-            yield child, _read_until(child, until)
+            yield child, read_until(child, until)
         finally:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
@@ -62,7 +62,8 @@ class Program:
         self.run("room stop")
 
 
-def _read_until(child: subprocess.Popen[str], wanted: str) -> str:
+def read_until(child: subprocess.Popen[str], wanted: str) -> str:
+    """What a child prints, up to what is wanted."""
     assert child.stdout is not None
     seen = ""
     deadline = time.monotonic() + PATIENCE

@@ -16,6 +16,7 @@ from typing import Any
 
 from meshagent.agents import messages
 from meshagent.agents.chat_client import LegacyMessagingChatClient, MessagingChatClient
+from meshagent.agents.dataset_thread_storage import DatasetThreadStorage
 from meshagent.agents.messages import parse_agent_message
 from meshagent.api import RoomClient, WebSocketClientProtocol
 from meshagent.tools import FunctionTool, Toolkit
@@ -225,6 +226,18 @@ class Commands:
     async def parse(self, messages: list[dict[str, Any]]) -> list[str | None]:
         """Why the published models refuse each of these, or None."""
         return [problem_of(message) for message in messages]
+
+    async def read_thread(self, url: str, token: str, thread: str) -> list[dict[str, Any]]:
+        """What the published agent reads of a thread's rows, in order. Raises what it raises."""
+        protocol: Any = WebSocketClientProtocol(url=url, token=token)
+        async with RoomClient(protocol_factory=protocol.create_factory()) as room:
+            storage = DatasetThreadStorage(room=room, path=thread)
+            await storage.start()
+            try:
+                await storage.wait_until_ready()
+                return [message.model_dump(mode="json") for message in storage.agent_messages()]
+            finally:
+                await storage.stop()
 
     async def types(self) -> list[str]:
         """Every type the published models have."""

@@ -11,7 +11,7 @@ import typer
 
 from process_agent.cli.one_turn import turn_options
 from process_agent.errors import ProcessError, TurnRefusedError, UsageError
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approve import Approve
 
 if TYPE_CHECKING:
     from process_agent.core.ids import ThreadId

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from process_agent.core.approvers import Approvers
@@ -11,20 +10,12 @@ from process_agent.core.events import ApprovalRequested
 from process_agent.core.ids import ItemId, MessageId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import RequestRejected
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.items import ToolItem, Turn
 from process_agent.viewer.received import Received
 
-if TYPE_CHECKING:  # the command line takes `Approve` from here, and must not load what works for a living
+if TYPE_CHECKING:
     from process_agent.viewer.view import ThreadView
-
-
-class Approve(StrEnum):
-    """Who answers: the person at this terminal, other participants, or nobody, always the same."""
-
-    ASK = "ask"
-    WAIT = "wait"
-    NEVER = "never"
-    ALWAYS = "always"
 
 
 def waits_for(request: ApprovalRequested | None, me: Participant) -> str | None:

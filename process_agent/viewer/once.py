@@ -15,7 +15,8 @@ from process_agent.core.requests import ModelWish, TurnOptions
 from process_agent.core.titles import title_of
 from process_agent.errors import BackendError, ProcessError, RoomClosedError, TimeLimitError, TurnRefusedError
 from process_agent.viewer import secrets
-from process_agent.viewer.approvals import Approve, waits_for
+from process_agent.viewer.approvals import waits_for
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import MessageItem, ToolItem, Turn, TurnState
 from process_agent.viewer.received import Received

@@ -109,6 +109,7 @@ parts = st.lists(
 @given(parts, st.lists(st.integers(0, 1200), max_size=12))
 @example("aaaaaaaaaaaaaaa", [14])
 @example("AKIAIOSFODNN7EXAMPLEPIN 1234", [])
+@example("swordfish-swordfish-----", [])
 def test_where_a_text_is_cut_makes_no_difference(text: str, cuts: list[int]) -> None:
     covered = ALL.text(text)
     assert in_pieces(ALL, text, cuts) == covered

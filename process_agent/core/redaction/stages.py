@@ -112,7 +112,7 @@ class Values:
     def _give(self, cut: int) -> str:
         text = self._pending
         spans = [(0, self._covered), *self._found(text)]
-        reach = max((end for start, end in spans if start < cut), default=0)
+        reach = max((end for start, end in spans if start < cut), default=self._covered)
         self._pending, self._covered = text[cut:], max(reach - cut, 0)
         return self._marks.cover(text[:cut], spans)
 

@@ -30,7 +30,7 @@ from rich.text import Text
 
 from process_agent.core.decisions import Decision
 from process_agent.errors import ProcessError, UsageError
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import AskedSecret
 from process_agent.viewer.terminal import commands, render

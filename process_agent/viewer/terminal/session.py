@@ -19,7 +19,8 @@ from process_agent.core.titles import title_of
 from process_agent.errors import ProcessError, UsageError
 from process_agent.io.tasks import Tasks
 from process_agent.viewer import secrets
-from process_agent.viewer.approvals import Approve, Deciding, waits_for
+from process_agent.viewer.approvals import Deciding, waits_for
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.attaching import Attaching
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.items import AskedSecret, ToolItem, Turn, TurnState

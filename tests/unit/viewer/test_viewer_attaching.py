@@ -18,7 +18,7 @@ from process_agent.core.content import FilePart, TextPart
 from process_agent.core.events import EndReason, TurnEnded
 from process_agent.errors import RoomError, RoomRequestError, UsageError
 from process_agent.viewer import attaching
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.attaching import Attaching, path_for, paths_in
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.once import Errand, run_once

@@ -29,7 +29,7 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import AskId, ItemId, MessageId, ThreadId
 from process_agent.errors import BackendError, TimeLimitError, TurnRefusedError
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.once import Errand, run_once
 from process_agent.viewer.terminal.streamed import JsonSink, TextSink

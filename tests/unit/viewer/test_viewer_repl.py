@@ -34,7 +34,7 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import ItemId, MessageId
 from process_agent.errors import RoomClosedError
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approve import Approve
 from process_agent.viewer.client import AgentClient
 from process_agent.viewer.terminal.repl import Repl
 from tests.fakes.viewer_room import FakeAgent, agent, event

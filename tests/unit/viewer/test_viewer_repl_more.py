@@ -17,7 +17,7 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import AskId, ItemId, MessageId
 from process_agent.core.usage import ContextWindow, Usage
-from process_agent.viewer.approvals import Approve
+from process_agent.viewer.approve import Approve
 from tests.fakes.viewer_room import FakeAgent
 from tests.unit.viewer.test_viewer_repl import ANSWER, DONE, ENTER, SHELL, person
 

@@ -32,6 +32,15 @@ SILENCE: Final = 30.0
 QUIET: Final = 15.0
 """Seconds without a word during a turn after which it is asked something."""
 
+SWEEP_SECONDS: Final = 2.0
+"""How long after a stop it is looked for commands that were just beginning."""
+
+SWEEP_PAUSE: Final = 0.1
+"""Seconds between looks."""
+
+SANDBOX_PROGRAM: Final = "codex-linux-sandbox"
+"""What Codex calls the processes of its sandbox."""
+
 MAX_PENDING: Final = 20
 """Warnings that belong to no thread and are kept for the start summary."""
 MAX_EARLY: Final = 200
@@ -62,6 +71,8 @@ class AppServer:
         self._connection: Connection | None = None
         self._turns: list[tuple[asyncio.Event, Inbox]] = []
         self._limits = RateLimits()
+        self._sweep_until = 0.0
+        self._sweeping = False
         self._reason: str | None = None
         self.warnings: list[str] = []
         self.user_agent = ""
@@ -154,6 +165,20 @@ class AppServer:
         """Nobody listens to this Codex thread any more."""
         self._inboxes.pop(codex_thread, None)
         self._used.pop(codex_thread, None)
+
+    def stopped_a_turn(self) -> None:
+        """A turn was stopped: what it left of commands that were just beginning ends within a moment."""
+        self._sweep_until = asyncio.get_running_loop().time() + SWEEP_SECONDS
+        if not self._sweeping:
+            self._sweeping = True
+            self._tasks.start(self._sweep(), "commands that were beginning")
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < self._sweep_until and self._child is not None:
+            await asyncio.sleep(SWEEP_PAUSE)
+            self._child.end_orphans(SANDBOX_PROGRAM)
+        self._sweeping = False
 
     async def close(self) -> None:
         """Stop the program, everything below it and everything that bears its mark. Idempotent."""

@@ -282,6 +282,7 @@ class CodexThread:
             if turn is not None and not stopping:
                 await self._interrupt(running, server, thread, turn)
                 await client.clean_terminals(server, thread)
+                server.stopped_a_turn()
 
         self._talk.leave(clear_up)
 
@@ -302,6 +303,7 @@ class CodexThread:
                     await self._interrupt(running, server, thread, codex_turn)
                     await client.clean_terminals(server, thread)
                 await running.over.wait()
+                server.stopped_a_turn()
         except TimeoutError:
             logger.warning("Codex did not end an interrupted turn; its thread is made anew")
             if self._talk.codex_thread == thread:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -20,7 +21,10 @@ from typing import Final
 from process_agent.errors import BackendError
 from process_agent.io import guard
 from process_agent.io.inflow import Inflow, Take
+from process_agent.io.orphans import end_orphans
 from process_agent.io.tasks import Tasks
+
+logger = logging.getLogger(__name__)
 
 STDERR_LINES: Final = 60
 """Lines of standard error that are kept for error texts."""
@@ -129,6 +133,13 @@ class Child:
     def terminate(self) -> None:
         """Ask it to end; returns at once. What it left is ended by `stop`, or by its guard."""
         self._terminate()
+
+    def end_orphans(self, program: str) -> None:
+        """Kill what runs this program below the guard and has lost its parent. Without a guard nothing can be
+        told from what others left.
+        """
+        if self._command.guarded and (ended := end_orphans(self.pid, program)):
+            logger.info("ended %d processes of %s that had lost their parent", len(ended), program)
 
     async def drain(self) -> None:
         """Wait while the buffer of the pipe is full. Returns at once when the child is gone."""

@@ -7,6 +7,7 @@ import pty
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -32,14 +33,29 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Shell:
     """An interactive shell at a terminal of its own."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str], script: Path) -> None:
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            os.chdir(environment["HOME"])
-            os.execvpe(arguments[0], arguments, environment)
+        # Not `pty.fork`: libraries that other tests have loaded warn of forks.
+        self._terminal, theirs = pty.openpty()
+        self._shell = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *arguments],
+            env=environment,
+            cwd=environment["HOME"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
         self._asked = 0
         self.type(f"PS1='> '; . {script}\n")
 
@@ -62,7 +78,7 @@ class Shell:
     def close(self) -> None:
         self.type("\x03exit\n")
         os.close(self._terminal)
-        os.waitpid(self._pid, 0)
+        self._shell.wait(PATIENCE)
 
 
 LINES = [

@@ -1,8 +1,9 @@
 """What is told of threads, in order, and of what people asked not before the room has it.
 
 Whoever reads that a message was accepted may close the lid: should the agent be killed right after, the
-message has to be in the room. So what is shown of a thread waits, behind such an event, until the thread's
-log is durable that far; what the backend does meanwhile waits behind it. Where that takes too long, it is
+message has to be in the room. Where rows and messages go to the room one behind the other, they need not wait
+for each other. Elsewhere what is shown of a thread waits, behind such an event, until the thread's log is
+durable that far; what the backend does meanwhile waits behind it. Where that takes too long, it is
 shown all the same: the end of a turn says whether it is stored.
 """
 
@@ -17,6 +18,7 @@ from process_agent.core import events as e
 from process_agent.core.channel import Channel
 from process_agent.core.commands import Answer, CloseView, Emit, OpenView
 from process_agent.core.ids import ThreadId
+from process_agent.core.room import InOrder
 from process_agent.core.store import ThreadLog
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
@@ -44,7 +46,7 @@ class Telling:
         event, to = command.event, command.to
         if command.store and log is not None:
             log.append(event)
-            if log.durable and isinstance(event.body, _STORED_FIRST):
+            if log.durable and isinstance(event.body, _STORED_FIRST) and not self._in_order(command, log):
                 self._hold(event.thread_id, log)
 
         def show() -> None:
@@ -66,6 +68,12 @@ class Telling:
         channel = self._channels[command.viewer.channel]
         change = channel.open_view if isinstance(command, OpenView) else channel.close_view
         self._tell(command.thread_id, lambda: change(command.viewer.participant, command.thread_id))
+
+    def _in_order(self, command: Emit, log: ThreadLog) -> bool:
+        """Whether what is told now follows its rows to the room: nobody can read it before they are there."""
+        ways = map(self._channels.__getitem__, command.to)
+        behind = all(isinstance(way, InOrder) and way.in_order for way in ways)
+        return behind and command.event.thread_id not in self._held and log.hand_over()
 
     def _tell(self, thread_id: ThreadId | None, tell: Callable[[], None]) -> None:
         held = None if thread_id is None else self._held.get(thread_id)

@@ -16,7 +16,7 @@ from process_agent.core.ids import Clock, IdSource, ParticipantId, ThreadId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply
 from process_agent.core.requests import OpenThread
-from process_agent.core.room import AGENT_MESSAGE, IncomingStream, Messaging, RoomMessage
+from process_agent.core.room import AGENT_MESSAGE, IncomingStream, InOrder, Messaging, RoomMessage
 from process_agent.io.tasks import Tasks
 from process_agent.wire.agent_messages import PREFIX
 
@@ -54,6 +54,11 @@ class ChatChannel:
     def name(self) -> str:
         """How requests name this channel."""
         return self._name
+
+    @property
+    def in_order(self) -> bool:
+        """See `core.room.InOrder`."""
+        return isinstance(self._messaging, InOrder) and self._messaging.in_order
 
     async def start(self, ask: Ask) -> None:
         """Listen, then tell the room that we do."""

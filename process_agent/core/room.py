@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from process_agent.core.content import Json
 from process_agent.core.ids import ParticipantId
@@ -16,6 +16,18 @@ from process_agent.core.participants import Participant
 
 AGENT_MESSAGE = "agent-message"
 """Room messaging type of every agent message (agent protocol section 1.1)."""
+
+
+@runtime_checkable
+class InOrder(Protocol):
+    """A way into a room that may share its order with others."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether what is begun here now gets to the room before what is begun later on another way for which
+        this holds, and is done there, whatever becomes of us.
+        """
+        ...
 
 
 class ArrowTable(Protocol):

@@ -69,6 +69,12 @@ class ThreadLog(Protocol):
         """Remember an event. Live-only events (`Working`, `Status`) are ignored."""
         ...
 
+    def hand_over(self) -> bool:
+        """Begin to store what was appended. Whether it gets to the room before whatever is said there from
+        now on, and is stored even if we are killed; otherwise `flush` tells when it is.
+        """
+        ...
+
     async def flush(self, *, open_items: bool = True) -> None:
         """Return when everything appended so far is durable, what items that still grow have so far only
         with `open_items`. Raises `RoomError` when it cannot be.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -13,7 +14,7 @@ from process_agent.io.tasks import Tasks
 from process_agent.room_server.member import CLOSE_CHUNK, Member
 from process_agent.room_server.relay import is_control
 from process_agent.room_server.toolkit import OPEN, OPERATION_FAILED, Call, Content, ToolError, Toolkit
-from process_agent.wire import room_frames
+from process_agent.wire import room_frames, room_offers
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class RequestChunks:
         return chunk
 
 
+DONE_ALL_THE_SAME: Final = frozenset((room_offers.INSERT_ROWS,))
+"""What is done once it is here, also when its caller is gone: agents do not wait for the answer."""
+
+
 class BuiltinCall:
     """One call to a built-in toolkit."""
 
@@ -78,11 +83,13 @@ class BuiltinCall:
         self._on_end = on_end
         self._chunks = RequestChunks()
         self._task: asyncio.Task[None] | None = None
+        self._toolkit = ""
         prefix = room_frames.write_json(call.tool_call_id)
         self._prefix = b'{"tool_call_id":' + prefix + b',"chunk":'
 
     def start(self, toolkit: Toolkit, tasks: Tasks) -> None:
         """Run the tool in a task of its own."""
+        self._toolkit = toolkit.name
         run = self._stream(toolkit) if self._call.tool in toolkit.streamed else self._unary(toolkit)
         self._task = tasks.start(run, f"{toolkit.name}.{self._call.tool}")
         self._task.add_done_callback(lambda _: self._on_end())
@@ -98,7 +105,8 @@ class BuiltinCall:
     def caller_left(self) -> None:
         """The caller's connection ended: nobody waits for the outcome."""
         self._chunks.close()
-        if self._task is not None:
+        done_all_the_same = f"{self._toolkit}.{self._call.tool}" in DONE_ALL_THE_SAME
+        if self._task is not None and not done_all_the_same:
             self._task.cancel()
 
     async def _unary(self, toolkit: Toolkit) -> None:

@@ -41,6 +41,11 @@ class RoomDatasets:
         self._room = room
         self._client = room.client.datasets
 
+    @property
+    def in_order(self) -> bool:
+        """See `core.room.InOrder`: of small inserts, into a room that takes them in one call."""
+        return INSERT_ROWS in self._room.connection.offers.tools and self._room.connected
+
     async def list_tables(self, namespace: tuple[str, ...]) -> Sequence[str]:
         """Names of the tables in a namespace; an unknown namespace has none."""
         with self._room.request("list tables"):

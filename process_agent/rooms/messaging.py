@@ -31,6 +31,11 @@ class RoomMessaging:
         self._client = room.client.messaging
 
     @property
+    def in_order(self) -> bool:
+        """See `core.room.InOrder`: one connection takes messages and requests to the room in order."""
+        return self._room.connected
+
+    @property
     def me(self) -> Participant:
         """Our own entry; its id changes when the connection is taken up again."""
         local = self._room.client.local_participant

@@ -141,6 +141,10 @@ class DatasetThreadLog:
         gone, self.left = self.left - left, self.left & left
         self._lost += [event for event in lost if event.turn_id in gone]
 
+    def hand_over(self) -> bool:
+        """See the port."""
+        return self._writer.hand_over()
+
     async def flush(self, *, open_items: bool = True) -> None:
         """Return when everything appended so far is durable, open items included unless told otherwise; only
         the usage of a running turn is stored with its end. Raises `RoomError` when it cannot be.

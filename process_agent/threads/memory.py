@@ -107,6 +107,10 @@ class MemoryThreadLog:
         self._numbers = itertools.count(kept[-1].sequence + 1 if kept else 0)
         self._model, self._usage, self._kept = other._model, other._usage, dict(other._kept)
 
+    def hand_over(self) -> bool:
+        """There is nowhere to write to."""
+        return True
+
     async def flush(self, *, open_items: bool = True) -> None:
         """There is nowhere to write to."""
 

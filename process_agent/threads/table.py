@@ -14,7 +14,7 @@ from process_agent.core.backend import KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
-from process_agent.core.room import Datasets, TableRef
+from process_agent.core.room import Datasets, InOrder, TableRef
 from process_agent.errors import RoomRequestError
 from process_agent.io.tables import complete
 from process_agent.threads.paths import NOT_FOUND
@@ -90,6 +90,11 @@ class ThreadTable:
         self._compacted = 0
 
     # --- Writing ---------------------------------------------------------------------------------
+
+    @property
+    def in_order(self) -> bool:
+        """Whether inserts are; see `core.room.InOrder`."""
+        return isinstance(self._datasets, InOrder) and self._datasets.in_order
 
     async def insert(self, rows: Sequence[Row]) -> None:
         """Append rows."""

@@ -36,6 +36,9 @@ MAX_BATCH = 4 << 20
 BEHIND_SECONDS = 3.0
 """How long an insert may take before people are told that what they see is not saved yet."""
 
+MAX_HANDED_OVER = 1 << 20
+"""Characters of rows that surely go in one call."""
+
 MAX_REFUSALS = 6
 """Times one insert may be refused before the log gives up; a lost connection is no refusal."""
 
@@ -113,6 +116,22 @@ class RowWriter:
             await self._moved.wait()
         if self._failure is not None:
             raise self._failure
+
+    def hand_over(self) -> bool:
+        """Begin to store what was added. Whether all of it is stored, or gets to the room before whatever is
+        said from now on, and is stored there even if we are killed.
+        """
+        if not (self._rows or self._writing):
+            return self._failure is None
+        if self._writing or self._behind or self._size > MAX_HANDED_OVER or not self._table.in_order:
+            return False
+        if self._timer is not None:
+            self._timer.cancel()
+        self._begin()
+        return self._is_on_its_way()
+
+    def _is_on_its_way(self) -> bool:
+        return not (self._behind or self._rows)
 
     def _hasten(self, within: float) -> None:
         due = self._loop.time() + within

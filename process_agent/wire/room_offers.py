@@ -16,7 +16,8 @@ MEMBER: Final = "process"
 
 INSERT_ROWS: Final = "dataset.insert_rows"
 """`insert` in one call: start object and rows go with it, the answer means that they are durable. The
-published protocol's stream takes three round trips, for which caller and room wake three times.
+published protocol's stream takes three round trips, for which caller and room wake three times. A call that
+got to the room is done, also when its caller is gone by then.
 """
 
 PUBLISHED_PACKET: Final = 1_024

@@ -13,8 +13,9 @@ import pytest
 
 from process_agent.core.content import Json
 from process_agent.core.participants import Participant
-from process_agent.core.room import IncomingStream, RoomMessage, TableRef
+from process_agent.core.room import IncomingStream, InOrder, RoomMessage, TableRef
 from process_agent.errors import AuthError, RoomError, RoomRequestError, UsageError
+from process_agent.io.tasks import Tasks
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from tests.fakes.room import ROOM, LocalRoom, local_room
 
@@ -239,3 +240,35 @@ async def test_rows_inserted_in_one_call_are_checked_like_any_others(server: Loc
             {"id": "0", "n": None},
         ]
         assert await bot.datasets.count(table) == 30_001
+
+
+async def test_rows_that_were_sent_before_a_message_are_stored_whatever_becomes_of_the_sender(
+    server: LocalRoom,
+) -> None:
+    table = TableRef("rows", ("agents", "bot"))
+    schema = pa.schema([pa.field("n", pa.int64())])
+    async with joined(server, "ana") as ana:
+        async with joined(server, "bot", "agent") as bot:
+            await bot.datasets.create(table, schema, "create")
+            there = await meet(bot, "ana")
+            told: asyncio.Queue[RoomMessage] = asyncio.Queue()
+            ana.messaging.on_message(told.put_nowait)
+            messaging: Any = bot.messaging
+            for way in (bot.datasets, messaging):
+                assert isinstance(way, InOrder)
+                assert way.in_order
+            for number in range(20):
+                rows = pa.table({"n": [number]}, schema=schema)
+                tasks = Tasks("test")
+                tasks.begin(bot.datasets.insert(table, rows), "insert")
+                await bot.messaging.send(there.id, "accepted", {"n": number})
+                if number == 19:  # as `kill -9` does: nothing is said, nothing is waited for
+                    assert (await asyncio.wait_for(told.get(), 5)).body["n"] == number
+                    messaging._room.connection._current._cut()
+                    await tasks.close()
+                else:
+                    await asyncio.wait_for(told.get(), 5)
+                    await tasks.wait()
+        async with asyncio.timeout(10):
+            while await ana.datasets.count(table) < 20:
+                pass

@@ -55,6 +55,9 @@ class MemoryLog:
         if isinstance(event.body, e.ThreadCleared):
             self._cleared = len(self._kept)
 
+    def hand_over(self) -> bool:
+        return False
+
     async def flush(self, *, open_items: bool = True) -> None:
         await self._store.flushing.wait()
         if self._store.fails:

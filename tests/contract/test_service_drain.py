@@ -1,0 +1,74 @@
+"""`process service stop` in the middle of a turn: the agent ends it visibly, within its limit, and is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.program import PROCESS, Program, alive
+
+DEPLOY = "deploy --room demo --agent-name bot --channel chat --backend llm --provider scripted --wait --port 0"
+CHAT = "chat --room demo --agent-name bot --json --message"
+SLOW = f"```script\n{json.dumps([{'say': 'half ', 'times': 2_000, 'every_ms': 20}])}\n```"
+
+
+@pytest.mark.timeout(90)
+async def test_a_stopped_service_ends_its_running_turn_visibly(tmp_path: Path) -> None:
+    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+
+    async def run(command: str, *more: str) -> str:
+        done = await asyncio.to_thread(program.run, command, *more)
+        assert done.returncode == 0, (command, done.stderr)
+        return done.stdout
+
+    try:
+        await run(DEPLOY)
+        [before] = records(await run("service list --room demo --json"))
+        pid = before["state"]["pid"]
+        ended = await _stopped_while_it_speaks(program)
+        assert not alive(pid)
+        logged = await run("service logs bot --room demo --lines 400")
+        shown = records(await run("threads show --room demo --json", ended["thread_id"]))
+    finally:
+        await asyncio.to_thread(program.stop_room)
+
+    [turn] = [record for record in shown if record["type"] == "turn"]
+    assert turn["end"] == "interrupted", turn
+    assert ended["type"].endswith(".turn.ended"), "the person who listened heard it too"
+    assert ended["metadata"] == {"process": {"reason": "interrupted"}}
+    stored = "".join(record["text"] for record in shown if record["type"] == "message" and record.get("text"))
+    assert "half half " in stored, "what was said until then stays"
+    assert "has left" in logged, "the agent drained: it was not killed"
+
+
+def records(printed: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+async def _stopped_while_it_speaks(program: Program) -> dict[str, Any]:
+    """Start a long answer, stop the service in its middle; the last event that the person got."""
+    talking = await asyncio.create_subprocess_exec(
+        *(PROCESS, *CHAT.split(), SLOW),
+        env=program.environment,
+        cwd=program.work,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert talking.stdout is not None
+    try:
+        async with asyncio.timeout(40):
+            heard = [json.loads(await talking.stdout.readline())]
+            while "half " not in json.dumps(heard[-1]):
+                heard.append(json.loads(await talking.stdout.readline()))
+            stopped = await asyncio.to_thread(program.run, "service stop bot --room demo")
+            assert stopped.returncode == 0, stopped.stderr
+            heard += [json.loads(line) for line in (await talking.stdout.read()).splitlines()]
+    finally:
+        if talking.returncode is None:
+            talking.kill()
+        await talking.wait()
+    return heard[-1]

@@ -76,6 +76,17 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """What the environment says about answering calls: `MESHAGENT_HOST`, `MESHAGENT_PORT` and
+    `MESHAGENT_WEBHOOK_SECRET`. The port is a text that nobody has checked.
+    """
+
+    host: str | None = None
+    port: str | None = None
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says. Secrets are plain strings here and must not be logged."""
 
@@ -103,6 +114,7 @@ class Settings:
     oauth_scopes: str | None = None
     image: str | None = None
     """Container image of services, when no `--image` names one."""
+    webhook: WebhookSettings = WebhookSettings()
 
     def paths(self, data_dir: Path | None = None) -> DataPaths:
         """The data folder: the argument (`--data-dir`), else `PROCESS_DATA_DIR`, else the user's."""
@@ -144,6 +156,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         oauth_scopes=env.get("MESHAGENT_OAUTH_SCOPES"),
         image=env.get("PROCESS_IMAGE"),
         smtp=_smtp(env),
+        webhook=WebhookSettings(
+            env.get("MESHAGENT_HOST"), env.get("MESHAGENT_PORT"), env.get("MESHAGENT_WEBHOOK_SECRET")
+        ),
     )
 
 

@@ -80,7 +80,7 @@ app.command(name="completion", short_help="Print the script that makes bash, zsh
 app.command(
     name="deploy", cls=GroupedCommand, short_help="Make an agent a service that runs without this terminal."
 )(deploy.deploy)
-app.add_typer(service.app, name="service", short_help="List, show, stop, start and remove what deploy made.")
+app.add_typer(service.app, name="service", short_help="Look after what deploy made; serve waits for calls.")
 app.command(name="token")(token.token)
 
 

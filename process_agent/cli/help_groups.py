@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("room", "project", "no_room", "agent_name", "local", "data_dir", "port", "project_id"),
         *("join_timeout", "token_from_env", "health", "profile", "json"),
     ),
+    "Calls": ("host", "path", "max_rooms"),
     "Service": (
         *("service_name", "service_description", "image", "secret", "run_as", "env", "volume"),
         *("diff", "dry_run", "wait", "wait_timeout", "rollback"),

@@ -9,15 +9,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from process_agent.cli.channel_flags import websocket_lines
 from process_agent.cli.health import Health
 from process_agent.cli.health import answering as health_answers
-from process_agent.cli.local import destination, reach, usable_folder, while_joined
-from process_agent.cli.metered import ledger_of
+from process_agent.cli.local import destination, reach, usable_folder
 from process_agent.cli.providers import key_variable
 from process_agent.cli.summary import Lines, as_json, as_text, studio_of
 from process_agent.config import (
@@ -68,10 +66,9 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
 
     Raises what the command line turns into exit codes: usage, auth, room and backend errors.
     """
-    from process_agent.agent.assemble import create_backends, run_agent, started
-    from process_agent.agent.shelf import plain_name
+    from process_agent.cli.attending import attend, preparing
     from process_agent.rooms.credentials import LocalRoom
-    from process_agent.rooms.join import join_room, load_client
+    from process_agent.rooms.join import join_room
 
     # What can be known to be wrong is told before anything is started or joined.
     usable_folder(settings.paths(options.data_dir))
@@ -81,12 +78,7 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
     health = Health(stop)
     async with AsyncExitStack() as leaving:
         await leaving.enter_async_context(health_answers(options.health, health))
-        config = await leaving.enter_async_context(model_endpoint(options, settings))
-        chosen = create_backends(config)
-        # The published client takes longest to load: it does so while the backends start.
-        loading = asyncio.get_running_loop().run_in_executor(None, load_client)
-        backends = await leaving.enter_async_context(started(chosen, config))
-        await loading
+        prepared = await leaving.enter_async_context(preparing(options, settings))
         target = await reach(place, settings, wish, data_dir=options.data_dir, start=True, port=options.port)
         room = await leaving.enter_async_context(join_room(target, join_seconds=options.join_seconds))
 
@@ -94,21 +86,13 @@ async def stay(options: JoinOptions, settings: Settings) -> None:
             lines = summary(options, room, ready, studio_of(settings.paths(options.data_dir), target))
             print(as_json(lines) if options.json else as_text(lines), flush=True)
             answering.set()
-            health.backends, health.answers = chosen, True
+            health.backends, health.answers = prepared.backends.backends, True
 
         room.on_connection_change(health.went)
         room.on_connection_change(_say_back)
-        records = recorded(options, settings, target, config.agent_name, chosen)
-        joined = replace(
-            inside(options, room, config.agent_name, records=records, token=target.token),
-            token=target.token,
-            ledger=ledger_of(options, settings, target, room.datasets, config.agent_name),
-        )
-        config = replace(config, copies=settings.cache_dir / "files" / plain_name(room.name))
-        work = run_agent(config, joined, backends, on_ready, stop)
-        await while_joined(room, work)
+        await attend(prepared, target, room, on_ready, stop)
     if isinstance(place, LocalRoom):
-        left = f"{config.agent_name} has left; the local room at {target.base_url} stays"
+        left = f"{prepared.config.agent_name} has left; the local room at {target.base_url} stays"
         print(f"{left} until `process room stop`", file=sys.stderr)
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from process_agent.cli.agent_options import ProjectId
+from process_agent.cli.help_groups import GroupedCommand
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.service_place import Project, Room
+from process_agent.cli.service_serve import serve
 
 if TYPE_CHECKING:
     from process_agent.cli.service_place import Found, ServicePlace
@@ -21,7 +23,7 @@ FOLLOW_SECONDS = 0.5
 """How often `logs --follow` asks for more."""
 
 app = typer.Typer(
-    help="Agents that run without a terminal: list, show, stop, start and remove what process deploy made.",
+    help="Agents that run without a terminal: look after what process deploy made, or wait for calls.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
@@ -49,6 +51,11 @@ def list_(
         typer.echo(_table([("NAME", "ROOM", "AGENT", "STATE", "SINCE", "RESTARTS"), *map(_row, found)]))
     else:
         typer.echo(f"no services in {place.label}")
+
+
+app.command(name="serve", cls=GroupedCommand, short_help="Wait for calls into rooms, by signed webhooks.")(
+    serve
+)
 
 
 @app.command()
@@ -160,19 +167,6 @@ def remove(
     """Stop a service and forget it. Its threads stay in the room."""
     place = _place(room, project, project_id, local, data_dir)
     _done(place, name, "remove", json=json)
-
-
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-)
-def serve() -> None:
-    """Not here: an agent behind a webhook port."""
-    from process_agent.errors import UsageError
-
-    raise UsageError(
-        "process service does not host an agent behind a webhook port, as MeshAgent's own program does.",
-        fix="Use process deploy, or process join with --channel websocket:PORT.",
-    )
 
 
 def _place(

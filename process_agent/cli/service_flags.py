@@ -54,7 +54,7 @@ def container_service(context: typer.Context) -> Service:
     options = agent_options(params, here=False)
     shipped = shipped_files(params)
     _check_folders(params)
-    name = _checked_name(options)
+    name = checked_name(options)
     volume = params.get("volume")
     working = () if params["working_dir"] is not None else _workspace(options, params, volume)
     flags = (*given(context), *working, *shipped.flags)
@@ -90,7 +90,7 @@ def local_service(context: typer.Context) -> tuple[LocalService, dict[str, str]]
     options = agent_options(params, here=True)
     if options.providers.kind == "meshagent":
         raise UsageError("--provider meshagent needs a hosted room, whose project pays for the models.")
-    name = _checked_name(options)
+    name = checked_name(options)
     environment = local_environment(params, options)
     service_name = params["service_name"]
     service = LocalService(
@@ -228,7 +228,7 @@ def _backends(options: JoinOptions) -> list[str]:
     return names
 
 
-def _checked_name(options: JoinOptions) -> str:
+def checked_name(options: JoinOptions) -> str:
     """The agent's name. Raises `UsageError` for what would end `process join` wherever it runs."""
     from process_agent.cli.channel_flags import check_used
     from process_agent.cli.joining import usable_name

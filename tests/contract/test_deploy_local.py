@@ -183,7 +183,9 @@ async def test_the_published_program_reads_and_switches_local_services(tmp_path:
         ("deploy --agent-name a --channel chat --backend codex", "Which room?"),
         ("deploy --agent-name a --backend codex --room r", "An agent needs a channel"),
         ("deploy --rollback --room r", "Which service?"),
-        ("service serve --agent-name a --channel chat", "behind a webhook port"),
+        ("service serve --agent-name a --channel chat", "Anybody could call"),
+        ("service serve --channel chat", "Under which name?"),
+        ("service serve --agent-name a --channel websocket:0", "has one port"),
         ("service restart --room r", "NAME"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`process service stop` in the middle of a turn: the agent ends it visibly, within its limit, and is gone."""
+"""`process service stop` in the middle of a turn: the agent ends it visibly, in time, and is gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 
 from tests.fakes.program import PROCESS, Program, alive
 
-DEPLOY = "deploy --room demo --agent-name bot --channel chat --backend llm --provider scripted --wait --port 0"
+DEPLOY = (
+    "deploy --room demo --agent-name bot --channel chat --backend llm --provider scripted --wait --port 0"
+)
 CHAT = "chat --room demo --agent-name bot --json --message"
 SLOW = f"```script\n{json.dumps([{'say': 'half ', 'times': 2_000, 'every_ms': 20}])}\n```"
 
@@ -71,4 +73,5 @@ async def _stopped_while_it_speaks(program: Program) -> dict[str, Any]:
         if talking.returncode is None:
             talking.kill()
         await talking.wait()
-    return heard[-1]
+    last: dict[str, Any] = heard[-1]
+    return last

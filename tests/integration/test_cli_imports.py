@@ -44,6 +44,7 @@ WORKING = ("process_agent.core.events", "process_agent.core.supervisor", "proces
         "deploy --help",
         "service --help",
         "service logs --help",
+        "service serve --help",
         "doctor --help",
         "login --help",
     ],

@@ -9,9 +9,9 @@ from process_agent.cli.app import app
 from process_agent.cli.help_groups import OTHER, SECTIONS, grouped
 
 
-@pytest.mark.parametrize("command", ["join", "run", "spec"])
+@pytest.mark.parametrize("command", ["join", "run", "spec", "service serve"])
 def test_every_option_has_its_section(command: str) -> None:
-    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"}).output
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80"}).output
     *sections, other = shown.split(f"\n{OTHER}:\n")
     assert len(sections) == 1
     assert " ".join(other.split()) == "--help Show this message and exit.", "name its section in SECTIONS"

@@ -1,0 +1,137 @@
+"""The web server that takes calls into rooms: `POST PATH`, and `GET /` and `/healthz` for probes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from process_agent.errors import AuthError, WireError
+from process_agent.io.tasks import Tasks
+from process_agent.io.web_server import QuietServer, bind
+from process_agent.services.calls import Verdict
+from process_agent.wire.room_calls import (
+    MAX_BYTES,
+    PAYLOAD,
+    SIGNATURE,
+    Call,
+    check_signature,
+    read_call,
+)
+
+REQUEST_SECONDS: Final = 10.0
+"""How long a caller has to send what it says."""
+STOP_SECONDS: Final = 2
+"""How long answers under way may take when the server stops."""
+MAX_CONNECTIONS: Final = 64
+"""Open at once; further ones are answered with 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """Where calls are listened for; port 0 is a free one."""
+
+    host: str
+    port: int
+    path: str
+    secret: str = field(repr=False)
+
+
+class CallServer:
+    """One server. Its port is taken when it is made; `stop` releases it. `answer` does not wait."""
+
+    def __init__(
+        self, place: CallPlace, answer: Callable[[Call], Verdict], clock: Callable[[], float] = time.time
+    ) -> None:
+        """Raises `RoomError` when the port is taken and `UsageError` for an address that is not ours."""
+        self._place = place
+        self._answer = answer
+        self._clock = clock
+        self._socket = bind(place.host, place.port, "Choose others with --host and --port.")
+        self.port: int = self._socket.getsockname()[1]
+        routes = [
+            Route("/", _well),
+            Route("/healthz", _well),
+            Route(place.path, self._called, methods=["POST"]),
+        ]
+        self._server = QuietServer(_config(Starlette(routes=routes)))
+        self._tasks = Tasks("call server")
+
+    async def start(self) -> None:
+        """Serve in the background; returns when the server answers."""
+        self._tasks.start(self._server.serve(sockets=[self._socket]), "serve")
+        await self._server.ready.wait()
+
+    async def stop(self) -> None:
+        """Stop listening and end the connections. Idempotent."""
+        self._server.leave()
+        await self._tasks.wait()
+        self._socket.close()
+
+    async def _called(self, request: Request) -> Response:
+        try:
+            payload = await _payload(request)
+            check_signature(payload, request.headers.get(SIGNATURE), self._place.secret, self._clock())
+            call = read_call(payload)
+        except (TimeoutError, ClientDisconnect):
+            return _said(408, "The call did not arrive.")
+        except AuthError as error:
+            return _said(401, error.message)
+        except _TooLargeError:
+            return _said(413, f"A call has at most {MAX_BYTES} bytes.")
+        except WireError as error:
+            return _said(400, error.message)
+        if call is None:
+            return _said(200, "Nothing is done about this event.")
+        verdict = self._answer(call)
+        return _said(verdict.status, verdict.text)
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+async def _payload(request: Request) -> bytes:
+    if (said := request.headers.get(PAYLOAD)) is not None:
+        return said.encode("latin-1")
+    body = bytearray()
+    async with asyncio.timeout(REQUEST_SECONDS):
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BYTES:
+                raise _TooLargeError
+    return bytes(body)
+
+
+async def _well(_request: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+def _said(status: int, text: str) -> Response:
+    return JSONResponse({"ok": status == 200, "message": text}, status)
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from process_agent.cli.attending import attend, preparing
-from process_agent.cli.joining import model_endpoint, stop_on_signals
+from process_agent.cli.joining import stop_on_signals
 from process_agent.cli.local import usable_folder
 from process_agent.cli.service_serve import DEFAULT_HOST, DEFAULT_PORT
 from process_agent.cli.summary import as_json, as_text
@@ -76,7 +76,7 @@ def rules_of(options: JoinOptions, settings: Settings, max_rooms: int, *, local:
 async def serve_calls(options: JoinOptions, settings: Settings, place: CallPlace, rules: CallRules) -> None:
     """Listen until SIGTERM or Ctrl-C, then drain the agents of all rooms.
 
-    Raises `RoomError` when the port is taken, and what a wrong flag of the agent raises.
+    Raises `RoomError` when the port is taken, and what backends raise that do not start.
     """
     stop, answering = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop, answering)
@@ -96,12 +96,10 @@ async def serve_calls(options: JoinOptions, settings: Settings, place: CallPlace
 
 
 async def _check(options: JoinOptions, settings: Settings) -> None:
-    """Raise `UsageError` for flags that would end each call."""
-    from process_agent.agent.assemble import create_backends
-
+    """Start what runs the turns, and end it: raises what would end each call, like a missing login."""
     if options.providers.kind != "meshagent":  # its endpoint is the called room's
-        async with model_endpoint(options, replace(settings, token=None)) as config:
-            create_backends(config)
+        async with preparing(options, replace(settings, token=None)):
+            pass
 
 
 class Serving:

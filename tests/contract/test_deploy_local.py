@@ -185,7 +185,7 @@ async def test_the_published_program_reads_and_switches_local_services(tmp_path:
         ("deploy --rollback --room r", "Which service?"),
         ("service serve --agent-name a --channel chat", "Anybody could call"),
         ("service serve --channel chat", "Under which name?"),
-        ("service serve --agent-name a --channel websocket:0", "has one port"),
+        ("service serve --agent-name a --channel websocket:8765", "has one port"),
         ("service restart --room r", "NAME"),
     ],
 )

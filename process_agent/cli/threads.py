@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -131,7 +131,7 @@ def list_threads(
     _run(said.over(context.obj))
 
 
-def run(lines: AsyncIterator[str]) -> None:
+def run(lines: AsyncGenerator[str]) -> None:
     """Print lines as they come."""
     import asyncio
     import logging
@@ -139,15 +139,16 @@ def run(lines: AsyncIterator[str]) -> None:
     from process_agent.cli.logs import log_to_stderr
 
     async def printing() -> None:
-        async for line in lines:
-            typer.echo(line)
+        async with aclosing(lines):  # whoever reads may want no more of it: `| head`
+            async for line in lines:
+                typer.echo(line)
 
     log_to_stderr(logging.ERROR)
     asyncio.run(printing())
 
 
 def _run(options: Options) -> None:
-    async def listing() -> AsyncIterator[str]:
+    async def listing() -> AsyncGenerator[str]:
         async with joined(options) as (room, paths):
             entries = await entries_of(room, folders_of(room, options, paths))
         for line in _listing(entries, options):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -37,7 +37,7 @@ class Attached:
 
         self._folders |= await folders_of(self._room.datasets, place.ref, Counted(MAX_ROWS))
 
-    async def remove(self, others: Sequence[Place], *, json: bool) -> AsyncIterator[str]:
+    async def remove(self, others: Sequence[Place], *, json: bool) -> AsyncGenerator[str]:
         """Remove what no other thread of the same agents speaks of; lines that say so."""
         from process_agent.threads.kept.files import remove, unused
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +60,7 @@ def delete(
 
 async def _deleted(
     options: Options, threads: list[str], *, yes: bool, keep_files: bool
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     from process_agent.cli.thread_tools.places import places
 
     async with joined(options) as (room, paths):

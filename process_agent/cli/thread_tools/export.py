@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,7 +91,7 @@ def export(
     run(_exported(_Wish(options, threads or [], chosen, output, force)))
 
 
-async def _exported(wish: _Wish) -> AsyncIterator[str]:
+async def _exported(wish: _Wish) -> AsyncGenerator[str]:
     from process_agent.cli.thread_tools.places import places
 
     async with joined(wish.options) as (room, paths):
@@ -162,7 +162,7 @@ def _names(found: Iterable[Place], form: Format) -> list[str]:
     return [name if names.count(name) == 1 else f"{at}-{name}" for at, name in enumerate(names, start=1)]
 
 
-async def _pieces(room: JoinedRoom, place: Place, form: Format) -> AsyncIterator[str]:
+async def _pieces(room: JoinedRoom, place: Place, form: Format) -> AsyncGenerator[str]:
     if form is Format.LINES:
         from process_agent.threads.kept.lines import write
         from process_agent.threads.kept.transfer import exported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.5
 """Pause between two looks at a thread whose agent is not there."""
 
 
-async def followed(options: Options, thread: str, tail: int) -> AsyncIterator[str]:
+async def followed(options: Options, thread: str, tail: int) -> AsyncGenerator[str]:
     """The last turns, then what happens, line by line, without an end."""
     from process_agent.viewer.paper.running import RunningPaper
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +48,7 @@ def import_threads(
     run(_imported(options, file))
 
 
-async def _imported(options: Options, file: Path) -> AsyncIterator[str]:
+async def _imported(options: Options, file: Path) -> AsyncGenerator[str]:
     from datetime import UTC, datetime
     from uuid import uuid4
 

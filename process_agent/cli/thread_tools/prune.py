@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,7 +56,7 @@ def prune(
 
 async def _pruned(
     options: Options, rule: Rule, *, dry_run: bool, yes: bool, files: bool
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     from datetime import UTC, datetime
 
     from process_agent.cli.thread_tools.places import Place, places

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +55,7 @@ def scrub(
 
 async def _scrubbed(
     options: Options, threads: list[str], rules: Redaction, *, dry_run: bool
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     from process_agent.cli.thread_tools.following import agent_of
     from process_agent.cli.thread_tools.places import places
 

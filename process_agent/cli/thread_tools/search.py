@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,7 +61,7 @@ def search(
     run(_found(_Search(options, text, regex, case, thread or [], limit, max_rows)))
 
 
-async def _found(wish: _Search) -> AsyncIterator[str]:
+async def _found(wish: _Search) -> AsyncGenerator[str]:
     from process_agent.cli.thread_tools.places import places
     from process_agent.threads.kept.looking import Counted, matches_in, pattern_of
 

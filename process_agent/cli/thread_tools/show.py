@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,7 +109,7 @@ def grep(
 
 async def _shown(
     options: Options, thread: str, tail: int | None, printing: Printing | None
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     from process_agent import config
     from process_agent.cli.going_on import commands
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +45,7 @@ def stats(
     run(_counted(options, threads or [], max_rows))
 
 
-async def _counted(options: Options, threads: list[str], max_rows: int) -> AsyncIterator[str]:
+async def _counted(options: Options, threads: list[str], max_rows: int) -> AsyncGenerator[str]:
     from process_agent.cli.thread_tools.places import places
     from process_agent.threads.kept.counting import total
     from process_agent.threads.kept.looking import Counted

@@ -134,6 +134,7 @@ def test_what_is_exported_is_imported_again(room: Room, run: Run, tmp_path: Path
     assert file.stat().st_mode & 0o777 == 0o600
     run("export", "--all", "-o", str(file), fails=True)  # it is there already
     assert run("export", first).stdout.startswith('{"process":"thread"')
+    assert run("export", first, "-o", "-").stdout == run("export", first).stdout
     for form, beginning in (("md", "# thread 1"), ("html", "<!doctype html>")):
         run("export", first, "-o", str(tmp_path / f"one.{form}"))
         assert (tmp_path / f"one.{form}").read_text().startswith(beginning)

@@ -67,7 +67,7 @@ def export(
             "--output",
             "-o",
             metavar="PATH",
-            help="File to write, or folder with one file for each thread. [default: standard output]",
+            help="File to write, or folder with one file for each thread. [default: -, standard output]",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
@@ -84,6 +84,7 @@ def export(
     """
     if bool(threads) == everything:
         raise UsageError("Which threads?", fix="Name them, or say --all.")
+    output = None if output == Path("-") else output
     chosen = form or _SUFFIXES.get("" if output is None else output.suffix.lower(), Format.LINES)
     options = Options(room, agent_name, json, local, data_dir, thread_dir=thread_dir).over(context.obj)
     if output is None and json:

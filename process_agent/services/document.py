@@ -107,13 +107,19 @@ class Service:
 def service_document(service: Service) -> dict[str, Json]:
     """The document, of plain JSON values and without nulls. Raises `UsageError` for what it cannot hold."""
     _check(service)
-    metadata: dict[str, Json] = {"name": service.name}
-    if service.description:
-        metadata["description"] = service.description
-    metadata["annotations"] = {"meshagent.service.id": service.name}
-    agent: dict[str, Json] = {"name": service.agent_name}
-    if service.chat is not None:
-        agent["annotations"] = dict(service.chat.annotations())
+    about = framed(service.name, service.description, service.agent_name, service.chat)
+    return {**about, "container": _container(service)}
+
+
+def framed(name: str, description: str | None, agent_name: str, chat: ChatProfile | None) -> dict[str, Json]:
+    """The members of every document of one agent, all but the container."""
+    metadata: dict[str, Json] = {"name": name}
+    if description:
+        metadata["description"] = description
+    metadata["annotations"] = {"meshagent.service.id": name}
+    agent: dict[str, Json] = {"name": agent_name}
+    if chat is not None:
+        agent["annotations"] = dict(chat.annotations())
     return {
         "version": "v1",
         "kind": "Service",
@@ -121,7 +127,6 @@ def service_document(service: Service) -> dict[str, Json]:
         "metadata": metadata,
         "agents": [agent],
         "ports": [],
-        "container": _container(service),
     }
 
 

@@ -14,7 +14,7 @@ from typing import cast
 from process_agent.core.content import Json
 from process_agent.core.discovery import ChatProfile
 from process_agent.errors import WireError
-from process_agent.services.document import PROGRAM, check_name
+from process_agent.services.document import PROGRAM, check_name, framed
 
 IMAGE = "none"
 """What stands for the image of a service that runs on this machine."""
@@ -116,20 +116,8 @@ class Record:
 def local_document(service: LocalService) -> dict[str, Json]:
     """The document, of plain JSON values and without nulls. Raises `UsageError` for what it cannot hold."""
     check_name(service.name)
-    metadata: dict[str, Json] = {"name": service.name}
-    if service.description:
-        metadata["description"] = service.description
-    metadata["annotations"] = {"meshagent.service.id": service.name}
-    agent: dict[str, Json] = {"name": service.agent_name}
-    if service.chat is not None:
-        agent["annotations"] = dict(service.chat.annotations())
     return {
-        "version": "v1",
-        "kind": "Service",
-        "enabled": True,
-        "metadata": metadata,
-        "agents": [agent],
-        "ports": [],
+        **framed(service.name, service.description, service.agent_name, service.chat),
         "container": {
             "image": IMAGE,
             "template": "none",

@@ -251,9 +251,11 @@ class RoomProtocol(WebSocketClientProtocol):
 
     # --- sending ------------------------------------------------------------------------------
 
-    def send_nowait(self, type: str, data: bytes | str, message_id: int | None = None) -> int:
+    def send_nowait(
+        self, type: str, data: bytes | str, message_id: int | None = None, *, with_next: bool = False
+    ) -> int:
         """Queue a message; its id. Raises `RoomError` when too much is queued already, and `ChanClosed`, as
-        the published one does, when the connection is over.
+        the published one does, when the connection is over. `with_next`: see `Outgoing.put`.
         """
         data = data.encode() if isinstance(data, str) else data
         if self.outgoing.size + len(data) > MAX_UNSENT:
@@ -263,7 +265,7 @@ class RoomProtocol(WebSocketClientProtocol):
         if message_id is None:
             published: Any = self
             message_id = int(published.next_message_id())
-        self.outgoing.put(message_id, type, data)
+        self.outgoing.put(message_id, type, data, with_next=with_next)
         return message_id
 
     def _shutdown(self) -> None:
@@ -273,7 +275,7 @@ class RoomProtocol(WebSocketClientProtocol):
 
     def ask(self, kind: str, payload: bytes) -> asyncio.Future[bytes]:
         """See `RoomConnection.ask`. The published client's own way costs about as much as the request."""
-        message_id = self.send_nowait(kind, payload)
+        message_id = self.send_nowait(kind, payload, with_next=True)
         answer = self._asked[message_id] = asyncio.get_running_loop().create_future()
         return answer
 

@@ -54,8 +54,10 @@ class Outgoing:
         self.drained.set()
         self.empty.set()
 
-    def put(self, message_id: int, message_type: str, data: bytes) -> None:
-        """Queue a message."""
+    def put(self, message_id: int, message_type: str, data: bytes, *, with_next: bool = False) -> None:
+        """Queue a message. One that leaves `with_next` waits for what the next turn of the event loop brings:
+        a request alone would have the room at work on it while people wait for the message behind it.
+        """
         for packet in split(Message(message_id, message_type, data), self.packet_bytes):
             self._packets.append(packet)
             self.size += len(packet)
@@ -64,7 +66,8 @@ class Outgoing:
         self.empty.clear()
         if self._writer is not None and not self._due:
             self._due = True
-            asyncio.get_running_loop().call_soon(self._write_now)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(*(loop.call_soon, self._write_now) if with_next else (self._write_now,))
 
     async def write_all(self, writer: Any) -> None:
         """Write what comes to an aiohttp websocket writer, until the end. Raises `OSError` when it cannot.

@@ -11,9 +11,9 @@ import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from process_agent.room_server.datasets import tails
 from process_agent.room_server.datasets.engine import Engine
 from process_agent.room_server.datasets.names import Place, TableKey
+from process_agent.room_server.datasets.shapes import Shape
 from process_agent.room_server.datasets.tables import Tables
 from tests.integration.test_datasets_tails import crash
 
@@ -179,7 +179,7 @@ def test_values_come_back_as_from_lance_itself(data: st.DataObject) -> None:
     parts = data.draw(st.lists(st.lists(st.none() | values, min_size=1, max_size=4), min_size=1, max_size=3))
     schema = pa.schema([pa.field("c", kind)])
     rows = [pa.table({"c": pa.array(part, kind)}, schema=schema) for part in parts]
-    assert tails.Shape.of(schema).logged
+    assert Shape.of(schema).logged
 
     async def through(root: Path) -> list[Any]:
         tables = Tables(root)

@@ -30,6 +30,9 @@ MAX_ROWS: Final = 50_000_000
 
 _LOGICAL: Final = b"process:arrow-field"
 _SCHEMA_LOGICAL: Final = b"process:arrow-schema"
+END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""The last bytes of a stream."""
+
 type Metadata = dict[bytes | str, bytes | str]
 
 _EXTENSION: Final = (b"ARROW:extension:name", b"ARROW:extension:metadata")
@@ -37,7 +40,7 @@ _EXTENSION: Final = (b"ARROW:extension:name", b"ARROW:extension:metadata")
 
 def encode_schema(schema: pa.Schema) -> bytes:
     """An IPC stream that holds only the schema."""
-    return schema.serialize().to_pybytes() + b"\xff\xff\xff\xff\x00\x00\x00\x00"
+    return schema.serialize().to_pybytes() + END
 
 
 def decode_schema(data: bytes) -> pa.Schema:
@@ -69,13 +72,18 @@ def decode_table(data: bytes) -> pa.Table:
         with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
             schema = _readable(reader.schema)
             for batch in reader:
-                if batch.num_rows > MAX_ROWS:
-                    raise ToolError(f"a batch has at most {MAX_ROWS} rows")
-                batch.validate(full=True)
+                check_batch(batch)
                 batches.append(batch)
     except (pa.ArrowException, ValueError, OSError, MemoryError) as error:
         raise ToolError(f"not a valid Arrow stream: {error}") from error
     return pa.Table.from_batches(batches, schema)
+
+
+def check_batch(batch: pa.RecordBatch) -> None:
+    """Raise `ToolError` for too many rows, and `ArrowException` for what must not reach native code."""
+    if batch.num_rows > MAX_ROWS:
+        raise ToolError(f"a batch has at most {MAX_ROWS} rows")
+    batch.validate(full=True)
 
 
 def read_own(data: bytes) -> pa.Table:
@@ -85,26 +93,32 @@ def read_own(data: bytes) -> pa.Table:
 
 
 def _refuse_compression(data: bytes) -> None:
-    """Raise `ToolError` for compressed buffers: a few bytes could unpack to any size, before we see it.
-
-    The place of the mark in a message's flatbuffer is from the Arrow columnar format: `Message.header` is
-    field 2, `RecordBatch.compression` field 3, `DictionaryBatch.data` field 1.
-    """
+    """See `refuse_compressed`."""
     reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(data))
     while True:
         try:
             message = reader.read_next_message()
         except StopIteration:
             return
-        raw = message.metadata.to_pybytes()
-        try:
-            header = _table_field(raw, struct.unpack_from("<I", raw)[0], 2)
-            if message.type == "dictionary" and header is not None:
-                header = _table_field(raw, header, 1)
-            if message.type != "schema" and (header is None or _table_field(raw, header, 3) is not None):
-                raise ToolError("send Arrow streams without compression")
-        except struct.error as error:
-            raise ToolError("not a valid Arrow stream") from error
+        if message.type != "schema":
+            refuse_compressed(message)
+
+
+def refuse_compressed(message: Any) -> None:
+    """Raise `ToolError` for compressed buffers: a few bytes could unpack to any size, before we see it.
+
+    The place of the mark in a message's flatbuffer is from the Arrow columnar format: `Message.header` is
+    field 2, `RecordBatch.compression` field 3, `DictionaryBatch.data` field 1.
+    """
+    raw = message.metadata.to_pybytes()
+    try:
+        header = _table_field(raw, struct.unpack_from("<I", raw)[0], 2)
+        if message.type == "dictionary" and header is not None:
+            header = _table_field(raw, header, 1)
+        if header is None or _table_field(raw, header, 3) is not None:
+            raise ToolError("send Arrow streams without compression")
+    except struct.error as error:
+        raise ToolError("not a valid Arrow stream") from error
 
 
 def _table_field(raw: bytes, table: int, index: int) -> int | None:
@@ -273,7 +287,7 @@ def _relabelled(table: pa.Table, physical: pa.Schema) -> pa.Table:
     batches: list[pa.RecordBatch] = []
     for batch in table.to_batches():
         for index, field in enumerate(physical):
-            _check_nulls(batch.column(index), field)
+            check_nulls(batch.column(index), field)
         batches.append(pa.record_batch(_Relabelled(batch, physical)))
     return pa.Table.from_batches(batches, physical)
 
@@ -305,11 +319,12 @@ def _column(table: pa.Table, field: pa.Field[Any]) -> pa.ChunkedArray[Any]:
         column = table.column(index)
         if column.type != field.type:
             column = _cast(column, field)
-    _check_nulls(column, field)
+    check_nulls(column, field)
     return column
 
 
-def _check_nulls(column: Any, field: pa.Field[Any]) -> None:
+def check_nulls(column: Any, field: pa.Field[Any]) -> None:
+    """Raise `ToolError` for nulls in a column that must have none."""
     if not field.nullable and column.null_count:
         raise ToolError(f"column {field.name!r} must not be null")
 

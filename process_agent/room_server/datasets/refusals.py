@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from process_agent.room_server.toolkit import INVALID_REQUEST, NOT_FOUND, ToolError
+from process_agent.room_server.toolkit import INVALID_REQUEST, NOT_FOUND, OPERATION_FAILED, ToolError
 
 PANIC: Final = "PanicException"
 """The class of what native code raises when it fails; it cannot be imported."""
@@ -39,3 +39,13 @@ def engine_error(error: Exception) -> ToolError:
     text = str(error).split(", /home/", 1)[0].splitlines()[0] if str(error) else type(error).__name__
     text = text.removeprefix("Invalid user input: ").removeprefix("LanceError")
     return ToolError(f"the table engine refused this: {text[:500]}")
+
+
+def guarded[T](work: Callable[..., T], *arguments: Any) -> T:
+    """Native code that panics on a caller's data must not take the room along, nor leave him waiting."""
+    try:
+        return work(*arguments)
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        raise ToolError("the table engine failed on this", code=OPERATION_FAILED) from error

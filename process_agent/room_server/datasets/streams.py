@@ -14,8 +14,8 @@ from process_agent.room_server.datasets import arrow, engine, reading, requests,
 from process_agent.room_server.datasets.engine import Outcome
 from process_agent.room_server.datasets.names import TableKey
 from process_agent.room_server.datasets.reading import Selection
+from process_agent.room_server.datasets.shapes import Shape
 from process_agent.room_server.datasets.tables import Tables
-from process_agent.room_server.datasets.tails import Shape
 from process_agent.room_server.datasets.watch import Watch
 from process_agent.room_server.toolkit import (
     ALREADY_EXISTS,
@@ -132,9 +132,13 @@ def checked_schema(schema: pa.Schema) -> pa.Schema:
     return schema
 
 
-async def rows_for(tables: Tables, key: TableKey, data: bytes) -> pa.Table:
-    """The rows of one chunk, cast for a table. Raises `ToolError`."""
-    return await _decoded(data, await tables.shape(key))
+async def insert_rows(tables: Tables, key: TableKey, data: bytes) -> None:
+    """Append the rows of one chunk; those of the table's own schema go on as they are. Raises `ToolError`."""
+    stored = tables.insert_at_once(key, data) if len(data) <= SMALL_CHUNK else None
+    if stored is None:
+        await tables.insert(key, await _decoded(data, await tables.shape(key)))
+    else:
+        await asyncio.shield(stored)
 
 
 async def _collect_for(tables: Tables, key: TableKey, chunks: Chunks, send: SendChunk) -> pa.Table | None:

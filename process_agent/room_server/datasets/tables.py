@@ -22,18 +22,17 @@ from process_agent.room_server.datasets.catalog import Catalog
 from process_agent.room_server.datasets.engine import Engine, Outcome
 from process_agent.room_server.datasets.folding import Folding, TailFold
 from process_agent.room_server.datasets.names import Place, TableKey
-from process_agent.room_server.datasets.refusals import PANIC, missing_table
-from process_agent.room_server.datasets.tails import LARGE_BYTES, Shape, Tails
+from process_agent.room_server.datasets.passing import as_stored
+from process_agent.room_server.datasets.refusals import guarded, missing_table
+from process_agent.room_server.datasets.shapes import Shape, Shapes
+from process_agent.room_server.datasets.tails import LARGE_BYTES, Tails
 from process_agent.room_server.datasets.watch import Feed, Watch
-from process_agent.room_server.toolkit import ALREADY_EXISTS, OPERATION_FAILED, ToolError
+from process_agent.room_server.toolkit import ALREADY_EXISTS, ToolError
 
 logger = logging.getLogger(__name__)
 
 THREADS: Final = 4
 """Operations of one room that run at once; further ones wait."""
-
-MAX_SHAPES: Final = 10_000
-"""Tables whose schemas are remembered."""
 
 type Work = Callable[..., Outcome]
 """A method of `Engine` with everything but path, label and `watched` given."""
@@ -52,7 +51,7 @@ class Tables:
         self._tails = Tails(root)
         self._tail_fold = TailFold(self._tails, self.engine, self.run, root)
         self._folding = Folding(self._tails, self._settle)
-        self._shapes: dict[TableKey, Shape] = {}
+        self._shapes = Shapes()
         self._tending: WeakValueDictionary[TableKey, asyncio.Lock] = WeakValueDictionary()
         self._feeds: dict[TableKey, Feed] = {}
         self._readers: Counter[TableKey] = Counter()
@@ -65,7 +64,7 @@ class Tables:
         """Run blocking work in one of the room's threads."""
         await self._ready()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, functools.partial(_guarded, work, *arguments))
+        return await loop.run_in_executor(self._pool, functools.partial(guarded, work, *arguments))
 
     async def close(self) -> None:
         """Finish the writes under way, fold what waits, stop the rest."""
@@ -95,14 +94,8 @@ class Tables:
             return await self._shape(key)
 
     async def _shape(self, key: TableKey) -> Shape:
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = Shape.of((await self._open(key)).schema)
-            if len(self._shapes) >= MAX_SHAPES:
-                self._shapes.clear()
-            if shape.small:
-                self._shapes[key] = shape
-        return shape
+        shape = self._shapes.known(key)
+        return self._shapes.learn(key, (await self._open(key)).schema) if shape is None else shape
 
     async def _open(self, key: TableKey, version: int | None = None) -> lance.LanceDataset:
         """A handle of what is in Lance."""
@@ -161,6 +154,18 @@ class Tables:
         """Append rows, logical, partial or as they are stored; durable on return. Raises `ToolError`."""
         await self._finish(self._insert(key, rows), f"insert {key.label}")
 
+    def insert_at_once(self, key: TableKey, sent: bytes) -> asyncio.Future[None] | None:
+        """Append rows that come as the table has them; done when they are durable. None when `insert` has to:
+        somebody works on the table or watches it. Raises `ToolError`."""
+        shape = self._shapes.known(key)
+        busy = key in self._locks or key in self._feeds or self._tails.crowded
+        rows = None if shape is None or busy or not self._started else as_stored(sent, shape)
+        if rows is None or not rows.rows:
+            return None
+        stored = self._tails.add(key, rows.rows, rows.stream)
+        self._folding.wake(urgent=self._tails.is_full(key))
+        return stored
+
     async def create(self, key: TableKey, rows: pa.Table, mode: str) -> None:
         """Make a table with its first rows. `mode`: create, overwrite or create_if_not_exists."""
         await self._finish(self._create(key, rows, mode), f"create {key.label}")
@@ -202,12 +207,12 @@ class Tables:
             else:
                 if not rows.schema.equals(shape.physical, check_metadata=True):
                     rows = arrow.to_physical(rows, shape.logical, shape.physical)
-                stored = self._tails.add(key, rows) if rows.num_rows else None
+                data = arrow.encode_batches(rows.schema, rows.to_batches())
+                stored = self._tails.add(key, rows.num_rows, data) if rows.num_rows else None
         if stored is None:
             self._tend_sometimes(key)
             return
-        tail = self._tails.get(key)
-        self._folding.wake(urgent=tail is not None and tail.full)
+        self._folding.wake(urgent=self._tails.is_full(key))
         await stored
 
     async def _settle(self, key: TableKey) -> None:
@@ -221,7 +226,7 @@ class Tables:
 
     async def _run_write(self, key: TableKey, work: Work) -> Outcome:
         await self._tail_fold.fold(key)
-        self._shapes.pop(key, None)
+        self._shapes.forget(key)
         feed = self._feeds.get(key)
         call = functools.partial(work, key.path(self._root), key.label, watched=bool(feed))
         outcome = await self.run(call)
@@ -303,7 +308,7 @@ class Tables:
 
     def _went_away(self, key: TableKey) -> None:
         self.engine.forget()
-        self._shapes.pop(key, None)
+        self._shapes.forget(key)
         self._writes.pop(key, None)
         feed = self._feeds.get(key)
         if feed is not None:
@@ -381,16 +386,6 @@ def _append(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: 
 
 def _overwrite(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
     return engine.overwrite(path, label, rows, watched=watched)
-
-
-def _guarded[T](work: Callable[..., T], *arguments: Any) -> T:
-    """Native code that panics on a caller's data must not take the room along, nor leave him waiting."""
-    try:
-        return work(*arguments)
-    except BaseException as error:
-        if type(error).__name__ != PANIC:
-            raise
-        raise ToolError("the table engine failed on this", code=OPERATION_FAILED) from error
 
 
 def _report(name: str, error: BaseException) -> None:

@@ -12,9 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import Final
 
 from process_agent.room_server.datasets import arrow, log_records
 from process_agent.room_server.datasets.append_log import AppendLog
@@ -38,9 +36,6 @@ AGE_SECONDS: Final = 30.0
 LARGE_BYTES: Final = 512 * 1024
 """Inserts of this size go straight to Lance: writing them twice costs more than one append."""
 
-SCHEMA_BYTES: Final = 16 * 1024
-"""Each record carries the table's schema; tables with larger ones are written to straight."""
-
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Bytes of all tails of a room, which are in memory; above that inserts go straight to Lance."""
 
@@ -53,25 +48,6 @@ _ENTRY_BYTES: Final = 512
 type FoldedSince = Callable[[TableKey, int | None], int | None]
 """The last position that was folded into a table after a version of it, or 0; without a version, 0. None when
 there is no such table. Blocking."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The schemas of a table.
-
-    `small`: whether they are worth remembering. `logged`: whether inserts may wait in the log.
-    """
-
-    logical: pa.Schema
-    physical: pa.Schema
-    small: bool
-    logged: bool
-
-    @classmethod
-    def of(cls, physical: pa.Schema) -> Shape:
-        """The shape of a table Lance has."""
-        small = physical.serialize().size <= SCHEMA_BYTES
-        return cls(arrow.logical_schema(physical), physical, small, small and all(map(_is_plain, physical)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +143,11 @@ class Tails:
         """The tail of a table, if it has one."""
         return self._tails.get(key)
 
+    def is_full(self, key: TableKey) -> bool:
+        """Whether a table has a tail that is to be folded at once."""
+        tail = self._tails.get(key)
+        return tail is not None and tail.full
+
     # What the last run left
 
     async def start(self, folded_since: FoldedSince) -> None:
@@ -215,13 +196,13 @@ class Tails:
 
     # Rows in
 
-    def add(self, key: TableKey, rows: pa.Table) -> asyncio.Future[None]:
-        """Append stored rows. The future is done when they are durable, else it raises `ToolError`."""
-        data = arrow.encode_batches(rows.schema, rows.to_batches())
+    def add(self, key: TableKey, rows: int, data: bytes) -> asyncio.Future[None]:
+        """Append so many stored rows, an Arrow stream. The future is done when they are durable, else it
+        raises `ToolError`."""
         position, stored = self._log.add(log_records.ROWS, key, data)
         now = asyncio.get_running_loop().time()
         tail = self._tails.setdefault(key, Tail(since=now))
-        entry = Entry(position, rows.num_rows, data)
+        entry = Entry(position, rows, data)
         tail.add(entry)
         tail.touched, tail.last = now, stored
         self._size += entry.size
@@ -294,27 +275,3 @@ class Tails:
 
 def _is_due(tail: Tail, now: float) -> bool:
     return tail.full or now - tail.touched >= IDLE_SECONDS or now - tail.since >= AGE_SECONDS
-
-
-def _is_plain(part: pa.Field[Any]) -> bool:
-    """Whether Lance surely takes any value of this field; of others it is asked before the answer."""
-    kind = part.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return kind.value_field.nullable and _is_plain(kind.value_field)
-    if pa.types.is_struct(kind):
-        return all(kind.field(i).nullable and _is_plain(kind.field(i)) for i in range(kind.num_fields))
-    return any(check(kind) for check in _PLAIN)
-
-
-_PLAIN: Final[tuple[Callable[[Any], bool], ...]] = (
-    pa.types.is_boolean,
-    pa.types.is_integer,
-    pa.types.is_float32,
-    pa.types.is_float64,
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_timestamp,
-    pa.types.is_date,
-)

@@ -207,8 +207,7 @@ class DatasetToolkit:
         """`insert` without a stream, for callers that have all rows at hand (`wire.room_offers`)."""
         key = requests.table_of(call.arguments.headers)
         requests.require(call.caller, key, "write")
-        rows = await streams.rows_for(self._tables, key, call.arguments.data)
-        await self._tables.insert(key, rows)
+        await streams.insert_rows(self._tables, key, call.arguments.data)
         return EMPTY
 
     async def _update(self, call: Call) -> Content:

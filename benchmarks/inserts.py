@@ -18,7 +18,8 @@ from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
 from process_agent.room_server.datasets import DatasetToolkit, arrow, upkeep
 from process_agent.room_server.datasets.engine import Engine
 from process_agent.room_server.toolkit import OPEN, Call, Caller, Content, binary_content
-from process_agent.threads.rows import Row, to_table
+from process_agent.threads.encoded import EncodedRows
+from process_agent.threads.rows import Row
 from process_agent.threads.schema import THREAD
 
 TABLES = (1, 20, 200)
@@ -159,7 +160,7 @@ async def _nothing() -> None:
 
 def _rows() -> pa.Table:
     moment = datetime.now(UTC)
-    return to_table([Row("turn", f"item{n}", "text", n, moment, "x" * 300) for n in range(3)])
+    return pa.table(EncodedRows([Row("turn", f"item{n}", "text", n, moment, "x" * 300) for n in range(3)]))
 
 
 def _quantile(values: list[float], share: float) -> float:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+
 from benchmarks.chat import Chat
 from benchmarks.codex_turn import LABELS, talk
 from benchmarks.figures import BARE, OURS, Figure, Section
@@ -13,7 +15,8 @@ from benchmarks.stage import Agent, Stage
 from process_agent.core import events as e
 from process_agent.core.content import TextPart
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
-from process_agent.threads.rows import Row, to_row, to_table
+from process_agent.threads.encoded import EncodedRows
+from process_agent.threads.rows import Row, to_row
 
 SIZES = (100, 10_000, 1_000_000)
 REFERENCE_MOST = 10_000
@@ -62,16 +65,16 @@ async def _store(chat: Chat, agent: Agent, name: str, count: int) -> str:
     namespace = ["agents", agent.name, "threads"]
     path = f"dataset://{'/'.join(namespace)}/{name}"
     datasets = chat.client.datasets
-    await datasets.create_table_from_data(name=name, data=to_table([]), namespace=namespace)
+    await datasets.create_table_from_data(name=name, data=pa.table(EncodedRows([])), namespace=namespace)
     batch: list[Row] = []
     for row in _rows(ThreadId(path), agent.name, count):
         batch.append(row)
         if len(batch) == BATCH:
-            await datasets.insert(table=name, records=to_table(batch), namespace=namespace)
+            await datasets.insert(table=name, records=pa.table(EncodedRows(batch)), namespace=namespace)
             batch = []
             await asyncio.sleep(0)
     if batch:
-        await datasets.insert(table=name, records=to_table(batch), namespace=namespace)
+        await datasets.insert(table=name, records=pa.table(EncodedRows(batch)), namespace=namespace)
     return path
 
 

@@ -38,6 +38,15 @@ class ArrowTable(Protocol):
         ...
 
 
+@runtime_checkable
+class ArrowStream(ArrowTable, Protocol):
+    """Rows that can be had as they travel, without an Arrow library in between."""
+
+    def ipc_stream(self) -> bytes:
+        """A whole Arrow IPC stream."""
+        ...
+
+
 class ArrowSchema(Protocol):
     """Columns and their types."""
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from meshagent.api.room_server_client import DatasetOptimizeConfig
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
+from process_agent.core.room import ArrowSchema, ArrowStream, ArrowTable, TableChange, TableRef
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.random_ids import random_uuid
@@ -72,13 +72,12 @@ class RoomDatasets:
     async def insert(self, table: TableRef, rows: ArrowTable) -> None:
         """Append rows; durable and visible on return."""
         with self._room.request(f"insert into the table {table.name}"):
-            records = rows if isinstance(rows, pa.Table) else pa.table(rows)
             if INSERT_ROWS in self._room.connection.offers.tools:
-                stream = _stream_of(records)
+                stream = rows.ipc_stream() if isinstance(rows, ArrowStream) else _stream_of(rows)
                 if len(stream) <= MAX_AT_ONCE:
                     await self._insert_at_once(table, stream)
                     return
-            await self._client.insert(table=table.name, records=records, namespace=_namespace(table))
+            await self._client.insert(table=table.name, records=pa.table(rows), namespace=_namespace(table))
 
     async def _insert_at_once(self, table: TableRef, stream: bytes) -> None:
         start: dict[str, Json] = {"table": table.name, "namespace": list(table.namespace) or None}
@@ -202,10 +201,11 @@ def _kind(event: Any) -> Literal["current", "ready", "changed", "removed"]:
     return "removed" if event.change_type in _REMOVAL else "changed"
 
 
-def _stream_of(rows: pa.Table) -> bytes:
+def _stream_of(table: ArrowTable) -> bytes:
     """Rows as an Arrow stream. Put together here, it takes a fifth of what a writer takes for a few rows;
     dictionaries, which a writer sends ahead of the rows, are left to one.
     """
+    rows = table if isinstance(table, pa.Table) else pa.table(table)
     if any(map(pa.types.is_dictionary, rows.schema.types)):
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, rows.schema) as writer:

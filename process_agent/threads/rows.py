@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,19 +18,12 @@ from process_agent.core.ids import MessageId, ThreadId, TurnId
 from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.room import ArrowTable
 from process_agent.errors import WireError
-from process_agent.threads.schema import DATA, THREAD
 from process_agent.wire.agent_messages import PREFIX, decode_event, encode_event
 
 _NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 PARTIAL = "process.partial_text"
 """Type of the event in a row of `PartialText`."""
-_DATA_AT = THREAD.get_field_index("data")
-_CELLS = pa.struct(
-    [pa.field(each.name, pa.large_string() if each.name == "data" else each.type) for each in THREAD]
-)
-"""The columns as one type, so that a few rows become Arrow in one call."""
-
 STATE = "process.backend_state"
 """Type of the event in a row of `BackendState`, and item of the row, so that it is found in a long table."""
 
@@ -152,17 +145,6 @@ def _partial_message(partial: PartialText) -> dict[str, Json]:
 def _clean(text: str) -> str:
     """Columns are UTF-8; ids come from clients, who may send half surrogates."""
     return text.encode("utf-8", "replace").decode()
-
-
-def to_table(rows: Iterable[Row]) -> pa.Table:
-    """Rows as a table of the thread schema."""
-    cells = [
-        (row.turn_id, row.item_id, row.type, row.sequence, row.timestamp, row.data, None) for row in rows
-    ]
-    together: Any = pa.array(cells, _CELLS)
-    columns = together.flatten()
-    columns[_DATA_AT] = pa.ExtensionArray.from_storage(DATA, columns[_DATA_AT])
-    return pa.Table.from_batches([pa.RecordBatch.from_arrays(columns, schema=THREAD)])
 
 
 # --- Reading -----------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.room import Datasets, InOrder, TableRef
 from process_agent.errors import RoomRequestError
 from process_agent.io.tables import complete
+from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_stored, to_table
+from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_stored
 from process_agent.threads.schema import THREAD
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.sequence import choose_writer, writer_of
@@ -100,12 +101,12 @@ class ThreadTable:
         """Append rows."""
         self._whole = None
         try:
-            await self._datasets.insert(self._ref, to_table(rows))
+            await self._datasets.insert(self._ref, EncodedRows(rows))
         except RoomRequestError as error:
             # A table of another program, or an older one, may lack columns: it gets them.
             if error.code == NOT_FOUND or not await complete(self._datasets, self._ref, THREAD):
                 raise
-            await self._datasets.insert(self._ref, to_table(rows))
+            await self._datasets.insert(self._ref, EncodedRows(rows))
         self.row_count += len(rows)
 
     async def landed(self, rows: Sequence[Row]) -> set[int]:

@@ -15,8 +15,9 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.room import TableRef
 from process_agent.core.turn_output import NOTICE
 from process_agent.core.usage import ContextWindow, Usage
+from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.history import SUMMARY
-from process_agent.threads.rows import to_row, to_table
+from process_agent.threads.rows import to_row
 from tests.fakes.thread_events import texts
 from tests.fakes.thread_house import House, append, replayed
 
@@ -37,7 +38,7 @@ async def test_what_was_cleared_is_not_replayed(house: House) -> None:
     await log.flush()
     row = to_row(say.say(e.Interrupted(MessageId("x"))), (1 << 52) + 1, house.clock())
     cleared = type(row)(None, "c", "meshagent.agent.thread.cleared", row.sequence, row.timestamp, "{}")
-    await house.datasets.insert(TableRef("t1", ("agents", "bot", "threads")), to_table([cleared]))
+    await house.datasets.insert(TableRef("t1", ("agents", "bot", "threads")), EncodedRows([cleared]))
     await log.close()
     assert await replayed(await store.open(say.thread_id)) == []
 

@@ -11,7 +11,8 @@ from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, UserMessage
 from process_agent.core.ids import MessageId
 from process_agent.core.room import TableRef
-from process_agent.threads.rows import STATE, Row, to_table
+from process_agent.threads.encoded import EncodedRows
+from process_agent.threads.rows import STATE, Row
 from process_agent.threads.table import TAIL_ROWS
 from tests.fakes.thread_house import House, append, crash, replayed
 
@@ -93,7 +94,7 @@ async def test_rows_that_pretend_to_be_state_say_nothing(house: House, event: di
     await crash(house, log)
     data = json.dumps({"type": "meshagent.agent.thread.event", "event": {"type": STATE, **event}})
     forged = Row(None, STATE, "meshagent.agent.thread.event", (1 << 52) + 1, house.clock(), data)
-    await house.datasets.insert(TableRef("t1", ("agents", "bot", "threads")), to_table([forged]))
+    await house.datasets.insert(TableRef("t1", ("agents", "bot", "threads")), EncodedRows([forged]))
     again = await house.agent().open(say.thread_id)
     assert await again.kept() == {"codex": {"thread": "c1"}}
     assert await replayed(again) == []

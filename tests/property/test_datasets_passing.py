@@ -14,7 +14,8 @@ from process_agent.room_server.datasets.passing import as_stored
 from process_agent.room_server.datasets.shapes import Shape
 from process_agent.room_server.toolkit import ToolError
 from process_agent.rooms.datasets import _stream_of
-from process_agent.threads.rows import Row, to_table
+from process_agent.threads.encoded import EncodedRows
+from process_agent.threads.rows import Row
 from process_agent.threads.schema import INDEX, LEASES, OWNERS, THREAD
 
 SHAPE = Shape.of(arrow.physical_schema(THREAD))
@@ -40,12 +41,12 @@ def long_way(sent: bytes) -> pa.Table:
 
 
 def a_stream() -> bytes:
-    return _stream_of(to_table([Row("t", "i", "a.type", 1, NOW, '{"text": "x"}')]))
+    return EncodedRows([Row("t", "i", "a.type", 1, NOW, '{"text": "x"}')]).ipc_stream()
 
 
 @given(rows)
 def test_what_is_stored_is_what_the_long_way_stores(some: list[Row]) -> None:
-    sent = _stream_of(to_table(some))
+    sent = EncodedRows(some).ipc_stream()
     stored = as_stored(sent, SHAPE)
     assert stored is not None
     assert stored.rows == len(some)
@@ -92,7 +93,7 @@ def test_another_schema_goes_the_long_way() -> None:
 
 def test_compressed_rows_are_refused() -> None:
     sink = pa.BufferOutputStream()
-    table = to_table([Row("t", "i", "a.type", 1, NOW, "x" * 4000)])
+    table = pa.table(EncodedRows([Row("t", "i", "a.type", 1, NOW, "x" * 4000)]))
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(table)
     with pytest.raises(ToolError, match="without compression"):

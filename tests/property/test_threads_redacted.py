@@ -12,9 +12,10 @@ from process_agent.core import events as e
 from process_agent.core.content import JsonResult, LogLine
 from process_agent.core.ids import ItemId
 from process_agent.core.redaction import MAX_SHOWN, Redaction
+from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.fold import Fold
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import Row, Stored, from_table, moment_of, to_row, to_table
+from process_agent.threads.rows import Row, Stored, from_table, moment_of, to_row
 from process_agent.threads.sequence import Sequence
 from tests.fakes.thread_events import Speaker, TestClock, texts
 
@@ -41,7 +42,7 @@ def rows_of(fold: Fold, events: list[e.ThreadEvent], *, ticks: bool) -> list[Row
             stored += fold.tick()
     numbers = Sequence(TestClock(), 7)
     return list(
-        from_table(to_table([to_row(each, numbers.next(), moment_of(each), RULES) for each in stored]))
+        from_table(EncodedRows([to_row(each, numbers.next(), moment_of(each), RULES) for each in stored]))
     )
 
 

@@ -16,12 +16,12 @@ from process_agent.core.ids import ItemId
 from process_agent.core.redaction import Redaction
 from process_agent.core.room import TableRef
 from process_agent.errors import RoomError
+from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.fold import Fold
 from process_agent.threads.kept.rows import StoredRow, stored_rows, to_table
 from process_agent.threads.kept.scrubbing import copy_of, put, read_rows, scrubbed
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Stored, from_table, moment_of, to_row
-from process_agent.threads.rows import to_table as table_of_rows
 from process_agent.threads.schema import THREAD
 from process_agent.threads.sequence import Sequence
 from tests.fakes.datasets import MemoryDatasets
@@ -41,7 +41,7 @@ def stored(events: list[e.ThreadEvent]) -> list[StoredRow]:
     fold, numbers, found = Fold(), Sequence(TestClock(), 7), list[Stored]()
     for event in events:
         found += [*fold.add(event), *fold.tick()]
-    return list(stored_rows(table_of_rows([to_row(each, numbers.next(), moment_of(each)) for each in found])))
+    return list(stored_rows(EncodedRows([to_row(each, numbers.next(), moment_of(each)) for each in found])))
 
 
 def talk(*pieces: str) -> list[e.ThreadEvent]:

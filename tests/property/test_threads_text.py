@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from process_agent.core import events as e
 from process_agent.core.ids import ItemId
 from process_agent.threads.cuts import fold, safe_cut
+from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.fold import Fold
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import Row, Stored, from_table, moment_of, to_row, to_table
+from process_agent.threads.rows import Row, Stored, from_table, moment_of, to_row
 from process_agent.threads.sequence import LIMIT, Sequence, choose_writer, writer_of
 from tests.fakes.thread_events import Speaker, TestClock, texts
 
@@ -23,7 +24,7 @@ TICK = None
 def through_rows(stored: list[Stored], sequence: Sequence | None = None) -> list[Row]:
     numbers = sequence or Sequence(TestClock(), 7)
     rows = [to_row(each, numbers.next(), moment_of(each)) for each in stored]
-    return list(from_table(to_table(rows)))
+    return list(from_table(EncodedRows(rows)))
 
 
 def read(rows: list[Row]) -> list[e.ThreadEvent]:

@@ -291,5 +291,7 @@ def _patience(event: ThreadEvent) -> float:
             return NOW
         case body if isinstance(body, _DONE):
             return LATER
+        case e.TurnStarted():  # what was accepted is accounted for, whether it is known to have begun or not
+            return LATER
         case _:
             return SOON

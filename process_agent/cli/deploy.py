@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from process_agent.cli import spec as spec_command
 from process_agent.cli.agent_options import Port, ProjectId
+from process_agent.cli.flag_sets import with_flags
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.service_place import Project, Room
-
-if TYPE_CHECKING:
-    from process_agent.cli.service_place import Wanted
 
 WAIT_SECONDS = 180.0
 """How long `--wait` waits unless it is told."""
@@ -69,18 +64,7 @@ def _flags(
     """The flags that `process spec` does not have, or that mean something else here."""
 
 
-def _with_flags[F: Callable[..., None]](command: F) -> F:
-    """Give the command the flags of `process spec`, whose document it sends, and those of `_flags`."""
-    found: dict[str, inspect.Parameter] = {}
-    for source in (spec_command.spec, _flags):
-        found |= inspect.signature(source, eval_str=True).parameters
-    command.__annotations__.clear()
-    command.__annotations__.update({name: each.annotation for name, each in found.items()})
-    vars(command)["__signature__"] = inspect.Signature(list(found.values()))
-    return command
-
-
-@_with_flags
+@with_flags(spec_command.spec, _flags)
 def deploy(context: typer.Context, **_given: Any) -> None:
     """Make the agent of these flags of `process join` a service: a room service of MeshAgent, or of the local
     room when there are no credentials, whose server starts it, watches it and starts it anew.
@@ -89,9 +73,9 @@ def deploy(context: typer.Context, **_given: Any) -> None:
     hand, stays. No key gets into the document.
     """
     from process_agent import config
-    from process_agent.cli.service_place import is_local
+    from process_agent.cli.service_place import is_local, wanted_place
 
-    settings, wanted = config.load(), wanted_place(context.params)
+    settings, wanted = config.load(), wanted_place(context)
     if is_local(wanted, settings):
         from process_agent.cli.deploy_local import deploy_local
 
@@ -100,18 +84,3 @@ def deploy(context: typer.Context, **_given: Any) -> None:
         from process_agent.cli.deploy_hosted import deploy_hosted
 
         deploy_hosted(context, wanted, settings)
-
-
-def wanted_place(params: dict[str, Any]) -> Wanted:
-    """What the flags say about the place."""
-    from process_agent.cli.service_place import Wanted
-
-    data_dir = params["data_dir"]
-    return Wanted(
-        params["room"],
-        params["project"],
-        params["project_id"],
-        params["local"],
-        None if data_dir is None else Path(data_dir),
-        params["port"],
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from process_agent.cli.service_flags import Params, container_service, refuse_credentials, service_name
-from process_agent.cli.service_place import Found, Wanted
+from process_agent.cli.service_place import Found, Wanted, check_hosted
 from process_agent.cli.service_progress import report, until_it_runs
 from process_agent.cli.services_hosted import HostedPlace
 from process_agent.errors import UsageError
@@ -28,17 +28,21 @@ def deploy_hosted(context: typer.Context, wanted: Wanted, settings: Settings) ->
     room = None if wanted.project else wanted.room or settings.room
     if wanted.project and wanted.room is not None:
         raise UsageError("--room and --project contradict each other.")
-    if wanted.data_dir is not None or wanted.port is not None:
-        raise UsageError("--data-dir and --port are the local room's.", fix="Leave them out, or add --local.")
+    check_hosted(wanted)
     if room is None and params["wait"]:
-        raise UsageError("--wait needs a room: how a service of a project is, rooms know.")
+        raise UsageError(
+            "--wait needs a room: how a service of a project is, rooms know.",
+            fix="Leave it out; `process service show NAME --project --room ROOM` says how it is in a room.",
+        )
     if params["rollback"]:
         service_name(params)
-        _roll_back(params, HostedPlace(wanted, settings, room))
+        with HostedPlace(wanted, settings, room) as place:
+            _roll_back(params, place)
         return
     service = container_service(context)
     document = _document(service)
-    _put(params, HostedPlace(wanted, settings, room), service, document)
+    with HostedPlace(wanted, settings, room) as place:
+        _put(params, place, service, document)
 
 
 def _document(service: Service) -> dict[str, Json]:
@@ -145,7 +149,7 @@ def _there(place: HostedPlace, name: str) -> dict[str, Json] | None:
     found = [
         each
         for each in place.api.list()
-        if isinstance(each.get("metadata"), dict) and each["metadata"]["name"] == name  # type: ignore[index,call-overload]
+        if isinstance(metadata := each.get("metadata"), dict) and metadata.get("name") == name
     ]
     if len(found) > 1:
         raise UsageError(

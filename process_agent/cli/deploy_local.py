@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from process_agent.cli.service_flags import Params, local_service, refuse_credentials, service_name
-from process_agent.cli.service_place import Found, Wanted
+from process_agent.cli.service_place import Found, Wanted, check_local
 from process_agent.cli.service_progress import report, until_it_runs
 from process_agent.cli.services_local import LocalPlace
 from process_agent.errors import RoomError, UsageError
@@ -24,8 +24,7 @@ def deploy_local(context: typer.Context, wanted: Wanted, settings: Settings) -> 
 
     params = context.params
     room = wanted.room or settings.room
-    if wanted.project:
-        raise UsageError("--project is for MeshAgent: a local service is in one room.")
+    check_local(wanted)
     if room is None:
         raise UsageError("Which room?", fix="Name it with --room: a service of the local room is in one.")
     if params["rollback"]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from process_agent.cli.flag_sets import of_a_file, typed
+
 if TYPE_CHECKING:
     import typer
 
@@ -21,7 +23,10 @@ OF_THE_SERVICE = frozenset(
 SHIPPED = frozenset(("rules_file", "models_file", "skill_dir", "mcp_config"))
 """Options whose files can travel along, and that are written anew for the container."""
 
-PLACES = frozenset((*SHIPPED, "working_dir", "worktrees", "codex_home"))
+OF_A_MACHINE = ("working_dir", "worktrees", "codex_home")
+"""Options that name a folder of where the agent runs."""
+
+PLACES = frozenset((*SHIPPED, *OF_A_MACHINE))
 """Options that name a file or a folder."""
 
 
@@ -34,8 +39,7 @@ def given(
     """
     for parameter in context.command.params:
         name = parameter.name or ""
-        source = getattr(context.get_parameter_source(name), "name", "")
-        if name in left_out or source not in ("COMMANDLINE", "DEFAULT_MAP"):  # the latter: process.toml
+        if name in left_out or not (typed(context, name) or of_a_file(context, name)):
             continue
         flag = max(parameter.opts, key=len)
         value = context.params[name]

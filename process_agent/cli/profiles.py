@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "PROCESS_PROFILE"
 
-AGENT_COMMANDS: Final = ("join", "run", "spec", "deploy", "doctor")
+AGENT_COMMANDS: Final = (("join",), ("run",), ("spec",), ("deploy",), ("doctor",), ("service", "serve"))
 """Commands for which everything counts that their flags can say."""
+
+SERVICE_COMMANDS: Final = (("spec",), ("deploy",))
+"""Commands whose flags may name places of a container, and therefore take texts."""
+
+ELSEWHERE: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {("service", "serve"): ("port",)}
+"""Flags of a command that have the name of a key, and mean something else."""
 
 SHARED: Final = ("room", "agent-name", "local", "data-dir", "project-id")
 """What counts for every other command that has the flag."""
@@ -43,6 +49,9 @@ USED: Final = "process.settings"
 NOT_KEPT: Final = frozenset(("json", "help", "profile"))
 DEPLOYED: Final = ("image", "run-as")
 """Keys that only `spec` and `deploy` have."""
+
+_PLACES: Final = (("path", "text"), ("paths", "list"))
+"""Kinds of a key, and of an option that takes such a place as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +121,16 @@ def kind_of(parameter: Parameter) -> Kind:
 
 
 def keys_of(path: tuple[str, ...], command: Command, known: Mapping[str, Kind]) -> dict[str, Parameter]:
-    """The options of a command that files can say something to, by key. Those of `spec` that mean places in a
-    container are none of them, though `join` has flags of the same name.
-    """
+    """The options of a command that files can say something to, by key."""
     found = {}
     for parameter in command.params:
         key = key_of(parameter)
-        if key is None or key not in known or (path[0] not in AGENT_COMMANDS and key not in SHARED):
+        if key is None or key not in known or key in ELSEWHERE.get(path, ()):
             continue
-        if kind_of(parameter) == known[key]:
+        if path not in AGENT_COMMANDS and key not in SHARED:
+            continue
+        kind = kind_of(parameter)
+        if kind == known[key] or (path in SERVICE_COMMANDS and (known[key], kind) in _PLACES):
             found[key] = parameter
     return found
 

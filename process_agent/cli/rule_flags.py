@@ -69,6 +69,7 @@ def read_rules(path: Path) -> Rules:
     """The rules of a file of this machine. Raises `UsageError` when it cannot be read or is too large."""
     from process_agent.core.rules import MAX_RULES, parse_rules
 
+    path = path.expanduser()
     try:
         if path.stat().st_size > MAX_RULES:
             raise UsageError(f"The rules file {path} is larger than {MAX_RULES} bytes.")

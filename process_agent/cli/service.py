@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json as _json
 import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from process_agent.cli.agent_options import ProjectId
+from process_agent.cli.flag_sets import with_flags
 from process_agent.cli.help_groups import GroupedCommand
 from process_agent.cli.options import DataDir, Local
-from process_agent.cli.service_place import Project, Room
+from process_agent.cli.service_place import Project
 from process_agent.cli.service_serve import serve
 
 if TYPE_CHECKING:
     from process_agent.cli.service_place import Found, ServicePlace
 
-FOLLOW_SECONDS = 0.5
-"""How often `logs --follow` asks for more."""
+MAX_CELL = 60
+"""Characters of a cell of the list; others choose names."""
 
 app = typer.Typer(
     help="Agents that run without a terminal: look after what process deploy made, or wait for calls.",
@@ -32,25 +33,40 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The service's name, o
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("list")
-def list_(
-    room: Room = None,
+LookRoom = Annotated[
+    str | None,
+    typer.Option(
+        "--room",
+        metavar="NAME",
+        help="The service's room; with --project, where it is looked at. [default: $MESHAGENT_ROOM]",
+    ),
+]
+
+
+def _where(
+    room: LookRoom = None,
     project: Project = False,
     project_id: ProjectId = None,
     local: Local = False,
     data_dir: DataDir = None,
-    json: Json = False,
 ) -> None:
+    """The flags that say where the services are."""
+
+
+@app.command("list")
+@with_flags(_where)
+def list_(context: typer.Context, json: Json = False, **_place: Any) -> None:
     """List the services of a room, or of all local rooms."""
-    place = _place(room, project, project_id, local, data_dir)
-    found = place.services()
+    with _place_of(context) as place:
+        found = place.services()
+        label = place.label
     if json:
         for each in found:
             typer.echo(_json.dumps(each.as_json()))
     elif found:
         typer.echo(_table([("NAME", "ROOM", "AGENT", "STATE", "SINCE", "RESTARTS"), *map(_row, found)]))
     else:
-        typer.echo(f"no services in {place.label}")
+        typer.echo(f"no services in {label}")
 
 
 app.command(name="serve", cls=GroupedCommand, short_help="Wait for calls into rooms, by signed webhooks.")(
@@ -59,21 +75,15 @@ app.command(name="serve", cls=GroupedCommand, short_help="Wait for calls into ro
 
 
 @app.command()
-def show(
-    name: Name,
-    room: Room = None,
-    project: Project = False,
-    project_id: ProjectId = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
+@with_flags(_where)
+def show(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
     """Show how a service is, and its document."""
     from process_agent.cli.service_place import the_one
     from process_agent.cli.summary import as_text
     from process_agent.services.written import as_yaml
 
-    found = the_one(_place(room, project, project_id, local, data_dir), name)
+    with _place_of(context) as place:
+        found = the_one(place, name)
     if json:
         typer.echo(_json.dumps({**found.as_json(), "document": dict(found.document)}))
         return
@@ -83,124 +93,106 @@ def show(
 
 
 @app.command()
+@with_flags(_where)
 def logs(
+    context: typer.Context,
     name: Name,
-    room: Room = None,
-    project: Project = False,
-    project_id: ProjectId = None,
-    local: Local = False,
-    data_dir: DataDir = None,
     lines: Annotated[
         int, typer.Option("--lines", "-n", metavar="N", min=0, max=10_000, help="The last N lines.")
     ] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     json: Json = False,
+    **_place: Any,
 ) -> None:
     """Print what a service printed. With --json it is one object a line."""
     from process_agent.cli.service_place import the_one
 
-    place = _place(room, project, project_id, local, data_dir)
-    found = the_one(place, name)
-    text, position = place.log_tail(found, lines)
-    _print_log(text, json=json)
-    while follow:
-        time.sleep(FOLLOW_SECONDS)
-        text, position = place.log_after(found, position)
+    with _place_of(context) as place:
+        found = the_one(place, name)
+        text, position = place.log_tail(found, lines)
         _print_log(text, json=json)
+        while follow:
+            place.pause(place.look_seconds)
+            text, position = place.log_after(found, position)
+            _print_log(text, json=json)
 
 
 @app.command()
-def restart(
-    name: Name,
-    room: Room = None,
-    project: Project = False,
-    project_id: ProjectId = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
+@with_flags(_where)
+def restart(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
     """Start a service anew, once the agent has ended what it does."""
-    place = _place(room, project, project_id, local, data_dir)
-    _done(place, name, "restart", json=json)
+    _do(context, name, lambda place, found: place.restart(found), ("restart", "is started anew"), json=json)
 
 
 @app.command()
-def start(
-    name: Name,
-    room: Room = None,
-    project: Project = False,
-    project_id: ProjectId = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
+@with_flags(_where)
+def start(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
     """Have a service that was stopped run again."""
-    place = _place(room, project, project_id, local, data_dir)
-    _done(place, name, "start", json=json)
+    _do(context, name, lambda place, found: place.start(found), ("start", "is started"), json=json)
 
 
 @app.command()
-def stop(
-    name: Name,
-    room: Room = None,
-    project: Project = False,
-    project_id: ProjectId = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
+@with_flags(_where)
+def stop(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
     """Stop a service: the agent ends what it does first. It stays stopped until it is started."""
-    place = _place(room, project, project_id, local, data_dir)
-    _done(place, name, "stop", json=json)
+    _do(context, name, lambda place, found: place.stop(found), ("stop", "is stopped"), json=json)
 
 
 @app.command()
-def remove(
-    name: Name,
-    room: Room = None,
-    project: Project = False,
-    project_id: ProjectId = None,
-    local: Local = False,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
+@with_flags(_where)
+def remove(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
     """Stop a service and forget it. Its threads stay in the room."""
-    place = _place(room, project, project_id, local, data_dir)
-    _done(place, name, "remove", json=json)
+    _do(context, name, lambda place, found: place.remove(found), ("remove", "is removed"), json=json)
 
 
-def _place(
-    room: str | None, project: bool, project_id: str | None, local: bool, data_dir: Path | None
-) -> ServicePlace:
+def _place_of(
+    context: typer.Context, *, of_all_rooms: str | None = None
+) -> AbstractContextManager[ServicePlace]:
+    """Where the services are. Raises `UsageError` where `of_all_rooms` is done to a project's service, and a
+    room is named.
+    """
     from process_agent import config
-    from process_agent.cli.service_place import Wanted, service_place
+    from process_agent.cli.service_place import service_place, wanted_place
+    from process_agent.errors import UsageError
 
-    return service_place(Wanted(room, project, project_id, local, data_dir), config.load())
+    wanted = wanted_place(context)
+    if of_all_rooms and wanted.project and wanted.room is not None:
+        raise UsageError(
+            f"A service of the project cannot be told to {of_all_rooms} in one room.",
+            fix="Leave --room out: it is done in all of them.",
+        )
+    return service_place(wanted, config.load())
 
 
-def _done(place: ServicePlace, name: str, action: str, *, json: bool) -> None:
+type Act = Callable[[ServicePlace, Found], None]
+
+
+def _do(context: typer.Context, name: str, act: Act, words: tuple[str, str], *, json: bool) -> None:
+    """Do something to a service, and say that it is done; `words` are its name, and how it is then."""
     from process_agent.cli.service_place import the_one
 
-    found = the_one(place, name)
-    {"restart": place.restart, "start": place.start, "stop": place.stop, "remove": place.remove}[action](
-        found
-    )
-    done = {"restart": "is started anew", "start": "is started", "stop": "is stopped", "remove": "is removed"}
-    if not json:
-        typer.echo(f"{found.name} in {place.label} {done[action]}")
-        return
-    now = next((each for each in place.services() if each.id == found.id), None)
+    action, done = words
+    with _place_of(context, of_all_rooms=None if action == "restart" else action) as place:
+        found = the_one(place, name)
+        act(place, found)
+        if not json:
+            typer.echo(f"{found.name} in {place.label} {done}")
+            return
+        now = next((each for each in place.services() if each.id == found.id), None)
     typer.echo(_json.dumps({"action": action, **(now or found).as_json(), "removed": now is None}))
 
 
 def _row(service: Found) -> tuple[str, ...]:
     from process_agent.cli.service_place import moment
+    from process_agent.viewer.terminal.plain import one_line
 
     state = service.state or {}
     phase = str(state.get("phase", "unknown")) if service.enabled or state else "disabled"
     room = str(service.facts.get("room") or "-")
     since = moment(state.get("since"))
-    return (service.name, room, service.agent or "-", phase, since, str(state.get("restarts", "")))
+    restarts = "" if service.state is None else str(state.get("restarts") or 0)
+    cells = (service.name, room, service.agent or "-", phase, since, restarts)
+    return tuple(one_line(cell, MAX_CELL) for cell in cells)
 
 
 def _facts(service: Found) -> list[tuple[str, str]]:
@@ -232,7 +224,9 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 
 
 def _print_log(text: str, *, json: bool) -> None:
+    from process_agent.viewer.terminal.plain import printable
+
     for line in text.splitlines():
         stamp, _, rest = line.partition(" ")
-        typer.echo(_json.dumps({"time": stamp, "text": rest}) if json else line)
+        typer.echo(_json.dumps({"time": stamp, "text": rest}) if json else printable(line))
     sys.stdout.flush()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import typer
 
-from process_agent.cli.given_flags import OF_THE_SERVICE, given
+from process_agent.cli.flag_sets import of_a_file, typed
+from process_agent.cli.given_flags import OF_A_MACHINE, OF_THE_SERVICE, PLACES, SHIPPED, given
+from process_agent.cli.profiles import USED
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,14 +53,15 @@ def container_service(context: typer.Context) -> Service:
     from process_agent.cli.shipped_files import shipped_files
     from process_agent.services.document import Service, SharedVolume, plain_variable, secret_variable
 
-    params = context.params
+    ours = {name for name in PLACES if of_a_file(context, name)}
+    params = _without_folders_of_ours(context, ours)
     options = agent_options(params, here=False)
-    shipped = shipped_files(params)
+    shipped = shipped_files(params, ours)
     _check_folders(params)
     name = checked_name(options)
     volume = params.get("volume")
     working = () if params["working_dir"] is not None else _workspace(options, params, volume)
-    flags = (*given(context), *working, *shipped.flags)
+    flags = (*given(context, OF_THE_SERVICE | SHIPPED | ours), *working, *shipped.flags)
     service_name = params["service_name"]
     return Service(
         name=service_name if service_name is not None else name,
@@ -74,17 +78,35 @@ def container_service(context: typer.Context) -> Service:
     )
 
 
+def _without_folders_of_ours(context: typer.Context, ours: Collection[str]) -> Params:
+    """The parameters without folders of this machine that a file of settings names: a container has its own.
+    Says so on standard error.
+    """
+    from process_agent.viewer.terminal.plain import printable
+
+    params = dict(context.params)
+    for name in OF_A_MACHINE:
+        if name in ours:
+            key = name.replace("_", "-")
+            place = context.meta[USED].values[key].place
+            print(
+                printable(f"process: {key} of {place} is a folder of this machine, and not the container's"),
+                file=sys.stderr,
+            )
+            params[name] = None
+    return params
+
+
 def local_service(context: typer.Context) -> tuple[LocalService, dict[str, str]]:
     """An agent on this machine, and its environment. Raises `UsageError` for what `process join` refuses."""
     from process_agent.cli.service_environment import local_environment
     from process_agent.services.local import LocalService
 
     params = context.params
-    for flag, value in (("--image", params["image"]), ("--secret", params["secret"]),
-                        ("--run-as", params["run_as"]), ("--volume", params["volume"])):  # fmt: skip
-        if value:
+    for name in ("image", "secret", "run_as", "volume"):
+        if typed(context, name):  # in a file of settings it is for hosted rooms, and no mistake
             raise UsageError(
-                f"{flag} is for hosted rooms: in the local room the agent runs on this machine.",
+                f"--{name.replace('_', '-')} is for hosted rooms: in the local room the agent runs here.",
                 fix="Leave it out; --env NAME gives the agent a variable of this environment.",
             )
     options = agent_options(params, here=True)

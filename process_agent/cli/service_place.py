@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from process_agent.cli.flag_sets import typed
 from process_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Wanted:
     local: bool = False
     data_dir: Path | None = None
     port: int | None = None
+    here: bool = False
+    """Whether somebody typed a folder or a port of the local room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,13 @@ class Found:
 
 class ServicePlace(Protocol):
     """Services of one room, of a project, or of all local rooms. Every call may raise a `ProcessError`."""
+
+    look_seconds: float
+    """How often it may be asked while somebody waits for news."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two questions."""
+        ...
 
     @property
     def label(self) -> str:
@@ -98,27 +109,53 @@ class ServicePlace(Protocol):
         ...
 
 
-def service_place(wanted: Wanted, settings: Settings, *, start: bool = False) -> ServicePlace:
-    """The place. With `start`, the local room's server is started when it does not run.
+def wanted_place(context: typer.Context) -> Wanted:
+    """What the flags say about the place. What files of settings say about the local room does not count
+    elsewhere, and their room not for a service of the project.
+    """
+    params = context.params
+    room = params["room"] if typed(context, "room") or not params["project"] else None
+    return Wanted(
+        room,
+        params["project"],
+        params["project_id"],
+        params["local"],
+        None if params["data_dir"] is None else Path(params["data_dir"]),
+        params.get("port"),
+        here=typed(context, "data_dir") or typed(context, "port"),
+    )
 
-    Raises `UsageError`, `AuthError` and `RoomError`.
+
+@contextmanager
+def service_place(wanted: Wanted, settings: Settings) -> Iterator[ServicePlace]:
+    """The place, and what it keeps open until the end of the block. Raises `UsageError`, `AuthError` and
+    `RoomError`.
     """
     from process_agent.cli.services_hosted import HostedPlace
     from process_agent.cli.services_local import LocalPlace
 
-    if wanted.room is not None and wanted.project:
-        raise UsageError("--room and --project contradict each other.")
-    room = None if wanted.project else wanted.room or settings.room
-    if not is_local(wanted, settings):
-        if wanted.data_dir is not None:
-            raise UsageError("--data-dir is the local room's.", fix="Leave it out, or add --local.")
-        return HostedPlace(wanted, settings, room)
+    if is_local(wanted, settings):
+        check_local(wanted)
+        yield LocalPlace(settings.paths(wanted.data_dir), wanted.room or settings.room)
+        return
+    check_hosted(wanted)
+    room = wanted.room if wanted.project else wanted.room or settings.room
+    with HostedPlace(wanted, settings, room) as place:
+        yield place
+
+
+def check_local(wanted: Wanted) -> None:
+    """Raise `UsageError` for what the local room does not have."""
     if wanted.project:
         raise UsageError(
-            "--project is for MeshAgent: a local service is in one room.",
-            fix="Name it with --room.",
+            "--project is for MeshAgent: a local service is in one room.", fix="Name it with --room."
         )
-    return LocalPlace(settings.paths(wanted.data_dir), room, port=wanted.port, start=start)
+
+
+def check_hosted(wanted: Wanted) -> None:
+    """Raise `UsageError` for what only the local room has."""
+    if wanted.here:
+        raise UsageError("--data-dir and --port are the local room's.", fix="Leave them out, or add --local.")
 
 
 def is_local(wanted: Wanted, settings: Settings) -> bool:

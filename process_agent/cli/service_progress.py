@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from process_agent.cli.service_place import Found, ServicePlace
     from process_agent.cli.summary import Lines
 
-LOOK_SECONDS = 0.3
-"""How often a service is looked at while one waits for it."""
-
 
 def report(as_json: bool, service: Found | None, lines: Lines, **facts: Any) -> None:
     """Print the outcome of a deploy, as text or as one line of JSON."""
@@ -37,10 +34,12 @@ def until_it_runs(
 
     Raises `BackendError` when it ends instead, and `TimeLimitError`.
     """
+    from process_agent.viewer.terminal.plain import printable
+
     until, said = time.monotonic() + seconds, ""
     while True:
         text, position = place.log_after(service, position)
-        sys.stderr.write(text)
+        sys.stderr.write(printable(text))
         now = next((each for each in place.services() if each.id == service.id), None)
         if now is None:
             raise BackendError(f"The service {service.name!r} was removed meanwhile.")
@@ -49,13 +48,13 @@ def until_it_runs(
         if not_container is not None and state.get("container") == not_container:
             phase = "not yet in a new container"
         if phase != said:
-            print(f"{service.name}: {phase}", file=sys.stderr, flush=True)
+            print(printable(f"{service.name}: {phase}"), file=sys.stderr, flush=True)
             said = phase
         if phase == "running":
             return
         if phase in ("waiting", "stopped"):
-            sys.stderr.write(place.log_after(service, position)[0])
-            reason = state.get("last_end") or "nobody knows why"
+            sys.stderr.write(printable(place.log_after(service, position)[0]))
+            reason = printable(str(state.get("last_end") or "nobody knows why"))
             raise BackendError(
                 f"The service {service.name!r} does not run: {reason}.",
                 fix=f"See process service logs {service.name}; it is started again meanwhile.",
@@ -65,4 +64,4 @@ def until_it_runs(
                 f"The service {service.name!r} was not in its room after {seconds:.0f} s.",
                 fix=f"See process service logs {service.name}, or wait longer with --wait-timeout.",
             )
-        time.sleep(LOOK_SECONDS)
+        place.pause(place.look_seconds)

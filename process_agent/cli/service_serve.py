@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from process_agent.cli import join as join_command
+from process_agent.cli.flag_sets import with_flags
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.spec import AgentName
 
@@ -26,8 +25,8 @@ DEFAULT_PATH = "/agent"
 DEFAULT_ROOMS = 8
 MAX_ROOMS = 200
 
-LEFT_OUT = frozenset(("room", "project_id", "token_from_env", "health", "local", "data_dir", "port", "json"))
-"""Flags of `process join` that the call answers, or that mean something else here."""
+LEFT_OUT = ("room", "project_id", "token_from_env", "health")
+"""Flags of `process join` that the call answers."""
 
 Host = Annotated[
     str | None,
@@ -56,7 +55,6 @@ SummaryJson = Annotated[bool, typer.Option("--json", help="Print the start summa
 
 
 def _flags(
-    context: typer.Context,
     agent_name: AgentName = None,
     host: Host = None,
     port: ListenPort = None,
@@ -69,20 +67,7 @@ def _flags(
     """The flags that `process join` does not have, or that mean something else here."""
 
 
-def _with_flags[F: Callable[..., None]](command: F) -> F:
-    """Give the command the flags of `process join` that make the agent, and those of `_flags`."""
-    joins = inspect.signature(join_command.join, eval_str=True).parameters
-    own = inspect.signature(_flags, eval_str=True).parameters
-    found = {"context": own["context"]}
-    found |= {name: each for name, each in joins.items() if name not in LEFT_OUT}
-    found |= own
-    command.__annotations__.clear()
-    command.__annotations__.update({name: each.annotation for name, each in found.items()})
-    vars(command)["__signature__"] = inspect.Signature(list(found.values()))
-    return command
-
-
-@_with_flags
+@with_flags(join_command.join, _flags, left_out=LEFT_OUT)
 def serve(context: typer.Context, **_given: Any) -> None:
     """Wait for calls, and join the room of each as the agent of these flags of `process join`.
 

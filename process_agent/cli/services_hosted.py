@@ -6,8 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from process_agent.cli.service_place import Found, Wanted
 from process_agent.errors import AuthError, RoomError, UsageError
@@ -27,16 +26,44 @@ MAX_STATES = 8 * 1024 * 1024
 
 
 class HostedPlace:
-    """The services of a hosted room, or of a project. How they are, and their logs, only rooms know."""
+    """The services of a hosted room, or of a project. How they are, and their logs, only rooms know: `room`
+    is asked. Whoever makes it leaves that room with `close`.
+    """
+
+    look_seconds = 1.0
 
     def __init__(self, wanted: Wanted, settings: Settings, room: str | None) -> None:
+        from process_agent.cli.room_visit import RoomVisit
+        from process_agent.cli.who import login_name
+        from process_agent.rooms.credentials import JoinWish
         from process_agent.services.rest import ServicesApi
 
-        self._wanted = replace(wanted, room=room)
-        self._settings = settings
-        self.access = access_of(wanted, settings, room)
+        self.access = access_of(wanted, settings, None if wanted.project else room)
         self.api = ServicesApi(self.access)
+        wish = JoinWish(room, login_name(), "user", project_id=self.access.project_id)
+        self._visit = None if room is None else RoomVisit(settings, wish)
+        self._room = room
         self._told = False
+        self._printing: str | None = None
+        """The container whose log was read last."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the room. Idempotent."""
+        if self._visit is not None:
+            self._visit.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two questions, in the room."""
+        if self._visit is not None:
+            self._visit.pause(seconds)
+        else:
+            time.sleep(seconds)
 
     @property
     def label(self) -> str:
@@ -46,8 +73,8 @@ class HostedPlace:
     def services(self) -> list[Found]:
         """All of them, with how they are if the room says so."""
         listed = self.api.list()
-        states = self._known_states() if listed and self.access.room is not None else {}
-        facts = {"room": self.access.room, "project": self.access.project_id}
+        states = self._known_states() if listed and self._room is not None else {}
+        facts = {"room": self._room, "project": self.access.project_id}
         return [_found(each, states.get(str(each.get("id"))), facts) for each in listed]
 
     def _known_states(self) -> dict[str, dict[str, Any]]:
@@ -72,16 +99,9 @@ class HostedPlace:
         """Have the room start its container anew."""
 
         async def ask(room: JoinedRoom) -> None:
-            await room.toolkits.call(
-                "services",
-                "restart",
-                {"service_id": service.id},
-                host=None,
-                limit=MAX_STATES,
-                on_text=lambda _text: None,
-            )
+            await _tool(room, "restart", {"service_id": service.id})
 
-        self._in_the_room(ask)
+        self._asked(ask)
 
     def remove(self, service: Found) -> None:
         """Delete it."""
@@ -89,23 +109,26 @@ class HostedPlace:
 
     def log_tail(self, service: Found, lines: int) -> tuple[str, int]:
         """The last lines its container printed."""
-        text = self._log(service)
-        return "".join(text.splitlines(keepends=True)[-lines:]) if lines else "", len(text)
+        text, end = self._log(service)
+        return "".join(text.splitlines(keepends=True)[-lines:]) if lines else "", end
 
     def log_after(self, service: Found, position: int) -> tuple[str, int]:
         """What its container printed after a position; all of it when the container is another."""
-        text = self._log(service)
-        return text[position if position <= len(text) else 0 :], len(text)
+        before = self._printing
+        text, end = self._log(service)
+        new = end - (position if self._printing == before else 0)
+        return text[-new:] if new > 0 else "", end
 
-    def _log(self, service: Found) -> str:
+    def _log(self, service: Found) -> tuple[str, int]:
         container = (self._states().get(service.id) or {}).get("container_id")
         if not isinstance(container, str) or not container:
-            return ""
+            return "", 0
 
-        async def read(room: JoinedRoom) -> str:
+        async def read(room: JoinedRoom) -> tuple[str, int]:
             return await room.containers.log(container, MAX_LOG)
 
-        return self._in_the_room(read)
+        self._printing = container
+        return self._asked(read)
 
     def _enable(self, service: Found, enabled: bool) -> None:
         if service.enabled is not enabled:
@@ -115,10 +138,7 @@ class HostedPlace:
         """How the services of the room are, by id, and whether their agents are there."""
 
         async def ask(room: JoinedRoom) -> dict[str, dict[str, Any]]:
-            answer = await room.toolkits.call(
-                "services", "list", {}, host=None, limit=MAX_STATES, on_text=lambda _text: None
-            )
-            value: Any = answer.json
+            value = await _tool(room, "list", {})
             listed = value.get("service_states") if isinstance(value, dict) else None
             here = [p.name for p in room.messaging.participants() if p.role == "agent"]
             return {
@@ -127,28 +147,24 @@ class HostedPlace:
                 if isinstance(each, dict)
             }
 
-        return self._in_the_room(ask)
+        return self._asked(ask)
 
-    def _in_the_room[T](self, ask: Callable[[JoinedRoom], Coroutine[Any, Any, T]]) -> T:
-        """Join the room as a person, ask, leave. Raises `UsageError` for services of a project."""
-        from process_agent.cli.local import join_target
-        from process_agent.cli.who import login_name
-        from process_agent.rooms.credentials import JoinWish
-        from process_agent.rooms.join import join_room
-
-        if self.access.room is None:
+    def _asked[T](self, question: Callable[[JoinedRoom], Coroutine[Any, Any, T]]) -> T:
+        """The room's answer; it is joined as a person. Raises `UsageError` where there is no room to ask."""
+        if self._visit is None:
             raise UsageError(
-                "How a service of a project is, rooms know: each room runs its own.",
-                fix="Name one with --room.",
+                "How a service of a project is, and what it prints, rooms know: each runs its own.",
+                fix="Name one of them beside --project: --room NAME.",
             )
-        wish = JoinWish(self.access.room, login_name(), "user", project_id=self.access.project_id)
+        return self._visit.ask(question)
 
-        async def joined() -> T:
-            target = await join_target(self._settings, wish)
-            async with join_room(target) as room:
-                return await ask(room)
 
-        return asyncio.run(joined())
+async def _tool(room: JoinedRoom, tool: str, arguments: dict[str, Any]) -> Any:
+    """What the room's service controller answers."""
+    answer = await room.toolkits.call(
+        "services", tool, arguments, host=None, limit=MAX_STATES, on_text=lambda _text: None
+    )
+    return answer.json
 
 
 def access_of(wanted: Wanted, settings: Settings, room: str | None) -> Access:

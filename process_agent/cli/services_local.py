@@ -21,11 +21,11 @@ ANSWER_SECONDS = 10.0
 END_SECONDS = 25.0
 """How long a service has to end: what it may take itself, and what its owner needs to see it gone."""
 
-LOOK_SECONDS = 0.2
-
 
 class LocalPlace:
     """The services of one local room, or of all. Raises `RoomError` when no server runs."""
+
+    look_seconds = 0.3
 
     def __init__(
         self, paths: DataPaths, room: str | None, *, port: int | None = None, start: bool = False
@@ -49,6 +49,10 @@ class LocalPlace:
                 fix="Start it with process room start: its services start with it.",
             )
         self._state = state
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two questions."""
+        time.sleep(seconds)
 
     @property
     def label(self) -> str:
@@ -81,7 +85,7 @@ class LocalPlace:
         while state.get("phase") != "stopped":
             if time.monotonic() >= until:
                 raise TimeLimitError(f"The service {service.name!r} did not end in {END_SECONDS:.0f} s.")
-            time.sleep(LOOK_SECONDS)
+            self.pause(self.look_seconds)
             state = self._ask("GET", _path(service))["state"]
 
     def restart(self, service: Found) -> None:

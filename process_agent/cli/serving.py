@@ -176,4 +176,7 @@ def _say_where(options: JoinOptions, rules: CallRules, place: CallPlace, port: i
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    """One line; callers and rooms choose a part of it."""
+    from process_agent.viewer.terminal.plain import printable
+
+    print(printable(text).replace("\n", " "), flush=True)

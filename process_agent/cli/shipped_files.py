@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -28,9 +28,10 @@ class Shipped:
     flags: tuple[str, ...]
 
 
-def shipped_files(params: Mapping[str, Any]) -> Shipped:
+def shipped_files(params: Mapping[str, Any], ours: Collection[str] = ()) -> Shipped:
     """The rules files and the file about models always; skills and `--mcp-config` when they are named from
-    here, not from the root: a path from the root is the container's. Raises `UsageError`.
+    here, not from the root: a path from the root is the container's, unless the parameter is one of `ours`,
+    whose paths are all of this machine. Raises `UsageError`.
     """
     files: list[ShippedFile] = []
     flags: list[str] = []
@@ -41,20 +42,23 @@ def shipped_files(params: Mapping[str, Any]) -> Shipped:
         flags.extend((flag, place))
         files.extend(ShippedFile(path, _text(flag, file)) for path, file in found)
 
+    def travels(name: str, path: str) -> bool:
+        return name in ours or not PurePosixPath(path).is_absolute()
+
     for number, file in enumerate(params["rules_file"] or (), 1):
         place = f"{FOLDER}/rules-{number}.txt"
-        add("--rules-file", place, [(place, Path(file))])
+        add("--rules-file", place, [(place, Path(file).expanduser())])
     if params["models_file"] is not None:
         models, place = Path(params["models_file"]).expanduser(), f"{FOLDER}/models.toml"
         _check_models(models)
         add("--models-file", place, [(place, models)])
     if params["mcp_config"] is not None:
         own = params["mcp_config"]
-        place = own if PurePosixPath(own).is_absolute() else f"{FOLDER}/mcp.toml"
-        add("--mcp-config", place, [] if place == own else [(place, Path(own))])
+        place = f"{FOLDER}/mcp.toml" if travels("mcp_config", own) else own
+        add("--mcp-config", place, [] if place == own else [(place, Path(own).expanduser())])
     for number, own in enumerate(params["skill_dir"] or (), 1):
-        place = own if PurePosixPath(own).is_absolute() else f"{FOLDER}/skills-{number}"
-        add("--skill-dir", place, [] if place == own else _below(Path(own), place))
+        place = f"{FOLDER}/skills-{number}" if travels("skill_dir", own) else own
+        add("--skill-dir", place, [] if place == own else _below(Path(own).expanduser(), place))
     if len(files) > MAX_FILES or sum(len(file.text.encode()) for file in files) > MAX_BYTES:
         raise UsageError(
             f"The files that would travel along are more than {MAX_FILES}, or {MAX_BYTES} bytes.",

@@ -15,9 +15,11 @@ type Lines = Sequence[tuple[str, str]]
 
 
 def as_text(lines: Lines) -> str:
-    """Aligned, one fact per line."""
+    """Aligned, one fact per line; texts of others cannot drive the terminal, or look like two facts."""
+    from process_agent.viewer.terminal.plain import printable
+
     width = max(len(label) for label, _ in lines)
-    return "\n".join(f"{label:<{width}}  {text}" for label, text in lines)
+    return "\n".join(f"{label:<{width}}  {printable(text).replace('\n', ' ')}" for label, text in lines)
 
 
 def as_json(lines: Lines) -> str:

@@ -7,8 +7,11 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from typing import Any, Final
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from process_agent.errors import RoomError, UsageError
 
@@ -33,6 +36,77 @@ def bind(host: str, port: int, fix: str) -> socket.socket:
             f"It is not possible to listen on {host}, port {port}: {reason}.", fix=fix
         ) from error
     return listener
+
+
+class HastyHttp(H11Protocol):
+    """HTTP/1.1 for callers who have little to say: a request that is not there in time is not waited for, and
+    connections that have said nothing yet make way for new ones.
+
+    uvicorn's own limits count such connections, and do not end them.
+    """
+
+    request_seconds: float = 10.0
+    """How long a request may take, from the connection or the last answer to the end of its body."""
+    max_connections: int = 64
+    """Open at once. For a further one, that is cut whose request is on its way for the longest time."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the request is still on its way."""
+        return self._deadline is not None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio."""
+        super().connection_made(transport)
+        self._await_request()
+        if len(self.connections) > self.max_connections:
+            waiting = [each for each in self.connections if isinstance(each, HastyHttp) and each.unheard]
+            min(waiting, key=lambda each: each.due).cut()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        super().data_received(data)
+        if self.conn.their_state not in _SPEAKING:
+            self._heard()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._heard()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """See uvicorn."""
+        self._await_request()
+        super().on_response_complete()
+        if self.conn.their_state not in _SPEAKING:  # the next request was there already
+            self._heard()
+
+    @property
+    def due(self) -> float:
+        """When a request that is on its way is not waited for any longer, by the clock of the loop."""
+        return 0.0 if self._deadline is None else self._deadline.when()
+
+    def cut(self) -> None:
+        """End the connection without an answer."""
+        self._heard()
+        self.transport.abort()
+
+    def _await_request(self) -> None:
+        self._heard()
+        self._deadline = self.loop.call_later(self.request_seconds, self.cut)
+
+    def _heard(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+_SPEAKING: Final = (h11.IDLE, h11.SEND_BODY)
+"""What a caller is doing whose request is not whole."""
 
 
 class QuietServer(uvicorn.Server):

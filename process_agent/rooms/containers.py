@@ -15,17 +15,20 @@ class RoomContainers:
     def __init__(self, room: Room) -> None:
         self._room = room
 
-    async def log(self, container_id: str, limit: int) -> str:
-        """What a container printed so far, its last `limit` characters. Raises `RoomRequestError`."""
+    async def log(self, container_id: str, limit: int) -> tuple[str, int]:
+        """What a container printed so far, its last `limit` characters, and how many it printed in all.
+
+        Raises `RoomRequestError`.
+        """
         pieces: deque[str] = deque()
-        size = 0
+        kept = printed = 0
         with self._room.request("read the log of a container"):
             stream: Any = self._room.client.containers.logs(container_id=container_id, follow=False)
             async with aclosing(stream.logs()) as texts:
                 async for text in texts:
                     pieces.append(text)
-                    size += len(text)
-                    while pieces and size - len(pieces[0]) >= limit:
-                        size -= len(pieces.popleft())
+                    kept, printed = kept + len(text), printed + len(text)
+                    while pieces and kept - len(pieces[0]) >= limit:
+                        kept -= len(pieces.popleft())
             await stream
-        return "".join(pieces)[-limit:]
+        return "".join(pieces)[-limit:], printed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from starlette.routing import Route
 
 from process_agent.errors import AuthError, WireError
 from process_agent.io.tasks import Tasks
-from process_agent.io.web_server import QuietServer, bind
+from process_agent.io.web_server import HastyHttp, QuietServer, bind
 from process_agent.services.calls import Verdict
 from process_agent.wire.room_calls import (
     MAX_BYTES,
@@ -29,11 +28,13 @@ from process_agent.wire.room_calls import (
 )
 
 REQUEST_SECONDS: Final = 10.0
-"""How long a caller has to send what it says."""
+"""How long a caller has to send its request, head and body; then the connection is cut."""
 STOP_SECONDS: Final = 2
 """How long answers under way may take when the server stops."""
 MAX_CONNECTIONS: Final = 64
-"""Open at once; further ones are answered with 503."""
+"""Open at once. For a further one, that is cut which has not said what it wants for the longest time."""
+MAX_HEAD: Final = 24 * 1024
+"""Bytes of a request before its body. A payload that comes there has to fit in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class CallServer:
             Route("/healthz", _well),
             Route(place.path, self._called, methods=["POST"]),
         ]
-        self._server = QuietServer(_config(Starlette(routes=routes)))
+        app = Starlette(routes=routes)
+        app.router.redirect_slashes = False  # it would send callers to the Host that they named
+        self._server = QuietServer(_config(app))
         self._tasks = Tasks("call server")
 
     async def start(self) -> None:
@@ -82,7 +85,7 @@ class CallServer:
             payload = await _payload(request)
             check_signature(payload, request.headers.get(SIGNATURE), self._place.secret, self._clock())
             call = read_call(payload)
-        except (TimeoutError, ClientDisconnect):
+        except ClientDisconnect:
             return _said(408, "The call did not arrive.")
         except AuthError as error:
             return _said(401, error.message)
@@ -96,6 +99,11 @@ class CallServer:
         return _said(verdict.status, verdict.text)
 
 
+class _Http(HastyHttp):
+    request_seconds = REQUEST_SECONDS
+    max_connections = MAX_CONNECTIONS
+
+
 class _TooLargeError(Exception):
     pass
 
@@ -104,11 +112,10 @@ async def _payload(request: Request) -> bytes:
     if (said := request.headers.get(PAYLOAD)) is not None:
         return said.encode("latin-1")
     body = bytearray()
-    async with asyncio.timeout(REQUEST_SECONDS):
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BYTES:
-                raise _TooLargeError
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise _TooLargeError
     return bytes(body)
 
 
@@ -123,7 +130,8 @@ def _said(status: int, text: str) -> Response:
 def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=_Http,
+        h11_max_incomplete_event_size=MAX_HEAD,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -132,6 +140,5 @@ def _config(app: Starlette) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

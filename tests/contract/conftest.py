@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from process_agent.scripted.server import ScriptedServer
+from tests.contract.hosted import Typed
+from tests.fakes.meshagent_rest import RestStandIn, rest_stand_in
 from tests.fakes.program import Program
+from tests.fakes.room import LocalRoom, local_room
 
 
 @pytest.fixture
@@ -30,3 +33,39 @@ async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Progra
     )
     yield started
     await asyncio.to_thread(started.stop_room)
+
+
+@pytest.fixture
+async def hosted_room(tmp_path: Path) -> AsyncIterator[LocalRoom]:
+    """The hosted room: one that speaks its protocol."""
+    async with local_room(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def rest(hosted_room: LocalRoom) -> AsyncIterator[RestStandIn]:
+    """MeshAgent's REST API, with a key whose tokens that room takes."""
+    async with rest_stand_in(f"ma-{'A' * 22}-{'A' * 22}-{hosted_room.key}") as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path,
+    rest: RestStandIn,
+    hosted_room: LocalRoom,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Typed:
+    """Our command line in this process, logged in there."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    for name, value in (
+        ("MESHAGENT_API_URL", rest.url),
+        ("MESHAGENT_ROOM_URL", hosted_room.url),
+        ("MESHAGENT_API_KEY", rest.key),
+        ("PROCESS_DATA_DIR", str(tmp_path / "data")),
+    ):
+        monkeypatch.setenv(name, value)
+    return Typed(work, capsys)

@@ -16,10 +16,7 @@ from process_agent.cli.services_local import LocalPlace
 from process_agent.config import DataPaths
 from process_agent.room_server.state import running
 from process_agent.scripted.server import ScriptedServer
-from process_agent.services.local import LocalService, local_document
-from tests.contract.published.install import python_programs
 from tests.fakes.program import Program, alive, children_of
-from tests.fakes.room import local_room
 
 pytestmark = pytest.mark.timeout(150, func_only=True)
 
@@ -125,48 +122,6 @@ def _no_key_in_the_record(program: Program, key: str) -> None:
     holding = {file for file in (root / "services").rglob("*") if file.is_file() and key in file.read_text()}
     assert {file.name for file in holding} == {"environment-1.json"}
     assert {file.stat().st_mode & 0o777 for file in holding} == {0o600}
-
-
-async def test_the_published_program_reads_and_switches_local_services(tmp_path: Path) -> None:
-    """`meshagent service list` and `disable`, and what a room says of its services."""
-    async with local_room(tmp_path) as server:
-        await server.services.start()
-        flags = ("--agent-name", "bot", "--channel", "chat")
-        document = local_document(LocalService("desk", "bot", "/no/such/folder", flags))
-        service, _ = await server.services.put("gettingstarted", document, {})
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "MESHAGENT_API_URL": server.url,
-            "MESHAGENT_API_KEY": f"ma-owner-local-{server.key}",
-            "MESHAGENT_PROJECT_ID": "local",
-            "MESHAGENT_DISABLE_VERSION_CHECK": "1",
-            "COLUMNS": "400",
-        }
-
-        async def meshagent(command: str) -> str:
-            child = await asyncio.create_subprocess_exec(
-                str(python_programs() / "meshagent"),
-                *command.split(),
-                "--room",
-                "gettingstarted",
-                env=environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            said, _ = await child.communicate()
-            assert child.returncode == 0, said.decode()
-            return said.decode()
-
-        listed = await meshagent("service list")
-        assert service.record.id in listed
-        assert "desk" in listed
-        shown = await meshagent("room service list")
-        assert "scheduled" in shown or "starting" in shown
-        assert "disabled" in await meshagent("service disable desk")
-        assert service.record.enabled is False
-        assert "deleted" in await meshagent(f"service delete {service.record.id}")
-        assert server.services.all() == []
 
 
 @pytest.mark.parametrize(

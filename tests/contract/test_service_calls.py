@@ -27,6 +27,7 @@ from process_agent.wire.room_calls import MAX_BYTES
 from tests.contract.agent_room import AGENT, ChatClient, chat_client
 from tests.fakes.program import Program
 from tests.fakes.room import ROOM, LocalRoom, local_room
+from tests.fakes.talk import SLOW, talking
 
 SECRET = "a secret of thirty-two characters"
 FLAGS = f"--agent-name {AGENT} --channel chat --backend llm --provider scripted"
@@ -163,39 +164,53 @@ async def test_a_room_that_refuses_the_agent_can_be_called_into_again(tmp_path: 
             await ready(ana)
 
 
-async def test_the_program_itself(tmp_path: Path) -> None:
-    """Started as people start it, called by the published code, stopped by SIGTERM."""
-    program = Program(
-        tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"), MESHAGENT_WEBHOOK_SECRET=SECRET
+ROOMS = ("red", "blue")
+
+
+@pytest.mark.timeout(120, func_only=True)
+async def test_the_program_itself_with_codex_in_two_rooms(program: Program) -> None:
+    """Started as people do it, called by the published code, stopped by SIGTERM in the middle of a turn."""
+    program.environment["MESHAGENT_WEBHOOK_SECRET"] = SECRET
+    state = json.loads(await _run(program, "room start --port 0 --json"))
+    serve = (
+        f"service serve --agent-name {AGENT} --channel chat --backend codex --local --port 0 --max-rooms 2"
     )
-    try:
-        await asyncio.to_thread(program.run, "room start --port 0")
-        await _called_and_stopped(program)
-    finally:
-        await asyncio.to_thread(program.stop_room)
-
-
-async def _called_and_stopped(program: Program) -> None:
-    token = (
-        await asyncio.to_thread(program.run, f"token --room {ROOM} --identity {AGENT} --role agent")
-    ).stdout
-    state = (await asyncio.to_thread(program.run, "room status --json")).stdout
-    base = str(json.loads(state)["url"])
-    with program.running(f"service serve {FLAGS} --local --port 0") as (child, said):
+    with program.running(serve) as (child, said):
         url = next(line.split()[1] for line in said.splitlines() if line.startswith("calls"))
-        data = {
-            "room_name": ROOM,
-            "room_url": base.replace("http", "ws", 1) + f"/rooms/{ROOM}",
-            "token": token.strip(),
-        }
-        async with aiohttp.ClientSession() as session:
-            await send_webhook(session, url=url, event="room.call", data=data, secret=SECRET)
-        told = await asyncio.to_thread(program.run, f"chat --room {ROOM} --message", "say here")
-        assert told.stdout.strip() == "here", told.stderr
-        child.send_signal(signal.SIGTERM)
+        await asyncio.gather(*(_call(program, state["url"], url, room) for room in ROOMS))
+        answers = await asyncio.gather(
+            *(_run(program, f"chat --room {room} --message", f"run expr 600 + {len(room)}") for room in ROOMS)
+        )
+        assert ["603" in answers[0], "604" in answers[1]] == [True, True], answers
+        with pytest.raises(RoomException, match="503"):
+            await _call(program, state["url"], url, "green")
+        async with talking(program, "--room red", SLOW) as talk:
+            await talk.until("half ")
+            child.send_signal(signal.SIGTERM)
+            ended = await talk.end()
+        assert ended["type"].endswith(".turn.ended"), "the person who listened heard the end"
+        assert ended["metadata"] == {"process": {"reason": "interrupted"}}
         assert await asyncio.to_thread(child.wait, 20) == 0
         assert child.stdout is not None
-        assert f"{AGENT} has left {ROOM}" in child.stdout.read()
+        printed = child.stdout.read()
+        assert [f"{AGENT} has left {room}" in printed for room in ROOMS] == [True, True]
+
+
+async def _run(program: Program, command: str, *more: str) -> str:
+    done = await asyncio.to_thread(program.run, command, *more)
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout
+
+
+async def _call(program: Program, server: str, url: str, room: str) -> None:
+    token = await _run(program, f"token --room {room} --identity {AGENT} --role agent")
+    data = {
+        "room_name": room,
+        "room_url": server.replace("http", "ws", 1) + f"/rooms/{room}",
+        "token": token.strip(),
+    }
+    async with aiohttp.ClientSession() as session:
+        await send_webhook(session, url=url, event="room.call", data=data, secret=SECRET)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.program import PROCESS, Program, alive
+from tests.fakes.program import Program, alive
+from tests.fakes.talk import SLOW, talking
 
 DEPLOY = (
     "deploy --room demo --agent-name bot --channel chat --backend llm --provider scripted --wait --port 0"
 )
-CHAT = "chat --room demo --agent-name bot --json --message"
-SLOW = f"```script\n{json.dumps([{'say': 'half ', 'times': 2_000, 'every_ms': 20}])}\n```"
 
 
 @pytest.mark.timeout(90)
@@ -31,7 +30,10 @@ async def test_a_stopped_service_ends_its_running_turn_visibly(tmp_path: Path) -
         await run(DEPLOY)
         [before] = records(await run("service list --room demo --json"))
         pid = before["state"]["pid"]
-        ended = await _stopped_while_it_speaks(program)
+        async with talking(program, "--room demo --agent-name bot", SLOW) as talk:
+            await talk.until("half ")
+            await run("service stop bot --room demo")
+            ended = await talk.end()
         assert not alive(pid)
         logged = await run("service logs bot --room demo --lines 400")
         shown = records(await run("threads show --room demo --json", ended["thread_id"]))
@@ -49,29 +51,3 @@ async def test_a_stopped_service_ends_its_running_turn_visibly(tmp_path: Path) -
 
 def records(printed: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.splitlines()]
-
-
-async def _stopped_while_it_speaks(program: Program) -> dict[str, Any]:
-    """Start a long answer, stop the service in its middle; the last event that the person got."""
-    talking = await asyncio.create_subprocess_exec(
-        *(PROCESS, *CHAT.split(), SLOW),
-        env=program.environment,
-        cwd=program.work,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert talking.stdout is not None
-    try:
-        async with asyncio.timeout(40):
-            heard = [json.loads(await talking.stdout.readline())]
-            while "half " not in json.dumps(heard[-1]):
-                heard.append(json.loads(await talking.stdout.readline()))
-            stopped = await asyncio.to_thread(program.run, "service stop bot --room demo")
-            assert stopped.returncode == 0, stopped.stderr
-            heard += [json.loads(line) for line in (await talking.stdout.read()).splitlines()]
-    finally:
-        if talking.returncode is None:
-            talking.kill()
-        await talking.wait()
-    last: dict[str, Any] = heard[-1]
-    return last

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from process_agent.cli import join as join_module
+from process_agent.cli import service_place as place_module
+from process_agent.cli import service_serve as serve_module
 from process_agent.cli import threads as threads_module
 from process_agent.cli.checked import JoinOptions
 from process_agent.cli.profiles import commands_of, keys_of, known_keys
+from process_agent.cli.service_place import Wanted, check_hosted
 from process_agent.cli.tree import command
+from process_agent.config import Settings
 from process_agent.errors import UsageError
 from process_agent.wire import participant_token as tokens
 
@@ -171,5 +175,95 @@ def test_other_commands_get_only_the_room_and_who(own_file: Path) -> None:
         if path[0] in ("chat", "threads", "token", "usage"):
             assert "room" in keys or path[0] == "threads"
             assert keys <= {"room", "agent-name", "local", "data-dir", "project-id"}
-        if path[0] == "spec":
-            assert keys.isdisjoint({"working-dir", "codex-home", "mcp-config", "worktrees"})
+        if path == ("service", "serve"):
+            assert {"agent-name", "channel", "sandbox", "working-dir", "local"} <= keys
+            assert keys.isdisjoint({"port", "room", "health"}), "its --port is where it listens"
+
+
+def served(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[JoinOptions, dict[str, Any]]:
+    seen: list[tuple[JoinOptions, dict[str, Any]]] = []
+    monkeypatch.setattr(serve_module, "run", lambda options, settings, params: seen.append((options, params)))
+    run("service", "serve", *arguments)
+    return seen[0]
+
+
+def test_an_agent_that_is_called_is_the_one_of_the_files(
+    monkeypatch: pytest.MonkeyPatch, own_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    own_file.write_text(
+        f'{GIVEN}[profiles.code]\nlocal = true\nworking-dir = "{folder}"\nmodel = ["codex/x"]\n'
+    )
+    options, params = served(monkeypatch, "--profile", "quiet")
+    assert (options.agent_name, options.network, options.sandbox) == ("filed", True, "read-only")
+    assert params["port"] is None, "the local room's port is not where calls come in"
+    options, params = served(monkeypatch, "--profile", "code", "--no-network")
+    assert (options.working_dir, options.models, options.network) == (folder, ("codex/x",), False)
+    assert params["local"] is True
+
+
+def deployed_flags(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[dict[str, Any], str]:
+    """The container of the document that `process spec` prints, and what it says besides."""
+    run("spec", "--json", "--image", "x", *arguments)
+    said = capsys.readouterr()
+    container: dict[str, Any] = json.loads(said.out)["container"]
+    return container, said.err
+
+
+def test_files_of_settings_travel_and_folders_stay(
+    capsys: pytest.CaptureFixture[str], own_file: Path, tmp_path: Path
+) -> None:
+    skill = own_file.parent / "skills" / "tidy"
+    skill.mkdir(parents=True)
+    (skill / "SKILL.md").write_text("---\nname: tidy\ndescription: Tidies.\n---\n")
+    (own_file.parent / "rules.txt").write_text("Be brief.\n")
+    (own_file.parent / "mcp.toml").write_text("[mcp_servers.x]\nurl = 'https://example.com/mcp'\n")
+    own_file.write_text(
+        f"{GIVEN}[profiles.team]\nrules-file = ['rules.txt']\nskill-dir = ['skills']\n"
+        f"mcp-config = 'mcp.toml'\nworking-dir = '{tmp_path}'\ncodex-home = '{tmp_path}'\nbackend = ['llm']\n"
+    )
+    container, said = deployed_flags(capsys, "--profile", "team")
+    assert [file["path"] for file in container["storage"]["files"]] == [
+        "/etc/process/rules-1.txt",
+        "/etc/process/mcp.toml",
+        "/etc/process/skills-1/tidy/SKILL.md",
+    ]
+    assert str(tmp_path) not in container["command"], "no folder of this machine"
+    assert f"working-dir of {own_file}:13 is a folder of this machine" in said
+    assert f"codex-home of {own_file}:14" in said
+    container, said = deployed_flags(capsys, "--profile", "team", "--working-dir", "/data")
+    assert "--working-dir /data" in container["command"]
+    assert "working-dir of" not in said
+
+
+def test_what_a_file_says_for_hosted_rooms_is_no_mistake_in_the_local_one(
+    capsys: pytest.CaptureFixture[str], own_file: Path, tmp_path: Path
+) -> None:
+    own_file.write_text(f"image = 'x'\nrun-as = 'bot@example.com'\nworking-dir = '{tmp_path}'\n{GIVEN}")
+    run("deploy", "--local", "--backend", "chat", "--dry-run", "--diff", "--data-dir", str(tmp_path / "data"))
+    said = capsys.readouterr().out
+    assert f"--working-dir {tmp_path}" in said
+    with pytest.raises(UsageError, match="--image is for hosted rooms"):
+        run("deploy", "--local", "--backend", "chat", "--dry-run", "--image", "x")
+
+
+def test_what_a_file_says_for_the_local_room_is_no_mistake_in_a_hosted_one(
+    monkeypatch: pytest.MonkeyPatch, own_file: Path
+) -> None:
+    own_file.write_text(f"data-dir = '/tmp/x'\nport = 9000\n{GIVEN}")
+    monkeypatch.setenv("MESHAGENT_API_KEY", "ma-a-b-c")
+    seen: list[Wanted] = []
+
+    def look(wanted: Wanted, settings: Settings) -> None:
+        check_hosted(wanted)
+        seen.append(wanted)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(place_module, "service_place", look)
+    for flags in ((), ("--project",)):
+        with pytest.raises(UsageError, match="seen"):
+            run("service", "list", *flags)
+    assert [(each.room, each.project) for each in seen] == [("from-file", False), (None, True)]
+    with pytest.raises(UsageError, match="local room's"):
+        run("service", "list", "--data-dir", "x")

@@ -65,6 +65,11 @@ def login(
     if sum((device_code, api_key, status)) > 1:
         raise UsageError("--device-code, --api-key and --status exclude each other.")
     if backend == MESHAGENT:
+        if project_id is not None and (api_key or status):
+            raise UsageError(
+                "--project-id chooses after a sign-in in the browser; an API key is of one project.",
+                fix="Leave it out.",
+            )
         if device_code or codex_home is not None:
             raise UsageError("--device-code and --codex-home are for `process login codex`.")
         _meshagent(api_url, project_id, key=read_key() if api_key else None, status=status, json=json)

@@ -76,14 +76,14 @@ app.command(name="serve", cls=GroupedCommand, short_help="Wait for calls into ro
 
 @app.command()
 @with_flags(_where)
-def show(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
+def show(context: typer.Context, service: Name, json: Json = False, **_place: Any) -> None:
     """Show how a service is, and its document."""
     from process_agent.cli.service_place import the_one
     from process_agent.cli.summary import as_text
     from process_agent.services.written import as_yaml
 
     with _place_of(context) as place:
-        found = the_one(place, name)
+        found = the_one(place, service)
     if json:
         typer.echo(_json.dumps({**found.as_json(), "document": dict(found.document)}))
         return
@@ -96,7 +96,7 @@ def show(context: typer.Context, name: Name, json: Json = False, **_place: Any) 
 @with_flags(_where)
 def logs(
     context: typer.Context,
-    name: Name,
+    service: Name,
     lines: Annotated[
         int, typer.Option("--lines", "-n", metavar="N", min=0, max=10_000, help="The last N lines.")
     ] = 100,
@@ -108,7 +108,7 @@ def logs(
     from process_agent.cli.service_place import the_one
 
     with _place_of(context) as place:
-        found = the_one(place, name)
+        found = the_one(place, service)
         text, position = place.log_tail(found, lines)
         _print_log(text, json=json)
         while follow:
@@ -119,30 +119,30 @@ def logs(
 
 @app.command()
 @with_flags(_where)
-def restart(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
+def restart(context: typer.Context, service: Name, json: Json = False, **_place: Any) -> None:
     """Start a service anew, once the agent has ended what it does."""
-    _do(context, name, lambda place, found: place.restart(found), ("restart", "is started anew"), json=json)
+    _do(context, service, lambda place, found: place.restart(found), ("restart", "starts anew"), json=json)
 
 
 @app.command()
 @with_flags(_where)
-def start(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
+def start(context: typer.Context, service: Name, json: Json = False, **_place: Any) -> None:
     """Have a service that was stopped run again."""
-    _do(context, name, lambda place, found: place.start(found), ("start", "is started"), json=json)
+    _do(context, service, lambda place, found: place.start(found), ("start", "is started"), json=json)
 
 
 @app.command()
 @with_flags(_where)
-def stop(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
+def stop(context: typer.Context, service: Name, json: Json = False, **_place: Any) -> None:
     """Stop a service: the agent ends what it does first. It stays stopped until it is started."""
-    _do(context, name, lambda place, found: place.stop(found), ("stop", "is stopped"), json=json)
+    _do(context, service, lambda place, found: place.stop(found), ("stop", "is stopped"), json=json)
 
 
 @app.command()
 @with_flags(_where)
-def remove(context: typer.Context, name: Name, json: Json = False, **_place: Any) -> None:
+def remove(context: typer.Context, service: Name, json: Json = False, **_place: Any) -> None:
     """Stop a service and forget it. Its threads stay in the room."""
-    _do(context, name, lambda place, found: place.remove(found), ("remove", "is removed"), json=json)
+    _do(context, service, lambda place, found: place.remove(found), ("remove", "is removed"), json=json)
 
 
 def _place_of(
@@ -167,13 +167,13 @@ def _place_of(
 type Act = Callable[[ServicePlace, Found], None]
 
 
-def _do(context: typer.Context, name: str, act: Act, words: tuple[str, str], *, json: bool) -> None:
+def _do(context: typer.Context, service: str, act: Act, words: tuple[str, str], *, json: bool) -> None:
     """Do something to a service, and say that it is done; `words` are its name, and how it is then."""
     from process_agent.cli.service_place import the_one
 
     action, done = words
     with _place_of(context, of_all_rooms=None if action == "restart" else action) as place:
-        found = the_one(place, name)
+        found = the_one(place, service)
         act(place, found)
         if not json:
             typer.echo(f"{found.name} in {place.label} {done}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from process_agent.cli.login import ApiUrl
 from process_agent.cli.options import DataDir
 
 if TYPE_CHECKING:
@@ -28,13 +30,6 @@ _MODELS = """Which model?
   2  Codex or another model, with an API key: set OPENAI_API_KEY or ANTHROPIC_API_KEY
   3  none yet: the scripted model, which needs no account and says what it is
 """
-
-ApiUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--api-url", metavar="URL", help="MeshAgent's API. [default: $MESHAGENT_API_URL, or its own]"
-    ),
-]
 
 
 def setup(api_url: ApiUrl = None, data_dir: DataDir = None) -> None:
@@ -60,7 +55,7 @@ def setup(api_url: ApiUrl = None, data_dir: DataDir = None) -> None:
         found = _logged_in(place, chosen)
     typer.echo(_MODELS)
     model = _choice("Model", ("1", "2", "3"), "3")
-    typer.echo(f"\n{_next(model, hosted=found is not None)}")
+    typer.echo(f"\n{_next(model, data_dir, hosted=found is not None)}")
 
 
 def _choice(question: str, answers: tuple[str, ...], default: str) -> str:
@@ -104,10 +99,14 @@ def _ask_project(found: tuple[Project, ...]) -> str:
     return found[int(chosen) - 1].id
 
 
-def _next(model: str, *, hosted: bool) -> str:
+def _next(model: str, data_dir: Path | None, *, hosted: bool) -> str:
+    import shlex
+
     first = "process login codex\n    " if model == "1" else ""
     provider = " --provider scripted" if model == "3" else ""
     where = "" if hosted else " --local"
+    if data_dir is not None and not hosted:
+        where += f" --data-dir {shlex.quote(str(data_dir))}"
     return (
         "Start an agent, and talk to it from another terminal:\n\n"
         f"    {first}process join{where} --room gettingstarted --agent-name codex-agent --channel chat "

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from process_agent.core.content import Json
+from process_agent.core.redaction.keys import spans_of_keys
 from process_agent.errors import UsageError
 
 SHORTEST = 8
@@ -15,7 +16,9 @@ _FORMS = re.compile(
     r"\bsk-[A-Za-z0-9_-]{16,}"  # model providers
     r"|\bma-[A-Za-z0-9_.]+-[A-Za-z0-9_.]+-[A-Za-z0-9_.]{8,}"  # MeshAgent API keys
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"  # JWTs
+    r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
 )
+"""Wider than the forms of `core.redaction`, which must not cover what people write about keys."""
 
 
 def refuse_credentials(document: Json, known: Iterable[str | None]) -> None:
@@ -24,7 +27,7 @@ def refuse_credentials(document: Json, known: Iterable[str | None]) -> None:
     """
     values = [value for value in known if value is not None and len(value) >= SHORTEST]
     for place, text in _texts(document, ""):
-        if _FORMS.search(text) or any(value in text for value in values):
+        if _has_form(text) or any(value in text for value in values):
             raise UsageError(
                 f"There is a key or a token in {place} of the service document, where many can read it.",
                 fix="Leave it out; name a secret of the project with --secret NAME=ID and --run-as EMAIL.",
@@ -55,7 +58,14 @@ def hide_credentials(text: str, known: Iterable[str]) -> str:
     for value in sorted(known, key=len, reverse=True):
         if len(value) >= SHORTEST:
             text = text.replace(value, HIDDEN)
-    return _CODES.sub(f"#code={HIDDEN}", _FORMS.sub(HIDDEN, text))
+    text = _FORMS.sub(HIDDEN, text)
+    for start, end in sorted(spans_of_keys(text), reverse=True):
+        text = text[:start] + HIDDEN + text[end:]
+    return _CODES.sub(f"#code={HIDDEN}", text)
+
+
+def _has_form(text: str) -> bool:
+    return _FORMS.search(text) is not None or next(spans_of_keys(text), None) is not None
 
 
 def _texts(value: Json, place: str) -> Iterator[tuple[str, str]]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from process_agent.core.content import Json
+from process_agent.core.discretion import without_addresses
 from process_agent.errors import AuthError, ProcessError, RoomError, UsageError
 
 if TYPE_CHECKING:
     import httpx
 
 REQUEST_SECONDS: Final = 30.0
+"""How long MeshAgent may be silent."""
+ANSWER_SECONDS: Final = 90.0
+"""How long one answer may take in all."""
 MAX_ANSWER: Final = 16 * 1024 * 1024
 MAX_SAID: Final = 300
 """Characters of a refusal that are shown."""
@@ -82,22 +87,38 @@ class ServicesApi:
         import httpx
 
         sent = None if body is None else dict(body)
+        until = time.monotonic() + ANSWER_SECONDS
         try:
-            with httpx.Client(timeout=REQUEST_SECONDS, follow_redirects=False) as client:
-                answer = client.request(method, self._access.url + path, json=sent, headers=self._headers)
+            with (
+                httpx.Client(timeout=REQUEST_SECONDS, follow_redirects=False) as client,
+                client.stream(method, self._access.url + path, json=sent, headers=self._headers) as coming,
+            ):
+                content = self._content(coming, until)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = str(error) or type(error).__name__
+            why = without_addresses(str(error)) or type(error).__name__  # a proxy's may have a password
             raise RoomError(
                 f"MeshAgent at {self._access.api_url} cannot be reached: {why}.",
                 fix="Check the network and MESHAGENT_API_URL.",
             ) from error
+        answer = httpx.Response(coming.status_code, content=content)
         if not answer.is_success:
             raise self._refusal(answer)
         return answer
 
+    def _content(self, coming: httpx.Response, until: float) -> bytes:
+        """The body, as far as it is needed. Raises `RoomError` for one that is too long, or does not end."""
+        content = bytearray()
+        for piece in coming.iter_bytes():
+            content += piece
+            if len(content) > MAX_ANSWER:
+                raise RoomError(
+                    f"MeshAgent's answer for the {self._access.label} is longer than {MAX_ANSWER} bytes."
+                )
+            if time.monotonic() > until:
+                raise RoomError(f"MeshAgent's answer for the {self._access.label} does not end.")
+        return bytes(content)
+
     def _json(self, answer: httpx.Response) -> Any:
-        if len(answer.content) > MAX_ANSWER:
-            raise RoomError(f"MeshAgent's answer for {self._access.label} is longer than {MAX_ANSWER} bytes.")
         try:
             return answer.json()
         except ValueError as error:

@@ -152,13 +152,18 @@ def test_the_manifests_by_the_schemas_of_kubernetes() -> None:
     run(BIN / "kubernetes-validate", "--strict", "-k", KUBERNETES, *files)
 
 
-def test_the_room_as_kustomize_builds_it(tmp_path: Path) -> None:
+def built(folder: str, scratch: Path) -> dict[str, dict[str, Any]]:
+    """What kustomize makes of a folder, by kind, once the schemas of Kubernetes take it."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
-    built = tmp_path / "built.yaml"
-    built.write_text(run("kubectl", "kustomize", DEPLOY / "kubernetes" / "rooms" / "gettingstarted").stdout)
-    run(BIN / "kubernetes-validate", "--strict", "-k", KUBERNETES, built)
-    found = {each["kind"]: each for each in yaml.safe_load_all(built.read_text())}
+    file = scratch / "built.yaml"
+    file.write_text(run("kubectl", "kustomize", DEPLOY / "kubernetes" / folder).stdout)
+    run(BIN / "kubernetes-validate", "--strict", "-k", KUBERNETES, file)
+    return {each["kind"]: each for each in yaml.safe_load_all(file.read_text())}
+
+
+def test_the_room_as_kustomize_builds_it(tmp_path: Path) -> None:
+    found = built("rooms/gettingstarted", tmp_path)
     container = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     room, *secrets = [each["valueFrom"] for each in container["env"]]
     assert room["configMapKeyRef"]["name"] == found["ConfigMap"]["metadata"]["name"]
@@ -167,8 +172,38 @@ def test_the_room_as_kustomize_builds_it(tmp_path: Path) -> None:
     assert selector.items() <= found["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_the_agent_that_is_called_as_kustomize_builds_it(tmp_path: Path) -> None:
+    found = built("called", tmp_path)
+    labels = found["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert found["Service"]["spec"]["selector"].items() <= labels.items()
+    assert found["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert found["Service"]["spec"]["selector"]["app.kubernetes.io/instance"] == "called", (
+        "no agent of a room"
+    )
+
+
+def test_the_agent_that_is_called_listens_where_calls_come_in() -> None:
+    """Read from the patches, so that it holds where no kustomize is installed."""
+    folder = DEPLOY / "kubernetes" / "called"
+    made = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    deployment, policy = (yaml.safe_load(each["patch"]) for each in made["patches"])
+    values = {each["path"].rpartition("containers/0/")[2]: each["value"] for each in deployment}
+    group, leaf = values["command"][1:]
+    serve = getattr(getattr(command(), "commands")[group], "commands")[leaf]  # noqa: B009
+    params = serve.make_context(leaf, values["args"]).params
+    [port] = values["ports"]
+    assert (params["host"], params["port"]) == ("0.0.0.0", port["containerPort"])
+    assert policy[0]["value"] == [{"ports": [{"protocol": "TCP", "port": params["port"]}]}]
+    probes = {values[f"{name}Probe/httpGet"]["port"] for name in ("startup", "readiness", "liveness")}
+    service = yaml.safe_load((folder / "service.yaml").read_text())
+    assert {*probes, service["spec"]["ports"][0]["targetPort"]} == {port["name"]}
+    assert all("value" not in variable for variable in values["env"]), "no secret in a manifest"
+    run(BIN / "kubernetes-validate", "--strict", "-k", KUBERNETES, folder / "service.yaml")
+
+
 def test_every_kustomization_names_files_that_are_there() -> None:
-    for folder in (DEPLOY / "kubernetes" / "base", *(DEPLOY / "kubernetes" / "rooms").iterdir()):
+    kubernetes = DEPLOY / "kubernetes"
+    for folder in (kubernetes / "base", kubernetes / "called", *(kubernetes / "rooms").iterdir()):
         made = yaml.safe_load((folder / "kustomization.yaml").read_text())
         assert all((folder / name).exists() for name in made["resources"])
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from process_agent.services import rest as rest_module
 from process_agent.services.deployed import bare
 from process_agent.services.merging import without_nulls
 from tests.contract.hosted import DEPLOY, IMAGE, ROOM, Typed, run
@@ -161,6 +162,15 @@ async def test_refusals_are_one_line_without_the_key(
     assert said in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert rest.key not in refused.stderr
+
+
+async def test_an_answer_that_is_too_long_is_not_read(
+    typed: Typed, rest: RestStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await run(typed, f"{DEPLOY} --image {IMAGE}")
+    monkeypatch.setattr(rest_module, "MAX_ANSWER", 100)
+    refused = await run(typed, f"service list --room {ROOM}", code=4)
+    assert "longer than 100 bytes" in refused.stderr
 
 
 @pytest.mark.parametrize(

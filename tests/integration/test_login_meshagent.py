@@ -167,6 +167,7 @@ def test_the_commands_with_an_api_key(tmp_path: Path) -> None:
     status = json.loads(program.run("login --status --json").stdout)
     assert (status["project"], status["api_keys_of"], status["session"]) == (project, [project], False)
     assert program.run("login --api-key", stdin="not a key").returncode != 0
+    assert program.run("login --api-key --project-id p2", stdin=f"{key}\n").returncode == 2
     assert "Logged out" in program.run("logout").stdout
     assert program.run("login meshagent --status").returncode == 3
-    assert "gettingstarted" in program.run("setup", stdin="1\n3\n").stdout
+    assert "--local --data-dir 'a b'" in program.run("setup --data-dir", "a b", stdin="1\n3\n").stdout

@@ -18,6 +18,8 @@ from process_agent.cli.completion.candidates import Next, cut_for_bash, followin
 MAX_LISTED: Final = 200
 """Rooms, agents or threads that are offered."""
 MAX_OUTLINE: Final = 4 * 1024 * 1024
+MAX_RECORD: Final = 256 * 1024
+"""Characters of the record of a service; a longer one is not offered."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:/+=-]*")
 """Names that no shell takes for anything else; others are not offered."""
@@ -118,13 +120,19 @@ def _looked_up(found: Next) -> Iterable[str]:
             return _threads(found)
         case "profiles":
             return _profiles()
+        case "services":
+            return _services(found)
         case _:
             return ()
 
 
-def _rooms(found: Next) -> Path:
+def _data(found: Next) -> config.DataPaths:
     given = found.given.get("data-dir")
-    return config.load().paths(Path(given) if given else None).rooms
+    return config.load().paths(Path(given) if given else None)
+
+
+def _rooms(found: Next) -> Path:
+    return _data(found).rooms
 
 
 def _agents(found: Next) -> Path:
@@ -144,6 +152,24 @@ def _threads(found: Next) -> list[str]:
         if entry.name != "t.index"
     ]
     return [name for _, name in sorted(tables, reverse=True)[:MAX_LISTED] if _PLAIN.fullmatch(name)]
+
+
+def _services(found: Next) -> list[str]:
+    """The names of services of the local room, of the one that is named if one is."""
+    folder, room = _data(found).root / "services", found.given.get("room")
+    kept = [_record(each / "record.json") for each in _inside(folder)]
+    names = {name for name, where in kept if room in (None, where) and _PLAIN.fullmatch(name)}
+    return sorted(names)[:MAX_LISTED]
+
+
+def _record(file: Path) -> tuple[str, str]:
+    """The name and the room of a service; empty where they cannot be read."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            record = json.loads(opened.read(MAX_RECORD))
+        return str(record["current"]["document"]["metadata"]["name"]), str(record["room"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""
 
 
 def _profiles() -> list[str]:

@@ -15,7 +15,8 @@ type Candidate = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What can come. `kind` names what has to be looked up: files, dirs, rooms, agents, threads, profiles.
+    """What can come. `kind` names what has to be looked up: files, dirs, rooms, agents, threads, services,
+    profiles.
 
     `prefix` stands before the value in the same word, like `--room=`; `typed` is the value so far. `given`
     are the options that are there already, with their last value.

@@ -20,6 +20,8 @@ KINDS: Final[Mapping[str, str]] = {
     "thread-id": "threads",
     "threads": "threads",
     "profile": "profiles",
+    "service": "services",
+    "service-name": "services",
 }
 """What is looked up when it is asked for, by key or by name of an argument."""
 

@@ -63,6 +63,14 @@ KNOWN: Final = {
 """Forms that `keys` stands for; private keys in PEM blocks come on top."""
 
 
+def spans_of_keys(text: str) -> Iterator[Span]:
+    """Where keys of these forms stand in a whole text; blocks of private keys are not among them."""
+    for shape in KNOWN.values():
+        if any(hint in text for hint in shape.hints):
+            for found in shape.pattern.finditer(text):
+                yield found.span(found.re.groups)
+
+
 def may_have_keys(text: str) -> bool:
     """A quick look: False where no key can be."""
     return _KEY_HINT in text or any(hint in text for shape in KNOWN.values() for hint in shape.hints)
@@ -121,11 +129,8 @@ class KnownKeys:
 
     def _spans(self, piece: str) -> Iterator[Span]:
         text, before = self._before + piece, len(self._before)
-        for shape in KNOWN.values():
-            if any(hint in text for hint in shape.hints):
-                for found in shape.pattern.finditer(text):
-                    start, end = found.span(found.re.groups)
-                    yield start - before, end - before
+        for start, end in spans_of_keys(text):
+            yield start - before, end - before
         if self._block.open or _KEY_HINT in text:
             yield from self._in_blocks(text, before)
 

@@ -59,6 +59,8 @@ def test_values() -> None:
         ("chat --room r --agent-name", "agents"),
         ("threads show", "threads"),
         ("join --profile", "profiles"),
+        ("service logs", "services"),
+        ("deploy --service-name", "services"),
         ("join --working-dir", "dirs"),
         ("join --rules-file", "files"),
         ("join --rule", None),
@@ -123,6 +125,20 @@ def test_answers(room: Path) -> None:
     (room / "process.toml").write_text("[profiles.work]\n")
     assert answer("bash", ["=:", "process join --profile "]) == "values\nwork\nnone\n"
     assert answer("bash", ["=:", "process join --room x --agent-name "]) == "values\n"
+
+
+def test_names_of_services(room: Path) -> None:
+    for number, (name, where) in enumerate((("desk", "demo"), ("$(touch bad)", "demo"), ("other", "lab"))):
+        folder = room / "data" / "services" / str(number)
+        folder.mkdir(parents=True)
+        record = {"room": where, "current": {"document": {"metadata": {"name": name}}}}
+        (folder / "record.json").write_text(json.dumps(record))
+    (room / "data" / "services" / "marks").mkdir()
+    damaged = room / "data" / "services" / "damaged"
+    damaged.mkdir()
+    (damaged / "record.json").write_text("[1]")
+    assert answer("bash", ["=:", "process service show "]) == "values\ndesk\nother\n"
+    assert answer("bash", ["=:", "process service stop --room lab "]) == "values\nother\n"
 
 
 def test_the_outline_is_kept_and_a_damaged_one_made_anew(room: Path) -> None:

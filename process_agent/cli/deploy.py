@@ -40,8 +40,16 @@ WaitTimeout = Annotated[
     float, typer.Option("--wait-timeout", metavar="SECONDS", min=1, help="How long --wait waits.")
 ]
 Rollback = Annotated[
-    bool, typer.Option("--rollback", help="Go back to what was deployed before; takes no other flags.")
+    bool,
+    typer.Option("--rollback", help="Go back to what was deployed before; takes no flags of the agent."),
 ]
+OF_A_ROLLBACK = frozenset(
+    (
+        *("room", "project", "project_id", "local", "data_dir", "port", "service_name", "agent_name"),
+        *("diff", "dry_run", "wait", "wait_timeout", "rollback", "json", "profile"),
+    )
+)
+"""What may be typed beside `--rollback`."""
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
@@ -76,6 +84,8 @@ def deploy(context: typer.Context, **_given: Any) -> None:
     from process_agent.cli.service_place import is_local, wanted_place
 
     settings, wanted = config.load(), wanted_place(context)
+    if context.params["rollback"]:
+        check_rollback(context)
     if is_local(wanted, settings):
         from process_agent.cli.deploy_local import deploy_local
 
@@ -84,3 +94,16 @@ def deploy(context: typer.Context, **_given: Any) -> None:
         from process_agent.cli.deploy_hosted import deploy_hosted
 
         deploy_hosted(context, wanted, settings)
+
+
+def check_rollback(context: typer.Context) -> None:
+    """Raise `UsageError` for a flag that a rollback would not heed: the document of before has its own."""
+    from process_agent.cli.flag_sets import typed
+    from process_agent.errors import UsageError
+
+    for parameter in context.command.params:
+        if (name := parameter.name or "") not in OF_A_ROLLBACK and typed(context, name):
+            raise UsageError(
+                f"--rollback does not heed {max(parameter.opts, key=len)}: it has the flags of before.",
+                fix="Leave one of them out.",
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,6 +15,7 @@ from process_agent.errors import RoomError, UsageError
 
 if TYPE_CHECKING:
     from process_agent.config import Settings
+    from process_agent.core.content import Json
 
 
 def deploy_local(context: typer.Context, wanted: Wanted, settings: Settings) -> None:
@@ -42,7 +44,8 @@ def deploy_local(context: typer.Context, wanted: Wanted, settings: Settings) -> 
     if params["diff"]:
         typer.echo(difference(None if there is None else there.document, document).encode(), nl=False)
     if params["dry_run"] or place is None:
-        report(params["json"], there, [("dry run", _would(there, service.name, room))], created=there is None)
+        would = f"the service {service.name} in the local room {room} {_would(there, document)}"
+        report(params["json"], there, [("dry run", would)], created=there is None, dry_run=True)
         return
     position = 0 if there is None else place.log_tail(there, 0)[1]
     found, created = place.put(document, environment)
@@ -57,6 +60,7 @@ def deploy_local(context: typer.Context, wanted: Wanted, settings: Settings) -> 
             f"{secrets or 'none with a key'}; kept in {place.paths.root / 'services'}, for you alone",
         ),
     ]
+    lines.append(("talk to it", f"process chat --room {shlex.quote(room)}"))
     if not found.enabled:
         lines.append(("stopped", f"it stays so; process service start {found.name} --room {room}"))
     report(params["json"], found, lines, created=created, changed=not unchanged)
@@ -80,22 +84,31 @@ def _roll_back(params: Params, place: LocalPlace) -> None:
     name = service_name(params)
     there = next((each for each in place.services() if each.name == name), None)
     if there is None:
-        raise UsageError(f"There is no service {name!r} to roll back.")
+        raise UsageError(f"There is no service {name!r} in {place.label} to roll back.")
+    previous = place.previous(there)
+    if previous is None:
+        raise UsageError(f"The service {name!r} was deployed once only: there is nothing to go back to.")
+    if params["diff"]:
+        document = {**previous, "enabled": there.enabled}
+        typer.echo(difference(there.document, document).encode(), nl=False)
     if params["dry_run"]:
-        raise UsageError("--rollback cannot be tried in the local room: leave --dry-run out.")
+        would = f"the service {name} in {place.label} would go back; nothing was changed"
+        report(params["json"], there, [("dry run", would)], dry_run=True)
+        return
     position = place.log_tail(there, 0)[1]
     found = place.roll_back(there)
-    if params["diff"]:
-        typer.echo(difference(there.document, found.document).encode(), nl=False)
     lines = [("service", f"{found.name}, back to revision {found.facts['revision']}")]
     report(params["json"], found, lines, created=False)
     if params["wait"] and found.enabled:
         until_it_runs(place, found, params["wait_timeout"], position)
 
 
-def _would(there: Found | None, name: str, room: str) -> str:
-    what = "would be made" if there is None else "would be updated"
-    return f"the service {name} in the local room {room} {what}; nothing was changed"
+def _would(there: Found | None, document: dict[str, Json]) -> str:
+    if there is None:
+        return "would be made; nothing was changed"
+    if dict(there.document) == document:
+        return "is as it would be, unless values of its variables changed"
+    return "would be updated; nothing was changed"
 
 
 def _outcome(created: bool, unchanged: bool) -> str:

@@ -70,6 +70,11 @@ class LocalPlace:
         answer = self._ask("POST", "/services", body)
         return _found(answer), answer["created"] is True
 
+    def previous(self, service: Found) -> dict[str, Json] | None:
+        """The document of the deploy before."""
+        found: dict[str, Json] | None = self._ask("GET", _path(service))["previous_document"]
+        return found
+
     def roll_back(self, service: Found) -> Found:
         """Go back to what was deployed before."""
         return self._act(service, "rollback")

@@ -67,7 +67,7 @@ Image = Annotated[
     typer.Option(
         "--image",
         metavar="IMAGE",
-        help="Container image with this program. Required. [default: $PROCESS_IMAGE]",
+        help="Container image with this program; a hosted service needs one. [default: $PROCESS_IMAGE]",
     ),
 ]
 Secrets = Annotated[

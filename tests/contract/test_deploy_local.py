@@ -107,7 +107,11 @@ def _deploy_and_kill(program: Program, model: ScriptedServer) -> None:
     assert "#code=[hidden]" in text
     changed = json.loads(done(program, f"{DEPLOY} --json", "--rule", "deploy").stdout)
     assert (changed["revision"], changed["enabled"], changed["changed"]) == (2, False, True)
-    back = done(program, "deploy --rollback --service-name codex-agent --room gettingstarted --json --diff")
+    rollback = "deploy --rollback --service-name codex-agent --room gettingstarted --json --diff"
+    tried = done(program, f"{rollback} --dry-run")
+    assert json.loads(tried.stdout.splitlines()[-1])["revision"] == 2
+    back = done(program, rollback)
+    assert tried.stdout.splitlines()[:-1] == back.stdout.splitlines()[:-1]
     assert "-  command: process join" in back.stdout
     assert json.loads(back.stdout.splitlines()[-1])["revision"] == 1
 
@@ -135,6 +139,7 @@ def _no_key_in_the_record(program: Program, key: str) -> None:
         (f"{DEPLOY} --rule sk-abcdefghijklmnopqrstuvw", "a key or a token"),
         (f"{DEPLOY} --working-dir nowhere", "is not a folder"),
         (f"{DEPLOY} --project", "--project is for MeshAgent"),
+        (f"{DEPLOY} --rollback", "--rollback does not heed --channel"),
         ("deploy --agent-name a --channel chat --backend codex", "Which room?"),
         ("deploy --agent-name a --backend codex --room r", "An agent needs a channel"),
         ("deploy --rollback --room r", "Which service?"),

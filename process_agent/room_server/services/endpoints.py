@@ -54,14 +54,17 @@ class ServiceEndpoints:
         return JSONResponse({**as_json(service), "created": created})
 
     async def one(self, request: Request) -> Response:
-        """`GET /services/{id}` and `DELETE /services/{id}`."""
+        """`GET /services/{id}`, with the document of before, and `DELETE /services/{id}`."""
         self._owner(request)
         service = self._found(request)
         if service is None:
             return _missing()
         if request.method == "DELETE":
             await self.services.remove(service)
-        return JSONResponse(as_json(service))
+        before = service.record.previous
+        return JSONResponse(
+            {**as_json(service), "previous_document": None if before is None else dict(before.document)}
+        )
 
     async def act(self, request: Request) -> Response:
         """`POST /services/{id}/{action}`: restart, start, stop or rollback; returns before it is done."""

@@ -23,9 +23,12 @@ def run(words: list[str]) -> dict[str, object]:
     code: object = 0
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
-            app(words, prog_name="meshagent")
+            sys.exit(app(words, prog_name="meshagent"))  # as the program itself does
         except SystemExit as ended:
             code = ended.code or 0
+            if not isinstance(code, int):  # Python prints it, and ends with 1
+                said.write(str(code))
+                code = 1
         except BaseException:  # noqa: BLE001 # it is what is told
             traceback.print_exc()
             code = 1

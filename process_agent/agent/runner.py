@@ -311,10 +311,13 @@ class Runner:
         return log, await self._store.touch(thread_id)
 
     async def _store_turn(self, thread_id: ThreadId, turn_id: TurnId) -> None:
-        error = None
+        error, log = None, self._work[thread_id].log
+        if self._telling.follows(thread_id, log):
+            self._carry_out(self._supervisor.turn_stored(thread_id, turn_id, None))
+            return
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                await self._work[thread_id].log.flush()
+                await log.flush()
         except TimeoutError:
             error = _not_stored(f"the room did not answer in {STORE_SECONDS:.0f} s")
         except ProcessError as reason:

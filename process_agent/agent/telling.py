@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from process_agent.core import events as e
 from process_agent.core.channel import Channel
@@ -69,11 +69,17 @@ class Telling:
         change = channel.open_view if isinstance(command, OpenView) else channel.close_view
         self._tell(command.thread_id, lambda: change(command.viewer.participant, command.thread_id))
 
+    def follows(self, thread_id: ThreadId, log: ThreadLog) -> bool:
+        """Whether what is told of a thread from now on follows all its rows to the room, whoever is told."""
+        return self._behind(thread_id, self._channels) and log.hand_over(open_items=True)
+
     def _in_order(self, command: Emit, log: ThreadLog) -> bool:
         """Whether what is told now follows its rows to the room: nobody can read it before they are there."""
-        ways = map(self._channels.__getitem__, command.to)
-        behind = all(isinstance(way, InOrder) and way.in_order for way in ways)
-        return behind and command.event.thread_id not in self._held and log.hand_over()
+        return self._behind(command.event.thread_id, command.to) and log.hand_over()
+
+    def _behind(self, thread_id: ThreadId, channels: Iterable[str]) -> bool:
+        ways = map(self._channels.__getitem__, channels)
+        return thread_id not in self._held and all(isinstance(way, InOrder) and way.in_order for way in ways)
 
     def _tell(self, thread_id: ThreadId | None, tell: Callable[[], None]) -> None:
         held = None if thread_id is None else self._held.get(thread_id)

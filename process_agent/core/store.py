@@ -69,9 +69,10 @@ class ThreadLog(Protocol):
         """Remember an event. Live-only events (`Working`, `Status`) are ignored."""
         ...
 
-    def hand_over(self) -> bool:
-        """Begin to store what was appended. Whether it gets to the room before whatever is said there from
-        now on, and is stored even if we are killed; otherwise `flush` tells when it is.
+    def hand_over(self, *, open_items: bool = False) -> bool:
+        """Begin to store what was appended, what items that still grow have so far only with `open_items`.
+        Whether it gets to the room before whatever is said there from now on, and is stored even if we are
+        killed; otherwise `flush` tells when it is.
         """
         ...
 

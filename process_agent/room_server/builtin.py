@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from process_agent.io.tasks import Tasks, rounds
+from process_agent.io.tasks import Tasks
 from process_agent.room_server.member import CLOSE_CHUNK, Member
 from process_agent.room_server.relay import is_control
 from process_agent.room_server.toolkit import OPEN, OPERATION_FAILED, Call, Content, ToolError, Toolkit
@@ -88,7 +88,7 @@ class BuiltinCall:
         self._prefix = b'{"tool_call_id":' + prefix + b',"chunk":'
 
     def start(self, toolkit: Toolkit, tasks: Tasks) -> None:
-        """Run the tool in a task of its own, when the messages that came with the call are on their way."""
+        """Run the tool in a task of its own."""
         self._toolkit = toolkit.name
         run = self._stream(toolkit) if self._call.tool in toolkit.streamed else self._unary(toolkit)
         self._task = tasks.start(run, f"{toolkit.name}.{self._call.tool}")
@@ -110,7 +110,6 @@ class BuiltinCall:
             self._task.cancel()
 
     async def _unary(self, toolkit: Toolkit) -> None:
-        await rounds(1)
         try:
             content = await toolkit.call(self._call)
         except ToolError as error:
@@ -122,7 +121,6 @@ class BuiltinCall:
 
     async def _stream(self, toolkit: Toolkit) -> None:
         self._member.respond(self._request_id, OPEN)
-        await rounds(1)
         try:
             await toolkit.stream(self._call, self._chunks, self._send)
         except ToolError as error:

@@ -141,8 +141,10 @@ class DatasetThreadLog:
         gone, self.left = self.left - left, self.left & left
         self._lost += [event for event in lost if event.turn_id in gone]
 
-    def hand_over(self) -> bool:
+    def hand_over(self, *, open_items: bool = False) -> bool:
         """See the port."""
+        if open_items:
+            self._store(self._fold.tick(), within=NOW)
         return self._writer.hand_over()
 
     async def flush(self, *, open_items: bool = True) -> None:

@@ -107,7 +107,7 @@ class MemoryThreadLog:
         self._numbers = itertools.count(kept[-1].sequence + 1 if kept else 0)
         self._model, self._usage, self._kept = other._model, other._usage, dict(other._kept)
 
-    def hand_over(self) -> bool:
+    def hand_over(self, *, open_items: bool = False) -> bool:
         """There is nowhere to write to."""
         return True
 

@@ -16,6 +16,8 @@ from process_agent.core.participants import Participant
 from process_agent.core.room import IncomingStream, InOrder, RoomMessage, TableRef
 from process_agent.errors import AuthError, RoomError, RoomRequestError, UsageError
 from process_agent.io.tasks import Tasks
+from process_agent.room_server.datasets.arrow import read_own
+from process_agent.room_server.datasets.log_records import ROWS, decode
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from tests.fakes.room import ROOM, LocalRoom, local_room
 
@@ -242,6 +244,13 @@ async def test_rows_inserted_in_one_call_are_checked_like_any_others(server: Loc
         assert await bot.datasets.count(table) == 30_001
 
 
+def rows_in_the_log(server: LocalRoom, table: str) -> int:
+    """Rows of a table that outlive the server, should it be killed now."""
+    files = (server.paths.rooms / ROOM / "datasets" / ".log").glob("*.rows")
+    records = [record for file in sorted(files) for _, record in decode(file.read_bytes())]
+    return sum(read_own(x.payload).num_rows for x in records if x.kind == ROWS and x.key.name == table)
+
+
 async def test_rows_that_were_sent_before_a_message_are_stored_whatever_becomes_of_the_sender(
     server: LocalRoom,
 ) -> None:
@@ -268,6 +277,7 @@ async def test_rows_that_were_sent_before_a_message_are_stored_whatever_becomes_
                     await tasks.close()
                 else:
                     await asyncio.wait_for(told.get(), 5)
+                    assert number == 0 or rows_in_the_log(server, "rows") == number + 1
                     await tasks.wait()
         async with asyncio.timeout(10):
             while await ana.datasets.count(table) < 20:

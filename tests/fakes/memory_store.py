@@ -55,7 +55,7 @@ class MemoryLog:
         if isinstance(event.body, e.ThreadCleared):
             self._cleared = len(self._kept)
 
-    def hand_over(self) -> bool:
+    def hand_over(self, *, open_items: bool = False) -> bool:
         return False
 
     async def flush(self, *, open_items: bool = True) -> None:

@@ -1,7 +1,9 @@
-"""A log on disk that many share: whatever waits is written together and flushed once.
+"""A log on disk that many share: whatever waits is flushed once.
 
 It is a row of files, named by their first position; only the last one is written to. A record is durable
-when `add`'s future is done. Files go, oldest first, when nobody needs their records any more.
+when `add`'s future is done. Mostly it is with the system when `add` returns, and then it outlives this
+process: whoever is told of it before it is flushed is told the truth, unless the machine loses its power in
+that millisecond. Files go, oldest first, when nobody needs their records any more.
 
 One log serves all tables of a room: 200 tables that each flush a file of their own cost 200 flushes, and as
 many open files.
@@ -43,11 +45,16 @@ _DAMAGED: Final = ".damaged"
 
 @dataclass(slots=True)
 class _File:
-    """One file of the log. `size` counts what is durable."""
+    """One file of the log. `size` counts what is durable, `written` what the system has."""
 
     first: int
     path: Path
     size: int
+    written: int
+
+
+type _Waiting = tuple[int, bytes, asyncio.Future[None]]
+"""A record that is not durable yet: its position, its bytes, and who waits."""
 
 
 class AppendLog:
@@ -58,8 +65,12 @@ class AppendLog:
         self._files: deque[_File] = deque()
         self._descriptor: int | None = None
         self._next = 1
-        self._waiting: list[tuple[int, bytes, asyncio.Future[None]]] = []
+        self._unwritten: list[_Waiting] = []
+        self._unflushed: list[_Waiting] = []
+        """Written, and not flushed. Nothing is written behind what is unwritten."""
         self._waiting_bytes = 0
+        self._alone = 0
+        """Above 0 while the thread changes files: nobody else writes."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rows log")
         self._tasks = Tasks("rows log")
         self._committing = False
@@ -89,7 +100,7 @@ class AppendLog:
             if end < len(data):
                 self._cut(path, end, len(data), last=path is paths[-1])
             if end:
-                self._files.append(_File(int(path.stem), path, end))
+                self._files.append(_File(int(path.stem), path, end, end))
             else:
                 path.unlink()
 
@@ -103,12 +114,28 @@ class AppendLog:
             raise ToolError("the room's disk does not keep up", code=OPERATION_FAILED)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         position, self._next = self._next, self._next + 1
-        self._waiting.append((position, record, stored))
+        at_once = not (self._unwritten or self._alone) and self._write_at_once(record)
+        (self._unflushed if at_once else self._unwritten).append((position, record, stored))
         self._waiting_bytes += len(record)
         if not self._committing:
             self._committing = True
             self._tasks.start(self._commit(), "commit")
         return position, stored
+
+    def _write_at_once(self, record: bytes) -> bool:
+        """Put a record behind the others; whether that could be done. If not, the thread finds out why."""
+        descriptor = self._descriptor
+        if descriptor is None or self._broken is not None or self._files[-1].written >= FILE_BYTES:
+            return False
+        file = self._files[-1]
+        try:
+            if os.write(descriptor, record) == len(record):
+                file.written += len(record)
+                return True
+            os.ftruncate(descriptor, file.written)
+        except OSError as error:
+            logger.warning("a record waits for its place in the log of rows: %s", error)
+        return False
 
     async def trim(self, needed: int) -> None:
         """Remove files whose records all lie before position `needed`."""
@@ -116,7 +143,7 @@ class AppendLog:
         idle = last is not None and needed >= self._next and last.size >= IDLE_BYTES and not self._committing
         if idle or (len(self._files) > 1 and self._files[1].first <= needed):
             try:
-                await self._run(self._remove, needed, idle)
+                await self._run_alone(self._remove, needed, idle)
             except OSError as error:
                 logger.warning("a file of the log of rows could not be removed: %s", error)
 
@@ -131,29 +158,73 @@ class AppendLog:
     async def _run(self, work: object, *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)  # type: ignore[arg-type]
 
+    async def _run_alone(self, work: object, *arguments: object) -> None:
+        self._alone += 1
+        try:
+            await self._run(work, *arguments)
+        finally:
+            self._alone -= 1
+
     async def _commit(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-                try:
-                    await self._run(self._write, batch[0][0], [data for _, data, _ in batch])
-                except OSError as error:
-                    logger.error("rows could not be stored: %s", error)
-                    _settle(
-                        batch, ToolError(f"the room's disk refuses: {error.strerror}", code=OPERATION_FAILED)
-                    )
+            while self._unflushed or self._unwritten:
+                if self._unflushed:
+                    await self._commit_written()
                 else:
-                    _settle(batch, None)
+                    await self._commit_unwritten()
         finally:
             self._committing = False
 
+    async def _commit_written(self) -> None:
+        batch, self._unflushed = self._unflushed, []
+        file = self._files[-1]
+        try:
+            await self._run(self._flush, file, file.written)
+        except OSError as error:
+            batch += self._unflushed  # written since: nobody knows how much of the file is on disk
+            self._unflushed = []
+            await self._run_alone(self._take_back, file)
+            self._settle(batch, error)
+        else:
+            self._settle(batch)
+
+    async def _commit_unwritten(self) -> None:
+        batch, self._unwritten = self._unwritten, []
+        try:
+            await self._run_alone(self._write, batch[0][0], [data for _, data, _ in batch])
+        except OSError as error:
+            self._settle(batch, error)
+        else:
+            self._settle(batch)
+
+    def _settle(self, batch: list[_Waiting], error: OSError | None = None) -> None:
+        self._waiting_bytes -= sum(len(record) for _, record, _ in batch)
+        if error is not None:
+            logger.error("rows could not be stored: %s", error)
+        for _, _, stored in batch:
+            if stored.done():
+                continue  # cancelled: its caller has gone
+            if error is None:
+                stored.set_result(None)
+            else:
+                why = f"the room's disk refuses: {error.strerror}"
+                stored.set_exception(ToolError(why, code=OPERATION_FAILED))
+
     # In the thread
+
+    def _flush(self, file: _File, written: int) -> None:
+        """Make so many bytes of the last file durable."""
+        if self._broken is not None:
+            raise self._broken
+        if self._descriptor is not None:
+            os.fdatasync(self._descriptor)
+        file.size = written
 
     def _write(self, first: int, records: list[bytes]) -> None:
         if self._broken is not None:
             raise self._broken
         descriptor = self._descriptor
-        if descriptor is None or self._files[-1].size >= FILE_BYTES:
+        if descriptor is None or self._files[-1].written >= FILE_BYTES:
             descriptor = self._begin(first)
         file, data = self._files[-1], b"".join(records)
         try:
@@ -164,7 +235,8 @@ class AppendLog:
         except OSError:
             self._take_back(file)
             raise
-        file.size += len(data)
+        file.written += len(data)
+        file.size = file.written
 
     def _begin(self, first: int) -> int:
         self._release()
@@ -172,7 +244,7 @@ class AppendLog:
         path = self._folder / f"{first:020d}{_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         descriptor = self._descriptor = os.open(path, flags, 0o600)
-        self._files.append(_File(first, path, 0))
+        self._files.append(_File(first, path, 0, 0))
         sync_folder(self._folder)
         return descriptor
 
@@ -183,6 +255,7 @@ class AppendLog:
             with file.path.open("r+b") as written:
                 written.truncate(file.size)
                 os.fsync(written.fileno())
+            file.written = file.size
         except OSError as error:
             self._broken = error
             logger.error("the log of rows is unusable until the room starts again: %s", error)
@@ -214,13 +287,3 @@ class AppendLog:
         with path.open("r+b") as written:
             written.truncate(end)
             os.fsync(written.fileno())
-
-
-def _settle(batch: list[tuple[int, bytes, asyncio.Future[None]]], error: ToolError | None) -> None:
-    for _, _, stored in batch:
-        if stored.done():
-            continue  # cancelled: its caller has gone
-        if error is None:
-            stored.set_result(None)
-        else:
-            stored.set_exception(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -190,3 +192,73 @@ async def test_too_much_that_waits_is_refused(tmp_path: Path, monkeypatch: pytes
             log.add(ROWS, KEY, bytes(600))
         await asyncio.gather(*stored)
         await log.add(ROWS, KEY, bytes(600))[1]
+
+
+async def test_what_was_added_outlives_the_process_before_it_is_flushed(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (log, _):
+        await log.add(ROWS, KEY, b"first")[1]
+        _, stored = log.add(ROWS, KEY, b"second")
+        (file,) = files(tmp_path)
+        assert [record.payload for _, record in decode(file.read_bytes())] == [b"first", b"second"]
+        assert not stored.done()
+        await stored
+
+
+async def test_a_flush_that_fails_takes_back_what_was_written_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushing, go = threading.Event(), threading.Event()
+
+    def fail(_: int) -> None:
+        flushing.set()
+        go.wait(10)
+        raise OSError(28, "No space left on device")
+
+    async with opened(tmp_path) as (log, _):
+        await log.add(ROWS, KEY, b"before")[1]
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", fail)
+            first = log.add(ROWS, KEY, b"refused")[1]
+            await asyncio.to_thread(flushing.wait, 10)
+            second = log.add(ROWS, KEY, b"refused too")[1]
+            go.set()
+            for each in (first, second):
+                with pytest.raises(ToolError, match="No space left"):
+                    await each
+        await log.add(ROWS, KEY, b"after")[1]
+    async with opened(tmp_path) as (_, found):
+        assert [record.payload for record in found] == [b"before", b"after"]
+
+
+@given(st.lists(st.sampled_from(["add", "add", "add", "wait", "fail", "trim"]), max_size=30))
+def test_what_is_read_again_is_what_was_answered(steps: list[str]) -> None:
+    flush, refusals = os.fdatasync, iter([""])
+
+    def sometimes(descriptor: int) -> None:
+        if next(refusals, ""):
+            raise OSError(5, "Input/output error")
+        flush(descriptor)
+
+    async def live(folder: Path) -> None:
+        nonlocal refusals
+        stored: list[asyncio.Future[None]] = []
+        async with opened(folder) as (log, _):
+            for step in steps:
+                match step:
+                    case "add":
+                        stored.append(log.add(ROWS, KEY, b"%d" % len(stored))[1])
+                    case "wait":
+                        await asyncio.wait(stored) if stored else None
+                    case "fail":
+                        refusals = iter(["no"])
+                    case _:
+                        await log.trim(1)
+            await asyncio.gather(*stored, return_exceptions=True)
+        answered = [b"%d" % n for n, each in enumerate(stored) if each.exception() is None]
+        async with opened(folder) as (_, found):
+            assert [record.payload for record in found] == answered
+
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(append_log, "FILE_BYTES", 150)
+        patch.setattr(os, "fdatasync", sometimes)
+        asyncio.run(live(Path(folder)))

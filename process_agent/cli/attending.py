@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from process_agent.cli.joining import inside, model_endpoint, recorded
 from process_agent.cli.local import while_joined
 from process_agent.cli.metered import ledger_of
+from process_agent.io.collector import spare_what_is_loaded
 
 if TYPE_CHECKING:
     from process_agent.agent.assemble import AgentConfig, Ready, StartedBackends
@@ -64,4 +65,9 @@ async def attend(
         ledger=ledger_of(options, settings, target, room.datasets, name),
     )
     config = replace(prepared.config, copies=settings.cache_dir / "files" / plain_name(room.name))
-    await while_joined(room, run_agent(config, joined, backends, on_ready, stop))
+
+    def ready(told: Ready) -> None:
+        on_ready(told)
+        spare_what_is_loaded()
+
+    await while_joined(room, run_agent(config, joined, backends, ready, stop))

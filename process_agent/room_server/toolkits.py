@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from process_agent.io.collector import spare_what_is_loaded
 from process_agent.room_server.developer import DeveloperToolkit
 from process_agent.room_server.empty import empty_toolkits
 from process_agent.room_server.hub import Announce
@@ -34,6 +35,7 @@ class RoomToolkits:
         async with self._loading:
             if not self._loaded:
                 await asyncio.to_thread(_import)
+                spare_what_is_loaded()
                 self._loaded = True
 
     def open(self, name: str, announce: Announce) -> Sequence[Toolkit]:

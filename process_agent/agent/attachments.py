@@ -14,13 +14,14 @@ import logging
 import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from process_agent.agent.shelf import Shelf
 from process_agent.core.backend import HistoryItem, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import ThreadId
 from process_agent.core.images import id_of
+from process_agent.core.room_addresses import is_room_address, path_at
 from process_agent.core.room_ports import RoomFiles, RoomImages
 from process_agent.errors import RoomError, RoomRequestError, ToolFailedError
 
@@ -69,10 +70,9 @@ class Attachments:
         left = _Left(MAX_FILES, MAX_TOTAL, MAX_COPIES)
         found: list[ContentPart] = []
         for part in content:
-            scheme = part.url[:5].lower() if isinstance(part, FilePart) else ""
-            if isinstance(part, FilePart) and (scheme == "room:" or id_of(part.url) is not None):
+            if isinstance(part, FilePart) and (is_room_address(part.url) or id_of(part.url) is not None):
                 found.append(await self._fetched(thread_id, part, left))
-            elif isinstance(part, FilePart) and scheme == "data:":
+            elif isinstance(part, FilePart) and part.url[:5].lower() == "data:":
                 found.append(await self._copied(thread_id, part, left))
             else:
                 found.append(part)
@@ -129,7 +129,7 @@ class Attachments:
             return image.data, image.mime_type
         if self.files is None or id_of(url) is not None:
             raise RoomRequestError("this room keeps nothing of the kind")
-        return await self.files.read(_path_of(url), limit), None
+        return await self.files.read(path_at(url), limit), None
 
     async def _copied(self, thread_id: ThreadId, part: FilePart, left: _Left) -> ContentPart:
         """A file that came with the message."""
@@ -155,19 +155,10 @@ def _name_of(part: FilePart) -> str:
         return part.name
     if id_of(part.url) is not None:
         return "image"
-    if part.url[:5].lower() == "room:":
-        return _path_of(part.url).rsplit("/", 1)[-1]
+    if is_room_address(part.url):
+        return path_at(part.url).rsplit("/", 1)[-1]
     kind = part.url[5:].partition(",")[0].partition(";")[0].lower()
     return f"file{mimetypes.guess_extension(kind) or ''}"
-
-
-def _path_of(url: str) -> str:
-    """The path of a `room:` address, however many slashes it begins with."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # an address that ends within a bracket
-        return url
-    return unquote(parts.netloc + parts.path).lstrip("/")
 
 
 def _kind_of(name: str) -> str:

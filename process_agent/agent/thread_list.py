@@ -73,7 +73,7 @@ class ThreadListWork:
                     self._names.listed(entry, renamed=True)
                 case c.Delete(delete):
                     await self._close_work(delete.thread_id)
-                    kept = await store.delete(delete.thread_id)
+                    kept = await store.delete(delete.thread_id, keep_files=delete.keep_files)
                     await self._discard(delete.thread_id, kept)
                     self._report(supervisor.thread_deleted(delete))
                 case c.FindOwner():

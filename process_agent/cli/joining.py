@@ -165,16 +165,23 @@ def recorded(
 
 
 def _store(options: JoinOptions, room: JoinedRoom, name: str, token: str | None) -> ThreadStore:
+    from process_agent.threads.paths import namespaces_told
+
     def clock() -> datetime:
         return datetime.now(UTC)
 
     def new_id() -> str:
         return str(uuid.uuid4())
 
+    def agents_folders() -> list[tuple[str, ...]]:
+        return namespaces_told(room.messaging.participants())
+
     if options.thread_storage == "none":
+        from process_agent.threads.kept.cleaning import StoredThreads
         from process_agent.threads.memory import MemoryThreadStore
 
-        return MemoryThreadStore(name, clock=clock, new_id=new_id)
+        stored = StoredThreads(room.datasets, agents_folders)
+        return MemoryThreadStore(name, clock=clock, new_id=new_id).clean(room.files, stored.unused)
     from process_agent.io.this_process import is_gone, name_of_this_process
     from process_agent.threads.leases import Presence
     from process_agent.threads.store import DatasetThreadStore
@@ -183,7 +190,7 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str, token: str | None)
         return any(p.name == name and p.role == "agent" for p in room.messaging.participants())
 
     redaction = options.thread_flags.redaction((*secret_values(), token))
-    return DatasetThreadStore(
+    store = DatasetThreadStore(
         room.datasets,
         name,
         clock=clock,
@@ -191,7 +198,8 @@ def _store(options: JoinOptions, room: JoinedRoom, name: str, token: str | None)
         directory=options.thread_dir,
         presence=Presence(name_of_this_process(), is_gone, others_here),
         apart=options.isolation == "participant",
-    ).redact(redaction)
+    )
+    return store.redact(redaction).clean(room.files, agents_folders)
 
 
 def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> Lines:

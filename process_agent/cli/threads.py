@@ -178,7 +178,7 @@ async def joined(options: Options) -> AsyncIterator[tuple[JoinedRoom, DataPaths]
 
 def folders_of(room: JoinedRoom, options: Options, paths: DataPaths) -> dict[str, str]:
     """Agents and the folders of their threads. Raises `UsageError` when nobody can be found."""
-    from process_agent.threads.paths import directory_of
+    from process_agent.threads.paths import directory_of, directory_told
 
     if options.thread_dir is not None:
         return {"": f"dataset://{options.thread_dir.removeprefix('dataset://').strip('/')}"}
@@ -190,8 +190,7 @@ def folders_of(room: JoinedRoom, options: Options, paths: DataPaths) -> dict[str
     folders = {}
     for name in sorted(found):
         agent = here.get(name)
-        said = None if agent is None else agent.attributes.get("meshagent.chatbot.thread-dir")
-        folders[name] = _single_scheme(said) if isinstance(said, str) and said else directory_of(name)
+        folders[name] = directory_of(name) if agent is None else directory_told(agent)
     return folders
 
 
@@ -208,13 +207,6 @@ def _stored(datasets: Path) -> Iterator[str]:
         match place.namespace:
             case ("agents", name, "threads") if INDEX_TABLE in catalog.tables(place):
                 yield name
-
-
-def _single_scheme(directory: str) -> str:
-    """The published agent names its folder with a doubled scheme (agent protocol, section 2.1)."""
-    while directory.startswith("dataset://dataset://"):
-        directory = directory.removeprefix("dataset://")
-    return directory
 
 
 # --- Reading ------------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from process_agent.core.content import Json
 from process_agent.core.ids import ThreadId
 
+THREAD_DIR = "meshagent.chatbot.thread-dir"
+"""The participant attribute with an agent's folder of threads."""
+
 ONLY_THREAD = "main"
 """The thread of an agent that has one for everybody (agent protocol section 6.1)."""
 
@@ -37,7 +40,7 @@ class ChatProfile:
         if self.thread_path is not None:
             mode = {"meshagent.chatbot.thread-path": self.thread_path}
         return mode | {
-            "meshagent.chatbot.thread-dir": self.thread_dir,
+            THREAD_DIR: self.thread_dir,
             "meshagent.chatbot.thread-list": f"{self.thread_dir}/index",
         }
 

@@ -165,10 +165,11 @@ class RenameThread:
 
 @dataclass(frozen=True, slots=True)
 class DeleteThread:
-    """Remove a thread with all its rows."""
+    """Remove a thread with all its rows, and the files in it unless `keep_files` says so."""
 
     envelope: Envelope
     thread_id: ThreadId
+    keep_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

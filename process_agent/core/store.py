@@ -205,9 +205,12 @@ class ThreadStore(Protocol):
         """Set `modified_at` to now and nothing else."""
         ...
 
-    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+    async def delete(
+        self, thread_id: ThreadId, *, keep_files: bool = False
+    ) -> Sequence[tuple[str, KeptState]]:
         """Remove the rows, the entry, and the images that were made in the thread; returns all that backends
-        ever kept there.
+        ever kept there. Files that were attached or shown there are removed soon after, unless another
+        thread speaks of them or `keep_files` says so.
         """
         ...
 

@@ -154,10 +154,12 @@ class ThreadIndex:
         return found
 
     async def _read(self, where: str | None) -> list[ThreadEntry]:
-        entries: list[ThreadEntry] = []
-        async for batch in self._datasets.search(self._table, where=where):
-            entries += _entries(batch)
-        return entries
+        return await entries_of(self._datasets, self._table, where)
+
+
+async def entries_of(datasets: Datasets, table: TableRef, where: str | None = None) -> list[ThreadEntry]:
+    """The entries of a list, or those of its rows that match, in table order. Raises `RoomError`."""
+    return [entry async for batch in datasets.search(table, where=where) for entry in _entries(batch)]
 
 
 def _newest_first(entries: list[ThreadEntry]) -> list[ThreadEntry]:

@@ -18,14 +18,19 @@ from process_agent.core.backend import HistoryItem, KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.models import ModelChoice
+from process_agent.core.room_ports import RoomFiles
 from process_agent.core.store import LAST, ListChange, Page, ThreadEntry
+from process_agent.io.tasks import Tasks
 from process_agent.threads.copying import in_copy, moved, name_of_copy
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold
 from process_agent.threads.history import History
+from process_agent.threads.kept.cleaning import FileCleaning, Unused
+from process_agent.threads.kept.files import folders_in
 from process_agent.threads.paths import can_name, temporary_directory_of, unknown_thread
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import Row, moment_of, to_row
+from process_agent.threads.room_files import files_of
+from process_agent.threads.rows import Row, moment_of, to_row, to_stored
 from process_agent.threads.window import Window
 
 logger = logging.getLogger(__name__)
@@ -107,6 +112,15 @@ class MemoryThreadLog:
         self._numbers = itertools.count(kept[-1].sequence + 1 if kept else 0)
         self._model, self._usage, self._kept = other._model, other._usage, dict(other._kept)
 
+    def files(self) -> set[str]:
+        """Paths of the files in the room's storage that belong to the thread."""
+        events = [stored for row in self._rows if isinstance(stored := to_stored(row), ThreadEvent)]
+        return {path for event in events for path in files_of(event.body)}
+
+    def folders(self) -> set[str]:
+        """The folders of such files that the thread speaks of."""
+        return {folder for row in self._rows for folder in folders_in(row.data)}
+
     def hand_over(self, *, open_items: bool = False) -> bool:
         """There is nowhere to write to."""
         return True
@@ -168,6 +182,20 @@ class MemoryThreadStore:
         self._entries: dict[ThreadId, ThreadEntry] = {}
         self._logs: dict[ThreadId, MemoryThreadLog] = {}
         self._owners: dict[ThreadId, str] = {}
+        self._tasks = Tasks("thread store")
+        self._cleaning: FileCleaning | None = None
+
+    def clean(self, files: RoomFiles, stored: Unused) -> MemoryThreadStore:
+        """Remove the files of threads that are forgotten from now on, unless another thread here, or
+        one of those `stored` in the room, speaks of them. Returns itself.
+        """
+
+        async def unused(folders: set[str], pause: float) -> set[str] | None:
+            left = folders.difference(*(log.folders() for log in self._logs.values()))
+            return await stored(left, pause) if left else left
+
+        self._cleaning = FileCleaning(files, unused, self._tasks)
+        return self
 
     @property
     def directory(self) -> str:
@@ -250,11 +278,11 @@ class MemoryThreadStore:
         """Set `modified_at` to now and nothing else."""
         return self._change(thread_id, None)
 
-    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+    async def delete(
+        self, thread_id: ThreadId, *, keep_files: bool = False
+    ) -> Sequence[tuple[str, KeptState]]:
         """Forget a thread."""
-        self._entries.pop(thread_id, None)
-        self._logs.pop(thread_id, None)
-        self._owners.pop(thread_id, None)
+        self._forget(thread_id, keep_files=keep_files)
         return ()
 
     async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
@@ -262,7 +290,10 @@ class MemoryThreadStore:
         return None
 
     async def close(self) -> None:
-        """Forget everything."""
+        """Forget everything. Files of threads that were not deleted stay."""
+        if self._cleaning is not None:
+            await self._cleaning.close()
+        await self._tasks.close()
         self._entries.clear()
         self._logs.clear()
         self._owners.clear()
@@ -279,9 +310,15 @@ class MemoryThreadStore:
         for entry in sorted(self._entries.values(), key=lambda entry: entry.modified_at):
             if not self._logs[entry.path].busy:
                 logger.warning("%s is forgotten: only %d threads are kept", entry.path, MAX_THREADS)
-                del self._entries[entry.path], self._logs[entry.path]
-                self._owners.pop(entry.path, None)
+                self._forget(entry.path)
                 return
+
+    def _forget(self, thread_id: ThreadId, *, keep_files: bool = False) -> None:
+        self._entries.pop(thread_id, None)
+        self._owners.pop(thread_id, None)
+        log = self._logs.pop(thread_id, None)
+        if log is not None and self._cleaning is not None and not keep_files:
+            self._cleaning.gone(log.files())
 
     def _change(self, thread_id: ThreadId, name: str | None) -> ThreadEntry:
         entry = self._entries.get(thread_id)

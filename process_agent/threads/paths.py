@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from process_agent.core.discovery import THREAD_DIR
 from process_agent.core.ids import ThreadId
+from process_agent.core.participants import Participant
 from process_agent.core.room import TableRef
 from process_agent.errors import RoomRequestError, UsageError
 from process_agent.threads.schema import INDEX_TABLE, LEASES_TABLE, OWNERS_TABLE
@@ -28,6 +31,28 @@ _TABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 def directory_of(agent_name: str) -> str:
     """The folder where an agent keeps its threads when nobody names another."""
     return f"{SCHEME}agents/{agent_name}/threads"
+
+
+def directory_told(agent: Participant) -> str:
+    """The folder of the threads of an agent in the room, as it says itself: the published one with a doubled
+    scheme (agent protocol, section 2.1).
+    """
+    said = agent.attributes.get(THREAD_DIR)
+    if not isinstance(said, str) or not said:
+        return directory_of(agent.name or "")
+    while said.startswith(SCHEME * 2):
+        said = said.removeprefix(SCHEME)
+    return said
+
+
+def namespaces_told(participants: Iterable[Participant]) -> list[tuple[str, ...]]:
+    """The folders of all agents among them; what is no folder is passed over."""
+    found: list[tuple[str, ...]] = []
+    for each in participants:
+        if each.role == "agent" and each.attributes.get("supports_agent_messages"):
+            with suppress(UsageError):
+                found.append(namespace_of(directory_told(each)))
+    return found
 
 
 def temporary_directory_of(agent_name: str) -> str:

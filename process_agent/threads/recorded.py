@@ -160,7 +160,9 @@ class RecordedThreadStore:
         known.modified_at = self._clock()
         return self._entry(thread_id, known)
 
-    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+    async def delete(
+        self, thread_id: ThreadId, *, keep_files: bool = False
+    ) -> Sequence[tuple[str, KeptState]]:
         """Archive the records of a thread and forget it; nothing is left for backends to drop."""
         known = self._register.threads.pop(thread_id, None)
         self._logs.pop(thread_id, None)

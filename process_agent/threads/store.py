@@ -12,12 +12,15 @@ from process_agent.core.ids import Clock, IdSource, ThreadId, TurnId
 from process_agent.core.participants import named
 from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.room import Datasets, TableRef
+from process_agent.core.room_ports import RoomFiles
 from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
+from process_agent.threads.belongings import belongings_of
 from process_agent.threads.copying import copy_rows, name_of_copy
 from process_agent.threads.images import ImageTable
 from process_agent.threads.index import UNNAMED, ThreadIndex
+from process_agent.threads.kept.cleaning import FileCleaning, Folders, StoredThreads
 from process_agent.threads.leases import ALONE, Presence, ThreadLease
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.owners import ThreadOwners
@@ -72,6 +75,7 @@ class DatasetThreadStore:
         # Opening and recovering one thread take turns; a few locks serve all threads.
         self._locks = [asyncio.Lock() for _ in range(64)]
         self._tasks = Tasks("thread store")
+        self._cleaning: FileCleaning | None = None
         upkeep = Upkeep(datasets, self._tasks)
         self._index.wrote = self._images.wrote = upkeep.wrote
         if self._owners is not None:
@@ -97,6 +101,15 @@ class DatasetThreadStore:
     def redact(self, redaction: Redaction) -> DatasetThreadStore:
         """Cover secrets in what is stored of threads opened from now on. Returns itself."""
         self._redaction = redaction
+        return self
+
+    def clean(self, files: RoomFiles, folders: Folders) -> DatasetThreadStore:
+        """Remove the files of threads that are deleted from now on, unless a thread in one of these folders
+        speaks of them, or one of ours. Returns itself.
+        """
+
+        threads = StoredThreads(self._datasets, lambda: [self._namespace, *folders()])
+        self._cleaning = FileCleaning(files, threads.unused, self._tasks)
         return self
 
     async def start(self) -> None:
@@ -292,20 +305,24 @@ class DatasetThreadStore:
         table_of(thread_id, self._namespace)
         return await self._index.touch(thread_id)
 
-    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+    async def delete(
+        self, thread_id: ThreadId, *, keep_files: bool = False
+    ) -> Sequence[tuple[str, KeptState]]:
         """Remove the rows and the entry; see the port."""
         ref = table_of(thread_id, self._namespace)
         log = self._logs.get(thread_id)
         if log is not None:
             await log.close()
-        kept = await self._ever_kept(ref, thread_id)
-        images = await self._images_of(ref, thread_id)
+        cleaning = None if keep_files else self._cleaning
+        owned = await belongings_of(self._table(thread_id), thread_id, files=cleaning is not None)
         await self._index.remove(thread_id)
         await self._datasets.drop(ref)
-        await self._remove_images(images)
+        await self._remove_images(owned.images)
         if self._owners is not None:  # last: what is left of a thread is nobody else's
             await self._owners.remove(thread_id)
-        return kept
+        if cleaning is not None:
+            cleaning.gone(owned.files)
+        return owned.kept
 
     async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
         """Delete a thread that nobody used since and that is not open; see the port."""
@@ -315,28 +332,16 @@ class DatasetThreadStore:
                 return None
             return await self.delete(thread_id)
 
-    async def _images_of(self, ref: TableRef, thread_id: ThreadId) -> Sequence[str]:
-        try:
-            return await ThreadTable(self._datasets, ref, thread_id).images()
-        except RoomRequestError as error:  # as above
-            logger.info("which images %s has is not known: %s", thread_id, error)
-            return ()
-
     async def _remove_images(self, addresses: Sequence[str]) -> None:
         try:
             await self._images.remove(addresses)
         except RoomRequestError as error:
             logger.warning("images of a deleted thread stay in the room: %s", error)
 
-    async def _ever_kept(self, ref: TableRef, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
-        try:
-            return await ThreadTable(self._datasets, ref, thread_id).ever_kept()
-        except RoomRequestError as error:  # a table that cannot be read can be dropped all the same
-            logger.info("what backends kept with %s is not known: %s", thread_id, error)
-            return ()
-
     async def close(self) -> None:
         """Flush and release every open log."""
+        if self._cleaning is not None:
+            await self._cleaning.close()
         await self._tasks.close()
         await self._index.close()
         await asyncio.gather(*(log.close() for log in list(self._logs.values())))

@@ -20,6 +20,7 @@ from process_agent.io.tables import complete
 from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.reading import Reading
+from process_agent.threads.room_files import KINDS, MAX_FILES, files_of
 from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_stored
 from process_agent.threads.schema import THREAD
 from process_agent.threads.sequence import Sequence as RowNumbers
@@ -198,6 +199,15 @@ class ThreadTable:
         rows = [to_stored(row) async for row in self._where(f"type = {quoted(IMAGES)}")]
         bodies = [row.body for row in rows if isinstance(row, ThreadEvent)]
         return [image.uri for body in bodies if isinstance(body, e.ImageCompleted) for image in body.images]
+
+    async def files(self) -> set[str]:
+        """Paths of the files in the room's storage that belong to the thread."""
+        kinds, found = ", ".join(map(quoted, KINDS)), set[str]()
+        async for row in self._where(f"type IN ({kinds})"):
+            stored = to_stored(row)
+            if isinstance(stored, ThreadEvent) and len(found) < MAX_FILES:
+                found.update(files_of(stored.body))
+        return found
 
     # --- Reading the last turns ------------------------------------------------------------------
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 from process_agent.core.content import FilePart
+from process_agent.core.room_addresses import room_address
 from process_agent.core.room_ports import RoomFiles
 from process_agent.errors import ProcessError, RoomError, UsageError
 
@@ -129,7 +129,7 @@ class Attaching:
             return
         path = path_for(name, self._new_id())
         # Known before it is written: one whose writing is cut short may be there all the same.
-        taken.append(Attached(name, len(data), f"room:///{quote(path)}", path))
+        taken.append(Attached(name, len(data), room_address(path), path))
         await self._files.write(path, data, mime_type=mimetypes.guess_type(name)[0], replace=False)
 
     def _embedded(self, name: str, data: bytes, taken: Sequence[Attached]) -> Attached:

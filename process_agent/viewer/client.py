@@ -185,9 +185,9 @@ class AgentClient:
             raise _unexpected(received)
         return received.event.body
 
-    async def delete_thread(self, thread_id: ThreadId) -> None:
+    async def delete_thread(self, thread_id: ThreadId, *, keep_files: bool = False) -> None:
         """Have a thread deleted; returns once it is. Raises `TurnRefusedError` with the agent's reason."""
-        request = DeleteThread(self._link.envelope(), thread_id)
+        request = DeleteThread(self._link.envelope(), thread_id, keep_files)
         self._deleting[thread_id] = request.envelope.message_id
         try:
             await self._link.ask(request)

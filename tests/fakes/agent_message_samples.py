@@ -178,7 +178,7 @@ all_requests = st.one_of(
     st.builds(rq.WatchThreads, envelopes),
     st.builds(rq.UnwatchThreads, envelopes),
     st.builds(rq.RenameThread, envelopes, threads, names),
-    st.builds(rq.DeleteThread, envelopes, threads),
+    st.builds(rq.DeleteThread, envelopes, threads, st.booleans()),
     st.builds(rq.ListModels, envelopes),
     st.builds(rq.ChangeModel, envelopes, threads, wishes),
     st.builds(rq.Decide, envelopes, threads, turns, items, choices, form_answers),

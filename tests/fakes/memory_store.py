@@ -229,7 +229,9 @@ class MemoryThreadStore:
         old = self.entries[thread_id]
         return self._put(ThreadEntry(thread_id, old.name, old.created_at, self._tick()))
 
-    async def delete(self, thread_id: ThreadId) -> Sequence[tuple[str, KeptState]]:
+    async def delete(
+        self, thread_id: ThreadId, *, keep_files: bool = False
+    ) -> Sequence[tuple[str, KeptState]]:
         del self.entries[thread_id], self.rows[thread_id]
         return self.kept.pop(thread_id, [])
 

@@ -74,8 +74,8 @@ async def fill(room: Room) -> list[str]:
     for number in (1, 2):
         store, log, speaker = await room.house.thread(f"thread {number}")
         files = [
-            FilePart("room:///uploads/shared/a.png"),
-            *([FilePart("room:///uploads/own/b.png")] * (number == 2)),
+            FilePart("room:///uploads/000000aa/a.png"),
+            *([FilePart("room:///uploads/000000bb/b.png")] * (number == 2)),
         ]
         append(
             log, say(speaker, f"find {SECRET} {number}", files), speaker.text("It is here."), speaker.end()
@@ -83,7 +83,7 @@ async def fill(room: Room) -> list[str]:
         await log.flush()
         await store.close()
         paths.append(str(log.thread_id))
-    for path in ("uploads/shared/a.png", "uploads/own/b.png"):
+    for path in ("uploads/000000aa/a.png", "uploads/000000bb/b.png"):
         await room.files.write(path, b"x")
     return paths
 
@@ -162,8 +162,8 @@ def test_delete_takes_the_files_of_nobody_else_along(room: Room, run: Run) -> No
     run("delete", second, fails=True)  # nobody is here to ask
     deleted, *files = lines(run("delete", second, "--yes", "--json"))
     assert deleted["deleted"] == second
-    assert files == [{"file_removed": "uploads/own/b.png"}]
-    assert "Removed the file uploads/shared/a.png" in run("delete", first, "--yes").stdout
+    assert files == [{"file_removed": "uploads/000000bb/b.png"}]
+    assert "Removed the file uploads/000000aa/a.png" in run("delete", first, "--yes").stdout
     assert run("list").stdout == "There are no threads.\n"
 
 

@@ -43,7 +43,8 @@ def test_nothing_is_too_odd_to_be_looked_at(text: str) -> None:
     list(folders_in(json.dumps({"uploads/": text})))
 
 
-async def thread_with(house: House, *urls: str) -> TableRef:
+async def thread_with(house: House, *urls: str, files: MemoryFiles | None = None) -> TableRef:
+    """A thread in which somebody attached these, by an agent that cleans `files`."""
     _, log, speaker = await house.thread()
     content: tuple[ContentPart, ...] = (TextPart("look"), *(FilePart(url) for url in urls))
     append(log, [speaker.say(e.TurnRequested(content, "Ana"), "u1", MessageId("m"))])
@@ -58,16 +59,14 @@ async def test_what_another_thread_speaks_of_stays() -> None:
     folders = await folders_of(house.datasets, first, Counted(100))
     assert folders == {MINE, "uploads/shared"}
     gone = TableRef("gone", ("agents", "bot", "threads"))
-    assert await unused(house.datasets, folders, [gone, second], 100) == {MINE}
-    assert await unused(house.datasets, folders, [second], 1) is None, "who did not look at all knows nothing"
+    assert await unused(house.datasets, folders, [gone, second], Counted(100)) == {MINE}
+    counted = Counted(1)
+    await unused(house.datasets, folders, [second], counted)
+    assert counted.enough, "who did not look at all knows nothing"
 
 
-async def test_files_are_removed_by_folder() -> None:
-    files = MemoryFiles()
-    for path in (f"{MINE}/a.png", "uploads/other/b.png", f"{SHOWN}/c.png"):
-        await files.write(path, b"x")
-    assert [path async for path in remove(files, [MINE, SHOWN, "uploads/none"])] == [
-        f"{SHOWN}/c.png",
-        f"{MINE}/a.png",
-    ]
-    assert [entry.name for entry in await files.list("uploads/other")] == ["b.png"]
+async def test_files_are_removed_one_by_one() -> None:
+    files = MemoryFiles(dict.fromkeys((f"{MINE}/a.png", f"{MINE}/b.png", f"{SHOWN}/c.png"), b"x"))
+    wanted = [f"{MINE}/a.png", f"{SHOWN}/c.png", "uploads/none/gone.png"]
+    assert [path async for path in remove(files, wanted)] == [f"{SHOWN}/c.png", f"{MINE}/a.png"]
+    assert list(files.files) == [f"{MINE}/b.png"], "somebody else put it there"

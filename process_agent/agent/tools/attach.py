@@ -12,9 +12,9 @@ import mimetypes
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
 from process_agent.agent.tools.tool import Call, Scope, Tool, parameters, said, text_argument
+from process_agent.core.room_addresses import room_address
 from process_agent.core.room_ports import RoomFiles
 from process_agent.core.tools import ToolOutput, ToolSpec
 from process_agent.errors import ToolFailedError
@@ -99,7 +99,7 @@ class Attaching:
 async def show_file(call: Call, files: RoomFiles, agent_name: str, name: str, data: bytes) -> str:
     """Keep a file in the room, show it in the thread, and return its address. Raises `RoomError`."""
     thread = hashlib.sha256(call.scope.thread_id.encode()).hexdigest()[:12]
-    url = f"room:///{quote(await store_new(files, f'agents/{agent_name}/files/{thread}', name, data))}"
+    url = room_address(await store_new(files, f"agents/{agent_name}/files/{thread}", name, data))
     call.show(url)
     return url
 

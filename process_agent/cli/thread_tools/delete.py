@@ -17,7 +17,6 @@ from process_agent.cli.threads import (
     Options,
     Room,
     ThreadDir,
-    entries_of,
     folders_of,
     joined,
     run,
@@ -67,29 +66,12 @@ async def _deleted(
         found = await places(room, options, paths, threads)
         ask(found, yes=yes)
         folders = folders_of(room, options, paths)
-        attached = Attached(room)
+        attached = Attached(room, folders, keep=keep_files)
         for place in found:
-            if not keep_files:
-                await attached.look(place)
-            await delete_one(room, folders, place)
+            await delete_one(room, folders, place, attached)
             yield deleted_line(place, json=options.json)
-        others = await beside(room, found)
-        async for line in attached.remove(others, json=options.json):
+        async for line in attached.remove(json=options.json):
             yield line
-
-
-async def beside(room: JoinedRoom, gone: list[Place]) -> list[Place]:
-    """The threads that are left in the folders of those that went."""
-    from process_agent.cli.thread_tools.places import Place
-
-    went = {place.entry.path for place in gone}
-    folders = {place.directory: place.agent for place in gone}
-    left = [
-        Place(entry, agent, directory)
-        for directory, agent in folders.items()
-        for entry in await entries_of(room, {agent: directory})
-    ]
-    return [place for place in left if place.entry.path not in went]
 
 
 def ask(found: list[Place], *, yes: bool) -> None:
@@ -108,16 +90,19 @@ def ask(found: list[Place], *, yes: bool) -> None:
         raise UsageError("Nothing was deleted.")
 
 
-async def delete_one(room: JoinedRoom, folders: dict[str, str], place: Place) -> None:
-    """Delete a thread. Raises `TurnRefusedError` when its agent refuses, and `RoomError`."""
+async def delete_one(room: JoinedRoom, folders: dict[str, str], place: Place, attached: Attached) -> None:
+    """Delete a thread; its files are left to its agent, or else to `attached`. Raises `TurnRefusedError` when
+    its agent refuses, and `RoomError`.
+    """
     from process_agent.cli.thread_tools.following import agent_of
     from process_agent.viewer.client import AgentClient
 
     agent = agent_of(room, folders, place.entry.path)
     if agent is not None:
         async with AgentClient(room.messaging, agent) as client:
-            await client.delete_thread(place.entry.path)
+            await client.delete_thread(place.entry.path, keep_files=attached.keep)
         return
+    await attached.look(place)
     apart = await _keeps_owners(room, place)
     await store_in(room, place.agent, place.directory, apart=apart).delete(place.entry.path)
 

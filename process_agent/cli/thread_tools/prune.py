@@ -10,7 +10,7 @@ import typer
 
 from process_agent.cli.options import DataDir, Local
 from process_agent.cli.thread_tools.attached import Attached, KeepFiles
-from process_agent.cli.thread_tools.delete import Yes, ask, beside, delete_one
+from process_agent.cli.thread_tools.delete import Yes, ask, delete_one
 from process_agent.cli.threads import AgentName, Json, Options, Room, ThreadDir, folders_of, joined, run
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def _pruned(
 ) -> AsyncGenerator[str]:
     from datetime import UTC, datetime
 
-    from process_agent.cli.thread_tools.places import Place, places
+    from process_agent.cli.thread_tools.places import places
     from process_agent.errors import TurnRefusedError
     from process_agent.threads.kept.retention import outdated
 
@@ -74,22 +74,17 @@ async def _pruned(
         if gone and not dry_run:
             ask(gone, yes=yes)
         folders = folders_of(room, options, paths)
-        attached, deleted = Attached(room), list[Place]()
+        attached = Attached(room, folders, keep=not files)
         for place in gone:
             kept = None
             try:
                 if not dry_run:
-                    if files:
-                        await attached.look(place)
-                    await delete_one(room, folders, place)
-                    deleted.append(place)
+                    await delete_one(room, folders, place, attached)
             except TurnRefusedError as error:
                 kept = str(error)
             yield _line(place, kept, json=options.json, dry_run=dry_run)
-        if deleted:
-            others = await beside(room, deleted)
-            async for line in attached.remove(others, json=options.json):
-                yield line
+        async for line in attached.remove(json=options.json):
+            yield line
     if not gone and not options.json:
         yield "No thread is that old."
 

@@ -1,14 +1,16 @@
-"""Files of the room that threads refer to: what people attached, and what agents showed.
+"""Files of threads that go with the last thread that speaks of them; see `threads.room_files` for which.
 
-They lie in folders of their own: `uploads/ID` has one attached file, `agents/NAME/files/ID` what was shown in
-one thread. A folder goes when the last thread that speaks of it does.
+What goes is told by the files that messages have and agents showed, path by path. That another thread speaks
+of one is seen more widely: any mention of its folder, in an address or in words, keeps it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -20,12 +22,16 @@ from process_agent.errors import RoomRequestError
 from process_agent.threads.kept.looking import Counted
 from process_agent.threads.kept.rows import all_rows
 from process_agent.threads.paths import NOT_FOUND
+from process_agent.threads.room_files import folder_of
 
 _FOLDER: Final = re.compile(r"uploads/[^/\s\"'<>)\]]+|agents/[^/\"'<>\n]{1,200}/files/[^/\s\"'<>)\]]+")
 _HINTS: Final = ("uploads", "files")
 
-MAX_FILES: Final = 1_000
-"""Files of one folder that are removed."""
+_GONE: Final = (NOT_FOUND, 3001)
+"""The room's error numbers for what is not there, the second in its storage."""
+
+LOOK_PAUSE: Final = 0.02
+"""Seconds between two pages of rows that are looked at while an agent works."""
 
 
 def folders_in(data: str) -> Iterator[str]:
@@ -54,7 +60,7 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(each)
 
 
-async def folders_of(datasets: Datasets, ref: TableRef, counted: Counted) -> set[str]:
+async def folders_of(datasets: Datasets, ref: TableRef, counted: Counted, pause: float = 0.0) -> set[str]:
     """The folders that a thread speaks of; fewer when enough rows were read. Raises `RoomError`."""
     found: set[str] = set()
     try:
@@ -65,6 +71,7 @@ async def folders_of(datasets: Datasets, ref: TableRef, counted: Counted) -> set
                     found.update(folders_in(data))
             if counted.enough:
                 break
+            await asyncio.sleep(pause)
     except RoomRequestError as error:
         if error.code != NOT_FOUND:
             raise
@@ -72,29 +79,34 @@ async def folders_of(datasets: Datasets, ref: TableRef, counted: Counted) -> set
 
 
 async def unused(
-    datasets: Datasets, folders: Iterable[str], others: Iterable[TableRef], most: int
-) -> set[str] | None:
-    """Those of these folders that no other thread speaks of; None when not all rows could be read."""
-    left, counted = set(folders), Counted(most)
+    datasets: Datasets,
+    folders: Iterable[str],
+    others: Iterable[TableRef],
+    counted: Counted,
+    pause: float = 0.0,
+) -> set[str]:
+    """Those of these folders that no other thread speaks of; of nothing is it known when `counted` is enough
+    then, for not all rows were read. Raises `RoomError`.
+    """
+    left = set(folders)
     for ref in others:
-        if not left:
+        if not left or counted.enough:
             break
-        left -= await folders_of(datasets, ref, counted)
-        if counted.enough:
-            return None
+        left -= await folders_of(datasets, ref, counted, pause)
     return left
 
 
-async def remove(files: RoomFiles, folders: Iterable[str]) -> AsyncIterator[str]:
-    """Remove the files of these folders; the path of each. One that is gone already is passed over."""
-    for folder in sorted(folders):
-        entries = [entry for entry in await files.list(folder) if not entry.folder]
-        for entry in entries[:MAX_FILES]:
-            path = f"{folder}/{entry.name}"
-            try:
-                await files.delete(path)
-            except RoomRequestError as error:
-                if error.code != NOT_FOUND:
-                    raise
-            else:
-                yield path
+async def remove(files: RoomFiles, paths: Iterable[str]) -> AsyncIterator[str]:
+    """Remove files, and the folder of each if nothing else is in it; the path of each file. One that is gone
+    already is passed over. Raises `RoomError`.
+    """
+    for path in sorted(paths):
+        try:
+            await files.delete(path)
+        except RoomRequestError as error:
+            if error.code not in _GONE:
+                raise
+        else:
+            yield path
+        with suppress(RoomRequestError):  # there is more in it, or the room keeps no empty folders
+            await files.delete(folder_of(path))

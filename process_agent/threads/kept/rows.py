@@ -57,6 +57,8 @@ async def all_rows(
     total = await datasets.count(ref)
     described: Any = await datasets.schema(ref)
     there = [name for name in columns if name in pa.schema(described).names]
+    if not there:
+        return
     for position in range(first, total, PAGE_ROWS):
         count = min(PAGE_ROWS, total - position)
         async for batch in datasets.search(ref, columns=there, offset=position, limit=count):

@@ -6,8 +6,6 @@ import logging
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
-from process_agent.core import events as e
-from process_agent.core.content import FilePart
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId
 from process_agent.core.images import embedded, id_of, image_type
@@ -16,6 +14,7 @@ from process_agent.core.room_ports import RoomImages
 from process_agent.errors import RoomRequestError
 from process_agent.threads.kept.follow import rows_since
 from process_agent.threads.reading import Reading
+from process_agent.threads.room_files import addresses_in
 from process_agent.threads.rows import Row
 
 logger = logging.getLogger(__name__)
@@ -51,29 +50,13 @@ async def pictures_of(events: Iterable[ThreadEvent], images: RoomImages) -> dict
     """MIME types and base64 of the images that the room, or their address itself, has, by address."""
     found: dict[str, tuple[str, str]] = {}
     left = MAX_PICTURES
-    for address in dict.fromkeys(address for event in events for address in _addresses(event.body)):
+    for address in dict.fromkeys(address for event in events for address in addresses_in(event.body)):
         data = await _bytes(address, images, min(MAX_PICTURE, left))
         kind = None if data is None else image_type(data[:32])
         if data is not None and kind is not None and len(data) <= left:
             left -= len(data)
             found[address] = kind, b64encode(data).decode()
     return found
-
-
-def _addresses(body: e.EventBody) -> Iterator[str]:
-    match body:
-        case e.ImageCompleted(images=images):
-            yield from (image.uri for image in images)
-        case e.FileShown(url=url):
-            yield url
-        case (
-            e.TurnRequested(content=content)
-            | e.TurnAccepted(content=content)
-            | e.SteerRequested(content=content)
-        ):
-            yield from (part.url for part in content if isinstance(part, FilePart))
-        case _:
-            pass
 
 
 async def _bytes(address: str, images: RoomImages, limit: int) -> bytes | None:

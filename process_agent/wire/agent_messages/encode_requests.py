@@ -64,11 +64,13 @@ def _encode_turn(
             assert_never(request)
 
 
-type _AboutThread = r.CloseThread | r.DeleteThread | r.ClearThread | r.ListCapabilities
+type _AboutThread = r.CloseThread | r.ClearThread | r.ListCapabilities
 type _AboutList = r.ListThreads | r.WatchThreads | r.UnwatchThreads | r.ListModels
 
 
-def _encode_thread(request: r.OpenThread | r.RenameThread | _AboutThread | _AboutList) -> _Encoded:
+def _encode_thread(
+    request: r.OpenThread | r.RenameThread | r.DeleteThread | _AboutThread | _AboutList,
+) -> _Encoded:
     match request:
         case r.OpenThread(_, thread_id, load, since, before, limit):
             opening: dict[str, Json] = {"thread_id": thread_id, "load": load, "since_turn": since}
@@ -77,7 +79,10 @@ def _encode_thread(request: r.OpenThread | r.RenameThread | _AboutThread | _Abou
             return "thread.open", opening | ({"metadata": {OWN: page}} if paged else {})
         case r.RenameThread(_, thread_id, name):
             return "thread.rename", {"thread_id": thread_id, "name": name}
-        case r.CloseThread() | r.DeleteThread() | r.ClearThread() | r.ListCapabilities():
+        case r.DeleteThread(_, thread_id, keep_files):
+            own: dict[str, Json] = {"metadata": {OWN: {"keep_files": True}}} if keep_files else {}
+            return "thread.delete", {"thread_id": thread_id, **own}
+        case r.CloseThread() | r.ClearThread() | r.ListCapabilities():
             return _ABOUT_THREAD[type(request)], {"thread_id": request.thread_id}
         case r.ListThreads(_, limit, offset):
             return "thread.list", {"limit": limit, "offset": offset}
@@ -93,7 +98,6 @@ def _encode_thread(request: r.OpenThread | r.RenameThread | _AboutThread | _Abou
 
 _ABOUT_THREAD: dict[type[_AboutThread], str] = {
     r.CloseThread: "thread.close",
-    r.DeleteThread: "thread.delete",
     r.ClearThread: "thread.clear",
     r.ListCapabilities: "capabilities_request",
 }

@@ -126,6 +126,11 @@ def _open(f: Fields, envelope: r.Envelope) -> r.Request:
     )
 
 
+def _delete(f: Fields, envelope: r.Envelope) -> r.Request:
+    own = f.object("metadata").get(OWN)
+    return r.DeleteThread(envelope, _thread(f), isinstance(own, dict) and own.get("keep_files") is True)
+
+
 def _list(f: Fields, envelope: r.Envelope) -> r.Request:
     limit = min(max(f.number("limit", MAX_PAGE), 1), MAX_PAGE)
     return r.ListThreads(envelope, limit, max(f.number("offset", 0), 0))
@@ -169,7 +174,7 @@ _DECODERS: dict[str, Callable[[Fields, r.Envelope], r.Request]] = {
     "thread.watch": lambda f, v: r.WatchThreads(v),
     "thread.unwatch": lambda f, v: r.UnwatchThreads(v),
     "thread.rename": lambda f, v: r.RenameThread(v, _thread(f), _name(f)),
-    "thread.delete": lambda f, v: r.DeleteThread(v, _thread(f)),
+    "thread.delete": _delete,
     "thread.clear": lambda f, v: r.ClearThread(v, _thread(f)),
     "models.request": lambda f, v: r.ListModels(v),
     "model.change": _change_model,

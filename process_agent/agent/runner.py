@@ -13,7 +13,7 @@ from process_agent.agent.record_names import RecordNames
 from process_agent.agent.retention import Retention
 from process_agent.agent.telling import Telling
 from process_agent.agent.thread_files import ThreadFiles
-from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure
+from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure, not_stored
 from process_agent.agent.titling import Titling
 from process_agent.agent.tools.tool import Report
 from process_agent.agent.turn_work import TurnWork, discard
@@ -23,6 +23,7 @@ from process_agent.core.channel import Channel
 from process_agent.core.content import ErrorInfo
 from process_agent.core.events import BackendEvent
 from process_agent.core.ids import ThreadId, TurnId
+from process_agent.core.leases import CLOSED
 from process_agent.core.requests import Request, StartTurn
 from process_agent.core.retry import LastMessage
 from process_agent.core.store import Page, ThreadEntry, ThreadLog, ThreadStore
@@ -295,8 +296,15 @@ class Runner:
 
     def _work_on(self, thread_id: ThreadId, log: ThreadLog, *, new: bool) -> TurnWork:
         log.watch_saving(lambda behind: self._carry_out(self._supervisor.saving(thread_id, behind)))
+        log.watch_closed(lambda turn: self._closed_by_another(thread_id, turn))
         files = ThreadFiles(None if self._workspaces is None else self._workspaces.of(thread_id))
         return TurnWork(thread_id, log, self._backends, self._provisions, files, new=new)
+
+    def _closed_by_another(self, thread_id: ThreadId, turn_id: TurnId) -> None:
+        """We were away for so long that another agent ended the turn: it is over here, too."""
+        if (work := self._work.get(thread_id)) is not None:
+            self._tasks.start(work.abandon(turn_id), "abandon")
+        self._carry_out(self._supervisor.backend_lost(thread_id, turn_id, CLOSED))
 
     async def _open_log(
         self, thread_id: ThreadId, create: str | None
@@ -319,12 +327,12 @@ class Runner:
             async with asyncio.timeout(STORE_SECONDS):
                 await log.flush()
         except TimeoutError:
-            error = _not_stored(f"the room did not answer in {STORE_SECONDS:.0f} s")
+            error = not_stored(f"the room did not answer in {STORE_SECONDS:.0f} s")
         except ProcessError as reason:
-            error = _not_stored(str(reason))
+            error = not_stored(str(reason))
         except Exception as reason:
             logger.exception("storing turn %s failed", turn_id)
-            error = _not_stored(repr(reason))
+            error = not_stored(repr(reason))
         self._carry_out(self._supervisor.turn_stored(thread_id, turn_id, error))
 
     async def _replay(self, command: c.Replay) -> None:
@@ -391,9 +399,3 @@ class Runner:
         handle = self._timers.pop(timer, None)
         if handle is not None:
             handle.cancel()
-
-
-def _not_stored(reason: str) -> ErrorInfo:
-    text = f"This turn is over, but the room has not stored all of it: {reason}"
-    logger.warning("%s", text)
-    return ErrorInfo(text, "not_stored")

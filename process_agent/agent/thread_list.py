@@ -149,3 +149,10 @@ def failure(what: str, error: Exception) -> ErrorInfo:
         return ErrorInfo(f"{what}: {error!r}", "internal_error")
     missing = isinstance(error, RoomRequestError) and error.code == NOT_FOUND
     return ErrorInfo(f"{what}: {error}", "thread_not_available" if missing else "room_error")
+
+
+def not_stored(reason: str) -> ErrorInfo:
+    """What participants are told at the end of a turn that the room does not store."""
+    text = f"This turn is over, but the room has not stored all of it: {reason}"
+    logger.warning("%s", text)
+    return ErrorInfo(text, "not_stored")

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from process_agent.core.content import ErrorInfo
+
 RENEW_SECONDS = 20.0
 """How often an agent says that it is there while it runs turns."""
 
@@ -21,6 +23,12 @@ a minute costs no turn.
 
 OLD = timedelta(minutes=10)
 """Leases and rows older than that are given up at once; clocks of two machines may differ by less."""
+
+CLOSED = ErrorInfo(
+    "The agent was away from the room for so long that another closed this turn; what came since is lost.",
+    "lost",
+)
+"""How a turn ends for those who look on where it ran, when another agent closed it meanwhile."""
 
 _EARLY = timedelta(seconds=1)
 
@@ -48,6 +56,15 @@ def comes_first(mine: Lease, others: Iterable[Lease]) -> bool:
     return all(rank < (other.since, other.holder) for other in others if other.holder != mine.holder)
 
 
+@dataclass(slots=True)
+class _Seen:
+    """A lease, since when there is no newer sign of its holder, and the latest of its rows that was seen."""
+
+    lease: Lease
+    since: float
+    written: datetime
+
+
 class Leases:
     """What was read of the leases, and since when each is known not to have been renewed.
 
@@ -56,26 +73,32 @@ class Leases:
 
     def __init__(self, is_gone: Callable[[Lease], bool]) -> None:
         self._is_gone = is_gone
-        self._seen: dict[str, tuple[Lease, float]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def read(self, leases: Iterable[Lease], at: float) -> None:
         """These are all there are, at a moment in seconds of a clock that never jumps."""
         before, self._seen = self._seen, {}
         for lease in leases:
             known = before.get(lease.holder)
-            same = known is not None and known[0].renewed_at == lease.renewed_at
-            self._seen[lease.holder] = (lease, known[1] if same and known is not None else at)
+            if known is None or known.lease.renewed_at != lease.renewed_at:
+                known = _Seen(lease, at, known.written if known else lease.renewed_at)
+            self._seen[lease.holder] = known
 
     def running(self, writer: int, written: datetime, now: datetime, at: float) -> bool | None:
         """Whether the writer of a row may still run its turn; None when no lease tells. `written` is when
         the row was, `now` the time, and `at` as above.
         """
-        of_row = [(lease, since) for lease, since in self._seen.values() if lease.wrote(writer, written)]
+        of_row = [seen for seen in self._seen.values() if seen.lease.wrote(writer, written)]
         if not of_row:
             return None
-        return any(self._holds(lease, since, written, now, at) for lease, since in of_row)
+        for seen in of_row:
+            if (
+                written > seen.written
+            ):  # a lease is not renewed while nothing runs: this row is a sign of life
+                seen.written, seen.since = written, at
+        return any(self._holds(seen, written, now, at) for seen in of_row)
 
-    def _holds(self, lease: Lease, since: float, written: datetime, now: datetime, at: float) -> bool:
-        if self._is_gone(lease) or now - max(lease.renewed_at, written) > OLD:
+    def _holds(self, seen: _Seen, written: datetime, now: datetime, at: float) -> bool:
+        if self._is_gone(seen.lease) or now - max(seen.lease.renewed_at, written) > OLD:
             return False
-        return at - since < LEASE_SECONDS
+        return at - seen.since < LEASE_SECONDS

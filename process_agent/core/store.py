@@ -86,6 +86,12 @@ class ThreadLog(Protocol):
         """Call `told` with True when what was appended cannot be stored for now, with False once it is."""
         ...
 
+    def watch_closed(self, told: Callable[[TurnId], None]) -> None:
+        """Call `told` with each turn of ours that another agent closed, since we were away for too long;
+        nothing more is stored of it.
+        """
+        ...
+
     def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is stored, in order, after an implicit flush. `since` is a turn or message id, itself
         included; one that is not there replays nothing, unless the thread was cleared after it. A text that

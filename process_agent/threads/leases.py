@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from process_agent.errors import RoomError
 from process_agent.io.tables import up_to_date
 from process_agent.io.tasks import Tasks
 from process_agent.threads.index import iso
+from process_agent.threads.own_turns import Signs
 from process_agent.threads.schema import LEASES, LEASES_TABLE
 from process_agent.threads.sequence import choose_writer, moment_of_number, writer_of
 from process_agent.threads.table import quoted
@@ -83,11 +85,25 @@ class ThreadLease:
         self._tasks = Tasks("lease")
         self._renewing: asyncio.Task[None] | None = None
         self._read_at = 0.0
+        self._signs = Signs(math.inf)
 
     @property
     def writer(self) -> int | None:
         """The writer's part of our rows, once it is ours alone."""
         return None if self._mine is None else self._mine.writer
+
+    @property
+    def signs(self) -> Signs:
+        """See `own_turns.TurnLease`; without a lease nobody is told anything."""
+        return self._signs
+
+    async def confirm(self) -> None:
+        """See `own_turns.TurnLease`."""
+        if self._mine is not None:
+            at = asyncio.get_running_loop().time()
+            self._mine = replace(self._mine, renewed_at=self._clock())
+            await self._put(self._mine)
+            self._signs = self._signs.renewed(at)
 
     async def claim(self) -> None:
         """Get a lease, and read those of others. Raises `RoomError`."""
@@ -99,11 +115,12 @@ class ThreadLease:
         taken = {lease.writer for lease in before}
         for _ in range(CLAIMS):
             now, writer = self._clock(), choose_writer(taken, random.randrange)
+            at = asyncio.get_running_loop().time()
             mine = Lease(self._holder, writer, now, now, self._presence.process)
             await self._put(mine)
             same = [lease for lease in await self._read(f"writer = {writer}") if lease.holder != self._holder]
             if comes_first(mine, same):
-                self._mine = mine
+                self._mine, self._signs = mine, Signs(at)
                 return
             taken.add(writer)
         raise RoomError("The agent got no lease of its threads: too many others start beside it.")
@@ -150,9 +167,8 @@ class ThreadLease:
     async def _renew(self) -> None:
         await asyncio.sleep(FIRST_SECONDS)
         while self._mine is not None and self._busy():
-            self._mine = replace(self._mine, renewed_at=self._clock())
             try:
-                await self._put(self._mine)
+                await self.confirm()
             except RoomError as error:
                 logger.info("the lease is not renewed: %s", error)
             await asyncio.sleep(RENEW_SECONDS)

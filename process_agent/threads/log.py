@@ -19,6 +19,7 @@ from process_agent.io.tasks import Tasks
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.fold import Fold, ItemKey
 from process_agent.threads.history import History
+from process_agent.threads.own_turns import OwnTurns, TurnLease, Unshared
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import BackendState, Row, Stored, moment_of, to_row
 from process_agent.threads.table import Tail, ThreadTable
@@ -64,13 +65,13 @@ class DatasetThreadLog:
         tail: Tail,
         *,
         on_close: Callable[[DatasetThreadLog], None],
-        on_turn: Callable[[], None] = lambda: None,
+        lease: TurnLease | None = None,
         redaction: Redaction = NOTHING,
     ) -> None:
         self._thread_id = thread_id
         self._table = table
         self._on_close = on_close
-        self._on_turn = on_turn
+        self._lease = lease or Unshared()
         self._redaction = redaction
         self._fold = Fold(redaction)
         self._lost = list(tail.lost)
@@ -85,7 +86,9 @@ class DatasetThreadLog:
         self._sequence = tail.sequence
         self._time = tail.latest
         self._tasks = Tasks(f"log of {thread_id}")
-        self._writer = RowWriter(table, self._tasks)
+        own = OwnTurns(table, self._lease, tail.sequence.writer, self._turn_closed)
+        self._writer = RowWriter(table, self._tasks, own=own)
+        self._told_closed: Callable[[TurnId], None] = lambda _turn: None
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
         self._released = asyncio.Event()
@@ -159,6 +162,13 @@ class DatasetThreadLog:
         """See the port."""
         self._writer.watch(told)
 
+    def watch_closed(self, told: Callable[[TurnId], None]) -> None:
+        """See the port."""
+        self._told_closed = told
+
+    def _turn_closed(self, turn: TurnId) -> None:
+        self._told_closed(turn)
+
     async def close(self) -> None:
         """Store what is open as far as it is, flush and release. Idempotent."""
         if self._closed:
@@ -192,7 +202,7 @@ class DatasetThreadLog:
                 self._running.pop(turn, None)
             case _ if turn is not None and isinstance(event.body, _ACTIVE):
                 self._running.setdefault(turn)
-                self._on_turn()
+                self._lease.turn_begins()
 
     def _store(self, stored: list[Stored], *, within: float) -> None:
         if stored:

@@ -131,6 +131,9 @@ class MemoryThreadLog:
     def watch_saving(self, told: Callable[[bool], None]) -> None:
         """Nothing ever waits to be stored."""
 
+    def watch_closed(self, told: Callable[[TurnId], None]) -> None:
+        """Nobody else closes turns."""
+
     async def replay(self, since: str | None = None, page: Page = LAST) -> AsyncIterator[ThreadEvent]:
         """What is kept, in order; see `ThreadLog`."""
         rows, partials = list(self._rows), self._fold.open_events()

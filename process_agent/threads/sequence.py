@@ -29,6 +29,11 @@ class Sequence:
         self._writer = writer
         self._tick = floor >> _WRITER_BITS
 
+    @property
+    def writer(self) -> int:
+        """The writer's part of its numbers."""
+        return self._writer
+
     def next(self) -> int:
         """A number nobody has."""
         self._tick = max(self._tick + 1, self._now())

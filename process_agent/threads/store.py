@@ -260,7 +260,7 @@ class DatasetThreadStore:
             table,
             tail,
             on_close=self._closed,
-            on_turn=self._lease.turn_begins,
+            lease=self._lease,
             redaction=self._redaction,
         )
 

@@ -46,6 +46,7 @@ PAGE_ROWS = 2048
 
 _LIGHT = ("sequence", "turn_id", "item_id", "type")
 _MODEL_CHANGED = PREFIX + "model.changed"
+_ENDED = PREFIX + "turn.ended"
 _REQUESTED = PREFIX + "turn.start"
 _USAGE = PREFIX + "usage.updated"
 IMAGES = PREFIX + "image_generation.completed"
@@ -119,6 +120,17 @@ class ThreadTable:
             found.update(row["sequence"] for row in pa.table(batch).to_pylist())
         return found & set(numbers)
 
+    async def ended(self, turns: Collection[str], *, but_by: int) -> set[str]:
+        """Which of these turns have an end that another writer wrote."""
+        if not turns:
+            return set()
+        where = f"type = {quoted(_ENDED)} AND turn_id IN ({', '.join(map(quoted, sorted(turns)))})"
+        found: set[str] = set()
+        async for batch in self._datasets.search(self._ref, where=where, columns=["turn_id", "sequence"]):
+            rows = pa.table(batch).to_pylist()
+            found.update(row["turn_id"] for row in rows if writer_of(row["sequence"]) != but_by)
+        return found
+
     async def optimize(self) -> None:
         """Compact small fragments."""
         await self._datasets.optimize(self._ref, full_at=full_at(self._compacted, self.row_count))
@@ -155,8 +167,10 @@ class ThreadTable:
         """What ends the turns that nobody runs, and the turns that others run."""
         reading = _read(self._thread_id, rows)
         turns = reading.open_turns()
+        # The latest row of a turn first: it is what tells that its agent was there.
+        latest = rows[::-1]
         left = frozenset(
-            turn for turn in turns if any(row.turn_id == turn and others_run(row.sequence) for row in rows)
+            turn for turn in turns if any(row.turn_id == turn and others_run(row.sequence) for row in latest)
         )
         if complete or not turns:
             return tuple(reading.closing(left)), left

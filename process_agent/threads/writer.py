@@ -11,6 +11,7 @@ from collections.abc import Callable
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
+from process_agent.threads.own_turns import OwnTurns, Unshared
 from process_agent.threads.rows import Row
 from process_agent.threads.table import ThreadTable
 
@@ -63,8 +64,11 @@ _HOPELESS = {1001, 1003}
 class RowWriter:
     """One writer of one table. Not thread-safe."""
 
-    def __init__(self, table: ThreadTable, tasks: Tasks, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, table: ThreadTable, tasks: Tasks, backoff: Backoff | None = None, own: OwnTurns | None = None
+    ) -> None:
         self._table = table
+        self._own = own or OwnTurns(table, Unshared(), 0, lambda _turn: None)
         self._tasks = tasks
         self._backoff = backoff or Backoff(ceiling=5.0)
         self._rows: deque[Row] = deque()
@@ -124,6 +128,8 @@ class RowWriter:
         if not (self._rows or self._writing):
             return self._failure is None
         if self._writing or self._behind or self._size > MAX_HANDED_OVER or not self._table.in_order:
+            return False
+        if self._own.in_doubt(self._rows):  # the room is asked first
             return False
         if self._timer is not None:
             self._timer.cancel()
@@ -202,9 +208,13 @@ class RowWriter:
             try:
                 if sure:
                     sure = False
-                    await self._table.insert(rows)
+                    rows = await self._own.ours(rows)
+                    if rows:
+                        await self._table.insert(rows)
+                    self._own.stored(rows)
                     return
                 landed = await self._table.landed(batch)
+                self._own.landed(row for row in batch if row.sequence in landed)
                 rows, sure = [row for row in batch if row.sequence not in landed], True
                 continue
             except RoomRequestError as error:

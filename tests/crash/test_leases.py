@@ -105,17 +105,28 @@ def test_the_turn_of_one_that_is_gone_is_closed_when_its_lease_runs_out() -> Non
     play(300, act)
 
 
-def test_one_that_comes_back_after_its_turn_was_closed_harms_nothing() -> None:
+@pytest.mark.parametrize("away", [200.0, 600.0])
+def test_one_that_comes_back_after_its_turn_was_closed_writes_no_second_end(away: float) -> None:
+    """After 600 s the turn had ended meanwhile, and its end waited to be stored."""
+
     async def act(agents: TwoAgents) -> None:
-        agents.loop.call_later(20.0, agents.link.away, 200.0)
+        agents.loop.call_later(20.0, agents.link.away, away)
         thread = await agents.begin(21.0)
-        await asyncio.sleep(500)
-        assert len(agents.ends(thread)) == 2, "each of them wrote an end"
+        await asyncio.sleep(800)
+        (end,) = agents.ends(thread)
+        assert '"lost"' in end
+        rows_are_sound(agents.room, thread)
+        told = [x.body for x in agents.first.heard.shown if isinstance(x.body, e.TurnEnded)]
+        expected = (e.EndReason.LOST, "lost") if away < 300 else (e.EndReason.COMPLETED, "not_stored")
+        assert [(body.reason, body.error and body.error.code) for body in told] == [expected]
+        again = agents.first.turn(thread, "go on")
+        assert isinstance((await agents.first.ended(again)).body, e.TurnEnded)
+        assert len(agents.ends(thread)) == 2
         agents.second.open(thread)
         source = agents.second.turn(thread, "and now?")
         assert isinstance((await agents.second.ended(source)).body, e.TurnEnded)
         shown = [x.turn_id for x in agents.second.heard.shown if isinstance(x.body, e.TurnEnded)]
-        assert len(shown) == len(set(shown)) == 2
+        assert len(shown) == len(set(shown)) == 3
         rows = agents.room.columns(thread, ["sequence"])
         assert len({row["sequence"] for row in rows}) == len(rows)
 
@@ -139,6 +150,26 @@ def test_who_opens_a_thread_meanwhile_hears_of_the_loss_when_it_is_known() -> No
         assert sorted(told.values()) == [e.EndReason.COMPLETED, e.EndReason.LOST]
 
     play(300, act)
+
+
+def test_two_that_were_idle_for_long_leave_each_others_new_turns_alone() -> None:
+    """The lease is not renewed while nothing runs: the first rows of a turn tell that its agent is there."""
+
+    async def act(agents: TwoAgents) -> None:
+        await agents.first.start()
+        await agents.second.start()
+        await asyncio.sleep(3600)
+        thread = await agents.first.new_thread("speak")
+        assert thread is not None
+        await asyncio.sleep(3)
+        source = agents.second.turn(thread, "are you there?")
+        assert isinstance((await agents.second.ended(source)).body, e.TurnEnded)
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        assert len(agents.ends(thread)) == 2
+        assert not any("lost" in end for end in agents.ends(thread))
+        rows_are_sound(agents.room, thread)
+
+    play(60, act)
 
 
 def test_agents_that_start_together_get_numbers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,9 @@ class MemoryLog:
         if self._store.fails:
             raise RoomError("the room is full")
 
+    def watch_closed(self, told: Callable[[TurnId], None]) -> None:
+        """Nobody else closes turns."""
+
     def watch_saving(self, told: Callable[[bool], None]) -> None:
         self.told_of_saving = told
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
@@ -328,6 +329,9 @@ class Machine(People):
         )
         return set(said)
 
+
+pytestmark = pytest.mark.timeout(240)
+"""Ten seconds of work, which take a minute where the machine is shared."""
 
 Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestSupervisor = Machine.TestCase

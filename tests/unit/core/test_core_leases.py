@@ -43,6 +43,15 @@ def test_old_leases_count_only_with_new_rows() -> None:
     assert seen(lease()).running(7, later, later, 0.0) is True
 
 
+def test_a_new_row_is_a_sign_of_life_once() -> None:
+    known, later = seen(lease()), NOW + timedelta(seconds=200)
+    assert known.running(7, later, later, 200.0) is True, "the lease was not renewed, for nothing ran"
+    assert known.running(7, later, later, 200.0 + LEASE_SECONDS - 1) is True
+    assert known.running(7, later, later, 200.0 + LEASE_SECONDS) is False
+    known.read([lease()], 300.0)
+    assert known.running(7, later, later, 300.0) is False
+
+
 def test_rows_of_nobody_we_know_and_of_who_had_the_part_before() -> None:
     assert seen(lease()).running(8, NOW, NOW, 0.0) is None
     assert seen(lease(since=NOW)).running(7, NOW - HOUR, NOW, 0.0) is None

@@ -18,7 +18,8 @@ from process_agent.metering.records import USAGE, VERSION
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from process_agent.threads.kept.counting import amount_of
 from process_agent.threads.kept.looking import Counted
-from process_agent.threads.kept.scrubbing import put, read_rows, scrubbed
+from process_agent.threads.kept.replacing import put, read_rows
+from process_agent.threads.kept.scrubbing import scrubbed
 from process_agent.threads.store import DatasetThreadStore
 from tests.fakes.room import ROOM, LocalRoom, local_room
 from tests.fakes.thread_events import Speaker

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -18,12 +19,13 @@ from process_agent.core import events as e
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import MessageId
 from process_agent.core.participants import Participant
+from process_agent.core.room import TableRef
 from process_agent.errors import ProcessError
 from tests.fakes.memory_room import MemoryFiles
 from tests.fakes.thread_events import Speaker
 from tests.fakes.thread_house import House, append
 
-TOOLS = ("delete", "export", "following", "importing", "prune", "scrub", "search", "show", "stats")
+TOOLS = ("delete", "export", "following", "importing", "prune", "repair", "scrub", "search", "show", "stats")
 SECRET = "swordfish-swordfish"
 
 type Run = Callable[..., Result]
@@ -187,3 +189,22 @@ def test_scrub(room: Room, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     room.here = [Participant("p", "agent", {"name": "bot", "supports_agent_messages": True})]  # type: ignore[arg-type]
     run("scrub", first, fails=True)  # it may be writing
     run("scrub", first, "--pattern", "x*", fails=True)
+
+
+def test_rows_that_are_there_twice_are_removed(room: Room, run: Run) -> None:
+    first, second = filled(room)
+    whole = room.datasets.thread(first)
+    name = first.rsplit("/", 1)[-1]
+    ref = TableRef(name, ("agents", "bot", "threads"))
+    table = room.datasets.tables[ref]
+    room.datasets.tables[ref] = pa.concat_tables([table, table.slice(1, 3)])
+    assert len(lines(run("search", "here", "--thread", first, "--json"))) == 2, "a match and the end"
+    assert lines(run("repair", first, "--dry-run", "--json"))[0]["rows_doubled"] == 3
+    assert len(room.datasets.thread(first)) == len(whole) + 3
+    assert "3 rows that were there twice removed" in run("repair", first).stdout
+    assert room.datasets.thread(first) == whole
+    room.datasets.calls.clear()
+    assert lines(run("repair", first, second, "--json"))[1]["rows_doubled"] == 0
+    assert not [call for call in room.datasets.calls if call[0] in ("drop", "insert", "create")]
+    room.here = [Participant("p", "agent", {"name": "bot", "supports_agent_messages": True})]  # type: ignore[arg-type]
+    run("repair", first, fails=True)  # it may be writing

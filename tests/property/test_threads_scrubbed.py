@@ -18,8 +18,9 @@ from process_agent.core.room import TableRef
 from process_agent.errors import RoomError
 from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.fold import Fold
+from process_agent.threads.kept.replacing import copy_of, put, read_rows
 from process_agent.threads.kept.rows import StoredRow, stored_rows, to_table
-from process_agent.threads.kept.scrubbing import copy_of, put, read_rows, scrubbed
+from process_agent.threads.kept.scrubbing import scrubbed
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Stored, from_table, moment_of, to_row
 from process_agent.threads.schema import THREAD

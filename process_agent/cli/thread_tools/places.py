@@ -53,6 +53,27 @@ async def places(
     return list(found.values())
 
 
+async def to_rewrite(
+    room: JoinedRoom, options: Options, paths: DataPaths, threads: list[str], *, dry_run: bool
+) -> list[Place]:
+    """The threads that are named, to write their tables anew; with `dry_run` nothing will be written. Raises
+    `UsageError`, and `RoomError` where an agent may write in one meanwhile.
+    """
+    from process_agent.cli.thread_tools.following import agent_of
+    from process_agent.errors import RoomError
+
+    found = await places(room, options, paths, threads)
+    folders = folders_of(room, options, paths)
+    for place in found:
+        agent = agent_of(room, folders, place.entry.path)
+        if agent is not None and not dry_run:
+            raise RoomError(
+                f"{agent} is in the room and may write in {place.entry.path}.",
+                fix="Stop it first, or look with --dry-run.",
+            )
+    return found
+
+
 def _place(entry: ThreadEntry, folders: dict[str, str]) -> Place | None:
     if not entry.path.startswith("dataset://"):
         return None

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from process_agent.cli.options import DataDir, Local
-from process_agent.cli.threads import AgentName, Json, Options, Room, ThreadDir, folders_of, joined, run
-from process_agent.errors import RoomError
+from process_agent.cli.threads import AgentName, Json, Options, Room, ThreadDir, joined, run
 
 if TYPE_CHECKING:
     from process_agent.cli.thread_tools.places import Place
@@ -56,25 +55,16 @@ def scrub(
 async def _scrubbed(
     options: Options, threads: list[str], rules: Redaction, *, dry_run: bool
 ) -> AsyncGenerator[str]:
-    from process_agent.cli.thread_tools.following import agent_of
-    from process_agent.cli.thread_tools.places import places
+    from process_agent.cli.thread_tools.places import to_rewrite
 
     async with joined(options) as (room, paths):
-        found = await places(room, options, paths, threads)
-        folders = folders_of(room, options, paths)
-        for place in found:
-            agent = agent_of(room, folders, place.entry.path)
-            if agent is not None and not dry_run:
-                raise RoomError(
-                    f"{agent} is in the room and may write in {place.entry.path}.",
-                    fix="Stop it first, or look with --dry-run.",
-                )
-        for place in found:
+        for place in await to_rewrite(room, options, paths, threads, dry_run=dry_run):
             yield _line(place, await _scrub(room, place, rules, dry_run=dry_run), options.json, dry_run)
 
 
 async def _scrub(room: JoinedRoom, place: Place, rules: Redaction, *, dry_run: bool) -> Scrubbed:
-    from process_agent.threads.kept.scrubbing import put, read_rows, scrubbed
+    from process_agent.threads.kept.replacing import put, read_rows
+    from process_agent.threads.kept.scrubbing import scrubbed
 
     rows = await read_rows(room.datasets, place.ref, put_right=not dry_run)
     rules.places = 0

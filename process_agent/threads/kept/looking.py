@@ -165,13 +165,17 @@ async def matches_in(
 ) -> AsyncIterator[Match]:
     """The texts of a thread that fit, oldest first, page by page; ends early when enough rows were read.
 
-    A message that somebody sent is there as asked and as accepted: told once. Raises `RoomError`.
+    A message that somebody sent is there as asked and as accepted: told once, as is what a row says that is
+    there twice. Raises `RoomError`.
     """
-    reading, seen = Reading(thread_id), set[tuple[Any, ...]]()
+    reading, seen, numbers = Reading(thread_id), set[tuple[Any, ...]](), set[int]()
     async for batch in all_rows(datasets, ref, columns=_COLUMNS):
         for row in from_table(batch):
             counted.rows += 1
-            for event in () if row.type in _SILENT else reading.feed(row):
+            if row.type in _SILENT or row.sequence in numbers:
+                continue
+            numbers.add(row.sequence)
+            for event in reading.feed(row):
                 for found in _fitting(event, pattern, seen):
                     yield found
         if counted.enough:

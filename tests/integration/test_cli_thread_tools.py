@@ -150,6 +150,30 @@ def test_what_is_exported_is_imported_again(room: Room, run: Run, tmp_path: Path
     run("export", fails=True)
 
 
+def test_files_go_along(room: Room, run: Run, tmp_path: Path) -> None:
+    _, second = filled(room)
+    room.files.files["uploads/000000bb/b.png"] = b"\x89PNG\r\n\x1a\n" + bytes(32)
+    document, page = tmp_path / "one.md", tmp_path / "one.html"
+    run("export", second, "-o", str(document))
+    names = sorted(path.name for path in (tmp_path / "one-files").iterdir())
+    assert names == ["000000aa-a.png", "000000bb-b.png"]
+    assert "(<one-files/000000bb-b.png>)" in document.read_text()
+    run("export", second, "-o", str(document), fails=True)
+    run("export", second, "-o", str(document), "--force")
+    run("export", second, "-o", str(page))
+    assert 'src="data:image/png;base64,iVBO' in page.read_text()
+    assert '<a download="a.png" href="data:application/octet-stream;base64,eA==">' in page.read_text()
+    run("export", second, "-o", str(tmp_path / "bare.html"), "--no-files")
+    assert "octet-stream" not in (tmp_path / "bare.html").read_text()
+    del room.files.files["uploads/000000aa/a.png"]
+    (told,) = lines(run("export", second, "-o", str(tmp_path / "two.jsonl"), "--json"))
+    assert told["files_left_out"] == ["uploads/000000aa/a.png"]
+    run("delete", second, "--yes")
+    assert "uploads/000000bb/b.png" not in room.files.files
+    run("import", str(tmp_path / "two.jsonl"))
+    assert "uploads/000000bb/b.png" in room.files.files
+
+
 def test_stats(room: Room, run: Run) -> None:
     first, _ = filled(room)
     agent, total = lines(run("stats", "--json"))

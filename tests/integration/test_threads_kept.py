@@ -18,7 +18,7 @@ from process_agent.threads.images import TABLE, ImageTable
 from process_agent.threads.kept.counting import amount_of
 from process_agent.threads.kept.lines import ImageLine, read, write
 from process_agent.threads.kept.looking import Counted, Match, matches_in, pattern_of
-from process_agent.threads.kept.transfer import Imported, Importing, exported
+from process_agent.threads.kept.transfer import Imported, Importing, Media, exported
 from process_agent.threads.kept.whole import events_of, pictures_of
 from tests.fakes.thread_events import START
 from tests.fakes.thread_house import House, append
@@ -39,12 +39,12 @@ def images_of(house: House) -> ImageTable:
 async def written(house: House, path: ThreadId, name: str = "New Chat") -> list[str]:
     ref = TableRef(path.rsplit("/", 1)[-1], NAMESPACE)
     entry = ThreadEntry(path, name, START, START)
-    return [write(line) async for line in exported(house.datasets, ref, entry, None, images_of(house))]
+    return [write(line) async for line in exported(house.datasets, ref, entry, None, Media(images_of(house)))]
 
 
 async def brought(house: House, lines: Iterable[str]) -> list[Imported]:
     importing = Importing(
-        house.datasets, NAMESPACE, images_of(house), clock=house.clock, new_id=lambda: "fresh"
+        house.datasets, NAMESPACE, Media(images_of(house)), clock=house.clock, new_id=lambda: "fresh"
     )
     return [each async for each in importing.take(read(lines))]
 
@@ -125,7 +125,7 @@ ROW = '{"row":{"turn_id":null,"item_id":"i","type":"t","sequence":%s,"timestamp"
         ([HEAD, ROW % (1 << 53, "{}")], "number"),
         ([HEAD, ROW % (1, "[]")], "message"),
         ([HEAD, ROW % (1, '"{"')], "Line 2"),
-        ([HEAD, '{"other":1}'], "no thread, row or image"),
+        ([HEAD, '{"other":1}'], "no thread, row, image or file"),
         ([HEAD, '{"image":{"id":"a","mime_type":"text/html","data":"PGI+"}}'], "image"),
         ([HEAD, "nothing"], "Line 2"),
         ([HEAD.replace('"p"', '"\\ud800"')], "Line 1"),

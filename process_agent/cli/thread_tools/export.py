@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from process_agent.cli.thread_tools.places import Place
     from process_agent.rooms.join import JoinedRoom
+    from process_agent.threads.kept.lines import FileLine
+    from process_agent.threads.kept.transfer import Media
     from process_agent.viewer.paper.parts import Paper
 
 
@@ -44,6 +46,7 @@ class _Wish:
     form: Format
     output: Path | None
     force: bool
+    files: bool
 
 
 def export(
@@ -71,6 +74,9 @@ def export(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    no_files: Annotated[
+        bool, typer.Option("--no-files", help="Leave out the files that were attached or shown.")
+    ] = False,
     room: Room = None,
     agent_name: AgentName = None,
     json: Json = False,
@@ -80,7 +86,9 @@ def export(
 ) -> None:
     """Write threads as Markdown, as a page of HTML, or as JSON lines that `process threads import` takes.
 
-    With --json what was written is told, one object per file.
+    Files that people attached and agents showed go along: within JSON lines (64 MiB each) and a page of HTML
+    (16 MiB each), and in a folder beside a file of Markdown. With --json what was written is told, one object
+    per file.
     """
     if bool(threads) == everything:
         raise UsageError("Which threads?", fix="Name them, or say --all.")
@@ -89,7 +97,7 @@ def export(
     options = Options(room, agent_name, json, local, data_dir, thread_dir=thread_dir).over(context.obj)
     if output is None and json:
         raise UsageError("--json tells what was written: it needs --output.")
-    run(_exported(_Wish(options, threads or [], chosen, output, force)))
+    run(_exported(_Wish(options, threads or [], chosen, output, force, not no_files)))
 
 
 async def _exported(wish: _Wish) -> AsyncGenerator[str]:
@@ -103,8 +111,10 @@ async def _exported(wish: _Wish) -> AsyncGenerator[str]:
             if len(found) > 1 and wish.form is not Format.LINES:
                 raise UsageError(f"{len(found)} documents need a folder.", fix="Name one with --output.")
             for place in found:
-                async for piece in _pieces(room, place, wish.form):
+                media = _media(room, place, wish)
+                async for piece in _pieces(room, place, wish, media):
                     typer.echo(piece, nl=False)
+                _tell(media)
             return
         into_folder = wish.output.is_dir() or (len(found) > 1 and wish.form is not Format.LINES)
         names = _names(found, wish.form) if into_folder else []
@@ -117,17 +127,21 @@ async def _exported(wish: _Wish) -> AsyncGenerator[str]:
 
 
 async def _write(room: JoinedRoom, found: list[Place], wish: _Wish, path: Path) -> str:
-    rows = 0
+    rows, left_out = 0, list[str]()
     with _new_file(path, force=wish.force) as file:
         for place in found:
-            async for piece in _pieces(room, place, wish.form):
+            media = _media(room, place, wish)
+            async for piece in _pieces(room, place, wish, media, path):
                 file.write(piece)
                 rows += piece.startswith('{"row":')
+            left_out += media.limits.left_out
+            _tell(media)
     if wish.options.json:
         told = {
             "file": str(path),
             "threads": [place.entry.path for place in found],
             "format": wish.form.value,
+            "files_left_out": left_out,
         }
         return json_module.dumps(told | ({"rows": rows} if wish.form is Format.LINES else {}))
     return f"Wrote {path}" + (f" ({len(found)} threads, {rows} rows)" if wish.form is Format.LINES else "")
@@ -163,18 +177,34 @@ def _names(found: Iterable[Place], form: Format) -> list[str]:
     return [name if names.count(name) == 1 else f"{at}-{name}" for at, name in enumerate(names, start=1)]
 
 
-async def _pieces(room: JoinedRoom, place: Place, form: Format) -> AsyncGenerator[str]:
-    if form is Format.LINES:
+def _media(room: JoinedRoom, place: Place, wish: _Wish) -> Media:
+    from process_agent.threads.kept.carried import Limits
+    from process_agent.threads.kept.transfer import Media
+    from process_agent.threads.kept.whole import MAX_PICTURE, MAX_PICTURES
+
+    images = store_in(room, place.agent, place.directory).images
+    limits = Limits(MAX_PICTURE, MAX_PICTURES) if wish.form is Format.HTML else Limits()
+    return Media(images, room.files if wish.files else None, limits)
+
+
+def _tell(media: Media) -> None:
+    for path, why in media.limits.left_out.items():
+        typer.echo(f"Left out: {path} ({why})", err=True)
+
+
+async def _pieces(
+    room: JoinedRoom, place: Place, wish: _Wish, media: Media, path: Path | None = None
+) -> AsyncGenerator[str]:
+    if wish.form is Format.LINES:
         from process_agent.threads.kept.lines import write
         from process_agent.threads.kept.transfer import exported
 
-        images = store_in(room, place.agent, place.directory).images
         owner = await _owner(room, place)
-        async for line in exported(room.datasets, place.ref, place.entry, owner, images):
+        async for line in exported(room.datasets, place.ref, place.entry, owner, media):
             yield write(line) + "\n"
         return
-    paper = await _paper(room, place)
-    if form is Format.HTML:
+    paper = await _paper(room, place, wish, media, path)
+    if wish.form is Format.HTML:
         from process_agent.viewer.paper.html import page as written
     else:
         from process_agent.viewer.paper.markdown import markdown as written
@@ -194,8 +224,10 @@ async def _owner(room: JoinedRoom, place: Place) -> str | None:
     return owners.get(place.entry.path)
 
 
-async def _paper(room: JoinedRoom, place: Place) -> Paper:
-    from process_agent.threads.kept.whole import events_of, pictures_of
+async def _paper(room: JoinedRoom, place: Place, wish: _Wish, media: Media, path: Path | None) -> Paper:
+    from process_agent.threads.kept.carried import files_at
+    from process_agent.threads.kept.whole import data_urls, events_of, pictures_of
+    from process_agent.threads.room_files import files_of
     from process_agent.viewer.paper.parts import Paper
     from process_agent.viewer.transcript import Transcript
 
@@ -203,7 +235,39 @@ async def _paper(room: JoinedRoom, place: Place) -> Paper:
     transcript = Transcript(turn_limit=len(events) + 1)
     for event in events:
         transcript.apply(event)
-    images = store_in(room, place.agent, place.directory).images
-    pictures = await pictures_of(events, images)
+    pictures = await pictures_of(events, media.images)
+    links: dict[str, str] = {}
+    if media.files is not None:
+        paths = dict.fromkeys(file for event in events for file in files_of(event.body))
+        async for line in files_at(
+            media.files, paths if wish.form is Format.HTML or path else (), media.limits
+        ):
+            if wish.form is Format.HTML:
+                data_urls(line, pictures, links)
+            elif path is not None:
+                links[line.path] = _beside(path, line, force=wish.force)
     entry = place.entry
-    return Paper(entry.path, entry.name, entry.created_at, entry.modified_at, transcript, pictures, cut)
+    return Paper(
+        entry.path, entry.name, entry.created_at, entry.modified_at, transcript, pictures, cut, links
+    )
+
+
+def _beside(path: Path, line: FileLine, *, force: bool) -> str:
+    """Write a file of the thread into the folder beside a document; how the document names it."""
+    from urllib.parse import quote
+
+    from process_agent.agent.shelf import plain_name
+
+    *_, unique, name = line.path.split("/")
+    folder = path.with_name(f"{path.stem}-files")
+    target = folder / f"{unique}-{plain_name(name)}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        target.unlink(missing_ok=True) if force else None
+        with open(target, "xb", opener=_private) as file:
+            file.write(line.data)
+    except FileExistsError as error:
+        raise UsageError(f"{target} is there already.", fix="Choose another name, or --force.") from error
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
+    return quote(f"{folder.name}/{target.name}")

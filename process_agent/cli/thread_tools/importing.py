@@ -39,20 +39,24 @@ def import_threads(
     thread_dir: ThreadDir = None,
     local: Local = False,
     data_dir: DataDir = None,
+    no_files: Annotated[
+        bool, typer.Option("--no-files", help="Leave out the files that were attached or shown.")
+    ] = False,
 ) -> None:
     """Bring in threads that were exported here or in another room. The whole file is checked first.
 
-    A thread keeps its id where that is free, and has a new one else: nothing is written over.
+    A thread keeps its id where that is free, and has a new one else: nothing is written over. So
+    do the files in it: one whose path another file has goes beside that.
     """
     options = Options(room, agent_name, json, local, data_dir, thread_dir=thread_dir).over(context.obj)
-    run(_imported(options, file))
+    run(_imported(options, file, files=not no_files))
 
 
-async def _imported(options: Options, file: Path) -> AsyncGenerator[str]:
+async def _imported(options: Options, file: Path, *, files: bool) -> AsyncGenerator[str]:
     from datetime import UTC, datetime
     from uuid import uuid4
 
-    from process_agent.threads.kept.transfer import Importing
+    from process_agent.threads.kept.transfer import Importing, Media
     from process_agent.threads.paths import namespace_of
 
     origins = _checked(file)
@@ -65,7 +69,7 @@ async def _imported(options: Options, file: Path) -> AsyncGenerator[str]:
         importing = Importing(
             room.datasets,
             namespace_of(directory),
-            store_in(room, agent, directory).images,
+            Media(store_in(room, agent, directory).images, room.files if files else None),
             clock=lambda: datetime.now(UTC),
             new_id=lambda: str(uuid4()),
         )

@@ -2,6 +2,7 @@
 
     {"process": "thread", "version": 1, "path", "name", "created_at", "modified_at", "owner"}
     {"image": {"id", "mime_type", "data"}}                                                   base64
+    {"file": {"path", "data"}}                                                               base64
     {"row": {"turn_id", "item_id", "type", "sequence", "timestamp", "data", "attachment"}}   in table order
 
 A file has one thread or several, each begun by its first line. `data` is the message as an object where that
@@ -20,10 +21,12 @@ from typing import Any, Final
 
 from process_agent.core.ids import ThreadId
 from process_agent.core.images import image_type
+from process_agent.core.room_addresses import room_address
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
 from process_agent.threads.index import UNNAMED, iso
 from process_agent.threads.kept.rows import StoredRow
+from process_agent.threads.room_files import own_path
 from process_agent.threads.sequence import LIMIT
 
 VERSION: Final = 1
@@ -56,7 +59,15 @@ class ImageLine:
     data: bytes
 
 
-type Line = ThreadLine | StoredRow | ImageLine
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """A file of the room's storage that belongs to the thread."""
+
+    path: str
+    data: bytes
+
+
+type Line = ThreadLine | StoredRow | ImageLine | FileLine
 
 
 def write(line: Line) -> str:
@@ -77,6 +88,8 @@ def write(line: Line) -> str:
         case ImageLine(image_id, mime_type, data):
             image = {"id": image_id, "mime_type": mime_type, "data": b64encode(data).decode()}
             said = {"image": image}
+        case FileLine(path, data):
+            said = {"file": {"path": path, "data": b64encode(data).decode()}}
     return json.dumps(said, separators=(",", ":"))
 
 
@@ -121,9 +134,9 @@ def read(lines: Iterable[str]) -> Iterator[Line]:
             numbers = set()
         elif numbers is None:
             raise _damaged(number, "a file begins with the line of a thread")
-        elif isinstance(line, ImageLine):
+        elif isinstance(line, ImageLine | FileLine):
             if numbers:
-                raise _damaged(number, "images come before rows")
+                raise _damaged(number, "images and files come before rows")
         elif line.sequence in numbers:
             raise _damaged(number, f"the number {line.sequence} is there twice")
         else:
@@ -152,8 +165,12 @@ def _read(text: str) -> Line:
             if image_type(image[:32]) is None or not mime_type.startswith("image/"):
                 raise ValueError("it is no PNG, JPEG, GIF or WebP image")
             return ImageLine(_short(image_id, "id"), mime_type, image)
+        case {"file": {"path": str(path), "data": str(data)}}:
+            if own_path(room_address(path)) != path:
+                raise ValueError("its path is none of a file that was attached or shown")
+            return FileLine(path, b64decode(data, validate=True))
         case _:
-            raise ValueError("it is no thread, row or image")
+            raise ValueError("it is no thread, row, image or file")
 
 
 def _thread_line(said: Mapping[str, Any]) -> ThreadLine:

@@ -13,6 +13,7 @@ from process_agent.core.room import Datasets, TableRef
 from process_agent.core.room_ports import RoomImages
 from process_agent.errors import RoomRequestError
 from process_agent.threads.kept.follow import rows_since
+from process_agent.threads.kept.lines import FileLine
 from process_agent.threads.reading import Reading
 from process_agent.threads.room_files import addresses_in
 from process_agent.threads.rows import Row
@@ -57,6 +58,17 @@ async def pictures_of(events: Iterable[ThreadEvent], images: RoomImages) -> dict
             left -= len(data)
             found[address] = kind, b64encode(data).decode()
     return found
+
+
+def data_urls(line: FileLine, pictures: dict[str, tuple[str, str]], links: dict[str, str]) -> None:
+    """Put a file of the room's storage into a page: as a picture if it is one, else as a link by its path.
+    Whatever is behind a link, a browser only saves it.
+    """
+    data, kind = b64encode(line.data).decode(), image_type(line.data[:32])
+    if kind is not None:
+        pictures[line.path] = kind, data
+    else:
+        links[line.path] = f"data:application/octet-stream;base64,{data}"
 
 
 async def _bytes(address: str, images: RoomImages, limit: int) -> bytes | None:

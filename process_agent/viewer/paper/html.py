@@ -166,11 +166,13 @@ def _image(paper: Paper, item: ImageItem) -> str:
 
 
 def _picture(paper: Paper, address: str) -> str:
-    """An image that is in the page, or the address of what is not."""
-    found = paper.pictures.get(address)
-    if found is not None:
+    """An image or a file that is in the page, or the address of what is not."""
+    if (found := paper.picture(address)) is not None:
         kind, data = found
         return f'<img alt="" src="data:{text(kind)};base64,{text(data)}">'
+    if (link := paper.link(address)) is not None:
+        url, name = link
+        return f'<a download="{text(name)}" href="{text(url)}">{text(printable(name))}</a>'
     return f"<code>{text(printable(address[:200]))}</code>"
 
 

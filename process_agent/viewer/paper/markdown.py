@@ -63,14 +63,14 @@ def markdown(paper: Paper) -> Iterator[str]:
         when = "" if turn.started_at is None else f" · {utc(turn.started_at)}"
         yield f"## Turn {number}{when}\n\n"
         for item in turn.items.values():
-            yield from _item(turn, item)
+            yield from _item(paper, turn, item)
         yield f"*{escaped(ending(turn))}*\n\n"
 
 
-def _item(turn: Turn, item: Item) -> Iterator[str]:
+def _item(paper: Paper, turn: Turn, item: Item) -> Iterator[str]:
     match item:
         case UserItem():
-            yield from _user(item)
+            yield from _user(paper, item)
         case MessageItem():
             yield closed(printable(str(item.text)).strip("\n")) + "\n\n"
         case ReasoningItem():
@@ -79,7 +79,7 @@ def _item(turn: Turn, item: Item) -> Iterator[str]:
         case ToolItem():
             yield from _tool(turn, item)
         case FileItem():
-            yield "".join(f"- File: {code(_short(url))}\n" for url in item.urls) + "\n"
+            yield "".join(f"- File: {_file(paper, url)}\n" for url in item.urls) + "\n"
         case ImageItem():
             yield from _image(item)
         case CompactionItem():
@@ -89,7 +89,7 @@ def _item(turn: Turn, item: Item) -> Iterator[str]:
             assert_never(item)
 
 
-def _user(item: UserItem) -> Iterator[str]:
+def _user(paper: Paper, item: UserItem) -> Iterator[str]:
     who = escaped(one_line(item.sender_name or "Somebody", 100))
     how = " (while it worked)" if item.steer else ""
     if item.state is InputState.REFUSED:
@@ -99,7 +99,16 @@ def _user(item: UserItem) -> Iterator[str]:
         yield f"{quoted(text)}\n\n"
     files = [part for part in item.content if isinstance(part, FilePart)]
     if files:
-        yield "".join(f"- Attached: {code(_short(part.name or part.url))}\n" for part in files) + "\n"
+        said = (_file(paper, part.url, part.name) for part in files)
+        yield "".join(f"- Attached: {each}\n" for each in said) + "\n"
+
+
+def _file(paper: Paper, url: str, name: str | None = None) -> str:
+    """A link to a file that is beside the document, or what it is called."""
+    link = paper.link(url)
+    if link is None:
+        return code(_short(name or url))
+    return f"[{escaped(one_line(name or link[1], TITLE_WIDTH))}](<{link[0]}>)"
 
 
 def _tool(turn: Turn, item: ToolItem) -> Iterator[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from process_agent.core.events import EndReason
 from process_agent.core.ids import ThreadId
+from process_agent.core.room_addresses import is_room_address, path_at
 from process_agent.viewer.items import ToolItem, Turn, TurnState
 from process_agent.viewer.terminal import tools
 from process_agent.viewer.terminal.diffs import FileDiff, LineKind, summary
@@ -26,7 +27,8 @@ LEFT_OUT = "Earlier turns of this thread are left out: it is too long for one do
 @dataclass(frozen=True, slots=True)
 class Paper:
     """A thread to write down. `pictures` are MIME types and base64 of images that are put into the page, by
-    address; `cut` says that earlier turns are missing.
+    address, or by path where they are files of the room; `links` lead to other such files, by path. `cut`
+    says that earlier turns are missing.
     """
 
     thread: ThreadId
@@ -36,6 +38,19 @@ class Paper:
     transcript: Transcript
     pictures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     cut: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def picture(self, address: str) -> tuple[str, str] | None:
+        """The image at an address, if the page has it."""
+        return self.pictures.get(address) or self.pictures.get(self._path(address))
+
+    def link(self, address: str) -> tuple[str, str] | None:
+        """Where the file at an address is, and its name, if the document has it."""
+        path = self._path(address)
+        return (self.links[path], path.rpartition("/")[2]) if path in self.links else None
+
+    def _path(self, address: str) -> str:
+        return path_at(address) if is_room_address(address) else ""
 
 
 def utc(moment: datetime) -> str:

@@ -82,7 +82,9 @@ async def _stored(room: JoinedRoom, thread_id: ThreadId, tail: int) -> AsyncGene
     log = await store.open(thread_id)
     ref = table_of(thread_id, namespace_of(store.directory))
     start = await room.datasets.count(ref)
+    told: set[str] = set()  # what came after the rows were counted is in both
     async for event in log.replay(page=Page(limit=tail)):
+        told.add(event.message_id)
         yield event
     await log.close()
     reading = Reading(thread_id)
@@ -91,7 +93,8 @@ async def _stored(room: JoinedRoom, thread_id: ThreadId, tail: int) -> AsyncGene
             async for row in rows_since(room.datasets, ref, start):
                 start += 1
                 for event in reading.feed(row):
-                    yield event
+                    if event.message_id not in told:
+                        yield event
         except RoomRequestError as error:
             if error.code == 1003:
                 return  # somebody deleted it

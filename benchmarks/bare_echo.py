@@ -1,5 +1,6 @@
 """`python -m benchmarks.bare_echo URL TOKEN`: the least that answers a turn: a published RoomClient that says
-yes, one word and the end, at once, to whoever subscribed; no model, no storage, nothing to decide.
+yes, one word and the end, at once, to whoever subscribed, and yes to a stop; no model, no storage, nothing to
+decide.
 
 What it takes is what the room, the client and the machine take by themselves.
 """
@@ -50,13 +51,23 @@ class Echo:
         loaded = _said("thread.loaded", thread, source_message_id=request.message["message_id"])
         stream.send_message_nowait(type=AGENT_MESSAGE, message=loaded)
         while isinstance(event := await stream.receive(), RoomMessage):
-            turn, source = str(uuid.uuid4()), event.message["message_id"]
-            for said in (
-                _said("turn.start.accepted", thread, turn_id=turn, source_message_id=source),
-                _said("text_content.delta", thread, turn_id=turn, item_id="i", text="yes"),
-                _said("turn.ended", thread, turn_id=turn),
-            ):
+            for said in _answers(event.message, thread):
                 stream.send_message_nowait(type=AGENT_MESSAGE, message=said)
+
+
+def _answers(asked: dict[str, Any], thread: str) -> list[dict[str, Any]]:
+    source = asked["message_id"]
+    if asked["type"] == PREFIX + "turn.interrupt":
+        turn = asked["turn_id"]
+        accepted = _said("turn.interrupt.accepted", thread, turn_id=turn, source_message_id=source)
+        return [accepted, _said("turn.ended", thread, turn_id=turn)]
+    turn = str(uuid.uuid4())
+    return [
+        _said("turn.start.accepted", thread, turn_id=turn, source_message_id=source),
+        _said("turn.started", thread, turn_id=turn),
+        _said("text_content.delta", thread, turn_id=turn, item_id="i", text="yes"),
+        _said("turn.ended", thread, turn_id=turn),
+    ]
 
 
 def _said(kind: str, thread: str, **members: str) -> dict[str, Any]:

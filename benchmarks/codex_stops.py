@@ -10,10 +10,12 @@ import msgspec
 from benchmarks.bare_codex import bare_codex
 from benchmarks.chat import StopSeen
 from benchmarks.codex_turn import LABELS, talk
-from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
+from benchmarks.figures import BARE, ECHO, OURS, REFERENCE, Figure, Section
+from benchmarks.llm_turn import open_threads
 from benchmarks.stage import Stage
 
-COUNTS = {BARE: (1, 20, 200), OURS: (1, 20, 200), REFERENCE: (1, 8)}
+LABELLED = {BARE: LABELS[BARE], ECHO: "a RoomClient that says yes", **LABELS}
+COUNTS = {BARE: (1, 20, 200), ECHO: (1, 20, 200), OURS: (1, 20, 200), REFERENCE: (1, 8)}
 """The reference loses turns when more are started at once."""
 
 ROUNDS = {1: 6, 8: 1, 20: 3, 200: 2}
@@ -47,12 +49,16 @@ async def measure(stage: Stage, quick: bool = False) -> Section:
             for _ in range(1 if quick else ROUNDS[count]):
                 seen = await stop(threads[:count], prompt)
                 accepted.add(program, *(each.accepted_ms for each in seen))
-                ended.add(program, max(each.ended_ms for each in seen))
+                if program != ECHO:  # it has nothing to end
+                    ended.add(program, max(each.ended_ms for each in seen))
 
     async with bare_codex(stage.folder, stage.model) as bare:
         while len(bare.threads) < (20 if quick else max(COUNTS[BARE])):
             await bare.new_thread()
         await stops(BARE, bare.threads, bare.stop)
+    async with talk(stage, stage.echo()) as talking:
+        threads = await open_threads(talking, 20 if quick else max(COUNTS[ECHO]))
+        await stops(ECHO, threads, talking.chat.stop)
     broken = ""
     for program, agent in stage.agents().items():
         async with talk(stage, agent) as talking:
@@ -68,7 +74,8 @@ async def measure(stage: Stage, quick: bool = False) -> Section:
                 broken = f" {LABELS[program]} was left out from here on: {why}."
     notes = (
         "Turns of the real Codex with the scripted model, all stopped together when each has said something. "
-        "*Codex alone* accepts when it answers `turn/interrupt`." + broken
+        "*Codex alone* accepts when it answers `turn/interrupt`. *A RoomClient that says yes* runs nothing: what "
+        "room, viewer and machine take to carry a stop and its answer." + broken
     )
     shown = [figure for pair in figures.values() for figure in pair if figure.samples]
-    return Section("stop-codex", "Stopping turns of Codex", LABELS, shown, notes)
+    return Section("stop-codex", "Stopping turns of Codex", LABELLED, shown, notes)

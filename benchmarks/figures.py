@@ -11,6 +11,8 @@ REFERENCE = "reference"
 BARE = "bare"
 EQUAL = "equal"
 """Like bare, and set up as ours is."""
+ECHO = "echo"
+"""A room client that says yes to everything at once: what room, viewer and machine take by themselves."""
 
 
 @dataclass

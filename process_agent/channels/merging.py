@@ -25,8 +25,10 @@ from process_agent.channels.sent_pieces import Connection
 from process_agent.core.events import (
     ImageCompleted,
     ImageFailed,
+    InterruptAccepted,
     ReasoningEnded,
     ReasoningStarted,
+    Status,
     TextEnded,
     TextStarted,
     ThreadEvent,
@@ -144,6 +146,8 @@ class Merging:
     def _in_order(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
         ending: list[ThreadEvent] = []
         match event.body:
+            case InterruptAccepted() | Status():
+                return [event]  # no part of what is said: text that waits need not go for it
             case TurnEnded():
                 keys = [key for key in self._flows if key[0] == event.turn_id]
                 ending = [past for key in keys for past in self._end(key, now)]

@@ -9,6 +9,11 @@ from typing import Final
 HIGH_WATER: Final = 512 * 1024
 """Bytes that wait to be read above which nothing more is taken from the pipe."""
 
+PIECE: Final = 16 * 1024
+"""Bytes taken from the pipe in one turn of the event loop: what is made of them takes a hundred times as long
+as reading them, and others wait for their turn meanwhile.
+"""
+
 type Take = Callable[[bytes], None]
 
 
@@ -66,6 +71,7 @@ class Inflow(asyncio.Protocol):
         if not isinstance(transport, asyncio.ReadTransport):
             raise TypeError("a pipe that can be read is needed")
         self._transport = transport
+        setattr(transport, "max_size", PIECE)  # noqa: B010 -- asyncio's own, which no stub names
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""

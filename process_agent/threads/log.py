@@ -23,7 +23,7 @@ from process_agent.threads.own_turns import OwnTurns, TurnLease, Unshared
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import BackendState, Row, Stored, moment_of, to_row
 from process_agent.threads.table import Tail, ThreadTable
-from process_agent.threads.writer import LATER, NOW, SOON, RowWriter
+from process_agent.threads.writer import AT_THE_END, LATER, NOW, SOON, RowWriter
 
 logger = logging.getLogger(__name__)
 
@@ -301,6 +301,8 @@ def _patience(event: ThreadEvent) -> float:
     match event.body:
         case e.TurnEnded():
             return NOW
+        case e.InterruptAccepted():
+            return AT_THE_END
         case body if isinstance(body, _DONE):
             return LATER
         case e.TurnStarted():  # what was accepted is accounted for, whether it is known to have begun or not

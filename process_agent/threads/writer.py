@@ -26,6 +26,11 @@ SOON = 0.02
 LATER = 0.12
 """The same for what an agent did since: with the time between ticks of a log below one second."""
 
+AT_THE_END = 0.8
+"""The same for the word that a turn is being stopped: its end takes it along, which comes in a moment; where
+many stop together, an insert for each such word would take the time of the ends.
+"""
+
 MAX_WAITING = 256 << 20
 """Characters of rows that wait to be stored; above that the room has been away too long. What may wait in a
 thread has to fit: a turn's content is in three rows, two of them as soon as it is accepted.

@@ -76,6 +76,8 @@ class Folding:
             while self._tails:
                 for key in self._tails.due(loop.time()):
                     began = loop.time()
+                    if not self._tails.is_due(key, began):
+                        continue  # rows came meanwhile: it waits until the room is at rest
                     await self._try(key)
                     if not self._tails.crowded:
                         # Never more than half of the time: whoever waits for an answer goes first.

@@ -28,7 +28,10 @@ FOLD_BYTES: Final = 2 * 1024 * 1024
 """A tail of so many rows or bytes is folded at once."""
 
 IDLE_SECONDS: Final = 3.0
-"""A tail that nobody added to for so long is folded."""
+"""A tail that nobody added to for so long is folded, when the room is at rest."""
+
+REST_SECONDS: Final = 0.25
+"""The room is at rest when no rows came for so long: folding takes the time of those who wait for answers."""
 
 AGE_SECONDS: Final = 30.0
 """A tail this old is folded, however busy it is; files of the log live little longer."""
@@ -121,6 +124,8 @@ class Tails:
         self._log = AppendLog(root / FOLDER)
         self._tails: dict[TableKey, Tail] = {}
         self._size = 0
+        self._added = float("-inf")
+        """When rows came last."""
 
     def __bool__(self) -> bool:
         return bool(self._tails)
@@ -204,7 +209,7 @@ class Tails:
         tail = self._tails.setdefault(key, Tail(since=now))
         entry = Entry(position, rows, data)
         tail.add(entry)
-        tail.touched, tail.last = now, stored
+        tail.touched, tail.last, self._added = now, stored, now
         self._size += entry.size
         stored.add_done_callback(lambda done: self._refused(key, tail, entry, done))
         return stored
@@ -255,9 +260,18 @@ class Tails:
         found = [
             (not tail.full, -tail.size if self.crowded else tail.since, number, key)
             for number, (key, tail) in enumerate(self._tails.items())
-            if tail.retry <= now and (self.crowded or _is_due(tail, now))
+            if self._is_due(tail, now)
         ]
         return [key for *_, key in sorted(found, key=lambda each: each[:3])]
+
+    def is_due(self, key: TableKey, now: float) -> bool:
+        """Whether a table is to be folded now."""
+        tail = self._tails.get(key)
+        return tail is not None and self._is_due(tail, now)
+
+    def _is_due(self, tail: Tail, now: float) -> bool:
+        idle = now - tail.touched >= IDLE_SECONDS and now - self._added >= REST_SECONDS
+        return tail.retry <= now and (self.crowded or tail.full or idle or now - tail.since >= AGE_SECONDS)
 
     async def _mark(self, key: TableKey, until: int) -> None:
         fields = {"until": until}
@@ -271,7 +285,3 @@ class Tails:
     def _drop_if_empty(self, key: TableKey, tail: Tail) -> None:
         if not tail.entries and tail.unmarked is None and self._tails.get(key) is tail:
             del self._tails[key]
-
-
-def _is_due(tail: Tail, now: float) -> bool:
-    return tail.full or now - tail.touched >= IDLE_SECONDS or now - tail.since >= AGE_SECONDS

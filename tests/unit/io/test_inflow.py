@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from process_agent.io.inflow import HIGH_WATER, Inflow
+from process_agent.io.inflow import HIGH_WATER, PIECE, Inflow
 
 
 @asynccontextmanager
@@ -85,3 +85,14 @@ def _write_and_close(writing: int, total: int) -> None:
     for _ in range(total // 4096):
         os.write(writing, b"x" * 4096)
     os.close(writing)
+
+
+async def test_one_turn_of_the_event_loop_brings_one_piece() -> None:
+    """Whatever a child says, others have their turn."""
+    async with pipe() as (inflow, writing):
+        heard: list[bytes] = []
+        reader = asyncio.create_task(inflow.read_all(heard.append))
+        os.write(writing, bytes(3 * PIECE))
+        os.close(writing)
+        await reader
+    assert [len(piece) for piece in heard] == [PIECE] * 3

@@ -31,15 +31,7 @@ type Stop = Callable[[list[str], str], Awaitable[list[StopSeen]]]
 
 async def measure(stage: Stage, quick: bool = False) -> Section:
     """Programs for themselves; so many turns run in as many threads, and all are stopped at once."""
-    figures = {
-        (work, count): (
-            Figure(f"{count} turns {work}: stop to accepted", "ms"),
-            Figure("stop to the last end", "ms"),
-        )
-        for work in WORK
-        for count in sorted({each for counts in COUNTS.values() for each in counts})
-        if work != "that run a command" or count <= MOST_COMMANDS
-    }
+    figures = _figures()
 
     async def stops(program: str, threads: list[str], stop: Stop) -> None:
         for (work, count), (accepted, ended) in figures.items():
@@ -52,30 +44,40 @@ async def measure(stage: Stage, quick: bool = False) -> Section:
                 if program != ECHO:  # it has nothing to end
                     ended.add(program, max(each.ended_ms for each in seen))
 
+    def most(program: str) -> int:
+        return 20 if quick else max(COUNTS[program])
+
     async with bare_codex(stage.folder, stage.model) as bare:
-        while len(bare.threads) < (20 if quick else max(COUNTS[BARE])):
+        while len(bare.threads) < most(BARE):
             await bare.new_thread()
         await stops(BARE, bare.threads, bare.stop)
-    async with talk(stage, stage.echo()) as talking:
-        threads = await open_threads(talking, 20 if quick else max(COUNTS[ECHO]))
-        await stops(ECHO, threads, talking.chat.stop)
     broken = ""
-    for program, agent in stage.agents().items():
+    for program, agent in {ECHO: stage.echo(), **stage.agents()}.items():
         async with talk(stage, agent) as talking:
-            ids = [talking.thread_id]
-            while len(ids) < (20 if quick else max(COUNTS[program])):
-                ids.append(await talking.chat.new_thread(talking.agent))
+            threads = await open_threads(talking, most(program))
             try:
-                await stops(program, ids, talking.chat.stop)
+                await stops(program, threads, talking.chat.stop)
             except (RuntimeError, TimeoutError) as error:
-                if program == OURS:
+                if program != REFERENCE:
                     raise
                 why = str(error) or "a turn did not stop in 60 s"
                 broken = f" {LABELS[program]} was left out from here on: {why}."
     notes = (
         "Turns of the real Codex with the scripted model, all stopped together when each has said something. "
-        "*Codex alone* accepts when it answers `turn/interrupt`. *A RoomClient that says yes* runs nothing: what "
-        "room, viewer and machine take to carry a stop and its answer." + broken
+        "*Codex alone* accepts when it answers `turn/interrupt`. *A RoomClient that says yes* runs nothing: "
+        "what room, viewer and machine take to carry a stop and its answer." + broken
     )
     shown = [figure for pair in figures.values() for figure in pair if figure.samples]
     return Section("stop-codex", "Stopping turns of Codex", LABELLED, shown, notes)
+
+
+def _figures() -> dict[tuple[str, int], tuple[Figure, Figure]]:
+    return {
+        (work, count): (
+            Figure(f"{count} turns {work}: stop to accepted", "ms"),
+            Figure("stop to the last end", "ms"),
+        )
+        for work in WORK
+        for count in sorted({each for counts in COUNTS.values() for each in counts})
+        if work != "that run a command" or count <= MOST_COMMANDS
+    }

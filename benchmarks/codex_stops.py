@@ -44,17 +44,14 @@ async def measure(stage: Stage, quick: bool = False) -> Section:
                 if program != ECHO:  # it has nothing to end
                     ended.add(program, max(each.ended_ms for each in seen))
 
-    def most(program: str) -> int:
-        return 20 if quick else max(COUNTS[program])
-
     async with bare_codex(stage.folder, stage.model) as bare:
-        while len(bare.threads) < most(BARE):
+        while len(bare.threads) < _most(BARE, quick):
             await bare.new_thread()
         await stops(BARE, bare.threads, bare.stop)
     broken = ""
     for program, agent in {ECHO: stage.echo(), **stage.agents()}.items():
         async with talk(stage, agent) as talking:
-            threads = await open_threads(talking, most(program))
+            threads = await open_threads(talking, _most(program, quick))
             try:
                 await stops(program, threads, talking.chat.stop)
             except (RuntimeError, TimeoutError) as error:
@@ -69,6 +66,10 @@ async def measure(stage: Stage, quick: bool = False) -> Section:
     )
     shown = [figure for pair in figures.values() for figure in pair if figure.samples]
     return Section("stop-codex", "Stopping turns of Codex", LABELLED, shown, notes)
+
+
+def _most(program: str, quick: bool) -> int:
+    return 20 if quick else max(COUNTS[program])
 
 
 def _figures() -> dict[tuple[str, int], tuple[Figure, Figure]]:

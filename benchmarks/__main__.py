@@ -32,6 +32,7 @@ NAMES = (
     "inserts",
     "stop",
     "stop-codex",
+    "memory",
     "llm",
     "llm-stream",
     "llm-threads",
@@ -93,6 +94,7 @@ async def _measure(
         llm_tools,
         llm_turn,
         many_threads,
+        memory,
         opening,
         viewers,
     )
@@ -132,6 +134,7 @@ async def _measure(
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
         "stop-codex": lambda stage: codex_stops.measure(stage, quick),
+        "memory": lambda stage: memory.measure(stage, *(((100, 200), 100) if quick else ())),
     }
     wanted = [measure for name, measure in measures.items() if name in names]
     if wanted:

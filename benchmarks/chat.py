@@ -168,6 +168,11 @@ class Chat:
             viewer_cpu_ms=(time.process_time() - cpu) * 1000,
         )
 
+    async def clear(self, thread_id: str) -> None:
+        """Have a thread forget everything."""
+        await self._send(thread_id, _message("thread.clear", thread_id=thread_id))
+        await self._next(thread_id, "thread.cleared")
+
     async def ended(self, thread_id: str) -> str:
         """Wait for the end of a turn somebody else starts; returns its text."""
         pieces: list[str] = []

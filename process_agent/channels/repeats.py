@@ -6,7 +6,7 @@ from process_agent.core.ids import MessageId
 from process_agent.core.requests import Request, StartThread, StartTurn, SteerTurn
 from process_agent.errors import WireError
 
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED = 2_000
 """Requests of one channel; the oldest are forgotten first."""
 
 

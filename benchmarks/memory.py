@@ -1,0 +1,54 @@
+"""Whether the agent's memory grows with the number of turns, however many there were."""
+
+from __future__ import annotations
+
+import asyncio
+
+from benchmarks.codex_turn import talk
+from benchmarks.figures import OURS, Figure, Section
+from benchmarks.llm_turn import open_threads, scripted
+from benchmarks.programs import resident_mb
+from benchmarks.stage import LLM_MODEL, Stage
+
+THREADS = 20
+CLEARED_AFTER = 25
+"""Turns of a thread before it is cleared: what a model remembers of a conversation has to be in memory."""
+
+WARM_UP = 1_000
+STEPS = (1_000, 2_000, 4_000, 8_000)
+SETTLE_SECONDS = 2.0
+
+LABELS = {OURS: "`process join`"}
+
+
+async def measure(stage: Stage, steps: tuple[int, ...] = STEPS, warm_up: int = WARM_UP) -> Section:
+    """So many turns after the first `warm_up`, in threads that are used again and again."""
+    first = Figure(f"memory after {warm_up:,} turns", "MB")
+    figures = {step: Figure(f"growth in the next {step:,} turns", "MB") for step in steps}
+    async with talk(stage, stage.ours(LLM_MODEL)) as talking:
+        threads = await open_threads(talking, THREADS)
+
+        async def turns(count: int) -> None:
+            async def one(thread: str) -> None:
+                for number in range(count // THREADS):
+                    await talking.chat.turn(thread, scripted(f"turn {number}"))
+                    if number % CLEARED_AFTER == CLEARED_AFTER - 1:
+                        await talking.chat.clear(thread)
+
+            await asyncio.gather(*map(one, threads))
+            await asyncio.sleep(SETTLE_SECONDS)
+
+        await turns(warm_up)
+        before = resident_mb(talking.pid)
+        first.add(OURS, before)
+        done = 0
+        for step, figure in figures.items():
+            await turns(step - done)
+            done = step
+            figure.add(OURS, resident_mb(talking.pid) - before)
+    notes = (
+        f"Short turns of a language model in {THREADS} threads that stay open, as fast as they go. A thread is "
+        f"cleared after {CLEARED_AFTER} turns: what a model is to remember of a conversation is kept while the "
+        "thread is open; nothing else may grow. Growth counts from the first line on."
+    )
+    return Section("memory", "Memory over many turns", LABELS, [first, *figures.values()], notes)

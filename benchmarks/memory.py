@@ -47,8 +47,8 @@ async def measure(stage: Stage, steps: tuple[int, ...] = STEPS, warm_up: int = W
             done = step
             figure.add(OURS, resident_mb(talking.pid) - before)
     notes = (
-        f"Short turns of a language model in {THREADS} threads that stay open, as fast as they go. A thread is "
-        f"cleared after {CLEARED_AFTER} turns: what a model is to remember of a conversation is kept while the "
-        "thread is open; nothing else may grow. Growth counts from the first line on."
+        f"Short turns of a language model in {THREADS} threads that stay open, as fast as they go. A thread "
+        f"is cleared after {CLEARED_AFTER} turns: what a model is to remember of it is kept while "
+        "it is open; nothing else may grow. Growth counts from the first line on."
     )
     return Section("memory", "Memory over many turns", LABELS, [first, *figures.values()], notes)

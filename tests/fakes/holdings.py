@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from types import FunctionType, MethodType
 from typing import Any
@@ -31,27 +31,30 @@ def holdings(root: object) -> Counter[str]:
 
 
 def _below(place: str, thing: object) -> Iterator[tuple[str, object]]:
+    if type(thing).__module__.startswith(OURS):
+        for name, value in _members(thing):
+            yield f"{type(thing).__name__}.{name}", value
+    elif isinstance(thing, MethodType):
+        yield type(thing.__self__).__name__, thing.__self__
+    else:
+        for each in _contents(thing):
+            yield f"{place}[]", each
+
+
+def _contents(thing: object) -> Iterable[object]:
     match thing:
         case Mapping():
-            for key, value in thing.items():
-                yield f"{place}[]", key
-                yield f"{place}[]", value
+            return [*thing.keys(), *thing.values()]
         case list() | tuple() | set() | frozenset() | deque():
-            for value in thing:
-                yield f"{place}[]", value
-        case MethodType():
-            yield type(thing.__self__).__name__, thing.__self__
+            return thing
         case FunctionType():
-            for cell in thing.__closure__ or ():
-                yield f"{place}()", cell.cell_contents
+            return [cell.cell_contents for cell in thing.__closure__ or ()]
         case functools.partial():
-            yield f"{place}()", thing.func
-            yield f"{place}()", thing.args
+            return (thing.func, *thing.args)
         case AsyncExitStack():
-            yield f"{place}._exit_callbacks", vars(thing)["_exit_callbacks"]
-        case _ if type(thing).__module__.startswith(OURS):
-            for name, value in _members(thing):
-                yield f"{type(thing).__name__}.{name}", value
+            return [callback for _, callback in vars(thing)["_exit_callbacks"]]
+        case _:
+            return ()
 
 
 def _members(thing: object) -> Iterator[tuple[str, Any]]:

@@ -22,6 +22,10 @@ AGAIN_SECONDS = 1.0
 SPACE_SECONDS = 0.1
 """Seconds the list is left alone after each update."""
 
+MANY = 8
+MANY_SPACE_SECONDS = 0.5
+"""The same after an update of so many threads: where many turns end at once, more of them go into the next."""
+
 CLOSE_SECONDS = 5.0
 """How long closing waits for the list."""
 
@@ -75,7 +79,7 @@ class Touches:
             while self._waiting:
                 if due := self._due():
                     await self._touch(due)
-                    await _wait(self._closing, SPACE_SECONDS)
+                    await _wait(self._closing, SPACE_SECONDS if len(due) < MANY else MANY_SPACE_SECONDS)
                 elif not self._closing.is_set():
                     self._wake.clear()
                     now = asyncio.get_running_loop().time()

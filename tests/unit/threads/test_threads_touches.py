@@ -130,3 +130,19 @@ async def test_many_are_touched_in_bounded_steps(monkeypatch: pytest.MonkeyPatch
     entries = await asyncio.gather(*(all_touches.touch(path) for path in paths))
     assert [entry.path for entry in entries] == paths
     assert [len(call) for call in them.calls] == [10, 10, 5]
+
+
+async def test_after_many_at_once_more_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def wait(event: asyncio.Event, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(touches, "_wait", wait)
+    them = List()
+    many = [ThreadId(f"t{number}") for number in range(touches.MANY)]
+    await asyncio.gather(*map(Touches(them.touch_all).touch, many))
+    await Touches(them.touch_all).touch(A)
+    await asyncio.sleep(0)
+    assert them.calls == [many, [A]]
+    assert waited == [touches.MANY_SPACE_SECONDS, touches.SPACE_SECONDS]

@@ -24,7 +24,7 @@ SPACE_SECONDS = 0.1
 
 MANY = 8
 MANY_SPACE_SECONDS = 0.5
-"""The same after an update of so many threads: where many turns end at once, more of them go into the next."""
+"""The same after an update of so many threads: where many turns end at once, they wait for each other."""
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for the list."""

@@ -17,7 +17,7 @@ test: ## Run all tests, real programs and browser included
 	@sh scripts/setup all,test
 	@sh scripts/system-packages
 	@$(BIN)/python -m tests.contract.published.install
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: ## Format and lint checks
 	@sh scripts/setup all,test

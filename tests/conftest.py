@@ -18,7 +18,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs the tests in the background has them ignore Ctrl-C, and the programs they start too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+FIRST = "tests/crash/test_real_kills.py"
+"""The longest test: begun last, it would run on when all other workers have nothing left to do."""
+
 _SCRUBBED = ("MESHAGENT_", "OPENAI_", "ANTHROPIC_", "CODEX_", "PROCESS_", "XDG_")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 @pytest.fixture(autouse=True)

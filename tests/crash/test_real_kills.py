@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,20 @@ from tests.crash.real_kills import kill_many
 
 SEED = int(os.environ.get("CRASH_SEED", "20260501"))
 KILLS = 30
+ROOMS = 2
+"""At once, each with programs of its own: most of the time they wait for somebody to speak or to start."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds Codex among the children of the agent in /proc")
 @pytest.mark.timeout(300)
 async def test_whatever_is_killed_the_conversation_goes_on(tmp_path: Path) -> None:
-    killed = await kill_many(tmp_path, SEED, KILLS, print)
+    killed: Counter[str] = Counter()
+
+    async def kill_in(room: int) -> None:
+        killed.update(await kill_many(tmp_path / f"room-{room}", SEED + room, KILLS // ROOMS, print))
+
+    async with asyncio.TaskGroup() as rooms:
+        for room in range(ROOMS):
+            rooms.create_task(kill_in(room))
+    assert killed.total() >= KILLS
     assert {"agent", "room", "codex"} == set(killed)

@@ -16,7 +16,7 @@ from process_agent.cli.services_local import LocalPlace
 from process_agent.config import DataPaths
 from process_agent.room_server.state import running
 from process_agent.scripted.server import ScriptedServer
-from tests.fakes.program import Program, alive, children_of
+from tests.fakes.program import Program, TypedHere, alive, children_of
 
 pytestmark = pytest.mark.timeout(150, func_only=True)
 
@@ -150,7 +150,7 @@ def _no_key_in_the_record(program: Program, key: str) -> None:
     ],
 )
 def test_what_cannot_be_ends_with_2_and_starts_nothing(tmp_path: Path, flags: str, said: str) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = TypedHere(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     ended = program.run(flags)
     assert (ended.returncode, said in ended.stderr) == (2, True), ended
     assert not (tmp_path / "data" / "room-server.json").exists()

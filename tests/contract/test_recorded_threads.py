@@ -11,7 +11,7 @@ import pytest
 
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import ChatClient, agent_in, chat_client
-from tests.fakes.program import Program
+from tests.fakes.program import TypedHere
 from tests.fakes.room import LocalRoom, local_room
 
 PATCH = "*** Begin Patch\n*** Add File: made.txt\n+made here\n*** End Patch"
@@ -158,7 +158,7 @@ async def test_turns_that_ended_badly_and_a_copy(
 
 
 def test_what_does_not_go_with_it_is_refused(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = TypedHere(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     join = "join --room demo --agent-name bot --local --channel chat --thread-storage codex"
     for more in (
         "--backend chat",

@@ -17,7 +17,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.contract.published.install import for_published, python_programs
-from tests.fakes.program import Program
+from tests.fakes.program import Program, TypedHere
 from tests.fakes.room import ROOM, LocalRoom, local_room, participant
 
 pytestmark = for_published
@@ -28,9 +28,17 @@ KEY = "own-key-of-this-machine"
 AGENT = ("--agent-name", "bot", "--channel", "chat", "--backend", "codex", "--working-dir", "/data")
 
 
+KEYS = {"OPENAI_API_KEY": KEY, "MESHAGENT_TOKEN": KEY, "MESHAGENT_API_KEY": KEY}
+
+
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "home", OPENAI_API_KEY=KEY, MESHAGENT_TOKEN=KEY, MESHAGENT_API_KEY=KEY)
+    return Program(tmp_path / "home", **KEYS)
+
+
+@pytest.fixture
+def typed_here(tmp_path: Path) -> TypedHere:
+    return TypedHere(tmp_path / "home", **KEYS)
 
 
 def printed(program: Program, flags: str, *more: str) -> str:
@@ -177,16 +185,16 @@ async def test_the_printed_command_starts_the_agent(
     ["join", "spec", "deploy", "--room", "-x", "it's", 'say "hi"', "a: b", "ü🎉\u2028", "- x", "# y",
      "[bold]z[/bold]", "two\nlines\n", "x" * 300, "yes", "$HOME `id` \\"],
 )  # fmt: skip
-def test_values_stay_what_they_are(program: Program, value: str) -> None:
+def test_values_stay_what_they_are(typed_here: TypedHere, value: str) -> None:
     flags = (*AGENT, f"--rule={value}", "--threading-mode=none")
-    text = printed(program, "", *flags, "--service-description", f"d{value}")
+    text = printed(typed_here, "", *flags, "--service-description", f"d{value}")
     document = yaml.safe_load(text)
     assert document["metadata"]["description"] == f"d{value}"
     words = shlex.split(document["container"]["command"])
     rule = [f"--rule={value}"] if value.startswith("-") else ["--rule", value]
     assert words == ["process", "join", *AGENT, *rule,
                      "--threading-mode", "none"]  # fmt: skip
-    assert json.loads(printed(program, "--json", *flags, "--service-description", f"d{value}")) == document
+    assert json.loads(printed(typed_here, "--json", *flags, "--service-description", f"d{value}")) == document
 
 
 @pytest.mark.parametrize(
@@ -206,8 +214,8 @@ def test_values_stay_what_they_are(program: Program, value: str) -> None:
         (f"--image {IMAGE} {DOCUMENTED} --room r", "No such option"),
     ],
 )
-def test_what_cannot_start_ends_with_2(program: Program, flags: str, said: str) -> None:
-    done = program.run(f"spec {flags}")
+def test_what_cannot_start_ends_with_2(typed_here: TypedHere, flags: str, said: str) -> None:
+    done = typed_here.run(f"spec {flags}")
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert KEY not in done.stderr

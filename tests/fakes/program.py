@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
@@ -9,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 PROCESS = str(Path(sys.executable).with_name("process"))
 READY = "Ctrl-C stops the agent"
@@ -60,6 +62,35 @@ class Program:
     def stop_room(self) -> None:
         """End the local room's server."""
         self.run("room stop")
+
+
+class TypedHere(Program):
+    """The same for commands that only print or refuse: they run in this process, whose modules are loaded.
+
+    A program of its own costs each of them half a second. Not for commands that start something, nor beside
+    other threads: environment, working folder and output are those of the whole process.
+    """
+
+    def run(self, command: str, *more: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        from process_agent.cli import main
+
+        words, code = [PROCESS, *command.split(), *more], 0
+        said, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+        with (
+            patch.dict(os.environ, self.environment, clear=True),
+            patch.object(sys, "argv", words),
+            patch.object(sys, "stdin", io.StringIO(stdin or "")),
+            chdir(self.work),
+            redirect_stdout(said),
+            redirect_stderr(errors),
+        ):
+            try:
+                main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        said.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(words, code, said.read(), errors.read())
 
 
 def read_until(child: subprocess.Popen[str], wanted: str) -> str:

@@ -28,7 +28,7 @@ NPM_SECONDS = 300
 """A registry that hangs must not hang the installation."""
 
 
-class FrontEndPackages(BuildHookInterface):  # type: ignore[type-arg]
+class FrontEndPackages(BuildHookInterface):  # type: ignore[type-arg]  # generic in its types only
     """Runs before the wheel (also the editable one) is put together."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

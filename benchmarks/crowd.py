@@ -71,7 +71,7 @@ async def main(url: str, token: str, agent_name: str, threads: int, watch: bool)
     client.messaging.enable()
     async with client:
         async with asyncio.timeout(30):
-            while (agent := client.messaging.get_participant_by_name(agent_name)) is None:  # noqa: ASYNC110
+            while (agent := client.messaging.get_participant_by_name(agent_name)) is None:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.05)
         crowd = Crowd(client, agent)
         try:

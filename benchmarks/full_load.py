@@ -44,7 +44,10 @@ async def measure(stage: Stage, turns: int = TURNS, threads: int = THREADS) -> S
     async with bare_codex(stage.folder, stage.model) as bare:
         while len(bare.threads) < threads:
             await bare.new_thread()
-        run = lambda thread, text: bare.turn(text, thread)  # noqa: E731
+
+        def run(thread: str, text: str) -> Awaitable[object]:
+            return bare.turn(text, thread)
+
         await _turns(bare.threads, WARM_UP, run)
         before = codex_mb(bare.pid)
         for _ in range(STEPS):

@@ -17,4 +17,4 @@ def command() -> TyperGroup:
     """All commands, made anew."""
     root = typer.main.get_command(app)
     profiles.attach(root)
-    return root  # type: ignore[return-value]
+    return root  # type: ignore[return-value]  # of a Typer with several commands it is a group

@@ -62,7 +62,7 @@ class ToolCalls:
             if not isinstance(answer, AsyncIterator):
                 gathered.add(answer)
                 return gathered.result()
-            async with aclosing(answer) as stream:  # type: ignore[type-var]
+            async with aclosing(answer) as stream:  # type: ignore[type-var]  # a generator in truth
                 async for content in stream:
                     gathered.add(content)
                     if isinstance(content, TextContent):

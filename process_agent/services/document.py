@@ -17,7 +17,7 @@ PROGRAM = ("process", "join")
 MAX_SERVICE_NAME = 100
 """Characters of a service's name."""
 
-TOKEN_VARIABLE = "MESHAGENT_TOKEN"  # noqa: S105
+TOKEN_VARIABLE = "MESHAGENT_TOKEN"  # noqa: S105 - the name of a variable
 """The way into the room. MeshAgent makes the token when the container starts: no document has one."""
 
 AGENT_API: dict[str, Json] = {

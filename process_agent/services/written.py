@@ -13,11 +13,11 @@ _ODD_LINE_ENDS = frozenset("\x85\u2028\u2029")
 
 def as_yaml(document: dict[str, Json]) -> str:
     """YAML in which every text is what it was. Raises `UsageError` for texts that are no Unicode."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml  # type: ignore[import-untyped]  # it has no types
 
     _check_unicode(document)
 
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]  # nor has its class
         """Escapes the line ends of Unicode, which other styles fold into blanks."""
 
     def write(dumper: Dumper, text: str) -> object:

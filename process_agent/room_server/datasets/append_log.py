@@ -15,7 +15,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,8 +155,8 @@ class AppendLog:
         await self._run(self._release)
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def _run(self, work: object, *arguments: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)  # type: ignore[arg-type]
+    async def _run[*Arguments](self, work: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     async def _run_alone(self, work: object, *arguments: object) -> None:
         self._alone += 1

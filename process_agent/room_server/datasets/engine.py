@@ -269,6 +269,6 @@ def last_of_each_key(rows: pa.Table, on: str) -> pa.Table:
 
 
 def _new_session() -> Any:
-    return lance.Session(  # type: ignore[attr-defined]
+    return lance.Session(  # type: ignore[attr-defined]  # its types do not name it
         index_cache_size_bytes=64 << 20, metadata_cache_size_bytes=64 << 20
     )

@@ -180,7 +180,7 @@ def _run_statement(
     result = connection.execute(query, values) if values is not None else connection.execute(query)
     (affected,) = result.fetchone() or (0,)
     only_new = f" WHERE rowid >= {int(first)}" if kind == "INSERT" else ""
-    reader = _reader(connection.execute(f"SELECT * FROM {name}{only_new} ORDER BY rowid"))  # noqa: S608
+    reader = _reader(connection.execute(f"SELECT * FROM {name}{only_new} ORDER BY rowid"))  # noqa: S608 - quoted
     outcome = {"target": target, "action": "insert" if kind == "INSERT" else "replace", "rows": affected}
     sink.write(sql_wire.frame(sql_wire.STATEMENT, json.dumps(outcome).encode()))
     _send_rows(reader, reader.schema, sink)

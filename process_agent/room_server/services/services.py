@@ -145,7 +145,10 @@ class LocalServices:
 
     def _take_in(self, record: Record) -> RunningService:
         log = ServiceLog(self._files.folder(record.id))
-        here: Callable[[Record], bool] = lambda r: self._present(r.room, r.agent_name)  # noqa: E731
+
+        def here(record: Record) -> bool:
+            return self._present(record.room, record.agent_name)
+
         service = RunningService(record, log, self._launch, here, self._policy)
         self._running[record.id] = service
         service.tell(Enabled(record.enabled))

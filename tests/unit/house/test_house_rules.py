@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def test_every_function_fits_a_screen() -> None:
         if lines > MAX_FUNCTION_LINES
     }
     assert long == {}
+
+
+SILENCED = re.compile(r"# (?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\])(.*)$")
+
+
+def test_what_a_checker_says_is_silenced_with_a_reason() -> None:
+    """On the line, or in a comment above it."""
+    bare = []
+    for path in (path for path in sources() if path.suffix == ".py" and "generated" not in path.parts):
+        above = ""
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            found = SILENCED.search(line)
+            if found and not re.search(r"\w", found[1]) and not above.lstrip().startswith("#"):
+                bare.append(f"{path.relative_to(ROOT)}:{number}")
+            above = line
+    assert bare == []
 
 
 def test_the_error_tree_in_the_docstring_is_the_real_one() -> None:

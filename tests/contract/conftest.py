@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.hosted import Typed
 from tests.fakes.meshagent_rest import RestStandIn, rest_stand_in
+from tests.contract.published.program import Program as Published
+from tests.contract.published.program import python_client
 from tests.fakes.program import Program
 from tests.fakes.room import LocalRoom, local_room
 
@@ -69,3 +71,17 @@ def typed(
     ):
         monkeypatch.setenv(name, value)
     return Typed(work, capsys)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
+    """A local room in this process, with nobody in it."""
+    async with local_room(tmp_path) as room:
+        yield room
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    """The program that plays published chat clients; each test has sessions of its own in it."""
+    with python_client(tmp_path_factory.mktemp("published")) as started:
+        yield started

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,11 @@ from process_agent.core.content import TextPart
 from process_agent.core.ids import ItemId
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room, participant
+from tests.fakes.room import LocalRoom, participant
 
 THREAD_STREAM = "meshagent.chat.thread.subscribe"
 LIST_STREAM = "meshagent.chat.thread_list.subscribe"
 ITEM = ItemId("answer")
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 async def test_clients_find_the_agent(server: LocalRoom, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,10 @@ import pytest
 from tests.contract.agent_room import agent_in
 from tests.contract.published.install import for_published, python_programs
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import ROOM, LocalRoom, local_room
+from tests.fakes.room import ROOM, LocalRoom
 
 pytestmark = for_published
 SECONDS = 45.0
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 async def meshagent(server: LocalRoom, home: Path, *words: str) -> tuple[int | None, str, str]:

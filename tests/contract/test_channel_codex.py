@@ -12,16 +12,10 @@ import pytest
 
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import AGENT, agent_in, chat_client
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 CHANNELS = ("chat", "queue:work", "toolkit:helper")
 THREAD = f"dataset://agents/{AGENT}/threads/shared"
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

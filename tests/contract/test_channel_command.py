@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
@@ -21,9 +21,9 @@ from process_agent.core.content import plain_text
 from tests.contract.agent_room import AGENT, agent_in
 from tests.contract.published import install
 from tests.contract.published.install import for_published
-from tests.contract.published.program import Program, joined, python_client
+from tests.contract.published.program import Program, joined
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import ROOM, LocalRoom, local_room
+from tests.fakes.room import ROOM, LocalRoom
 
 pytestmark = for_published
 
@@ -35,18 +35,6 @@ PROGRAM = "channel-bot"
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published programs load for seconds, on a busy machine for many."""
     monkeypatch.setattr(program_module, "CONNECT_SECONDS", 50.0)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with python_client(tmp_path_factory.mktemp("published")) as started:
-        yield started
 
 
 @asynccontextmanager
@@ -89,13 +77,13 @@ async def test_the_published_queue_program(server: LocalRoom, tmp_path: Path) ->
         assert (one.text, two.text) == ("one", "two")
 
 
-async def test_the_published_chat_program(server: LocalRoom, tmp_path: Path, client: Program) -> None:
+async def test_the_published_chat_program(server: LocalRoom, tmp_path: Path, published: Program) -> None:
     """People talk to the program in the room, and the program to us."""
     backend = FakeBackend()
     async with (
         agent_with(server, tmp_path, backend, "chat"),
-        joined(client, server, "ana", agent=PROGRAM) as ana,
-        joined(client, server, "ben", agent=PROGRAM) as ben,
+        joined(published, server, "ana", agent=PROGRAM) as ana,
+        joined(published, server, "ben", agent=PROGRAM) as ben,
     ):
         session = await ana.session()
         asked = session.doing("ask", text="hello")

@@ -22,18 +22,12 @@ from tests.contract.codex_room import script
 from tests.fakes.backend import FakeBackend
 from tests.fakes.mail_room import BOX, item, letter
 from tests.fakes.program import Program
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 from tests.fakes.smtp import SmtpRoom, smtp_server
 
 CHANNELS = ("chat", f"mail:{BOX}")
 NAMESPACE = ["dataset:", "agents", AGENT, "threads"]
 """Where the published mail channel looks with its default flags."""
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

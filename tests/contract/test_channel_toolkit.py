@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,9 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.events import EndReason, TurnEnded
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room, participant
+from tests.fakes.room import LocalRoom, participant
 
 CHANNELS = ("chat", "toolkit:helper")
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 def task(client: Any, **arguments: Any) -> asyncio.Future[Any]:

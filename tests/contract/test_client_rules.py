@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from process_agent.agent.assemble import Agent, started
 from process_agent.agent.channels import AgentRoom
@@ -20,19 +17,13 @@ from tests.fakes.agent_house import Room, config, said
 from tests.fakes.backend import FakeBackend, PlayedTurn
 from tests.fakes.flutter_rules import Bubble, FlutterStart, FlutterThread, shows
 from tests.fakes.react_rules import ReactThread
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 DIFF = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
 SHELL = e.ToolRef(ItemId("shell"), "codex", "shell", "codex")
 PATCH = e.ToolRef(ItemId("patch"), "codex", "apply_patch", "codex")
 DIFF_TOOL = e.ToolRef(ItemId("diff"), "codex", "diff_updated", "codex")
 REPEATS = ["1", "0", "0", " ha", " ha", " ha", "\n", "\n", "\n", "1", "100 ha"]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 def begin(turn: PlayedTurn) -> None:

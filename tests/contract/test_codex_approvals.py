@@ -16,7 +16,7 @@ from process_agent.core.requests import ClientTool
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
 from tests.contract.codex_room import codex_room, script
-from tests.fakes.room import LocalRoom, local_room, participant
+from tests.fakes.room import LocalRoom, participant
 
 COMMAND = {"run": "echo made > made.txt && cat made.txt", "escalate": "It is needed."}
 OTHER = {"run": "echo other > other.txt", "escalate": "It is needed too."}
@@ -30,12 +30,6 @@ QUESTION = {
 
 def asks(*questions: dict[str, Any]) -> dict[str, Any]:
     return {"call": "request_user_input", "arguments": {"questions": list(questions)}}
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

@@ -18,15 +18,9 @@ from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
 from tests.contract.codex_room import codex_room, script
 from tests.contract.test_codex_approvals import begun, outcome
 from tests.fakes import asking_mcp_server
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

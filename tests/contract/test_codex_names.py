@@ -13,15 +13,9 @@ from process_agent.agent.assemble import Agent
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import agent_in, chat_client
 from tests.contract.codex_room import script
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

@@ -13,13 +13,7 @@ import pytest
 
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import ChatClient, agent_in, chat_client
-from tests.fakes.room import LocalRoom, local_room
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
+from tests.fakes.room import LocalRoom
 
 
 @pytest.fixture

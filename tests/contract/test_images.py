@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from process_agent.core.images import id_of
 from process_agent.threads.images import IMAGES
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import ROOM, LocalRoom, local_room
+from tests.fakes.room import ROOM, LocalRoom
 
 PNG = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -26,12 +25,6 @@ PNG = (
 )
 BYTES = b64decode(PNG.partition(",")[2])
 ITEM = ItemId("picture")
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 async def rows(client: Any) -> list[dict[str, Any]]:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.contract.agent_room import agent_in, chat_client
 from tests.contract.published.install import for_published
-from tests.contract.published.program import Program, joined, python_client
+from tests.contract.published.program import Program, joined
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = for_published
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with python_client(tmp_path_factory.mktemp("published")) as started:
-        yield started
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
-
-
 async def test_each_sees_its_own_threads_also_after_a_restart(
-    program: Program, server: LocalRoom, tmp_path: Path
+    published: Program, server: LocalRoom, tmp_path: Path
 ) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend], isolation="participant"),
-        joined(program, server, "ana", streams=True) as ana,
-        joined(program, server, "ben", streams=True) as ben,
+        joined(published, server, "ana", streams=True) as ana,
+        joined(published, server, "ben", streams=True) as ben,
     ):
         for who in (ana, ben):
             await who.send("thread.watch")

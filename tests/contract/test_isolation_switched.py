@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
 from tests.fakes.program import Program
-from tests.fakes.room import ROOM, LocalRoom, local_room
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
+from tests.fakes.room import ROOM, LocalRoom
 
 
 async def test_threads_from_before_go_to_who_began_them_or_to_whom_the_operator_says(

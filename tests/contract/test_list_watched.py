@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from process_agent.threads.schema import INDEX
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 FOLDER = ["agents", AGENT, "threads"]
 THEIRS = f"dataset://agents/{AGENT}/threads/made-by-a-client"
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 async def put(datasets: Any, name: str, path: str = THEIRS) -> None:

@@ -19,11 +19,11 @@ from process_agent.core.providers import behind
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
 from tests.contract.codex_room import script
-from tests.contract.test_llm_mcp import DIALECTS, model, server
+from tests.contract.test_llm_mcp import DIALECTS, model
 from tests.fakes.room import LocalRoom
 from tests.unit.codex.replay import PNG
 
-__all__ = ["model", "server"]
+__all__ = ["model"]
 
 IMAGE = PNG.partition(",")[2]
 PEARS = {"url": "https://pears.example/a", "title": "All about pears"}

@@ -25,7 +25,7 @@ from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
 from tests.contract.codex_room import script
 from tests.fakes import sdk_mcp
 from tests.fakes.mcp_server import mcp_server
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 DIALECTS = {
     "responses": {"backend": "llm", "provider": "openai", "model": "gpt-5.5"},
@@ -33,12 +33,6 @@ DIALECTS = {
     "chat": {"backend": "llm", "provider": "kimi", "model": "kimi-x"},
 }
 OPENAI = DIALECTS["responses"]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

@@ -20,17 +20,11 @@ from process_agent.core.providers import behind
 from process_agent.scripted.server import RecordedRequest, ScriptedServer
 from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
 from tests.contract.codex_room import script
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 OPENAI = {"backend": "llm", "provider": "openai", "model": "gpt-5.5"}
 CLAUDE = {"backend": "llm", "provider": "anthropic", "model": "claude-x"}
 CODEX = {"backend": "codex", "model": "gpt-5.5"}
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

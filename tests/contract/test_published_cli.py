@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo, JsonResult, LogLine
@@ -17,7 +14,7 @@ from process_agent.core.ids import ItemId
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.contract.published.install import for_published, python_programs
 from tests.fakes.backend import FakeBackend, PlayedTurn
-from tests.fakes.room import ROOM, LocalRoom, local_room
+from tests.fakes.room import ROOM, LocalRoom
 
 pytestmark = for_published
 SECONDS = 45.0
@@ -69,12 +66,6 @@ class Meshagent:
             await child.communicate()
             raise
         return Done(child.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 def work(turn: PlayedTurn, name: str, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,33 +11,24 @@ from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId
 from tests.contract.agent_room import agent_in
 from tests.contract.published.install import for_published
-from tests.contract.published.program import Program, PublishedError, joined, python_client
+from tests.contract.published.program import Program, PublishedError, joined
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = for_published
 ITEM = ItemId("answer")
 both_transports = pytest.mark.parametrize("streams", [True, False], ids=["streams", "unary"])
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with python_client(tmp_path_factory.mktemp("published")) as started:
-        yield started
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
-
-
 @both_transports
 async def test_a_new_thread_and_its_next_turn(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana", streams=streams) as ana:
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        joined(published, server, "ana", streams=streams) as ana,
+    ):
         session = await ana.session()
         asked = session.doing("ask", text="hello")
         turn = await backend.turn(0)
@@ -61,13 +51,13 @@ async def test_a_new_thread_and_its_next_turn(
 
 @both_transports
 async def test_open_with_load_and_since_turn(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana", streams=streams) as ana,
-        joined(program, server, "ben", streams=streams) as ben,
+        joined(published, server, "ana", streams=streams) as ana,
+        joined(published, server, "ben", streams=streams) as ben,
     ):
         session = await ana.session()
         for number in range(3):
@@ -93,13 +83,13 @@ async def test_open_with_load_and_since_turn(
 
 
 async def test_a_late_viewer_sees_the_item_being_streamed_and_the_status(
-    program: Program, server: LocalRoom, tmp_path: Path
+    published: Program, server: LocalRoom, tmp_path: Path
 ) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana") as ana,
-        joined(program, server, "ben") as ben,
+        joined(published, server, "ana") as ana,
+        joined(published, server, "ben") as ben,
     ):
         session = await ana.start("tell me")
         turn = await backend.turn(0)
@@ -121,13 +111,13 @@ async def test_a_late_viewer_sees_the_item_being_streamed_and_the_status(
 
 @both_transports
 async def test_the_list_page_by_page_watched_renamed_and_deleted(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana", streams=streams) as ana,
-        joined(program, server, "ben", streams=streams) as ben,
+        joined(published, server, "ana", streams=streams) as ana,
+        joined(published, server, "ben", streams=streams) as ben,
     ):
         await ben.send("thread.watch")
         names = [f"about {number}" for number in range(5)]
@@ -176,10 +166,13 @@ class _Renamed:
 
 @both_transports
 async def test_turns_wait_for_the_one_that_runs(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana", streams=streams) as ana:
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        joined(published, server, "ana", streams=streams) as ana,
+    ):
         session = await ana.start("first")
         await backend.turn(0)
         sources = [
@@ -201,9 +194,9 @@ async def test_turns_wait_for_the_one_that_runs(
         assert texts == ["answer 0", "answer 1", "answer 2"]
 
 
-async def test_steer(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_steer(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.session()
         asked = session.doing("ask", text="count")
         turn = await backend.turn(0)
@@ -224,9 +217,9 @@ async def test_steer(program: Program, server: LocalRoom, tmp_path: Path) -> Non
         assert rejected["error"]["code"] in {"turn_ended", "turn_not_in_progress"}
 
 
-async def test_interrupt(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_interrupt(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.session()
         asked = session.doing("ask", text="work for long")
         turn = await backend.turn(0)
@@ -245,9 +238,9 @@ async def test_interrupt(program: Program, server: LocalRoom, tmp_path: Path) ->
         assert kinds.count("turn.ended") == 1
 
 
-async def test_a_failed_turn_says_why(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_a_failed_turn_says_why(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.session()
         asked = session.doing("ask", text="try")
         why = ErrorInfo("The model is out of order.", "model_failed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from process_agent.core.content import LogLine
 from process_agent.core.ids import ItemId
 from tests.contract.agent_room import agent_in
 from tests.contract.published.install import for_published
-from tests.contract.published.program import Program, joined, python_client
+from tests.contract.published.program import Program, joined
 from tests.contract.test_published_rooms import both_transports
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = for_published
 
@@ -31,25 +30,16 @@ DELTAS = {
 }
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with python_client(tmp_path_factory.mktemp("published")) as started:
-        yield started
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
-
-
 @both_transports
 async def test_the_room_server_restarts_while_a_turn_runs(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     """The client keeps what it shows and opens the thread again from its last completed turn on."""
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana", streams=streams) as ana:
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        joined(published, server, "ana", streams=streams) as ana,
+    ):
         session = await ana.session()
         asked = session.doing("ask", text="first")
         (await backend.turn(0)).answer("one", "first answer")
@@ -89,11 +79,14 @@ async def test_the_room_server_restarts_while_a_turn_runs(
 @both_transports
 @pytest.mark.parametrize("over", [False, True], ids=["open", "over"])
 async def test_the_room_server_restarts_in_the_middle_of_a_text(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool, over: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool, over: bool
 ) -> None:
     """The text goes on when the client is back, or is over by then; so are the thoughts and the output."""
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana", streams=streams) as ana:
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        joined(published, server, "ana", streams=streams) as ana,
+    ):
         session = await ana.start("hello")
         turn = await backend.turn(0)
         ref, thought = e.ToolRef(ItemId("shell"), "codex", "shell", "codex"), ItemId("thought")
@@ -131,14 +124,14 @@ async def test_the_room_server_restarts_in_the_middle_of_a_text(
         assert [[line["text"] for line in lines] for lines in logs] == [["0\n", "1\n", "2\n", "meanwhile\n"]]
 
 
-async def test_who_vanishes_stops_nothing(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_who_vanishes_stops_nothing(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]) as agent, joined(program, server, "ben") as ben:
+    async with agent_in(server, tmp_path, [backend]) as agent, joined(published, server, "ben") as ben:
         async with server.client("watcher") as watcher:
             await watcher.messaging.enable()
             gone = asyncio.Event()
             watcher.messaging.on("participant_removed", lambda **_: gone.set())
-            async with joined(program, server, "ana") as ana:
+            async with joined(published, server, "ana") as ana:
                 session = await ana.start("long work")
                 thread = await session.path()
                 turn = await backend.turn(0)

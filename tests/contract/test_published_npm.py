@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from tests.contract.agent_room import AGENT, PREFIX, agent_in
 from tests.contract.published.install import for_published
 from tests.contract.published.program import Participant, Program, PublishedError, joined, node_client
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = for_published
 ITEM = ItemId("answer")
@@ -25,12 +25,6 @@ ITEM = ItemId("answer")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with node_client(tmp_path_factory.mktemp("npm")) as started:
         yield started
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 async def say(ana: Participant, kind: str, text: str, **fields: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,32 +13,20 @@ from process_agent.core.ids import AskId, ItemId
 from process_agent.core.requests import Secret
 from tests.contract.agent_room import AGENT, agent_in
 from tests.contract.published.install import for_published
-from tests.contract.published.program import Program, PublishedError, joined, python_client
+from tests.contract.published.program import Program, PublishedError, joined
 from tests.fakes.backend import FakeBackend
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = for_published
 both_transports = pytest.mark.parametrize("streams", [True, False], ids=["streams", "unary"])
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with python_client(tmp_path_factory.mktemp("published")) as started:
-        yield started
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
-
-
-async def test_the_model_of_one_thread(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_the_model_of_one_thread(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana") as ana,
-        joined(program, server, "ben") as ben,
+        joined(published, server, "ana") as ana,
+        joined(published, server, "ben") as ben,
     ):
         session = await ana.start("hello")
         (await backend.turn(0)).end()
@@ -57,7 +44,10 @@ async def test_the_model_of_one_thread(program: Program, server: LocalRoom, tmp_
         assert turn.input.model.model == "gpt-5.5-mini"
         turn.answer("the small one", "second")
         assert await asked == "the small one"
-    async with agent_in(server, tmp_path, [again := FakeBackend()]), joined(program, server, "cleo") as cleo:
+    async with (
+        agent_in(server, tmp_path, [again := FakeBackend()]),
+        joined(published, server, "cleo") as cleo,
+    ):
         later = await cleo.open(changed["thread_id"])
         asked = later.doing("ask", text="and after a restart?")
         turn = await again.turn(0)
@@ -66,9 +56,9 @@ async def test_the_model_of_one_thread(program: Program, server: LocalRoom, tmp_
         assert await asked == "still the small one"
 
 
-async def test_a_model_nobody_has_is_refused(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_a_model_nobody_has_is_refused(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.start("hello")
         (await backend.turn(0)).end()
         await ana.wait("turn.ended")
@@ -91,12 +81,12 @@ async def test_a_model_nobody_has_is_refused(program: Program, server: LocalRoom
         assert len(backend.turns) == 1
 
 
-async def test_approvals_by_any_viewer(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_approvals_by_any_viewer(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana") as ana,
-        joined(program, server, "ben") as ben,
+        joined(published, server, "ana") as ana,
+        joined(published, server, "ben") as ben,
     ):
         session = await ana.session()
         asked = session.doing("ask", text="delete everything")
@@ -128,13 +118,13 @@ async def test_approvals_by_any_viewer(program: Program, server: LocalRoom, tmp_
 
 
 async def test_decisions_typed_in_a_client_without_cards(
-    program: Program, server: LocalRoom, tmp_path: Path
+    published: Program, server: LocalRoom, tmp_path: Path
 ) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana") as ana,
-        joined(program, server, "ben") as ben,
+        joined(published, server, "ana") as ana,
+        joined(published, server, "ben") as ben,
     ):
         session = await ana.session()
         asked = session.doing("ask", text="delete everything")
@@ -156,13 +146,13 @@ async def test_decisions_typed_in_a_client_without_cards(
 
 @both_transports
 async def test_two_clients_in_one_thread(
-    program: Program, server: LocalRoom, tmp_path: Path, streams: bool
+    published: Program, server: LocalRoom, tmp_path: Path, streams: bool
 ) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana", streams=streams) as ana,
-        joined(program, server, "ben", streams=not streams) as ben,
+        joined(published, server, "ana", streams=streams) as ana,
+        joined(published, server, "ben", streams=not streams) as ben,
     ):
         session = await ana.start("from ana")
         await backend.turn(0)
@@ -183,12 +173,12 @@ async def test_two_clients_in_one_thread(
         assert texts == [x["text"] for x in ana.all("text_content.delta")] == ["for ana", "for ben"]
 
 
-async def test_a_tool_of_the_client(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_a_tool_of_the_client(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
     async with (
         agent_in(server, tmp_path, [backend]),
-        joined(program, server, "ana") as ana,
-        joined(program, server, "ben") as ben,
+        joined(published, server, "ana") as ana,
+        joined(published, server, "ben") as ben,
     ):
         session = await ana.session()
         await session.do("start_with_tool", text="use it", tool="echo")
@@ -208,9 +198,9 @@ async def test_a_tool_of_the_client(program: Program, server: LocalRoom, tmp_pat
         assert not ben.all("client_tool_call.requested"), "it is for the one who offers the tool"
 
 
-async def test_a_secret_of_the_client(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_a_secret_of_the_client(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.start("log in")
         turn = await backend.turn(0)
         turn.say(e.SecretRequested(AskId("ask"), "API_KEY", "Your key, please"))
@@ -229,9 +219,9 @@ async def test_a_secret_of_the_client(program: Program, server: LocalRoom, tmp_p
         assert "hunter2" not in str(ana.got)
 
 
-async def test_voice_is_refused(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_voice_is_refused(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.start("hello")
         (await backend.turn(0)).end()
         await ana.wait("turn.ended")
@@ -243,9 +233,9 @@ async def test_voice_is_refused(program: Program, server: LocalRoom, tmp_path: P
         assert await asked == "la la"
 
 
-async def test_clear_and_inject(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_clear_and_inject(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.start("remember")
         (await backend.turn(0)).answer("I do")
         await ana.wait("turn.ended")
@@ -266,9 +256,9 @@ async def test_clear_and_inject(program: Program, server: LocalRoom, tmp_path: P
         assert ("agent", "I do") not in await again.shown()
 
 
-async def test_commands_as_plain_text(program: Program, server: LocalRoom, tmp_path: Path) -> None:
+async def test_commands_as_plain_text(published: Program, server: LocalRoom, tmp_path: Path) -> None:
     backend = FakeBackend()
-    async with agent_in(server, tmp_path, [backend]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
         session = await ana.session()
         listed = await session.do("ask", text="/models")
         assert "gpt-5.5-mini" in listed
@@ -283,9 +273,9 @@ async def test_commands_as_plain_text(program: Program, server: LocalRoom, tmp_p
 
 
 async def test_the_attributes_by_which_clients_choose(
-    program: Program, server: LocalRoom, tmp_path: Path
+    published: Program, server: LocalRoom, tmp_path: Path
 ) -> None:
-    async with agent_in(server, tmp_path, [FakeBackend()]), joined(program, server, "ana") as ana:
+    async with agent_in(server, tmp_path, [FakeBackend()]), joined(published, server, "ana") as ana:
         connected = await ana.wait("connection.status")
         assert connected["status"] == "connected"
         assert AGENT in connected["message"]

@@ -12,16 +12,10 @@ import pytest
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import ChatClient, agent_in, chat_client
 from tests.fakes.program import TypedHere
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 PATCH = "*** Begin Patch\n*** Add File: made.txt\n+made here\n*** End Patch"
 PLAN = {"plan": [{"step": "look", "status": "completed"}, {"step": "tell", "status": "in_progress"}]}
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

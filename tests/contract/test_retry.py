@@ -14,19 +14,13 @@ from process_agent.scripted.server import RecordedRequest, ScriptedServer
 from tests.contract.agent_room import ChatClient
 from tests.contract.codex_room import script
 from tests.contract.test_llm_switching import CLAUDE, CODEX, OPENAI, of_codex, talking, told
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 pytestmark = pytest.mark.timeout(90)
 
 FIRST = script({"say": "said before."})
 AGAIN = script({"run": "echo $((40 + 2))-out"}, {"say": "the answer."})
 LAST = script({"say": "said after."})
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

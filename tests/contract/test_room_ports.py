@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -13,18 +12,12 @@ from process_agent.core.content import Json
 from process_agent.core.room_ports import HostedTool, HostedToolkit, ToolCaller, ToolHandler
 from process_agent.errors import RoomRequestError, ToolFailedError
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
-from tests.fakes.room import ROOM, LocalRoom, local_room, participant
+from tests.fakes.room import ROOM, LocalRoom, participant
 
 
 @asynccontextmanager
 async def joined(server: LocalRoom, name: str = "bot", role: str = "agent") -> AsyncIterator[JoinedRoom]:
     async with join_room(JoinTarget(ROOM, server.url, server.token(name, role))) as room:
-        yield room
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
         yield room
 
 

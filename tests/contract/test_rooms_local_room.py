@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,13 +18,7 @@ from process_agent.io.tasks import Tasks
 from process_agent.room_server.datasets.arrow import read_own
 from process_agent.room_server.datasets.log_records import ROWS, decode
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
-from tests.fakes.room import ROOM, LocalRoom, local_room
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
+from tests.fakes.room import ROOM, LocalRoom
 
 
 @asynccontextmanager

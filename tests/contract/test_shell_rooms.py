@@ -23,15 +23,9 @@ from tests.contract.codex_room import script
 from tests.contract.test_codex_undo import committed, diff, said, turn
 from tests.contract.test_llm_switching import CODEX, OPENAI, of_codex, told
 from tests.contract.test_shell_commands import gone
-from tests.fakes.room import LocalRoom, local_room
+from tests.fakes.room import LocalRoom
 
 SHELL = ToolOptions(shell=True, advanced_shell=True)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.fixture

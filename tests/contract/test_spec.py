@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 
 from tests.contract.published.install import for_published, python_programs
 from tests.fakes.program import Program, TypedHere
-from tests.fakes.room import ROOM, LocalRoom, local_room, participant
+from tests.fakes.room import ROOM, LocalRoom, participant
 
 pytestmark = for_published
 
@@ -124,12 +123,6 @@ def test_where_threads_have_their_work_trees(program: Program) -> None:
     refused = program.run(f"spec --image {IMAGE} {flags}", "trees")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--worktrees 'trees' is no folder of a container" in refused.stderr
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,17 +21,11 @@ from process_agent.threads.leases import Presence
 from process_agent.threads.log import DatasetThreadLog
 from process_agent.threads.schema import INDEX, THREAD
 from process_agent.threads.store import DatasetThreadStore
-from tests.fakes.room import ROOM, LocalRoom, local_room
+from tests.fakes.room import ROOM, LocalRoom
 from tests.fakes.thread_events import Speaker, texts
 
 NAMESPACE = ("agents", "bot", "threads")
 ODD_TEXT = 'a "quote", ünï, \u0000, 1e400, {"b": 1.10} 7 7 7 and ha ha ha\r\n\n\n'
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LocalRoom]:
-    async with local_room(tmp_path) as room:
-        yield room
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from process_agent.threads.cuts import fold
 from process_agent.wire.agent_messages import PREFIX
 from tests.contract.published.install import for_published
-from tests.contract.published.program import Program, python_client
+from tests.contract.published.program import Program
 from tests.fakes.room import ROOM, LocalRoom, local_room
 from tests.fakes.store_machine import ModelThread, StoreMachine
 
@@ -58,29 +58,23 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joined]:
         loop.close()
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with python_client(tmp_path_factory.mktemp("published")) as started:
-        yield started
-
-
-def machine(joined: Joined, program: Program | None) -> type[StoreMachine]:
+def machine(joined: Joined, published: Program | None) -> type[StoreMachine]:
     names = itertools.count(1)
 
     class RoomMachine(StoreMachine):
         def connect(self) -> None:
             self.datasets = joined.room.datasets
             self.clock = lambda: datetime.now(UTC)
-            self.namespace = f"bot-{program is not None}-{next(names)}"
+            self.namespace = f"bot-{published is not None}-{next(names)}"
 
         def run[T](self, does: Coroutine[Any, Any, T]) -> T:
             return joined.loop.run_until_complete(does)
 
         def teardown(self) -> None:
             super().teardown()
-            if program is not None:
+            if published is not None:
                 for thread in self.threads:
-                    self.run(published_reads(program, thread))
+                    self.run(published_reads(published, thread))
 
     async def published_reads(reader: Program, thread: ModelThread) -> None:
         token = joined.server.token("reader", "agent")
@@ -120,5 +114,5 @@ def test_over_a_local_room(joined: Joined) -> None:
     run_state_machine_as_test(machine(joined, None), settings=FEW)
 
 
-def test_the_published_agent_reads_what_it_holds(joined: Joined, program: Program) -> None:
-    run_state_machine_as_test(machine(joined, program), settings=FEW)
+def test_the_published_agent_reads_what_it_holds(joined: Joined, published: Program) -> None:
+    run_state_machine_as_test(machine(joined, published), settings=FEW)

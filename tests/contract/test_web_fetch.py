@@ -12,11 +12,11 @@ from process_agent.io import fetch
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import ChatClient, agent_in, chat_client
 from tests.contract.codex_room import script
-from tests.contract.test_llm_mcp import DIALECTS, model, server, talking
+from tests.contract.test_llm_mcp import DIALECTS, model, talking
 from tests.fakes.room import LocalRoom
 from tests.fakes.web_site import site
 
-__all__ = ["model", "server"]
+__all__ = ["model"]
 
 PAGES = {
     "/a": ("200 OK\ncontent-type: text/html", b"<h1>Pears</h1><p>are sweet"),

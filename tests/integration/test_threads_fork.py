@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -15,14 +14,6 @@ from process_agent.errors import RoomRequestError
 from process_agent.threads.memory import MemoryThreadStore
 from tests.fakes.thread_events import Speaker, texts
 from tests.fakes.thread_house import House, append, replayed
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 async def test_a_copy_has_what_was_said_so_far_and_goes_its_own_way(house: House) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -22,14 +21,6 @@ from tests.fakes.thread_events import texts
 from tests.fakes.thread_house import House, append, replayed
 
 REF = e.ToolRef(ItemId("tool1"), "codex", "shell", "codex")
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 async def test_what_was_cleared_is_not_replayed(house: House) -> None:

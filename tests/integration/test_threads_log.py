@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,14 +23,6 @@ from tests.fakes.thread_events import texts
 from tests.fakes.thread_house import House, append, crash, replayed
 
 REF = e.ToolRef(ItemId("tool1"), "codex", "shell", "codex")
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 # --- Rows ---------------------------------------------------------------------------------------

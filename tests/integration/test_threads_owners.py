@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -19,14 +18,6 @@ from tests.fakes.thread_house import House, append
 
 ANA, BEN = "name:ana", "name:b'en"
 OWNERS_TABLE = TableRef("owners", ("agents", "bot", "threads"))
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 @pytest.fixture(params=["dataset", "memory"])

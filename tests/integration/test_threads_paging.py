@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from process_agent.core import events as e
@@ -13,14 +11,6 @@ from process_agent.errors import RoomRequestError
 from process_agent.threads.memory import MemoryThreadStore
 from tests.fakes.thread_events import Speaker
 from tests.fakes.thread_house import House, append
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 @pytest.fixture(params=["room", "memory"])

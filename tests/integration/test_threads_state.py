@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,14 +14,6 @@ from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.rows import STATE, Row
 from process_agent.threads.table import TAIL_ROWS
 from tests.fakes.thread_house import House, append, crash, replayed
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 async def test_each_backend_finds_what_it_kept_last(house: House) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,14 +21,6 @@ from tests.fakes.thread_events import START, Speaker, TestClock, texts
 from tests.fakes.thread_house import House, append, crash, replayed
 
 REF = e.ToolRef(ItemId("tool1"), "codex", "shell", "codex")
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
 
 
 # --- Crashes ------------------------------------------------------------------------------------

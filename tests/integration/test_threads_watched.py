@@ -21,14 +21,6 @@ LIST = TableRef("index", ("agents", "bot", "threads"))
 THEIRS = ThreadId("dataset://agents/bot/threads/theirs")
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    for store in house.stores:
-        await store.close()
-
-
 class Changes:
     """What a store tells, in order."""
 

@@ -15,19 +15,31 @@ from process_agent.errors import FrameTooLargeError, WireError
 from process_agent.wire import msgpack_frames as frames
 
 INT64 = 1 << 63
+LENGTHS = (15, 16, 17, 31, 32, 33, 40)
+"""Around those where MessagePack writes a length in another way; above them a short text comes 300 times."""
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
 scalars = (
     st.none()
     | st.booleans()
     | st.integers(-INT64, 2 * INT64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8"), max_size=300)
+    | texts
+    | st.builds(str.__mul__, texts, st.sampled_from((*LENGTHS, 300)))
+)
+# Drawn one by one, so many values would take Hypothesis seconds: long ones repeat what was drawn.
+long_ones = st.builds(lambda value, count: [value] * count, scalars, st.sampled_from(LENGTHS)) | st.builds(
+    lambda key, value, count: {f"{key}{number}": value for number in range(count)},
+    st.text(max_size=40),
+    scalars,
+    st.sampled_from(LENGTHS),
 )
 json_values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=40) | st.dictionaries(st.text(max_size=40), inner, max_size=20),
-    max_leaves=60,
+    scalars | long_ones,
+    lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=40), inner, max_size=8),
+    max_leaves=20,
 )
-messages = st.dictionaries(st.text(max_size=20), json_values, max_size=20)
+messages = st.dictionaries(st.text(max_size=20), json_values, max_size=4)
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:

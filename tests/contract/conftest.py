@@ -10,9 +10,9 @@ import pytest
 
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.hosted import Typed
-from tests.fakes.meshagent_rest import RestStandIn, rest_stand_in
 from tests.contract.published.program import Program as Published
 from tests.contract.published.program import python_client
+from tests.fakes.meshagent_rest import RestStandIn, rest_stand_in
 from tests.fakes.program import Program
 from tests.fakes.room import LocalRoom, local_room
 

@@ -59,7 +59,7 @@ class HastyHttp(H11Protocol):
         """Whether the request is still on its way."""
         return self._deadline is not None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """See asyncio."""
         super().connection_made(transport)
         self._await_request()

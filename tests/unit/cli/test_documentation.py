@@ -32,6 +32,7 @@ OF_OTHERS = {
     "--build-arg": "docker build",
     "--file": "meshagent service create",
     "--now": "systemctl",
+    "--replace": "meshagent service update",
     "--replicas": "kubectl scale",
     "--schema": "python -m backends.codex.drift",
     "--service-title": "meshagent process spec; the page says that it is not here",

@@ -158,7 +158,9 @@ class AppendLog:
     async def _run[*Arguments](self, work: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
-    async def _run_alone(self, work: object, *arguments: object) -> None:
+    async def _run_alone[*Arguments](
+        self, work: Callable[[*Arguments], object], *arguments: *Arguments
+    ) -> None:
         self._alone += 1
         try:
             await self._run(work, *arguments)

@@ -34,10 +34,11 @@ bench: ## Measure side by side with the published CLI; writes docs/benchmarks.md
 
 SEED ?= 20260501
 KILLS ?= 1000
+AT_ONCE ?= 2
 
-soak: ## Kill agent, room server and Codex for real: make soak SEED=1 KILLS=1000
+soak: ## Kill agent, room server and Codex for real: make soak SEED=1 KILLS=1000 AT_ONCE=2
 	@sh scripts/setup all,test
-	@$(BIN)/python -m tests.crash.real_kills $(SEED) $(KILLS)
+	@$(BIN)/python -m tests.crash.soak $(SEED) $(KILLS) --at-once $(AT_ONCE)
 
 clean: ## Remove what the other targets made in this folder
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis playground

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -219,9 +217,13 @@ def _said(items: Sequence[Any]) -> list[str]:
     return [text for role, text in zip(roles, texts, strict=True) if role != "developer" and text[:1] != "<"]
 
 
-async def kill_many(folder: Path, seed: int, kills: int, say: Callable[[str], None]) -> dict[str, int]:
-    """Kill programs so many times; how often each was. A failure says where."""
+async def kill_many(
+    folder: Path, seed: int, kills: int, say: Callable[[str], None], killed: dict[str, int] | None = None
+) -> dict[str, int]:
+    """Kill programs so many times; how often each was, in `killed` too. A failure says where."""
     async with running(folder) as (programs, person):
+        if killed is not None:
+            programs.killed = killed
         real = RealKills(programs, person, seed)
         while sum(programs.killed.values()) < kills:
             try:
@@ -231,16 +233,3 @@ async def kill_many(folder: Path, seed: int, kills: int, say: Callable[[str], No
                 raise
             say(f"{sum(programs.killed.values())} kills, the last: {real.last}")
         return programs.killed
-
-
-def main() -> None:
-    """`python -m tests.crash.real_kills SEED KILLS`: what `make soak` runs."""
-    seed, kills = int(sys.argv[1]), int(sys.argv[2])
-    with tempfile.TemporaryDirectory(prefix="process-soak-") as folder:
-        began = time.monotonic()
-        killed = asyncio.run(kill_many(Path(folder), seed, kills, lambda line: print(line, flush=True)))
-        print(f"seed {seed}: {killed} in {time.monotonic() - began:.0f} s, and everything held")
-
-
-if __name__ == "__main__":
-    main()

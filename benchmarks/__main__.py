@@ -39,6 +39,7 @@ NAMES = (
     "llm-burst",
     "llm-long",
     "llm-tools",
+    "store",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -96,6 +97,7 @@ async def _measure(
         many_threads,
         memory,
         opening,
+        store_cost,
         viewers,
     )
     from benchmarks.stage import Stage, set_stage
@@ -131,6 +133,7 @@ async def _measure(
         "llm-burst": lambda stage: llm_burst.measure(stage, 1 if quick else llm_burst.ROUNDS),
         "llm-long": lambda stage: llm_long.measure(stage, *(((10, 100), 3) if quick else ())),
         "llm-tools": lambda stage: llm_tools.measure(stage, *((5, 1) if quick else ())),
+        "store": lambda stage: store_cost.measure(stage, *((3, 1) if quick else ())),
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
         "stop-codex": lambda stage: codex_stops.measure(stage, quick),

@@ -20,12 +20,10 @@ from process_agent.core.room import RoomMessage
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
 from process_agent.wire.agent_messages import PREFIX
-from tests.fakes.program import PROCESS, Program, alive, children_of, read_until
+from tests.fakes.program import PATIENCE, PROCESS, Program, alive, children_of, read_until
 
 AGENT, ROOM = "bot", "demo"
 READY = "Ctrl-C stops the agent"
-PATIENCE = 40.0
-"""Seconds for anything that people wait for."""
 
 
 @dataclass

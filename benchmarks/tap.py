@@ -1,0 +1,214 @@
+"""A tap between one agent and the room: what goes over its connection, counted as the room gets it.
+
+An agent is given the tap's address for the room's. Every packet is passed on as it is; beside that it is read
+with the codec of the room protocol. So the same is counted for any agent, and no agent is asked. Figures of
+time and processor time are never taken through a tap, which has a cost of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from process_agent.wire import room_frames
+
+DATASET = "dataset"
+HEADERS = ("authorization",)
+"""Of the request that joins, those that are passed on beside the path."""
+
+MAX_PACKET = 8 << 20
+"""Bytes of one packet; published clients and the room send far smaller ones."""
+
+
+@dataclass
+class Traffic:
+    """What went over. Bytes are payloads of websocket messages, both ways; rows are those of Arrow tables.
+
+    `calls` counts calls of the dataset toolkit by tool, `others` all other calls by toolkit and tool.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
+    rows_written: int = 0
+    rows_read: int = 0
+    table_bytes: int = 0
+    bytes: int = 0
+
+    def copy(self) -> Traffic:
+        """As it is now."""
+        return Traffic(
+            Counter(self.calls),
+            Counter(self.others),
+            self.rows_written,
+            self.rows_read,
+            self.table_bytes,
+            self.bytes,
+        )
+
+    def since(self, before: Traffic) -> Traffic:
+        """What was added since a copy was made."""
+        return Traffic(
+            self.calls - before.calls,
+            self.others - before.others,
+            self.rows_written - before.rows_written,
+            self.rows_read - before.rows_read,
+            self.table_bytes - before.table_bytes,
+            self.bytes - before.bytes,
+        )
+
+
+class Reading:
+    """Reads one connection of an agent, both directions of it."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._up, self._down = room_frames.PacketJoiner(), room_frames.PacketJoiner()
+        self._asked: set[int] = set()
+        """Message ids of dataset calls that are not answered."""
+        self._streams: set[str] = set()
+        """Ids of dataset calls, whose chunks belong to them."""
+
+    def sent(self, packet: bytes) -> None:
+        """A packet from the agent to the room."""
+        self._traffic.bytes += len(packet)
+        message = self._up.feed(packet)
+        if message is None:
+            return
+        if message.type == "room.invoke_tool":
+            header, data = _opened(message)
+            self._called(message.id, header, data, len(message.payload))
+        elif message.type == "room.tool_call_request_chunk":
+            header, data = _opened(message)
+            if header.get("tool_call_id") in self._streams:
+                self._traffic.table_bytes += len(message.payload)
+                self._traffic.rows_written += _rows(header.get("chunk"), data)
+
+    def received(self, packet: bytes) -> None:
+        """A packet from the room to the agent."""
+        self._traffic.bytes += len(packet)
+        message = self._down.feed(packet)
+        if message is None:
+            return
+        if message.type == "__response__" and message.id in self._asked:
+            self._asked.discard(message.id)
+            self._traffic.table_bytes += len(message.payload)
+        elif message.type == "room.tool_call_response_chunk":
+            header, data = _opened(message)
+            if header.get("tool_call_id") in self._streams:
+                self._traffic.table_bytes += len(message.payload)
+                self._traffic.rows_read += _rows(header.get("chunk"), data)
+
+    def _called(self, number: int, header: dict[str, Any], data: bytes, size: int) -> None:
+        toolkit, tool = str(header.get("toolkit")), str(header.get("tool"))
+        if toolkit != DATASET:
+            self._traffic.others[f"{toolkit}.{tool}"] += 1
+            return
+        self._traffic.calls[tool] += 1
+        self._traffic.table_bytes += size
+        self._asked.add(number)
+        self._streams.add(str(header.get("tool_call_id")))
+        if tool == "insert_rows":  # the local room's own: the rows come with the call
+            self._traffic.rows_written += _count(data)
+
+
+class Tap:
+    """See the module. `traffic` grows from the first connection on, over all of them."""
+
+    def __init__(self, room_url: str) -> None:
+        self._room_url = room_url.replace("http", "ws", 1)
+        self.traffic = Traffic()
+        self.url = ""
+        self.defect: Exception | None = None
+        """What could not be counted; the agent was served all the same."""
+
+    def check(self) -> None:
+        """Raise what could not be counted."""
+        if self.defect is not None:
+            raise RuntimeError(f"not everything was counted: {self.defect}") from self.defect
+
+    async def handle(self, agent: ServerConnection) -> None:
+        """One connection of an agent."""
+        assert agent.request is not None
+        headers = {name: agent.request.headers[name] for name in HEADERS if name in agent.request.headers}
+        reading = Reading(self.traffic)
+        async with connect(
+            self._room_url + agent.request.path,
+            additional_headers=headers,
+            compression=None,
+            max_size=MAX_PACKET,
+        ) as room:
+            ways = [
+                asyncio.ensure_future(self._pass(agent, room, reading.sent)),
+                asyncio.ensure_future(self._pass(room, agent, reading.received)),
+            ]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+
+    async def _pass(
+        self,
+        source: ServerConnection | ClientConnection,
+        target: ServerConnection | ClientConnection,
+        read: Any,
+    ) -> None:
+        try:
+            async for packet in source:
+                await target.send(packet)
+                if isinstance(packet, bytes):
+                    self._read(read, packet)
+        except ConnectionClosed:
+            return
+
+    def _read(self, read: Any, packet: bytes) -> None:
+        try:
+            read(packet)
+        except (room_frames.WireError, pa.ArrowException) as error:
+            self.defect = self.defect or error
+
+
+@asynccontextmanager
+async def tapped(room_url: str) -> AsyncIterator[Tap]:
+    """A tap before the room server with this `http://` address, on a free port of loopback."""
+    tap = Tap(room_url)
+    async with serve(tap.handle, "127.0.0.1", 0, compression=None, max_size=MAX_PACKET) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        tap.url = f"http://127.0.0.1:{port}"
+        yield tap
+
+
+def _opened(message: room_frames.Message) -> tuple[dict[str, Any], bytes]:
+    header, data = room_frames.unpack_payload(message.payload)
+    fields = room_frames.read_json(header)
+    return (fields if isinstance(fields, dict) else {}), data
+
+
+def _rows(chunk: object, data: bytes) -> int:
+    """Rows in a chunk of a call: those of an Arrow table, or of a list."""
+    if not isinstance(chunk, dict):
+        return 0
+    fields = chunk.get("json") if chunk.get("type") == "json" else chunk.get("headers")
+    kind = fields.get("kind") if isinstance(fields, dict) else None
+    if kind == "data":
+        return _count(data)
+    if kind == "rows":
+        return len(fields["rows"])
+    return 0
+
+
+def _count(data: bytes) -> int:
+    if not data:
+        return 0
+    with pa.ipc.open_stream(io.BytesIO(data)) as stream:
+        return sum(batch.num_rows for batch in stream)

@@ -40,6 +40,8 @@ NAMES = (
     "llm-long",
     "llm-tools",
     "store",
+    "store-length",
+    "store-threads",
 )
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -85,6 +87,7 @@ async def _measure(
         codex_stops,
         codex_turn,
         full_load,
+        held_threads,
         help_time,
         inserts,
         interrupts,
@@ -94,6 +97,7 @@ async def _measure(
         llm_long,
         llm_tools,
         llm_turn,
+        long_threads,
         many_threads,
         memory,
         opening,
@@ -134,6 +138,10 @@ async def _measure(
         "llm-long": lambda stage: llm_long.measure(stage, *(((10, 100), 3) if quick else ())),
         "llm-tools": lambda stage: llm_tools.measure(stage, *((5, 1) if quick else ())),
         "store": lambda stage: store_cost.measure(stage, *((3, 1) if quick else ())),
+        "store-length": lambda stage: long_threads.measure(stage, 1 if quick else long_threads.COPIES),
+        "store-threads": lambda stage: held_threads.measure(
+            stage, (20, 200) if quick else held_threads.COUNTS
+        ),
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
         "stop-codex": lambda stage: codex_stops.measure(stage, quick),

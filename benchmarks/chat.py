@@ -22,6 +22,14 @@ SUBSCRIBE = "meshagent.chat.thread.subscribe"
 PREFIX = "meshagent.agent."
 LIMIT_SECONDS = 60.0
 OPEN_SECONDS = 300.0
+ROSTER = (
+    *("messaging_enabled", "participant_added"),
+    *("participant_removed", "participant_attributes_updated"),
+)
+"""Events of the client after which other participants may be there: those that were there before come with
+the first one alone.
+"""
+
 ANYWHERE = ""
 """Where messages wait that belong to no thread yet."""
 
@@ -71,7 +79,7 @@ class Chat:
         self._streams: dict[str, Any] = {}
         self._changed = asyncio.Event()
         client.messaging.on("message", self._message)
-        for event in ("participant_added", "participant_removed", "participant_attributes_updated"):
+        for event in ROSTER:
             client.messaging.on(event, self._somebody)
 
     async def see(self, name: str, attribute: str | None = None) -> Any:

@@ -43,7 +43,7 @@ async def measure(stage: Stage, copies: int = COPIES, sizes: tuple[int, ...] = S
                 if program != OURS and size > REFERENCE_MOST:
                     continue
                 for copy in range(copies if size < 1_000_000 else 1):
-                    path = await _store(talking.chat, agent, f"rows-{size}-{copy}", size)
+                    path = await stored_thread(talking.chat, agent, f"rows-{size}-{copy}", size)
                     opened = await talking.chat.open(talking.agent, path)
                     first, loaded, events = figures[size]
                     first.add(program, opened.first_ms)
@@ -60,7 +60,7 @@ async def measure(stage: Stage, copies: int = COPIES, sizes: tuple[int, ...] = S
     )
 
 
-async def _store(chat: Chat, agent: Agent, name: str, count: int) -> str:
+async def stored_thread(chat: Chat, agent: Agent, name: str, count: int) -> str:
     """A thread of this many rows in the room's dataset, written as an agent would have; returns its path."""
     namespace = ["agents", agent.name, "threads"]
     path = f"dataset://{'/'.join(namespace)}/{name}"

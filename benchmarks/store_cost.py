@@ -109,17 +109,18 @@ def _notes(found: _Found, turns: int, rounds: int) -> str:
     calls = [f"{counts.what}: {counts.tools()}" for counts in (*found.short.values(), found.long)]
     return (
         f"{turns} short turns and {rounds} answers of {DELTAS:,} deltas, one at a time, each counted until "
-        f"{QUIET_SECONDS:g} s after its end, the first of a thread not counted. A relay between agent and room "
-        "reads every packet with the codec of the room protocol: no agent is asked what it did. A call is one "
-        "request to the room's dataset toolkit, however many messages it takes; rows are those of Arrow tables "
-        "in them; bytes go both ways, without the frames of the websocket. Processor time is measured without "
-        f"the relay. Calls for each, on average: {'. '.join(calls)}.{''.join(found.broken)}"
+        f"{QUIET_SECONDS:g} s after its end, the first of a thread not counted. A relay between agent and "
+        "room reads every packet with the codec of the room protocol: no agent is asked what it did. A call "
+        "is one request to the room's dataset toolkit, however many messages it takes; rows are those of "
+        "Arrow tables in them; bytes go both ways, without the frames of the websocket. Processor time is "
+        f"measured without the relay. Calls for each, on average: {'. '.join(calls)}."
+        f"{''.join(found.broken)}"
     )
 
 
 @asynccontextmanager
 async def tapped_talk(stage: Stage, agent: Agent) -> AsyncIterator[tuple[Talk, Tap]]:
-    """An agent that joins through a tap, and a thread with it. Raises RuntimeError when not all was counted."""
+    """An agent that joins through a tap, and a thread with it. Raises RuntimeError for gaps in the count."""
     async with tapped(stage.url) as tap:
         aimed = replace(agent, env={**agent.env, "MESHAGENT_API_URL": tap.url})
         async with talk(stage, aimed) as talking:
@@ -175,7 +176,7 @@ def _leave_out(program: str, found: _Found, error: RuntimeError) -> None:
 
 
 def _answer(pace_ms: float) -> tuple[str, str]:
-    """A prompt for so many deltas, and their text. No two are alike: the reference may lose those that are."""
+    """A prompt for so many deltas, and their text. No two are alike: the reference may lose such."""
     pieces = [f"word {number} " for number in range(DELTAS)]
     text = "".join(pieces)
     return script({"say": text, "pieces": pieces, "every_ms": pace_ms}), text

@@ -10,31 +10,40 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import pyarrow as pa
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Request, Response
 
+from process_agent.errors import WireError
 from process_agent.wire import room_frames
 
 DATASET = "dataset"
+BESIDE = ("index", "usage", "leases", "owners", "images")
+"""Tables beside those of threads, which have names of their own each."""
+
 HEADERS = ("authorization",)
 """Of the request that joins, those that are passed on beside the path."""
 
 MAX_PACKET = 8 << 20
 """Bytes of one packet; published clients and the room send far smaller ones."""
 
+type Read = Callable[[bytes], None]
+
 
 @dataclass
 class Traffic:
     """What went over. Bytes are payloads of websocket messages, both ways; rows are those of Arrow tables.
 
-    `calls` counts calls of the dataset toolkit by tool, `others` all other calls by toolkit and tool.
+    `calls` counts calls of the dataset toolkit by tool and table ("thread" is any of a thread's own),
+    `others` all other calls by toolkit and tool.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -75,8 +84,8 @@ class Reading:
         self._up, self._down = room_frames.PacketJoiner(), room_frames.PacketJoiner()
         self._asked: set[int] = set()
         """Message ids of dataset calls that are not answered."""
-        self._streams: set[str] = set()
-        """Ids of dataset calls, whose chunks belong to them."""
+        self._streams: dict[str, str] = {}
+        """The tools of dataset calls by their ids, which their chunks have."""
 
     def sent(self, packet: bytes) -> None:
         """A packet from the agent to the room."""
@@ -89,9 +98,13 @@ class Reading:
             self._called(message.id, header, data, len(message.payload))
         elif message.type == "room.tool_call_request_chunk":
             header, data = _opened(message)
-            if header.get("tool_call_id") in self._streams:
+            tool = self._streams.get(str(header.get("tool_call_id")))
+            if tool is not None:
+                fields = _fields(header.get("chunk"))
                 self._traffic.table_bytes += len(message.payload)
-                self._traffic.rows_written += _rows(header.get("chunk"), data)
+                self._traffic.rows_written += _rows(fields, data)
+                if fields.get("kind") == "start":
+                    self._note(tool, fields)
 
     def received(self, packet: bytes) -> None:
         """A packet from the room to the agent."""
@@ -104,21 +117,27 @@ class Reading:
             self._traffic.table_bytes += len(message.payload)
         elif message.type == "room.tool_call_response_chunk":
             header, data = _opened(message)
-            if header.get("tool_call_id") in self._streams:
+            if str(header.get("tool_call_id")) in self._streams:
                 self._traffic.table_bytes += len(message.payload)
-                self._traffic.rows_read += _rows(header.get("chunk"), data)
+                self._traffic.rows_read += _rows(_fields(header.get("chunk")), data)
 
     def _called(self, number: int, header: dict[str, Any], data: bytes, size: int) -> None:
         toolkit, tool = str(header.get("toolkit")), str(header.get("tool"))
         if toolkit != DATASET:
             self._traffic.others[f"{toolkit}.{tool}"] += 1
             return
-        self._traffic.calls[tool] += 1
         self._traffic.table_bytes += size
         self._asked.add(number)
-        self._streams.add(str(header.get("tool_call_id")))
+        self._streams[str(header.get("tool_call_id"))] = tool
+        arguments = header.get("arguments")
+        if not (isinstance(arguments, dict) and arguments.get("type") == "control"):
+            self._note(tool, _fields(arguments))  # others say it in their first chunk
         if tool == "insert_rows":  # the local room's own: the rows come with the call
             self._traffic.rows_written += _count(data)
+
+    def _note(self, tool: str, fields: dict[str, Any]) -> None:
+        table = fields.get("table") or fields.get("name")
+        self._traffic.calls[f"{tool} {table if table in BESIDE else 'thread'}"] += 1
 
 
 class Tap:
@@ -126,6 +145,7 @@ class Tap:
 
     def __init__(self, room_url: str) -> None:
         self._room_url = room_url.replace("http", "ws", 1)
+        self._rooms: dict[ServerConnection, ClientConnection] = {}
         self.traffic = Traffic()
         self.url = ""
         self.defect: Exception | None = None
@@ -136,26 +156,32 @@ class Tap:
         if self.defect is not None:
             raise RuntimeError(f"not everything was counted: {self.defect}") from self.defect
 
+    async def admit(self, agent: ServerConnection, request: Request) -> Response | None:
+        """Open the same connection to the room; what the room refuses is refused."""
+        try:
+            self._rooms[agent] = await connect(
+                self._room_url + request.path,
+                additional_headers={
+                    name: request.headers[name] for name in HEADERS if name in request.headers
+                },
+                compression=None,
+                max_size=MAX_PACKET,
+            )
+        except InvalidStatus as refused:
+            return agent.respond(HTTPStatus(refused.response.status_code), "")
+        return None
+
     async def handle(self, agent: ServerConnection) -> None:
         """One connection of an agent."""
-        assert agent.request is not None
-        headers = {name: agent.request.headers[name] for name in HEADERS if name in agent.request.headers}
         reading = Reading(self.traffic)
-        async with connect(
-            self._room_url + agent.request.path,
-            additional_headers=headers,
-            compression=None,
-            max_size=MAX_PACKET,
-        ) as room:
+        async with self._rooms.pop(agent) as room:
             ways = [
                 asyncio.ensure_future(self._pass(agent, room, reading.sent)),
                 asyncio.ensure_future(self._pass(room, agent, reading.received)),
             ]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
 
     async def _pass(
         self,
@@ -171,10 +197,10 @@ class Tap:
         except ConnectionClosed:
             return
 
-    def _read(self, read: Any, packet: bytes) -> None:
+    def _read(self, read: Read, packet: bytes) -> None:
         try:
             read(packet)
-        except (room_frames.WireError, pa.ArrowException) as error:
+        except (WireError, pa.ArrowException) as error:
             self.defect = self.defect or error
 
 
@@ -182,7 +208,9 @@ class Tap:
 async def tapped(room_url: str) -> AsyncIterator[Tap]:
     """A tap before the room server with this `http://` address, on a free port of loopback."""
     tap = Tap(room_url)
-    async with serve(tap.handle, "127.0.0.1", 0, compression=None, max_size=MAX_PACKET) as server:
+    async with serve(
+        tap.handle, "127.0.0.1", 0, process_request=tap.admit, compression=None, max_size=MAX_PACKET
+    ) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         tap.url = f"http://127.0.0.1:{port}"
         yield tap
@@ -194,17 +222,19 @@ def _opened(message: room_frames.Message) -> tuple[dict[str, Any], bytes]:
     return (fields if isinstance(fields, dict) else {}), data
 
 
-def _rows(chunk: object, data: bytes) -> int:
-    """Rows in a chunk of a call: those of an Arrow table, or of a list."""
-    if not isinstance(chunk, dict):
-        return 0
-    fields = chunk.get("json") if chunk.get("type") == "json" else chunk.get("headers")
-    kind = fields.get("kind") if isinstance(fields, dict) else None
-    if kind == "data":
-        return _count(data)
-    if kind == "rows":
+def _fields(content: object) -> dict[str, Any]:
+    """What the arguments or a chunk of a call say, beside their data."""
+    if not isinstance(content, dict):
+        return {}
+    fields = content.get("json") if content.get("type") == "json" else content.get("headers")
+    return fields if isinstance(fields, dict) else {}
+
+
+def _rows(fields: dict[str, Any], data: bytes) -> int:
+    """Rows in a chunk: those of an Arrow table, or of a list."""
+    if fields.get("kind") == "rows":
         return len(fields["rows"])
-    return 0
+    return _count(data) if fields.get("kind") == "data" else 0
 
 
 def _count(data: bytes) -> int:

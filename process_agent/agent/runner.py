@@ -140,7 +140,8 @@ class Runner:
                 self._start(command)
 
     def _emit(self, command: c.Emit) -> None:
-        self._telling.emit(command, self._work[command.event.thread_id].log if command.store else None)
+        log = self._work[command.event.thread_id].log if command.store else None
+        self._telling.emit(command, log, self._todo)
 
     def _start(
         self,

@@ -13,10 +13,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 
 from process_agent.core import events as e
 from process_agent.core.channel import Channel
-from process_agent.core.commands import Answer, CloseView, Emit, OpenView
+from process_agent.core.commands import Answer, CloseView, Command, Emit, OpenView
 from process_agent.core.ids import ThreadId
 from process_agent.core.room import InOrder
 from process_agent.core.store import ThreadLog
@@ -40,14 +41,21 @@ class Telling:
         self._tasks = tasks
         self._held: dict[ThreadId, deque[Callable[[], None] | None]] = {}
         """What waits to be told; None stands before what has to be stored first."""
+        self._early: dict[int, Emit] = {}
+        """What was remembered before its time, by its identity."""
 
-    def emit(self, command: Emit, log: ThreadLog | None) -> None:
-        """Remember an event in its log, if it is to be stored, and show it."""
+    def emit(self, command: Emit, log: ThreadLog | None, following: Iterable[Command] = ()) -> None:
+        """Remember an event in its log, if it is to be stored, and show it. `following` is what is carried
+        out at once after it: rows of it go along with those that must not wait.
+        """
         event, to = command.event, command.to
         if command.store and log is not None:
-            log.append(event)
-            if log.durable and isinstance(event.body, _STORED_FIRST) and not self._in_order(command, log):
-                self._hold(event.thread_id, log)
+            self._remember(command, log)
+            if log.durable and isinstance(event.body, _STORED_FIRST):
+                for each in takewhile(lambda each: _goes_along(each, event.thread_id), following):
+                    self._remember_early(each, log)
+                if not self._in_order(command, log):
+                    self._hold(event.thread_id, log)
 
         def show() -> None:
             for channel, participants in to.items():
@@ -72,6 +80,15 @@ class Telling:
     def follows(self, thread_id: ThreadId, log: ThreadLog) -> bool:
         """Whether what is told of a thread from now on follows all its rows to the room, whoever is told."""
         return self._behind(thread_id, self._channels) and log.hand_over(open_items=True)
+
+    def _remember(self, command: Emit, log: ThreadLog) -> None:
+        if self._early.pop(id(command), None) is None:
+            log.append(command.event)
+
+    def _remember_early(self, command: Command, log: ThreadLog) -> None:
+        if isinstance(command, Emit) and command.store:
+            log.append(command.event)
+            self._early[id(command)] = command
 
     def _in_order(self, command: Emit, log: ThreadLog) -> bool:
         """Whether what is told now follows its rows to the room: nobody can read it before they are there."""
@@ -105,6 +122,15 @@ class Telling:
                 more = _tell_until_next(held)
         finally:  # an agent that is closed meanwhile tells nothing of what is not stored
             del self._held[thread_id]
+
+
+def _goes_along(command: Command, thread_id: ThreadId) -> bool:
+    """Whether a command tells of the thread and makes no promise of its own."""
+    return (
+        isinstance(command, Emit)
+        and command.event.thread_id == thread_id
+        and not isinstance(command.event.body, _STORED_FIRST)
+    )
 
 
 async def _stored(thread_id: ThreadId, log: ThreadLog) -> None:

@@ -28,7 +28,9 @@ MAX_NAMED = 1_000
 
 
 class ThreadIndex:
-    """Reads and changes entries. Clients may change the table too, so nothing is taken from memory."""
+    """Reads and changes entries. Clients may change the table too, so nothing is taken from memory; only a
+    touch takes what the watch told of an entry last.
+    """
 
     def __init__(self, datasets: Datasets, namespace: tuple[str, ...], clock: Clock) -> None:
         self._datasets = datasets
@@ -103,6 +105,8 @@ class ThreadIndex:
         except RoomRequestError:
             seen.forget()
             raise
+        finally:
+            seen.unwatched()
 
     async def _found(self, seen: KnownEntries, change: TableChange) -> list[ListChange]:
         entries = _entries(change.rows)
@@ -120,6 +124,9 @@ class ThreadIndex:
                 return [found for path in sorted(paths) if (found := seen.removed(path)) is not None]
             case _:
                 assert_never(change.kind)
+
+    def _recent(self, path: ThreadId) -> ThreadEntry | None:
+        return None if self._seen is None else self._seen.recent(path)
 
     def _writing(self, entry: ThreadEntry) -> None:
         if self._seen is not None:
@@ -140,12 +147,14 @@ class ThreadIndex:
 
     async def _touch(self, paths: Sequence[ThreadId]) -> dict[ThreadId, ThreadEntry]:
         now = self._clock()
-        condition = _any_of(paths)
-        found = {entry.path: replace(entry, modified_at=now) for entry in await self._read(condition)}
+        known = [entry for path in paths if (entry := self._recent(path)) is not None]
+        unknown = sorted(set(paths) - {entry.path for entry in known})
+        entries = [*known, *(await self._read(_any_of(unknown)) if unknown else ())]
+        found = {entry.path: replace(entry, modified_at=now) for entry in entries}
         for entry in found.values():
             self._writing(entry)
         if found:
-            await self._datasets.update(self._table, condition, {"modified_at": iso(now)})
+            await self._datasets.update(self._table, _any_of(paths), {"modified_at": iso(now)})
             self.wrote(self._table)
         for path in paths:
             if path not in found:

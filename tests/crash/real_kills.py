@@ -8,6 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,20 +176,33 @@ class RealKills:
         asked = self._talk.asked[-1].text
         requests = [x.body["input"] for x in self._programs.model.requests if _has(x.body, asked)]
         assert requests, "the model was not asked"
-        told = deque(_said(requests[-1]))
         lost = {x.turn_id for x in events if isinstance(x.body, e.TurnEnded) and x.body.reason in _CUT_OFF}
         unsaid = [x for x in self._talk.asked if x.turn in lost]
         more = {x.text for x in unsaid} | {x.speech for x in unsaid}
-        for turn, text in _expected(events):
-            while told and told[0] in more and told[0] != text:
-                told.popleft()
-            known = told.popleft() if told else None
-            right = known == text or (turn in lost and known is not None and known.startswith(text))
-            assert right, f"the model was told {known!r}, and not {text!r}; then {list(told)}"
-            if text == asked:
-                break
-        assert set(told) <= more, f"the model was told {list(told)} too"
+        knew(_said(requests[-1]), list(_expected(events)), asked, lost, more)
         self._programs.model.requests.clear()
+
+
+def knew(
+    told: Sequence[str],
+    expected: Sequence[tuple[str | None, str]],
+    asked: str,
+    lost: AbstractSet[str | None],
+    more: AbstractSet[str],
+) -> None:
+    """Hold what a model was told against turns and texts that are stored, up to what was `asked` last. Of
+    turns that were `lost` it may have been told `more`: whole texts of which less is stored, and others.
+    """
+    left = deque(told)
+    for turn, text in expected:
+        while left and left[0] in more and not left[0].startswith(text):
+            left.popleft()
+        known = left.popleft() if left else None
+        right = known == text or (turn in lost and known is not None and known.startswith(text))
+        assert right, f"the model was told {known!r}, and not {text!r}; then {list(left)}"
+        if text == asked:
+            break
+    assert set(left) <= more, f"the model was told {list(left)} too"
 
 
 _CUT_OFF = (e.EndReason.LOST, e.EndReason.FAILED)

@@ -91,3 +91,38 @@ def test_what_never_comes_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         seen.removing(ThreadId(f"r{number}"))
     assert len(seen._ours) == len(seen._removing) == 10
     assert {len(marks) for marks in seen._ours.values()} == {known.MAX_OURS}
+
+
+def test_what_changed_last_is_remembered_as_the_watch_told_it(
+    seen: KnownEntries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "MAX_RECENT", 2)
+    assert seen.recent(ThreadId("a")) is None, "it was there and did not change"
+    for path in ("a", "b", "c"):
+        seen.changed(entry(path, "y"))
+    assert [seen.recent(ThreadId(path)) for path in ("a", "b", "c")] == [
+        None,
+        entry("b", "y"),
+        entry("c", "y"),
+    ]
+    seen.writing(entry("b", "ours"))
+    assert seen.recent(ThreadId("b")) is None, "others may write meanwhile"
+    seen.changed(entry("b", "theirs"))
+    assert seen.recent(ThreadId("b")) == entry("b", "theirs")
+    seen.removed(ThreadId("b"))
+    seen.removing(ThreadId("c"))
+    assert not [path for path in ("b", "c") if seen.recent(ThreadId(path))]
+
+
+def test_what_changed_while_nobody_watched_is_not_taken_from_memory(seen: KnownEntries) -> None:
+    for path in ("a", "b", "c"):
+        seen.changed(entry(path))
+    seen.current([entry("a", "y"), entry("b")])
+    seen.ready()
+    assert seen.recent(ThreadId("a")) == entry("a", "y")
+    assert seen.recent(ThreadId("c")) is None, "it is gone"
+    seen.unwatched()
+    assert seen.recent(ThreadId("a")) is None
+    seen.current([entry("a", "z")])
+    seen.ready()
+    assert seen.recent(ThreadId("a")) is None

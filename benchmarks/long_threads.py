@@ -40,13 +40,15 @@ async def measure(stage: Stage, copies: int = COPIES, sizes: tuple[int, ...] = S
     for program, agent in stage.agents(LLM_MODEL).items():
         wanted = [size for size in sizes if program == OURS or size <= REFERENCE_MOST]
         async with talk(stage, agent) as talking:
+            threads: dict[int, str] = {}
             for size in wanted:
                 for copy in range(copies if size < 1_000_000 else 1):
                     path = await stored_thread(talking.chat, agent, f"turns-{size}-{copy}", size)
                     await talking.chat.open(talking.agent, path)
                     await _turns(talking.chat, path, program, figures[size])
                     await talking.chat.leave(path)
-        await _count(stage, agent, program, {size: figures[size] for size in wanted})
+                    threads[size] = path
+        await _count(stage, agent, program, figures, threads)
     notes = (
         f"Threads as in *Opening a thread*, opened with all that is shown of them, then a short turn and "
         f"{LATER} further ones of an instant scripted model. It is told the conversation as far as the agent "
@@ -70,14 +72,16 @@ async def _turns(chat: Chat, path: str, program: str, figures: _Figures) -> None
         first.add(program, turn.first_delta_ms)
 
 
-async def _count(stage: Stage, agent: Agent, program: str, figures: dict[int, _Figures]) -> None:
+async def _count(
+    stage: Stage, agent: Agent, program: str, figures: dict[int, _Figures], threads: dict[int, str]
+) -> None:
+    """The same threads once more, in an agent that does not know them."""
     async with tapped_talk(stage, agent) as (talking, tap):
-        for size, found in figures.items():
-            path = await stored_thread(talking.chat, agent, f"counted-{size}", size)
+        for size, path in threads.items():
             before = tap.traffic.copy()
             await talking.chat.open(talking.agent, path)
             await talking.chat.turn(path, scripted("counted"))
             traffic = tap.traffic.since(before)
-            found.calls.add(program, traffic.calls.total())
-            found.read.add(program, traffic.rows_read)
+            figures[size].calls.add(program, traffic.calls.total())
+            figures[size].read.add(program, traffic.rows_read)
             await talking.chat.leave(path)

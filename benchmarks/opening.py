@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ REFERENCE_MOST = 10_000
 """Rows of the largest thread the reference opens here: it reads all of them, for minutes at a million."""
 
 COPIES = 3
-BATCH = 50_000
+BATCH = 20_000
 ROWS_OF_TURN = 5
 
 
@@ -66,15 +67,11 @@ async def stored_thread(chat: Chat, agent: Agent, name: str, count: int) -> str:
     path = f"dataset://{'/'.join(namespace)}/{name}"
     datasets = chat.client.datasets
     await datasets.create_table_from_data(name=name, data=pa.table(EncodedRows([])), namespace=namespace)
-    batch: list[Row] = []
-    for row in _rows(ThreadId(path), agent.name, count):
-        batch.append(row)
-        if len(batch) == BATCH:
-            await datasets.insert(table=name, records=pa.table(EncodedRows(batch)), namespace=namespace)
-            batch = []
-            await asyncio.sleep(0)
-    if batch:
-        await datasets.insert(table=name, records=pa.table(EncodedRows(batch)), namespace=namespace)
+    batches = batched(_rows(ThreadId(path), agent.name, count), BATCH, strict=False)
+    # In a thread: the room takes a client for dead that does not answer for long.
+    while rows := await asyncio.to_thread(next, batches, None):
+        records = await asyncio.to_thread(lambda: pa.table(EncodedRows(rows)))
+        await datasets.insert(table=name, records=records, namespace=namespace)
     return path
 
 

@@ -36,27 +36,39 @@ class _Figures:
 
 async def measure(stage: Stage, copies: int = COPIES, sizes: tuple[int, ...] = SIZES) -> Section:
     """Each size in several threads, opened by an agent that never saw them; then one through a tap."""
-    figures = {size: _Figures(size) for size in sizes}
+    figures, broken = {size: _Figures(size) for size in sizes}, ""
     for program, agent in stage.agents(LLM_MODEL).items():
         wanted = [size for size in sizes if program == OURS or size <= REFERENCE_MOST]
-        async with talk(stage, agent) as talking:
-            threads: dict[int, str] = {}
-            for size in wanted:
-                for copy in range(copies if size < 1_000_000 else 1):
-                    path = await stored_thread(talking.chat, agent, f"turns-{size}-{copy}", size)
-                    await talking.chat.open(talking.agent, path)
-                    await _turns(talking.chat, path, program, figures[size])
-                    await talking.chat.leave(path)
-                    threads[size] = path
-        await _count(stage, agent, program, figures, threads)
+        try:
+            await _program(stage, program, agent, figures, wanted, copies)
+        except (RuntimeError, TimeoutError) as error:
+            if program == OURS:
+                raise
+            why = str(error) or "it took longer than this waits"
+            broken = f" {LABELS[program]} was left out from there on: {why}."
     notes = (
         f"Threads as in *Opening a thread*, opened with all that is shown of them, then a short turn and "
         f"{LATER} further ones of an instant scripted model. It is told the conversation as far as the agent "
         "gives it, and reads all of that before it answers. The calls are counted between agent and room, in "
-        f"a run of their own. The reference is not asked for more than {REFERENCE_MOST:,} rows."
+        f"a run of their own. The reference is not asked for more than {REFERENCE_MOST:,} rows.{broken}"
     )
     shown = [figure for group in figures.values() for figure in group.all]
     return Section("store-length", "Turns in long threads", LABELS, shown, notes)
+
+
+async def _program(
+    stage: Stage, program: str, agent: Agent, figures: dict[int, _Figures], sizes: list[int], copies: int
+) -> None:
+    threads: dict[int, str] = {}
+    async with talk(stage, agent) as talking:
+        for size in sizes:
+            for copy in range(copies if size < 1_000_000 else 1):
+                path = await stored_thread(talking.chat, agent, f"turns-{size}-{copy}", size)
+                await talking.chat.open(talking.agent, path)
+                await _turns(talking.chat, path, program, figures[size])
+                await talking.chat.leave(path)
+                threads[size] = path
+    await _count(stage, agent, program, figures, threads)
 
 
 async def _turns(chat: Chat, path: str, program: str, figures: _Figures) -> None:

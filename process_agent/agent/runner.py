@@ -10,6 +10,7 @@ from typing import assert_never
 
 from process_agent.agent.provisions import Provisions
 from process_agent.agent.record_names import RecordNames
+from process_agent.agent.replaying import Replaying
 from process_agent.agent.retention import Retention
 from process_agent.agent.telling import Telling
 from process_agent.agent.thread_files import ThreadFiles
@@ -26,7 +27,7 @@ from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.leases import CLOSED
 from process_agent.core.requests import Request, StartTurn
 from process_agent.core.retry import LastMessage
-from process_agent.core.store import Page, ThreadEntry, ThreadLog, ThreadStore
+from process_agent.core.store import ThreadEntry, ThreadLog, ThreadStore
 from process_agent.core.supervisor import Supervisor
 from process_agent.core.workspace import Workspaces
 from process_agent.errors import ProcessError, RoomRequestError
@@ -67,6 +68,7 @@ class Runner:
         self._creating = FairGate(CREATING)
         self._titling = Titling(backends, self._titled, provisions.metering)
         self._work: dict[ThreadId, TurnWork] = {}
+        self._replaying = Replaying(supervisor, self._channels, self._work, self._carry_out)
         names = RecordNames(backends, store, self._work, self._tasks)
         self._list = ThreadListWork(
             supervisor, store, self._carry_out, self._close_work, self._discard, names
@@ -180,7 +182,7 @@ class Runner:
             case c.StoreTurnEnd(thread_id, turn_id):
                 self._tasks.begin(self._store_turn(thread_id, turn_id), "store a turn")
             case c.Replay():
-                self._tasks.start(self._replay(command), "replay")
+                self._tasks.start(self._replaying.begin(command), "replay")
             case c.ReleaseThread(thread_id):
                 closing = self._tasks.start(self._close_work(thread_id), "release a thread")
                 self._keep_closed(thread_id, closing)
@@ -286,14 +288,30 @@ class Runner:
             await asyncio.wait([closing])
         try:
             log, created = await self._open_log(thread_id, command.create)
-            model, usage = await log.model(), await log.usage()
+            due = not log.model_known
+            model, usage = None if due else await log.model(), await log.usage()
         except Exception as error:
             logger.info("%s cannot be opened", thread_id, exc_info=not isinstance(error, ProcessError))
             failed = failure("The thread cannot be opened", error)
             self._carry_out(self._supervisor.log_not_opened(thread_id, failed))
             return
         self._work[thread_id] = self._work_on(thread_id, log, new=created is not None)
-        self._carry_out(self._supervisor.log_opened(thread_id, model, usage, created))
+        with self._replaying.opening(thread_id):
+            self._carry_out(self._supervisor.log_opened(thread_id, model, usage, created, model_due=due))
+        if due:
+            finding = self._tasks.start(self._find_model(thread_id, log), "find the model")
+            self._replaying.model_due(thread_id, finding)
+
+    async def _find_model(self, thread_id: ThreadId, log: ThreadLog) -> None:
+        """Where the end of a long thread does not tell the model, what is stored is shown meanwhile."""
+        try:
+            await self._replaying.begun(thread_id)
+            found = self._supervisor.model_found(thread_id, await log.model())
+        except Exception as error:
+            logger.info("%s has no known model", thread_id, exc_info=not isinstance(error, ProcessError))
+            failed = failure("The thread cannot be opened", error)
+            found = self._supervisor.model_not_found(thread_id, failed)
+        self._carry_out(found)
 
     def _work_on(self, thread_id: ThreadId, log: ThreadLog, *, new: bool) -> TurnWork:
         log.watch_saving(lambda behind: self._carry_out(self._supervisor.saving(thread_id, behind)))
@@ -335,29 +353,6 @@ class Runner:
             logger.exception("storing turn %s failed", turn_id)
             error = not_stored(repr(reason))
         self._carry_out(self._supervisor.turn_stored(thread_id, turn_id, error))
-
-    async def _replay(self, command: c.Replay) -> None:
-        channel = self._channels[command.viewer.channel]
-        viewer, thread_id = command.viewer.participant, command.thread_id
-        work, error = self._work.get(thread_id), None
-        if work is None:
-            return
-
-        def older(cursor: str) -> None:
-            self._carry_out(self._supervisor.replay_older(command.replay_id, cursor))
-
-        try:
-            async for event in work.log.replay(command.since, Page(command.before, command.limit, older)):
-                if not self._supervisor.replaying(command.replay_id):
-                    return
-                self._carry_out(self._supervisor.replayed(command.replay_id, event))
-                await channel.ready(viewer, thread_id)
-        except Exception as reason:
-            logger.warning(
-                "%s cannot be read: %s", thread_id, reason, exc_info=not isinstance(reason, ProcessError)
-            )
-            error = failure("The thread cannot be read to its end", reason)
-        self._carry_out(self._supervisor.replay_ended(command.replay_id, error))
 
     async def _find_last(self, work: TurnWork, request: StartTurn) -> None:
         found: LastMessage | ErrorInfo | None

@@ -6,11 +6,13 @@ from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.models import ModelChoice
+from process_agent.core.refusals import Refusals
 from process_agent.core.requests import StartTurn
 from process_agent.core.retry import LastMessage, Retries
 from process_agent.core.speaker import Setting, Speaker
 from process_agent.core.thread_turns import ThreadTurns
-from process_agent.core.threads import Thread
+from process_agent.core.threads import LogRequest, Thread
 from process_agent.core.titles import Titles
 from process_agent.core.views import Views
 
@@ -20,6 +22,7 @@ class OpenThreads:
 
     _retries: Retries
     _titles: Titles
+    _refusals: Refusals
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -46,6 +49,46 @@ class OpenThreads:
     def replay_ended(self, replay_id: str, error: ErrorInfo | None = None) -> list[c.Command]:
         """All stored events were reported, or reading them failed."""
         self._views.replay_ended(replay_id, error)
+        return self._take()
+
+    # --- What came of commands: the model of a long thread ----------------------------------------
+
+    def model_found(self, thread_id: ThreadId, model: ModelChoice | None) -> list[c.Command]:
+        """The model last chosen on a thread whose log was opened without it."""
+        thread = self._threads.get(thread_id)
+        if thread is None or thread.turns is None or not thread.model_due:
+            return []
+        thread.model_due, thread.turns.model = False, self._known(model)
+        return self._serve_pending(thread, thread.turns, thread_id)
+
+    def model_not_found(self, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
+        """Which model was chosen cannot be read; who opens the thread again has it looked for again."""
+        thread = self._threads.get(thread_id)
+        if thread is None or not thread.model_due:
+            return []
+        self._do(c.ReleaseThread(thread_id))
+        return self._give_up(thread, thread_id, error)
+
+    def _known(self, model: ModelChoice | None) -> ModelChoice:
+        catalogue = self._setting.catalogue
+        return (None if model is None else catalogue.known(model)) or catalogue.default
+
+    def _serve_pending(self, thread: Thread, turns: ThreadTurns, thread_id: ThreadId) -> list[c.Command]:
+        waiting = [request for request in thread.pending if thread.waits(request)]
+        served = [request for request in thread.pending if not thread.waits(request)]
+        thread.pending = waiting
+        for request in served:
+            # Who opened the view before turns were accepted here saw those begin.
+            self._serve(thread, turns, request, fresh=turns.idle)
+        self._watch_idle(thread_id)
+        return self._take()
+
+    def _give_up(self, thread: Thread, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
+        """The thread cannot be opened: everything that waited for it is refused."""
+        del self._threads[thread_id]
+        for request in thread.pending:
+            self._refusals.refuse(request, error)
+        self._views.close_all(thread_id)
         return self._take()
 
     # --- What came of commands: turns ------------------------------------------------------------
@@ -104,6 +147,9 @@ class OpenThreads:
         """What a backend would call a thread."""
         self._do_if(self._titles.made(thread_id, title))
         return self._take()
+
+    def _serve(self, thread: Thread, turns: ThreadTurns, request: LogRequest, fresh: bool) -> None:
+        raise NotImplementedError
 
     # --- Inside ----------------------------------------------------------------------------------
 

@@ -198,6 +198,34 @@ class TableChange:
     rows: ArrowTable
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Rows of a table that follow each other, the first of them at `first` of `total`, counted from 0."""
+
+    rows: ArrowTable
+    first: int
+    total: int
+
+
+@runtime_checkable
+class ByPlace(Protocol):
+    """Tables whose rows can be read by their place in one call, in some rooms."""
+
+    async def read(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        limit: int,
+        *,
+        first: int | None = None,
+        compact: bool = False,
+    ) -> Places | None:
+        """Rows from a place on, or the last ones where none is given: `limit` of them, or fewer where they
+        are large. What is `compact` has texts in dictionaries. None when this room cannot.
+        """
+        ...
+
+
 class Datasets(Protocol):
     """Tables of the room. Every method raises `RoomRequestError` when the room refuses it."""
 

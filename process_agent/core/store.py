@@ -52,6 +52,8 @@ class Page:
     before: str | None = None
     limit: int | None = None
     on_older: Callable[[str], None] = lambda _cursor: None
+    as_opened: bool = False
+    """What others stored since the log was opened need not be in it: it was asked for before."""
 
 
 LAST = Page()
@@ -129,6 +131,11 @@ class ThreadLog(Protocol):
 
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""
+        ...
+
+    @property
+    def model_known(self) -> bool:
+        """Whether `model` answers at once."""
         ...
 
     async def close(self) -> None:

@@ -123,7 +123,7 @@ class Supervisor(OpenThreads):
         if thread.turns is not None and thread.turns.deleted:
             self._refusals.refuse(request, not_there(request.thread_id))
             return
-        if thread.turns is None and thread.crowded(self._setting.limits, request):
+        if thread.opening and thread.crowded(self._setting.limits, request):
             self._refusals.refuse(
                 request, ErrorInfo("Too many requests wait for this thread.", "too_many_requests")
             )
@@ -136,7 +136,7 @@ class Supervisor(OpenThreads):
                     request, ErrorInfo("You view too many threads. Close some.", "too_many_views")
                 )
                 return
-        if thread.turns is not None:
+        if thread.turns is not None and not thread.waits(request):
             self._serve(thread, thread.turns, request, fresh)
         else:
             thread.pending.append(request)
@@ -283,9 +283,11 @@ class Supervisor(OpenThreads):
         model: ModelChoice | None,
         usage: e.ThreadEvent | None = None,
         created: ThreadEntry | None = None,
+        *,
+        model_due: bool = False,
     ) -> list[c.Command]:
-        """A thread's log is open; `model` is the one last chosen there, `usage` what was told last, `created`
-        its entry if it is new.
+        """A thread's log is open; `model` is the one last chosen there, unless `model_found` tells it later,
+        `usage` what was told last, `created` its entry if it is new.
         """
         thread = self._threads[thread_id]
         if created is not None:
@@ -293,16 +295,10 @@ class Supervisor(OpenThreads):
             if not thread.untitled and thread.maker is not None:
                 self._titles.named(thread_id, created.name, thread.maker.content)
             self._list.created(created)
-        catalogue = self._setting.catalogue
-        known = None if model is None else catalogue.known(model)
-        turns = thread.turns = ThreadTurns(thread.speaker, known or catalogue.default)
+        turns = thread.turns = ThreadTurns(thread.speaker, self._known(model))
         turns.output.usage = usage
-        pending, thread.pending = thread.pending, []
-        for request in pending:
-            # Who opened the view before turns were accepted here saw those begin.
-            self._serve(thread, turns, request, fresh=turns.idle)
-        self._watch_idle(thread_id)
-        return self._take()
+        thread.model_due = model_due
+        return self._serve_pending(thread, turns, thread_id)
 
     def log_not_opened(self, thread_id: ThreadId, error: ErrorInfo) -> list[c.Command]:
         """A thread's log cannot be opened; everything that waited for it is refused."""
@@ -310,11 +306,7 @@ class Supervisor(OpenThreads):
         if thread.maker is not None and not thread.creating:  # it came while others asked in vain
             self._open_log(thread, thread.maker)
             return self._take()
-        del self._threads[thread_id]
-        for request in thread.pending:
-            self._refusals.refuse(request, error)
-        self._views.close_all(thread_id)
-        return self._take()
+        return self._give_up(thread, thread_id, error)
 
     def thread_updated(self, entry: ThreadEntry, asked: r.RenameThread | None = None) -> list[c.Command]:
         """The index entry of a thread changed."""

@@ -30,6 +30,18 @@ class Thread:
     untitled: bool = False
     creating: bool = False
     """Its log is being opened by a request that makes the thread if there is none."""
+    model_due: bool = False
+    """The model chosen last is being looked for; only what is stored is shown meanwhile."""
+
+    @property
+    def opening(self) -> bool:
+        """Whether requests wait."""
+        return self.turns is None or self.model_due
+
+    def waits(self, request: LogRequest) -> bool:
+        """Whether a request waits for what is being opened."""
+        reads = isinstance(request, OpenThread) and (request.load or request.before is not None)
+        return self.turns is None or (self.model_due and not reads)
 
     @property
     def maker(self) -> StartTurn | None:

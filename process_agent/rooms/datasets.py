@@ -9,15 +9,15 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 import pyarrow as pa
-from meshagent.api.room_server_client import DatasetOptimizeConfig
+from meshagent.api.room_server_client import DatasetOptimizeConfig, RoomException
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowStream, ArrowTable, TableChange, TableRef
+from process_agent.core.room import ArrowSchema, ArrowStream, ArrowTable, Places, TableChange, TableRef
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.random_ids import random_uuid
 from process_agent.rooms.requests import Room
-from process_agent.wire.room_offers import INSERT_ROWS
+from process_agent.wire.room_offers import INSERT_ROWS, READ_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -80,17 +80,34 @@ class RoomDatasets:
             await self._client.insert(table=table.name, records=pa.table(rows), namespace=_namespace(table))
 
     async def _insert_at_once(self, table: TableRef, stream: bytes) -> None:
-        start: dict[str, Json] = {"table": table.name, "namespace": list(table.namespace) or None}
-        toolkit, tool = INSERT_ROWS.split(".")
-        call: dict[str, Json] = {
-            "toolkit": toolkit,
-            "tool": tool,
-            "participant_id": None,
-            "on_behalf_of_id": None,
-            "arguments": {"type": "binary", "headers": {**start, "branch": None}},
-            "tool_call_id": random_uuid(),
-        }
+        headers: dict[str, Json] = {"table": table.name, "namespace": _names(table), "branch": None}
+        call = _call(INSERT_ROWS, {"type": "binary", "headers": headers})
         await self._room.call("room.invoke_tool", call, stream)
+
+    async def read(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        limit: int,
+        *,
+        first: int | None = None,
+        compact: bool = False,
+    ) -> Places | None:
+        """Rows by their place; see `core.room.ByPlace`."""
+        if READ_ROWS not in self._room.connection.offers.tools:
+            return None
+        asked: dict[str, Json] = {
+            "table": table.name,
+            "namespace": _names(table),
+            "columns": list(columns),
+            "first": first,
+            "limit": limit,
+            "compact": compact,
+        }
+        with self._room.request(f"read the table {table.name}"):
+            call = _call(READ_ROWS, {"type": "json", "json": asked})
+            said, stream = await self._room.call("room.invoke_tool", call)
+            return _places(said, stream)
 
     async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
         """Insert rows, replacing those with an equal value in column `on`."""
@@ -214,7 +231,37 @@ def _stream_of(table: ArrowTable) -> bytes:
     return b"".join((rows.schema.serialize(), *(batch.serialize() for batch in rows.to_batches()), _END))
 
 
+def _call(tool: str, arguments: dict[str, Json]) -> dict[str, Json]:
+    """A call of a tool of the room that is none of the published protocol."""
+    toolkit, name = tool.split(".")
+    return {
+        "toolkit": toolkit,
+        "tool": name,
+        "participant_id": None,
+        "on_behalf_of_id": None,
+        "arguments": arguments,
+        "tool_call_id": random_uuid(),
+    }
+
+
+def _places(said: Mapping[str, Json], stream: bytes) -> Places:
+    headers = said.get("headers")
+    first, total = (headers.get(name) for name in ("first", "total")) if isinstance(headers, dict) else (0, 0)
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
+            rows = reader.read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise RoomException(f"the rows cannot be read: {error}") from error
+    if not isinstance(first, int) or not isinstance(total, int):
+        raise RoomException("the room does not say which rows these are")
+    return Places(rows, first, total)
+
+
 def _namespace(table: TableRef) -> list[str] | None:
+    return list(table.namespace) or None
+
+
+def _names(table: TableRef) -> list[Json] | None:
     return list(table.namespace) or None
 
 

@@ -72,9 +72,12 @@ class Room:
                 raise RoomClosedError(f"Cannot {what}: the room is left.") from error
             raise RoomError(f"Cannot {what}: the connection to the room is lost.") from error
 
-    async def call(self, kind: str, header: Mapping[str, Json], data: bytes = b"") -> None:
-        """Ask the room for something whose answer holds nothing; inside of `request`. The published client
-        makes the same call with tracing, a stream of chunks for the answer and a handler for each.
+    async def call(
+        self, kind: str, header: Mapping[str, Json], data: bytes = b""
+    ) -> tuple[Mapping[str, Json], bytes]:
+        """Ask the room for something; inside of `request`. Returns the header and the data of the answer. The
+        published client makes the same call with tracing, a stream of chunks for the answer and a handler
+        for each.
 
         Raises `RoomException` when the room refuses or the connection is lost.
         """
@@ -84,9 +87,13 @@ class Room:
             answer = await self.connection.ask(kind, pack_payload(write_json(header), data))
         except ChanClosed as error:
             raise RoomException("the connection was lost") from error
-        said = read_json(unpack_payload(answer)[0])
-        if isinstance(said, dict) and said.get("type") == "error":
+        text, rows = unpack_payload(answer)
+        said = read_json(text)
+        if not isinstance(said, dict):
+            raise RoomException("the room answered with what is no object")
+        if said.get("type") == "error":
             raise RoomException(str(said.get("text")), code=said.get("code"))
+        return said, rows
 
     async def until_connected(self) -> None:
         """Wait for the connection to be taken up again. Raises `RoomClosedError` when it never will be."""

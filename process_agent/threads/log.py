@@ -17,12 +17,13 @@ from process_agent.core.store import LAST, Page
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.cursors import Cursors
+from process_agent.threads.ends import Tail
 from process_agent.threads.fold import Fold, ItemKey
 from process_agent.threads.history import History
 from process_agent.threads.own_turns import OwnTurns, TurnLease, Unshared
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import BackendState, Row, Stored, moment_of, to_row
-from process_agent.threads.table import Tail, ThreadTable
+from process_agent.threads.table import ThreadTable
 from process_agent.threads.writer import AT_THE_END, LATER, NOW, SOON, RowWriter
 
 logger = logging.getLogger(__name__)
@@ -240,7 +241,7 @@ class DatasetThreadLog:
     async def _replay(self, since: str | None, page: Page, known: _Known) -> AsyncIterator[ThreadEvent]:
         await self._writer.flush()
         reading, found = Reading(self._thread_id), since is None
-        window = await self._table.window(since, limit=page.limit)
+        window = await self._table.window(since, limit=page.limit, as_opened=page.as_opened)
         if window.older:
             page.on_older(known.cursors.of(window.start))
         async for row in self._table.rows(window, known.later):
@@ -285,6 +286,11 @@ class DatasetThreadLog:
     async def usage(self) -> ThreadEvent | None:
         """The usage told last, if it was among the last rows when the log was opened."""
         return self._usage
+
+    @property
+    def model_known(self) -> bool:
+        """Whether the last rows told the model, or it was chosen here."""
+        return self._model_known
 
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""

@@ -31,7 +31,7 @@ from process_agent.threads.paths import can_name, temporary_directory_of, unknow
 from process_agent.threads.reading import Reading
 from process_agent.threads.room_files import files_of
 from process_agent.threads.rows import Row, moment_of, to_row, to_stored
-from process_agent.threads.window import Window
+from process_agent.threads.window import Light, Window
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class MemoryThreadLog:
             end = self._cursors.row(page.before)
             rows, partials = [row for row in rows if row.sequence < end], []
         window = Window(len(rows), len(rows), min(page.limit or MAX_TURNS, MAX_TURNS))
-        window.go_back(rows, 0)
+        window.go_back(Light.of(rows), 0)
         if window.older:
             page.on_older(self._cursors.of(rows[window.start].sequence))
         rows, open_items = rows[window.start :], self._fold.open_items()
@@ -166,6 +166,11 @@ class MemoryThreadLog:
     async def usage(self) -> ThreadEvent | None:
         """The usage told last."""
         return self._usage
+
+    @property
+    def model_known(self) -> bool:
+        """Always."""
+        return True
 
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""

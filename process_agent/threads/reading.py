@@ -79,11 +79,13 @@ class Reading:
         """The turns that have not ended."""
         return list(self._turns)
 
-    def closing(self, running: Collection[TurnId]) -> list[ThreadEvent]:
-        """What to store so that every turn that is not among `running` has ended, and its items with it.
+    def closing(self, running: Collection[TurnId], latest: datetime | None = None) -> list[ThreadEvent]:
+        """What to store so that every turn that is not among `running` has ended, and its items with it, not
+        before `latest`.
 
         Made twice from the same rows, it is the same.
         """
+        self._time = self._time if latest is None else max(self._time, latest)
         return [event for turn in self._turns if turn not in running for event in self._close(turn)]
 
     def _take(self, stored: Stored) -> list[ThreadEvent]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,21 +10,32 @@ import pyarrow as pa
 from process_agent.core import events as e
 from process_agent.core.backend import KeptState
 from process_agent.core.events import ThreadEvent
-from process_agent.core.ids import Clock, ThreadId, TurnId
+from process_agent.core.ids import Clock, ThreadId
 from process_agent.core.models import ModelChoice
 from process_agent.core.room import Datasets, InOrder, TableRef
 from process_agent.errors import RoomRequestError
-from process_agent.io.tables import complete
+from process_agent.io.tables import complete as complete_table
 from process_agent.threads.encoded import EncodedRows
+from process_agent.threads.ends import (
+    MODEL_CHANGED,
+    OthersRun,
+    Tail,
+    Under,
+    closing,
+    kept_of,
+    model_of,
+    under_way,
+    usage_of,
+)
 from process_agent.threads.paths import NOT_FOUND
-from process_agent.threads.reading import Reading
+from process_agent.threads.places import last_rows, rows_from
 from process_agent.threads.room_files import KINDS, MAX_FILES, files_of
 from process_agent.threads.rows import STATE, BackendState, Row, from_table, to_stored
 from process_agent.threads.schema import THREAD
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.sequence import choose_writer, writer_of
 from process_agent.threads.upkeep import full_at
-from process_agent.threads.window import CLEARED, Window
+from process_agent.threads.window import CLEARED, Light, Window
 from process_agent.wire.agent_messages import PREFIX
 
 MAX_TURNS = 1000
@@ -44,39 +53,18 @@ FIRST_ROWS = 100
 PAGE_ROWS = 2048
 """Rows read at a time."""
 
-_LIGHT = ("sequence", "turn_id", "item_id", "type")
-_MODEL_CHANGED = PREFIX + "model.changed"
+LIGHT_ROWS = 8_192
+"""Rows at the end of the table among which the last turns are looked for first, by few columns."""
+
+FIRST_PAGE_ROWS = 64
+"""Rows that a replay reads first, so that the first event need not wait for many."""
+
+_LIGHT = ("sequence", "turn_id", "type")
 _ENDED = PREFIX + "turn.ended"
 _REQUESTED = PREFIX + "turn.start"
-_USAGE = PREFIX + "usage.updated"
 IMAGES = PREFIX + "image_generation.completed"
 
-
 _FULL = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
-_EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """What the end of a table says: how rows go on, which turns were lost, the model chosen last, the usage
-    told last, and what backends kept (None: it has to be looked for).
-
-    `complete` means that it was the whole table.
-    """
-
-    sequence: RowNumbers
-    latest: datetime = _EPOCH
-    lost: tuple[ThreadEvent, ...] = ()
-    model: ModelChoice | None = None
-    usage: ThreadEvent | None = None
-    kept: Mapping[str, KeptState] | None = None
-    complete: bool = True
-    left: frozenset[TurnId] = frozenset()
-    """Turns under way that others run."""
-
-
-type OthersRun = Callable[[int], bool]
-"""Whether somebody else may still run the turn of a row with this number."""
 
 
 class ThreadTable:
@@ -106,7 +94,7 @@ class ThreadTable:
             await self._datasets.insert(self._ref, EncodedRows(rows))
         except RoomRequestError as error:
             # A table of another program, or an older one, may lack columns: it gets them.
-            if error.code == NOT_FOUND or not await complete(self._datasets, self._ref, THREAD):
+            if error.code == NOT_FOUND or not await complete_table(self._datasets, self._ref, THREAD):
                 raise
             await self._datasets.insert(self._ref, EncodedRows(rows))
         self.row_count += len(rows)
@@ -142,55 +130,51 @@ class ThreadTable:
         """Read the end of the table. A turn of which `others_run` a row, by its number, is not lost. With a
         `writer`, that is the part in our numbers; else one that is in none of the rows read.
         """
-        total = self.row_count = self._compacted = await self._datasets.count(self._ref)
-        if total == 0:
+        end = await last_rows(self._datasets, self._ref, _FULL, TAIL_ROWS)
+        self.row_count = self._compacted = end.total
+        if end.total == 0:
+            self._whole = []
             return Tail(RowNumbers(clock, choose_writer(()) if writer is None else writer), kept={})
-        rows = [row async for row in self._page(max(0, total - TAIL_ROWS), TAIL_ROWS)]
-        self._whole = list(rows) if len(rows) == total else None
+        rows = list(from_table(end.rows))
+        complete = end.first == 0
+        self._whole = list(rows) if complete and len(rows) == end.total else None
         rows.sort(key=lambda row: row.sequence)
         highest = rows[-1].sequence if rows else -1
         if writer is None:
             writer = choose_writer({writer_of(row.sequence) for row in rows})
-        numbers = RowNumbers(clock, writer, highest)
-        lost, left = await self._lost(rows, others_run, complete=total <= TAIL_ROWS)
-        latest = max((row.timestamp for row in rows), default=_EPOCH)
-        models = [model for row in rows if row.type == _MODEL_CHANGED and (model := _model(row)) is not None]
-        model, usage = models[-1] if models else None, _usage(rows)
-        complete = total <= TAIL_ROWS
-        kept = _kept(rows)
+        under = under_way(self._thread_id, rows, others_run)
+        kept = kept_of(rows)
         known = complete or kept or any(row.type == CLEARED for row in rows)
-        return Tail(numbers, latest, lost, model, usage, kept if known else None, complete, left)
-
-    async def _lost(
-        self, rows: list[Row], others_run: OthersRun, *, complete: bool
-    ) -> tuple[tuple[ThreadEvent, ...], frozenset[TurnId]]:
-        """What ends the turns that nobody runs, and the turns that others run."""
-        reading = _read(self._thread_id, rows)
-        turns = reading.open_turns()
-        # The latest row of a turn first: it is what tells that its agent was there.
-        latest = rows[::-1]
-        left = frozenset(
-            turn for turn in turns if any(row.turn_id == turn and others_run(row.sequence) for row in latest)
+        return Tail(
+            RowNumbers(clock, writer, highest),
+            under.latest,
+            await self._lost(under, complete=complete),
+            model_of(rows),
+            usage_of(rows),
+            kept if known else None,
+            complete,
+            under.left,
         )
-        if complete or not turns:
-            return tuple(reading.closing(left)), left
-        # Part of these turns lies before the rows at hand: read each of them whole.
+
+    async def _lost(self, under: Under, *, complete: bool) -> tuple[ThreadEvent, ...]:
+        """What ends the turns that nobody runs."""
         lost: list[ThreadEvent] = []
-        for turn in [turn for turn in turns if turn not in left]:
-            theirs = [row async for row in self._where(f"turn_id = {quoted(turn)}")]
-            lost += _read(self._thread_id, sorted(theirs, key=lambda row: row.sequence)).closing(())
-        return tuple(lost), left
+        for turn, rows in under.turns.items():
+            if turn not in under.left:
+                # Part of a turn may lie before the rows at hand: it is read whole.
+                whole = rows if complete else [row async for row in self._where(f"turn_id = {quoted(turn)}")]
+                lost += closing(self._thread_id, whole, under.latest)
+        return tuple(lost)
 
     async def model(self) -> ModelChoice | None:
         """The model chosen last in the whole table."""
-        rows = [row async for row in self._where(f"type = {quoted(_MODEL_CHANGED)}")]
-        models = [_model(row) for row in sorted(rows, key=lambda row: row.sequence)]
-        return models[-1] if models else None
+        rows = [row async for row in self._where(f"type = {quoted(MODEL_CHANGED)}")]
+        return model_of(sorted(rows, key=lambda row: row.sequence))
 
     async def kept(self) -> Mapping[str, KeptState]:
         """What each backend kept last, in the whole table."""
         where = f"item_id = {quoted(STATE)} OR type = {quoted(CLEARED)}"
-        return _kept(sorted([row async for row in self._where(where)], key=lambda row: row.sequence))
+        return kept_of(sorted([row async for row in self._where(where)], key=lambda row: row.sequence))
 
     async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
         """All that backends kept."""
@@ -225,36 +209,67 @@ class ThreadTable:
 
     # --- Reading the last turns ------------------------------------------------------------------
 
-    async def window(self, since: str | None, before: int | None = None, limit: int | None = None) -> Window:
+    async def window(
+        self,
+        since: str | None,
+        before: int | None = None,
+        limit: int | None = None,
+        *,
+        as_opened: bool = False,
+    ) -> Window:
         """Where the rows of the last turns are, or of the last before a row; at most `limit` turns and never
-        more than `MAX_TURNS`.
+        more than `MAX_TURNS`. With `as_opened` what `tail` read of a short table is not read again.
         """
-        total = await self._datasets.count(self._ref)
-        held = await self._held(total)
-        if before is not None:
-            total = min(total, before)
-        window = Window(total, total, min(limit or MAX_TURNS, MAX_TURNS), since, held=held)
-        while window.start > 0 and not window.enough:
-            start = max(0, window.start - PAGE_ROWS, total - MAX_ROWS)
-            if start == window.start:
-                break
-            window.go_back(await self._light(window, start), start)
+        turns = min(limit or MAX_TURNS, MAX_TURNS)
+        held = await self._held(as_opened=as_opened)
+        if held is not None:
+            total = len(held) if before is None else min(len(held), before)
+            window = Window(total, total, turns, since, held=held)
+            window.go_back(Light.of(held[:total]), 0)
+        else:
+            window = await self._found(Window(0, 0, turns, since), before)
         if window.first_match is not None and window.sorted:
             window.start = max(window.start, window.first_match)
         return window
 
-    async def _held(self, total: int) -> Sequence[Row] | None:
-        """All rows of a short table: one read to find the window and to stream it; none after `tail`."""
+    async def _held(self, *, as_opened: bool) -> Sequence[Row] | None:
+        """All rows of a short table, also to stream them from."""
         whole, self._whole = self._whole, None
-        if whole is not None and len(whole) == total:
+        if whole is not None and as_opened:
             return whole
-        return [row async for row in self._page(0, total)] if 0 < total <= TAIL_ROWS else None
+        if self.row_count > TAIL_ROWS:
+            return None
+        end = await last_rows(self._datasets, self._ref, _FULL, TAIL_ROWS)
+        self.row_count = max(self.row_count, end.total)
+        return list(from_table(end.rows)) if end.first == 0 else None
 
-    async def _light(self, window: Window, start: int) -> Sequence[Row]:
-        """The rows before the window, from `start` on; without their data, unless they are held."""
-        if window.held is not None:
-            return window.held[start : window.start]
-        return [row async for row in self._page(start, window.start - start, _LIGHT)]
+    async def _found(self, window: Window, before: int | None) -> Window:
+        """Look for the last turns from the end of a long table on, or from a row on."""
+        columns = _LIGHT if window.since is None else (*_LIGHT, "item_id")
+        if before is None:
+            end = await last_rows(self._datasets, self._ref, columns, LIGHT_ROWS, compact=True)
+            window.total = end.total
+            window.go_back(Light.of_table(end.rows), end.first)
+        else:
+            window.total = window.start = before
+        last = window.total
+        while window.start > 0 and not window.enough:
+            start = max(0, window.start - PAGE_ROWS, last - MAX_ROWS)
+            if start == window.start:
+                break
+            window.go_back(await self._light(columns, start, window.start), start)
+        return window
+
+    async def _light(self, columns: Sequence[str], start: int, until: int) -> Light:
+        """Rows without their data."""
+        parts: list[Light] = []
+        while start < until:
+            rows = await rows_from(self._datasets, self._ref, columns, start, until - start, compact=True)
+            if not rows.num_rows:
+                break
+            parts.append(Light.of_table(rows))
+            start += rows.num_rows
+        return Light.together(parts)
 
     async def rows(self, window: Window, later: Callable[[int], bool]) -> AsyncIterator[Row]:
         """The rows of a window, in order, from the first of its `since` on, without those that `later` tells
@@ -293,17 +308,15 @@ class ThreadTable:
             for row in window.held[window.start : window.total]:
                 yield row
             return
-        position = window.start
+        position, count = window.start, FIRST_PAGE_ROWS
         while position < window.total:
-            count = min(PAGE_ROWS, window.total - position)
-            async for row in self._page(position, count):
+            limit = min(count, window.total - position)
+            rows = await rows_from(self._datasets, self._ref, _FULL, position, limit)
+            if not rows.num_rows:
+                return
+            for row in from_table(rows):
                 yield row
-            position += count
-
-    async def _page(self, offset: int, limit: int, columns: Sequence[str] = _FULL) -> AsyncIterator[Row]:
-        async for batch in self._datasets.search(self._ref, columns=columns, offset=offset, limit=limit):
-            for row in from_table(batch):
-                yield row
+            position, count = position + rows.num_rows, PAGE_ROWS
 
     async def _where(self, where: str) -> AsyncIterator[Row]:
         async for batch in self._datasets.search(self._ref, where=where, columns=_FULL):
@@ -314,43 +327,6 @@ class ThreadTable:
 def quoted(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _read(thread_id: ThreadId, rows: Collection[Row]) -> Reading:
-    reading = Reading(thread_id)
-    for row in rows:
-        reading.feed(row)
-    return reading
-
-
-def _model(row: Row) -> ModelChoice | None:
-    stored = to_stored(row)
-    if not isinstance(stored, ThreadEvent) or not isinstance(stored.body, e.ModelChanged):
-        return None
-    changed = stored.body
-    return ModelChoice(changed.backend, changed.provider or None, changed.model or None, changed.effort)
-
-
-def _kept(rows: Iterable[Row]) -> dict[str, KeptState]:
-    """What each backend kept last, unless the thread was cleared after it."""
-    kept: dict[str, KeptState] = {}
-    for row in rows:
-        if row.type == CLEARED:
-            kept.clear()
-        elif row.item_id == STATE and isinstance(stored := to_stored(row), BackendState):
-            kept[stored.backend] = stored.state
-    return kept
-
-
-def _usage(rows: Sequence[Row]) -> ThreadEvent | None:
-    """The usage told last, unless the thread was cleared after it."""
-    for row in reversed(rows):
-        if row.type == CLEARED:
-            return None
-        if row.type == _USAGE:
-            stored = to_stored(row)
-            return stored if isinstance(stored, ThreadEvent) else None
-    return None
 
 
 def _is_message(row: Row, message_id: str | None) -> bool:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
+import pyarrow as pa
+
+from process_agent.threads.places import values
 from process_agent.threads.rows import Row
 from process_agent.wire.agent_messages import PREFIX
 
@@ -12,6 +16,48 @@ CLEARED = PREFIX + "thread.cleared"
 
 _ASKED = (PREFIX + "turn.start", PREFIX + "turn.start.accepted")
 """Rows of a turn that can lie among those of the turns before it, while which it waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """What turns are found by: some columns of rows that follow each other. Rows that no agent
+    can have written have no number.
+    """
+
+    numbers: Sequence[int | None] = ()
+    turns: Sequence[str | None] = ()
+    types: Sequence[str | None] = ()
+    items: Sequence[str | None] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Light:
+        """Those of whole rows."""
+        return cls(
+            [row.sequence for row in rows],
+            [row.turn_id for row in rows],
+            [row.type for row in rows],
+            [row.item_id for row in rows],
+        )
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Light:
+        """Those of rows as they were read, which may lack columns."""
+        there = {name: values(table.column(name)) for name in table.column_names}
+        nothing: list[None] = [None] * table.num_rows
+        numbers = there.get("sequence", nothing)
+        return cls(numbers, there.get("turn_id", nothing), there.get("type", nothing), there.get("item_id"))
+
+    @classmethod
+    def together(cls, parts: Sequence[Light]) -> Light:
+        """Several that follow each other as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            [*chain.from_iterable(part.numbers for part in parts)],
+            [*chain.from_iterable(part.turns for part in parts)],
+            [*chain.from_iterable(part.types for part in parts)],
+            [*chain.from_iterable(part.items or () for part in parts)],
+        )
 
 
 @dataclass(slots=True)
@@ -45,21 +91,23 @@ class Window:
         """Whether there are rows before it that are not gone."""
         return self.start > 0 and not self.cleared
 
-    def go_back(self, page: Sequence[Row], start: int) -> None:
+    def go_back(self, page: Light, start: int) -> None:
         """Extend it by the page before it, which begins at `start`."""
         first = start
-        for position in range(len(page) - 1, -1, -1):
-            row = page[position]
-            if row.type == CLEARED:
-                self.cleared, first = True, start + position + 1
+        for index in range(len(page.numbers) - 1, -1, -1):
+            number, turn, kind = page.numbers[index], page.turns[index], page.types[index]
+            if number is None:
+                continue
+            if kind == CLEARED:
+                self.cleared, first = True, start + index + 1
                 break
-            if row.turn_id is not None and row.type not in _ASKED:
-                if row.turn_id not in self.turns and len(self.turns) >= self.limit:
-                    self.full, first = True, start + position + 1
+            if turn is not None and turn not in self.turns and kind not in _ASKED:
+                if len(self.turns) >= self.limit:
+                    self.full, first = True, start + index + 1
                     break
-                self.turns.add(row.turn_id)
-            self.sorted = self.sorted and (self.lowest is None or row.sequence < self.lowest)
-            self.lowest = row.sequence if self.lowest is None else min(self.lowest, row.sequence)
-            if self.since is not None and self.since in (row.turn_id, row.item_id):
-                self.first_match = start + position
+                self.turns.add(turn)
+            self.sorted = self.sorted and (self.lowest is None or number < self.lowest)
+            self.lowest = number if self.lowest is None else min(self.lowest, number)
+            if self.since is not None and self.since in (turn, page.items and page.items[index]):
+                self.first_match = start + index
         self.start = first

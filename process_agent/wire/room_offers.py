@@ -20,6 +20,11 @@ published protocol's stream takes three round trips, for which caller and room w
 got to the room is done, also when its caller is gone by then.
 """
 
+READ_ROWS: Final = "dataset.read_rows"
+"""Rows of a table by their place, counted from its beginning or its end, in one call, with the number of all
+rows: what takes a count and a streamed search in the published protocol.
+"""
+
 PUBLISHED_PACKET: Final = 1_024
 """Payload bytes in one packet: what published clients send, and every room takes."""
 
@@ -36,7 +41,7 @@ class Offers:
 
 
 NOTHING: Final = Offers()
-OURS: Final[dict[str, Any]] = {"tools": [INSERT_ROWS], "packet_bytes": LARGE_PACKET}
+OURS: Final[dict[str, Any]] = {"tools": [INSERT_ROWS, READ_ROWS], "packet_bytes": LARGE_PACKET}
 
 
 def offers_of(room_ready: bytes) -> Offers:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
+from process_agent.core.room import ArrowSchema, ArrowTable, Places, TableChange, TableRef
 from process_agent.errors import RoomError, RoomRequestError
 
 _TERM = re.compile(r"(\w+) (=|>=|<=|<) ((?:timestamp )?'(?:[^']|'')*'|-?\d+)")
@@ -195,6 +195,32 @@ class MemoryDatasets:
         self._done.set()
         if self.after:
             raise self.after.pop(0)
+
+
+class PlacedDatasets(MemoryDatasets):
+    """Tables that can be read by place, `most` rows at a time."""
+
+    def __init__(self, most: int = 1_000) -> None:
+        super().__init__()
+        self.most = most
+
+    async def read(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        limit: int,
+        *,
+        first: int | None = None,
+        compact: bool = False,
+    ) -> Places | None:
+        self._note("read", table)
+        found, limit = self._table(table), min(limit, self.most)
+        first = max(0, found.num_rows - limit) if first is None else min(first, found.num_rows)
+        rows = found.slice(first, limit).select(list(columns))
+        for index, field in enumerate(rows.schema):
+            if compact and pa.types.is_string(field.type):
+                rows = rows.set_column(index, field.name, rows.column(index).dictionary_encode())
+        return Places(rows, first, found.num_rows)
 
 
 def _matches(row: Mapping[str, Any], where: str) -> bool:

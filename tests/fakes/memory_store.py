@@ -122,6 +122,11 @@ class MemoryLog:
                 last = event if isinstance(event.body, e.UsageUpdated) else None
         return last
 
+    @property
+    def model_known(self) -> bool:
+        """Always."""
+        return True
+
     async def model(self) -> ModelChoice | None:
         for event in reversed(self.events):
             if isinstance(event.body, e.ModelChanged):

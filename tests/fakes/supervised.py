@@ -104,6 +104,8 @@ class World:
         self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
         self.answered: dict[tuple[TurnId, AskId], c.AnswerAsk] = {}
         self.titles: dict[str, str] = {}
+        self.late_model = False
+        """Whether the next log is opened before the model chosen last is known: every second one is."""
         self._readers: dict[str, Iterator[ThreadEvent]] = {}
 
     def new_id(self) -> str:
@@ -276,9 +278,7 @@ class World:
                 self.open_logs.add(thread_id)
                 self.carry_out(s.thread_created(key, self.entry(thread_id, name)))
             case c.OpenLog(thread_id) if thread_id in self.logs:
-                self.open_logs.add(thread_id)
-                stored = self.stored_model(thread_id), self.stored_usage(thread_id)
-                self.carry_out(s.log_opened(thread_id, *stored))
+                self._open_stored(thread_id)
             case c.OpenLog(thread_id, str(create)):
                 self.logs[thread_id] = []
                 self.open_logs.add(thread_id)
@@ -355,6 +355,20 @@ class World:
 
     def entry(self, thread_id: ThreadId, name: str) -> ThreadEntry:
         return ThreadEntry(thread_id, name, START, self.now)
+
+    def _open_stored(self, thread_id: ThreadId) -> None:
+        self.open_logs.add(thread_id)
+        usage = self.stored_usage(thread_id)
+        self.late_model = not self.late_model
+        if self.late_model:
+            self.carry_out(self.supervisor.log_opened(thread_id, None, usage, model_due=True))
+            self.find_model(thread_id)
+        else:
+            self.carry_out(self.supervisor.log_opened(thread_id, self.stored_model(thread_id), usage))
+
+    def find_model(self, thread_id: ThreadId) -> None:
+        """A test may have it found later."""
+        self.carry_out(self.supervisor.model_found(thread_id, self.stored_model(thread_id)))
 
     def stored_model(self, thread_id: ThreadId) -> ModelChoice | None:
         changes = [event.body for event in self.logs[thread_id] if isinstance(event.body, ModelChanged)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from process_agent.core.room import TableRef
+from process_agent.core.room import ByPlace, TableRef
 from process_agent.errors import RoomRequestError
 from process_agent.rooms import datasets
-from process_agent.rooms.join import JoinTarget, join_room
+from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from process_agent.wire import room_offers
 from tests.fakes.raw_room import RawConnection, raw_room
 
@@ -55,6 +55,21 @@ async def test_any_other_room_gets_the_stream_of_the_published_protocol() -> Non
         with pytest.raises(RoomRequestError):
             await room.datasets.insert(TABLE, ROWS)
     assert [tool for tool, _ in calls(server.connections[0])] == ["insert"]
+
+
+def by_place(room: JoinedRoom) -> ByPlace:
+    assert isinstance(room.datasets, ByPlace)
+    return room.datasets
+
+
+async def test_rows_are_read_by_their_place_only_where_the_room_offers_it() -> None:
+    async with raw_room(published) as server, join_room(JoinTarget("demo", server.url, "t")) as room:
+        assert await by_place(room).read(TABLE, ("n",), 5) is None
+    assert calls(server.connections[0]) == []
+    async with raw_room(ours) as server, join_room(JoinTarget("demo", server.url, "t")) as room:
+        with pytest.raises(RoomRequestError, match="cannot be read"):
+            await by_place(room).read(TABLE, ("n",), 5)
+    assert [tool for tool, _ in calls(server.connections[0])] == ["read_rows"]
 
 
 async def test_more_rows_than_fit_a_message_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from process_agent.core.ids import MessageId
 from process_agent.core.store import Page, ThreadLog
 from process_agent.errors import RoomRequestError
 from process_agent.threads.memory import MemoryThreadStore
+from tests.fakes.datasets import PlacedDatasets
 from tests.fakes.thread_events import Speaker
 from tests.fakes.thread_house import House, append
 
@@ -116,8 +117,44 @@ async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(hous
     await log.close()
     house.datasets.calls.clear()
     again = await store.open(log.thread_id)
-    assert [event async for event in again.replay()] == before
-    assert [call for call, _ in house.datasets.calls] == ["count", "search", "count"]
+    shown = again.replay(None, Page(as_opened=True))
+    assert [event async for event in shown] == before
+    assert [call for call, _ in house.datasets.calls] == ["count", "search"]
+
+
+async def test_a_short_thread_is_opened_and_shown_with_one_call_where_the_room_can(house: House) -> None:
+    house.datasets = PlacedDatasets()
+    store, log, say = await house.thread()
+    turns(log, say, 5)
+    before = [event async for event in log.replay()]
+    await log.close()
+    house.datasets.calls.clear()
+    again = await store.open(log.thread_id)
+    shown = again.replay(None, Page(as_opened=True))
+    assert [event async for event in shown] == before
+    assert [call for call, _ in house.datasets.calls] == ["read"]
+
+
+async def test_the_first_event_of_a_long_thread_takes_as_many_calls_at_any_length(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.threads.table.TAIL_ROWS", 16)
+    monkeypatch.setattr("process_agent.threads.table.MAX_TURNS", 5)
+    house.datasets = PlacedDatasets()
+    store, log, say = await house.thread()
+    append(log, say.say(e.ModelChanged(None, "codex", "openai", "m"), None))
+    made = []
+    for first in (0, 20, 60):
+        for number in range(first, max(2 * first, 20)):
+            append(log, say.begin(turn=f"u{number}"), say.end(f"u{number}"))
+        await log.close()
+        house.datasets.calls.clear()
+        log = await store.open(log.thread_id)
+        shown = log.replay()
+        await anext(shown)
+        made.append(len(house.datasets.calls))
+        assert len([event async for event in shown]) == 4 * 5 - 1
+    assert made == [3, 3, 3]
 
 
 async def test_what_another_agent_writes_before_the_first_replay_is_in_it(house: House) -> None:

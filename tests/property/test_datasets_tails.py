@@ -11,8 +11,10 @@ import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from process_agent.room_server.datasets.arrow import read_own
 from process_agent.room_server.datasets.engine import Engine
 from process_agent.room_server.datasets.names import Place, TableKey
+from process_agent.room_server.datasets.ranges import MAX_ROWS, Asked
 from process_agent.room_server.datasets.shapes import Shape
 from process_agent.room_server.datasets.tables import Tables
 from tests.integration.test_datasets_tails import crash
@@ -25,6 +27,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("insert"), which, st.integers(1, 3)),
         st.tuples(st.just("together"), which, st.integers(2, 5)),
+        st.tuples(st.just("race"), which, st.integers(1, 4)),
         st.tuples(st.sampled_from(["read", "merge", "delete", "drop", "watch", "optimize"]), which),
         st.tuples(st.sampled_from(["restart", "crash", "crash in a fold"])),
     ),
@@ -86,6 +89,8 @@ class Checked:
             mine.extend(n for part in parts for n in part["id"].to_pylist())
         elif name == "read":
             await self.check(number)
+        elif name == "race":
+            await self._race(key, mine, count)
         elif name == "watch":
             async with self.tables.watching(key) as (dataset, watch):
                 assert dataset.to_table()["id"].to_pylist() == mine
@@ -101,6 +106,24 @@ class Checked:
             await self.tables.alone(key, lambda path, label: None)
         else:
             await self._change(name, key, mine)
+
+    async def _race(self, key: TableKey, mine: list[Any], count: int) -> None:
+        """Reads by place beside inserts and a fold see each row once, and none before an earlier one."""
+        parts = [self.rows(1) for _ in range(count)]
+        all_rows = mine + [n for part in parts for n in part["id"].to_pylist()]
+        reads = [placed(self.tables, key) for _ in range(3)]
+        seen = await asyncio.gather(
+            reads[0],
+            *(self.tables.insert(key, part) for part in parts),
+            reads[1],
+            self.tables.open(key),
+            reads[2],
+        )
+        for found in (seen[0], seen[count + 1], seen[count + 3]):
+            assert isinstance(found, list)
+            assert found == all_rows[: len(found)]
+            assert len(found) >= len(mine)
+        mine[:] = all_rows
 
     async def _change(self, name: str, key: TableKey, mine: list[Any]) -> None:
         rows, engine = self.rows(1), self.tables.engine
@@ -118,12 +141,22 @@ class Checked:
             mine[:] = [n for n in mine if n % 2]
 
     async def check(self, number: int) -> None:
+        assert await placed(self.tables, KEYS[number]) == self.lists[number]
         dataset = await self.tables.open(KEYS[number])
         assert dataset.to_table()["id"].to_pylist() == self.lists[number]
 
 
+async def placed(tables: Tables, key: TableKey) -> list[Any]:
+    """The rows as they are read by place."""
+    found = await tables.rows(key, Asked(("id",), None, MAX_ROWS))
+    ids = read_own(found.data)["id"].to_pylist()
+    assert (found.first, found.total) == (0, len(ids))
+    return ids
+
+
 @given(steps)
 @example([("insert", 0, 1), ("crash",), ("merge", 0)])
+@example([("insert", 0, 1), ("race", 0, 4), ("race", 0, 2)])
 @settings(max_examples=40)
 def test_rows_are_those_of_a_list(found: list[tuple[Any, ...]]) -> None:
     async def play(root: Path) -> None:

@@ -114,7 +114,8 @@ async def _play(said: list[Said], leave: list[int]) -> None:
     room.receive(last, Message(7, "room.invoke_tool", room_frames.pack_payload(json.dumps(header).encode())))
     kinds = [message.type for message in witness.messages]
     assert kinds == ["room_ready", "connected", "__response__", "messaging.send"]
-    assert room_offers.offers_of(witness.messages[0].payload).tools == frozenset([room_offers.INSERT_ROWS])
+    offered = frozenset([room_offers.INSERT_ROWS, room_offers.READ_ROWS])
+    assert room_offers.offers_of(witness.messages[0].payload).tools == offered
     for member in members:
         room.leave(member)
     room.leave(last)

@@ -26,6 +26,16 @@ def attempt(work: Callable[[], Any]) -> Any:
         raise engine_error(error) from error
 
 
+def guarded[T](work: Callable[..., T], *arguments: Any) -> T:
+    """Native code that panics on a caller's data must not take the room along, nor leave him waiting."""
+    try:
+        return work(*arguments)
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        raise ToolError("the table engine failed on this", code=OPERATION_FAILED) from error
+
+
 def is_refusal(error: ToolError) -> bool:
     """Whether the engine did not want these rows, as against a disk that is full or a table that is gone."""
     cause = error.__cause__
@@ -39,13 +49,3 @@ def engine_error(error: Exception) -> ToolError:
     text = str(error).split(", /home/", 1)[0].splitlines()[0] if str(error) else type(error).__name__
     text = text.removeprefix("Invalid user input: ").removeprefix("LanceError")
     return ToolError(f"the table engine refused this: {text[:500]}")
-
-
-def guarded[T](work: Callable[..., T], *arguments: Any) -> T:
-    """Native code that panics on a caller's data must not take the room along, nor leave him waiting."""
-    try:
-        return work(*arguments)
-    except BaseException as error:
-        if type(error).__name__ != PANIC:
-            raise
-        raise ToolError("the table engine failed on this", code=OPERATION_FAILED) from error

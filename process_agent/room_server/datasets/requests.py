@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from process_agent.room_server import grants
 from process_agent.room_server.datasets.names import Place, TableKey
+from process_agent.room_server.datasets.ranges import MAX_ROWS, Asked
 from process_agent.room_server.datasets.reading import Selection
 from process_agent.room_server.toolkit import PERMISSION_DENIED, Caller, ToolError
 
@@ -92,6 +93,16 @@ def selection_of(fields: Mapping[str, Any]) -> Selection:
         offset=optional_count(fields, "offset"),
         limit=optional_count(fields, "limit"),
     )
+
+
+def range_of(fields: Mapping[str, Any]) -> Asked:
+    """Which rows to read by their place."""
+    limit = optional_count(fields, "limit")
+    if limit is None or not 0 < limit <= MAX_ROWS:
+        raise ToolError(f"limit must be from 1 to {MAX_ROWS}")
+    columns = names_of(fields, "columns")
+    first = optional_count(fields, "first")
+    return Asked(columns or None, first, limit, compact=fields.get("compact") is True)
 
 
 def _vector(value: object) -> tuple[float, ...] | None:

@@ -7,8 +7,9 @@ import contextlib
 import functools
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -23,6 +24,8 @@ from process_agent.room_server.datasets.engine import Engine, Outcome
 from process_agent.room_server.datasets.folding import Folding, TailFold
 from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.datasets.passing import as_stored
+from process_agent.room_server.datasets.ranges import Asked, Found, Ranges
+from process_agent.room_server.datasets.readers import Readers
 from process_agent.room_server.datasets.refusals import guarded, missing_table
 from process_agent.room_server.datasets.shapes import Shape, Shapes
 from process_agent.room_server.datasets.tails import LARGE_BYTES, Tails
@@ -51,10 +54,11 @@ class Tables:
         self._tails = Tails(root)
         self._tail_fold = TailFold(self._tails, self.engine, self.run, root)
         self._folding = Folding(self._tails, self._settle)
+        self._ranges = Ranges(self._tails, self.engine, self.run, self._settle, root)
         self._shapes = Shapes()
         self._tending: WeakValueDictionary[TableKey, asyncio.Lock] = WeakValueDictionary()
         self._feeds: dict[TableKey, Feed] = {}
-        self._readers: Counter[TableKey] = Counter()
+        self._readers = Readers()
         self._writes: Counter[TableKey] = Counter()
         self._branching = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -88,6 +92,12 @@ class Tables:
             await self._settle(key)
         return await self._open(key, version)
 
+    async def rows(self, key: TableKey, asked: Asked) -> Found:
+        """Rows by their place, with those that wait in the log. Raises `ToolError`."""
+        await self._ready()
+        with self.reading(key):
+            return await self._ranges.read(key, asked)
+
     async def shape(self, key: TableKey) -> Shape:
         """The schemas of a table. Raises `ToolError` 1003."""
         async with self._lock(key):
@@ -101,16 +111,9 @@ class Tables:
         """A handle of what is in Lance."""
         return await self.run(self.engine.open, key.path(self._root), key.label, version)
 
-    @contextlib.contextmanager
-    def reading(self, key: TableKey) -> Iterator[None]:
+    def reading(self, key: TableKey) -> AbstractContextManager[None]:
         """While this is held, files of old versions of the table stay."""
-        self._readers[key] += 1
-        try:
-            yield
-        finally:
-            self._readers[key] -= 1
-            if not self._readers[key]:
-                del self._readers[key]
+        return self._readers.reading(key)
 
     @contextlib.asynccontextmanager
     async def watching(self, key: TableKey) -> AsyncIterator[tuple[lance.LanceDataset, Watch]]:
@@ -329,7 +332,7 @@ class Tables:
                         await self._fold(key)
                 else:
                     await self._fold(key)
-                if not self._readers[key]:
+                if key not in self._readers:
                     await self.run(upkeep.forget_old_versions, await self._open(key))
             except (ToolError, OSError, ValueError, RuntimeError) as error:
                 logger.debug("upkeep of table %s put off: %s", key.label, error)

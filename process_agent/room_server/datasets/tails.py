@@ -1,8 +1,9 @@
 """The tails of a room's tables: inserted rows that are durable in the log and not in Lance yet.
 
 An insert is answered once its rows are in the log. They go to Lance later, many rows in one append, which
-costs as much as one row (`folding.py`). Nobody reads a tail: whoever wants to look at a table, or to change
-it otherwise, has its tail folded first, so that every condition and every query means the same for all rows.
+costs as much as one row (`folding.py`). Whoever wants to look at a table, or to change it otherwise, has its
+tail folded first, so that every condition and every query means the same for all rows. Only rows that are
+read by their place alone are read from a tail too (`ranges.py`).
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Tail:
 
     `begun` is the table's version before a fold that has not been seen to end: it may have happened or not.
     `unmarked` are the first and last position of rows which the table has and the log still takes for
-    waiting.
+    waiting. `folds` counts the times that entries went to the table.
     """
 
     since: float = 0.0
@@ -85,6 +86,7 @@ class Tail:
     begun: int | None = None
     unmarked: tuple[int, int] | None = None
     retry: float = 0.0
+    folds: int = 0
 
     def add(self, entry: Entry) -> None:
         """Append an entry."""
@@ -98,6 +100,10 @@ class Tail:
         self.entries = [entry for entry in self.entries if entry.position not in gone]
         self.size = sum(entry.size for entry in self.entries)
         self.rows = sum(entry.rows for entry in self.entries)
+
+    def moved(self, folds: int) -> bool:
+        """Whether entries went to the table since it was folded so many times, or may have."""
+        return self.begun is not None or self.folds != folds
 
     async def landed(self) -> None:
         """Wait until each entry is durable or gone."""
@@ -234,6 +240,7 @@ class Tails:
         """These entries, the first of the tail, are in the table or gone with it. Raises `ToolError` when the
         log cannot say so; the entries are forgotten all the same."""
         tail.begun = None
+        tail.folds += 1
         if entries:
             first = entries[0].position if tail.unmarked is None else tail.unmarked[0]
             tail.unmarked = (first, entries[-1].position)

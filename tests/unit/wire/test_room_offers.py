@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from process_agent.wire import room_frames, room_offers
-from process_agent.wire.room_offers import INSERT_ROWS, LARGE_PACKET, NOTHING, PUBLISHED_PACKET, offers_of
+from process_agent.wire.room_offers import (
+    INSERT_ROWS,
+    LARGE_PACKET,
+    NOTHING,
+    PUBLISHED_PACKET,
+    READ_ROWS,
+    offers_of,
+)
 
 
 def ready(member: object) -> bytes:
@@ -13,9 +20,9 @@ def ready(member: object) -> bytes:
     return room_frames.pack_payload(header)
 
 
-def test_the_local_room_offers_inserts_in_one_call_and_large_packets() -> None:
+def test_the_local_room_offers_rows_in_one_call_and_large_packets() -> None:
     offers = offers_of(ready(room_offers.OURS))
-    assert (offers.tools, offers.packet_bytes) == (frozenset([INSERT_ROWS]), LARGE_PACKET)
+    assert (offers.tools, offers.packet_bytes) == (frozenset([INSERT_ROWS, READ_ROWS]), LARGE_PACKET)
 
 
 @pytest.mark.parametrize("member", [None, "x", [], {}, {"tools": 1, "packet_bytes": "64"}, {"tools": [1]}])

@@ -80,6 +80,7 @@ def show(context: typer.Context, service: Name, json: Json = False, **_place: An
     """Show how a service is, and its document."""
     from process_agent.cli.service_place import the_one
     from process_agent.cli.summary import as_text
+    from process_agent.services.deployed import bare
     from process_agent.services.written import as_yaml
 
     with _place_of(context) as place:
@@ -89,7 +90,7 @@ def show(context: typer.Context, service: Name, json: Json = False, **_place: An
         return
     typer.echo(as_text(_facts(found)))
     typer.echo()
-    typer.echo(as_yaml(dict(found.document)).encode(), nl=False)
+    typer.echo(as_yaml(bare(found.document)).encode(), nl=False)
 
 
 @app.command()
@@ -176,7 +177,8 @@ def _do(context: typer.Context, service: str, act: Act, words: tuple[str, str], 
         found = the_one(place, service)
         act(place, found)
         if not json:
-            typer.echo(f"{found.name} in {place.label} {done}")
+            room = found.facts.get("room")
+            typer.echo(f"{found.name} in {place.label if room is None else f'the room {room}'} {done}")
             return
         now = next((each for each in place.services() if each.id == found.id), None)
     typer.echo(_json.dumps({"action": action, **(now or found).as_json(), "removed": now is None}))

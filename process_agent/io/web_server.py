@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from process_agent.errors import RoomError, UsageError
+from process_agent.io.tasks import Tasks
 
 
 def bind(host: str, port: int, fix: str) -> socket.socket:
@@ -136,3 +138,42 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+
+def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
+    """What every server here has: no log of requests (it prints query strings, which carry tokens), nothing
+    in answers about itself, no trust in what proxies say. `more` are settings of uvicorn.
+    """
+    common: dict[str, Any] = {
+        "http": "h11",
+        "lifespan": "off",
+        "access_log": False,
+        "log_config": None,
+        "log_level": logging.WARNING,
+        "proxy_headers": False,
+        "server_header": False,
+        "date_header": False,
+    }
+    return uvicorn.Config(app, **(common | more))
+
+
+class BackgroundServer:
+    """A server beside other work. Its port is taken when it is made; `stop` releases it."""
+
+    def __init__(self, name: str, place: tuple[str, int], fix: str, config: uvicorn.Config) -> None:
+        """Raises what `bind` raises, with `fix`."""
+        self._socket = bind(*place, fix)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = QuietServer(config)
+        self._tasks = Tasks(name)
+
+    async def start(self) -> None:
+        """Serve in the background; returns when the server answers."""
+        self._tasks.start(self._server.serve(sockets=[self._socket]), "serve")
+        await self._server.ready.wait()
+
+    async def stop(self) -> None:
+        """Stop listening and end the connections. Idempotent."""
+        self._server.leave()
+        await self._tasks.wait()
+        self._socket.close()

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from process_agent.config import DataPaths
 from process_agent.errors import AuthError, WireError
 from process_agent.io.tasks import Tasks
-from process_agent.io.web_server import QuietServer, bind
+from process_agent.io.web_server import QuietServer, bind, quiet_config
 from process_agent.room_server import access
 from process_agent.room_server.endpoints import Endpoints, refused
 from process_agent.room_server.hub import Hub
@@ -178,17 +178,10 @@ class RoomServer:
 
 
 def _uvicorn_config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
+    return quiet_config(
         app,
-        http="h11",
         ws=RoomLink,
         lifespan="on",
-        access_log=False,
-        log_config=None,
-        log_level=logging.WARNING,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from process_agent.errors import AuthError, WireError
-from process_agent.io.tasks import Tasks
-from process_agent.io.web_server import HastyHttp, QuietServer, bind
+from process_agent.io.web_server import BackgroundServer, HastyHttp, quiet_config
 from process_agent.services.calls import Verdict
 from process_agent.wire.room_calls import (
     MAX_BYTES,
@@ -47,8 +44,8 @@ class CallPlace:
     secret: str = field(repr=False)
 
 
-class CallServer:
-    """One server. Its port is taken when it is made; `stop` releases it. `answer` does not wait."""
+class CallServer(BackgroundServer):
+    """Calls from `start` to `stop`. `answer` does not wait."""
 
     def __init__(
         self, place: CallPlace, answer: Callable[[Call], Verdict], clock: Callable[[], float] = time.time
@@ -57,8 +54,6 @@ class CallServer:
         self._place = place
         self._answer = answer
         self._clock = clock
-        self._socket = bind(place.host, place.port, "Choose others with --host and --port.")
-        self.port: int = self._socket.getsockname()[1]
         routes = [
             Route("/", _well),
             Route("/healthz", _well),
@@ -66,19 +61,15 @@ class CallServer:
         ]
         app = Starlette(routes=routes)
         app.router.redirect_slashes = False  # it would send callers to the Host that they named
-        self._server = QuietServer(_config(app))
-        self._tasks = Tasks("call server")
-
-    async def start(self) -> None:
-        """Serve in the background; returns when the server answers."""
-        self._tasks.start(self._server.serve(sockets=[self._socket]), "serve")
-        await self._server.ready.wait()
-
-    async def stop(self) -> None:
-        """Stop listening and end the connections. Idempotent."""
-        self._server.leave()
-        await self._tasks.wait()
-        self._socket.close()
+        config = quiet_config(
+            app,
+            http=_Http,
+            ws="none",
+            h11_max_incomplete_event_size=MAX_HEAD,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        fix = "Choose others with --host and --port."
+        super().__init__("call server", (place.host, place.port), fix, config)
 
     async def _called(self, request: Request) -> Response:
         try:
@@ -125,20 +116,3 @@ async def _well(_request: Request) -> Response:
 
 def _said(status: int, text: str) -> Response:
     return JSONResponse({"ok": status == 200, "message": text}, status)
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=_Http,
-        h11_max_incomplete_event_size=MAX_HEAD,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        log_level=logging.WARNING,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )

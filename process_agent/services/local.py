@@ -159,6 +159,25 @@ def checked(document: Mapping[str, Json]) -> dict[str, Json]:
     return dict(document)
 
 
+def only_switched(sent: Mapping[str, Json], ours: Mapping[str, Json]) -> bool:
+    """Whether a document that a client sends back differs in nothing but whether the service is enabled.
+    Published clients add the id, and what is empty.
+    """
+    left_out = ("id", "enabled")
+    return _without_empty(sent, left_out) == _without_empty(ours, left_out)
+
+
+def _without_empty(value: Mapping[str, Json], left_out: Sequence[str] = ()) -> dict[str, Json]:
+    found = {key: _filled(part) for key, part in value.items() if key not in left_out}
+    return {key: part for key, part in found.items() if part not in (None, False, "", [], {})}
+
+
+def _filled(value: Json) -> Json:
+    if isinstance(value, dict):
+        return _without_empty(value)
+    return [_filled(part) for part in value] if isinstance(value, list) else value
+
+
 def write_record(record: Record) -> dict[str, Json]:
     """The record as JSON."""
     found: dict[str, Json] = {"version": VERSION, "id": record.id, "room": record.room}

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -76,9 +77,13 @@ async def test_over_a_service_of_the_local_room(tmp_path: Path) -> None:
     async with local_room(tmp_path) as server:
         await server.services.start()
         flags = ("--agent-name", "bot", "--channel", "chat")
-        document = local_document(LocalService("desk", "bot", "/no/such/folder", flags))
+        document: dict[str, Any] = local_document(LocalService("desk", "bot", "/no/such/folder", flags))
         service, _ = await server.services.put(ROOM, document, {})
         hosted.write_text(yaml.safe_dump({**document, "container": {"image": IMAGE}}))
+        about = tmp_path / "about.yaml"
+        about.write_text(
+            yaml.safe_dump({**document, "metadata": {**document["metadata"], "description": "x"}})
+        )
         found, room = service.record.id, f"--room {ROOM}"
         await check(
             tmp_path,
@@ -100,6 +105,7 @@ async def test_over_a_service_of_the_local_room(tmp_path: Path) -> None:
                 Expected(f"service create --file {hosted} {room} --force", ELSEWHERE, None),
                 Expected(f"service create --file {hosted} {room}", "already exists", None),
                 Expected(f"service create --file {hosted} {room} --replace", CHANGED, None),
+                Expected(f"service update --file {about} {room} --replace", CHANGED, None),
                 Expected(f"service create --file {hosted} --global", ELSEWHERE, None),
                 Expected(f"service update --file {hosted} {room}", "already exists", None),
                 Expected(f"service update --file {hosted} {room} --replace", CHANGED, None),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -16,8 +14,7 @@ from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from process_agent.errors import AuthError
-from process_agent.io.tasks import Tasks
-from process_agent.io.web_server import QuietServer, bind
+from process_agent.io.web_server import BackgroundServer, quiet_config
 from process_agent.wire.msgpack_frames import MAX_BYTES
 from process_agent.wire.web_names import check_host
 
@@ -61,8 +58,8 @@ class Link(WebSocketsSansIOProtocol):
         self.drop()
 
 
-class WebsocketServer:
-    """One server. Its port is taken when it is made; `stop` releases it."""
+class WebsocketServer(BackgroundServer):
+    """Websockets from `start` to `stop`."""
 
     def __init__(self, host: str, port: int, serve: Callable[[WebSocket], Awaitable[None]]) -> None:
         """Raises `RoomError` when the port is taken and `UsageError` for an address that is not ours."""
@@ -74,39 +71,15 @@ class WebsocketServer:
                 return PlainTextResponse(error.message, 403)
             return PlainTextResponse("ok\n")
 
-        self._socket = bind(host, port, "Write another one: websocket:PORT or websocket://HOST:PORT.")
-        self.port: int = self._socket.getsockname()[1]
         app = Starlette(routes=[Route("/healthz", healthz), WebSocketRoute("/messages", serve)])
-        self._server = QuietServer(_config(app))
-        self._tasks = Tasks("websocket server")
-
-    async def start(self) -> None:
-        """Serve in the background; returns when the server answers."""
-        self._tasks.start(self._server.serve(sockets=[self._socket]), "serve")
-        await self._server.ready.wait()
-
-    async def stop(self) -> None:
-        """End the connections and close the socket. Idempotent."""
-        self._server.leave()
-        await self._tasks.wait()
-        self._socket.close()
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="h11",
-        ws=Link,
-        lifespan="off",
-        access_log=False,  # it prints query strings, which carry tokens
-        log_config=None,
-        log_level=logging.WARNING,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        ws_max_size=MAX_BYTES,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=True,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+        config = quiet_config(
+            app,
+            ws=Link,
+            ws_max_size=MAX_BYTES,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
+            ws_per_message_deflate=True,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        fix = "Write another one: websocket:PORT or websocket://HOST:PORT."
+        super().__init__("websocket server", (host, port), fix, config)

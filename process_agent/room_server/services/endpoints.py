@@ -16,6 +16,7 @@ from process_agent.room_server import access
 from process_agent.room_server.endpoints import failed, read_body
 from process_agent.room_server.services.running import RunningService
 from process_agent.room_server.services.services import LocalServices, as_json
+from process_agent.services.local import only_switched
 from process_agent.wire.participant_token import is_room_name
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
@@ -131,7 +132,7 @@ class ServiceEndpoints:
         elif request.method == "PUT":
             document = await read_body(request, MAX_DOCUMENT_BYTES)
             enabled = document.get("enabled")
-            if not isinstance(enabled, bool) or not _same_agent(document, service.record.document):
+            if not isinstance(enabled, bool) or not only_switched(document, service.record.document):
                 raise WireError("A service of the local room is changed with process deploy.")
             await self.services.switch(service, enabled)
             return JSONResponse({})
@@ -169,22 +170,6 @@ def service_routes(endpoints: ServiceEndpoints) -> list[Route]:
 
 def _document(service: RunningService) -> Mapping[str, Any]:
     return {**service.record.document, "id": service.record.id}
-
-
-def _same_agent(document: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-    """Whether nothing of what runs was changed. The published client adds nulls and defaults."""
-    try:
-        return all(
-            document[part][key] == ours[part][key]
-            for part, key in (
-                ("metadata", "name"),
-                ("container", "image"),
-                ("container", "command"),
-                ("container", "working_dir"),
-            )
-        )
-    except (KeyError, TypeError):
-        return False
 
 
 def _missing() -> Response:

@@ -19,6 +19,7 @@ from process_agent.services.local import (
     Revision,
     checked,
     local_document,
+    only_switched,
     read_record,
     shown_in_the_room,
     write_record,
@@ -107,6 +108,21 @@ def test_only_agents_of_this_program_are_taken(wrong: dict[str, Any]) -> None:
 def test_damaged_records_are_refused(wrong: object) -> None:
     with pytest.raises(WireError):
         read_record(wrong)
+
+
+def test_what_a_client_may_send_back() -> None:
+    ours: dict[str, Any] = local_document(SERVICE)
+    container = ours["container"]
+    filled = {**ours, "id": "1", "enabled": False, "files": None, "container": {**container, "storage": {}}}
+    assert only_switched(filled, ours)
+    for changed in (
+        {**filled, "files": [{"path": "/x", "text": "y"}]},
+        {**filled, "container": {**container, "environment": [{"name": "PATH", "value": "/evil"}]}},
+        {**filled, "container": {**container, "command": "process join --sandbox full-access"}},
+        {**filled, "ports": [{"num": 80}]},
+        {key: value for key, value in filled.items() if key != "agents"},
+    ):
+        assert not only_switched(changed, ours)
 
 
 def test_the_room_sees_neither_command_nor_folder() -> None:

@@ -17,6 +17,9 @@ from process_agent.threads.recorded import RecordedThreadStore
 
 logger = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 0.05
+"""Between two names: where many threads get theirs together, turns come first. Nobody waits for a name."""
+
 
 class RecordNames:
     """Names records in the background, one after the other. A thread that nobody named keeps a record
@@ -60,6 +63,7 @@ class RecordNames:
             else:
                 if work is not None:  # where there is no record yet, after the turn that makes one
                     work.recorded_anew = not named and work.log.durable
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _kept(self, thread_id: ThreadId, work: TurnWork | None) -> Mapping[str, KeptState]:
         if work is not None:

@@ -283,8 +283,7 @@ class Runner:
 
     async def _open(self, command: c.OpenLog) -> None:
         thread_id, created = command.thread_id, None
-        closing = self._closing.get(thread_id)
-        if closing is not None:
+        if (closing := self._closing.get(thread_id)) is not None:
             await asyncio.wait([closing])
         try:
             log, created = await self._open_log(thread_id, command.create)
@@ -379,8 +378,7 @@ class Runner:
         closing.add_done_callback(lambda _: self._closing.pop(thread_id, None))
 
     async def _close_work(self, thread_id: ThreadId) -> None:
-        work = self._work.pop(thread_id, None)
-        if work is None:
+        if (work := self._work.pop(thread_id, None)) is None:
             return
         try:
             await work.close()
@@ -392,6 +390,5 @@ class Runner:
         self._carry_out(self._supervisor.timer_fired(timer))
 
     def _stop_timer(self, timer: c.Timer) -> None:
-        handle = self._timers.pop(timer, None)
-        if handle is not None:
+        if (handle := self._timers.pop(timer, None)) is not None:
             handle.cancel()

@@ -226,6 +226,19 @@ class ByPlace(Protocol):
         ...
 
 
+type IndexKind = Literal["BTREE", "BITMAP"]
+"""For columns of many values, and for those of few."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableIndex:
+    """An index of a table. `rows` are those it knows; None when the room does not say."""
+
+    columns: tuple[str, ...]
+    kind: str
+    rows: int | None = None
+
+
 class Datasets(Protocol):
     """Tables of the room. Every method raises `RoomRequestError` when the room refuses it."""
 
@@ -295,9 +308,23 @@ class Datasets(Protocol):
         ...
 
     async def optimize(
-        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+        self,
+        table: TableRef,
+        *,
+        full_at: int | None = None,
+        forget_all: bool = False,
+        refresh_indexes: bool = True,
     ) -> None:
         """Compact small fragments, and forget old versions; with `forget_all` all but the latest. Those of
-        `full_at` rows, or without it of a million, are left as they are.
+        `full_at` rows, or without it of a million, are left as they are. With `refresh_indexes` indexes take
+        in the rows that came since, for which a room may write them anew.
         """
+        ...
+
+    async def list_indexes(self, table: TableRef) -> Sequence[TableIndex]:
+        """The indexes of a table."""
+        ...
+
+    async def create_index(self, table: TableRef, column: str, kind: IndexKind) -> None:
+        """Index a column, under the name that the room gives it; takes a second for a million rows."""
         ...

@@ -9,10 +9,19 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 import pyarrow as pa
-from meshagent.api.room_server_client import DatasetOptimizeConfig, RoomException
+from meshagent.api.room_server_client import DatasetIndexConfig, DatasetOptimizeConfig, RoomException
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowStream, ArrowTable, Places, TableChange, TableRef
+from process_agent.core.room import (
+    ArrowSchema,
+    ArrowStream,
+    ArrowTable,
+    IndexKind,
+    Places,
+    TableChange,
+    TableIndex,
+    TableRef,
+)
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.random_ids import random_uuid
@@ -196,17 +205,35 @@ class RoomDatasets:
             )
 
     async def optimize(
-        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+        self,
+        table: TableRef,
+        *,
+        full_at: int | None = None,
+        forget_all: bool = False,
+        refresh_indexes: bool = True,
     ) -> None:
         """Compact small fragments, and forget old versions; see the port."""
         config = DatasetOptimizeConfig(
             target_rows_per_fragment=full_at,
+            optimize_indices=refresh_indexes,
             cleanup_old_versions=True,
             older_than_seconds=0 if forget_all else KEEP_VERSIONS_SECONDS,
             retain_versions=1 if forget_all else None,
         )
         with self._room.request(f"optimize the table {table.name}"):
             await self._client.optimize(table=table.name, namespace=_namespace(table), config=config)
+
+    async def list_indexes(self, table: TableRef) -> Sequence[TableIndex]:
+        """The indexes of a table."""
+        with self._room.request(f"list the indexes of the table {table.name}"):
+            found = await self._client.list_indexes(table=table.name, namespace=_namespace(table))
+        return [TableIndex(tuple(each.columns), each.type, each.num_rows_indexed) for each in found]
+
+    async def create_index(self, table: TableRef, column: str, kind: IndexKind) -> None:
+        """Index a column; see the port."""
+        config = DatasetIndexConfig(column=column, index_type=kind)
+        with self._room.request(f"index the column {column} of the table {table.name}"):
+            await self._client.create_index(table=table.name, namespace=_namespace(table), config=config)
 
 
 def _kind(event: Any) -> Literal["current", "ready", "changed", "removed"]:

@@ -20,6 +20,7 @@ from process_agent.threads.belongings import belongings_of
 from process_agent.threads.copying import copy_rows, name_of_copy
 from process_agent.threads.images import ImageTable
 from process_agent.threads.index import UNNAMED, ThreadIndex
+from process_agent.threads.indexing import Indexing
 from process_agent.threads.kept.cleaning import FileCleaning, Folders, StoredThreads
 from process_agent.threads.leases import ALONE, Presence, ThreadLease
 from process_agent.threads.log import DatasetThreadLog
@@ -77,6 +78,7 @@ class DatasetThreadStore:
         self._tasks = Tasks("thread store")
         self._cleaning: FileCleaning | None = None
         upkeep = Upkeep(datasets, self._tasks)
+        self._indexing = Indexing(datasets, self._tasks)
         self._index.wrote = self._images.wrote = upkeep.wrote
         if self._owners is not None:
             self._owners.wrote = upkeep.wrote
@@ -372,4 +374,5 @@ class DatasetThreadStore:
         return bool(log.left)
 
     def _table(self, thread_id: ThreadId) -> ThreadTable:
-        return ThreadTable(self._datasets, table_of(thread_id, self._namespace), thread_id)
+        table = table_of(thread_id, self._namespace)
+        return ThreadTable(self._datasets, table, thread_id, self._indexing)

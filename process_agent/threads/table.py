@@ -27,6 +27,7 @@ from process_agent.threads.ends import (
     under_way,
     usage_of,
 )
+from process_agent.threads.indexing import Indexing
 from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.places import last_rows, rows_from
 from process_agent.threads.room_files import KINDS, MAX_FILES, files_of
@@ -70,8 +71,11 @@ _FULL = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
 class ThreadTable:
     """One thread's rows. Every method raises `RoomError` as `Datasets` does."""
 
-    def __init__(self, datasets: Datasets, ref: TableRef, thread_id: ThreadId) -> None:
+    def __init__(
+        self, datasets: Datasets, ref: TableRef, thread_id: ThreadId, indexing: Indexing | None = None
+    ) -> None:
         self._datasets = datasets
+        self._indexing = indexing
         self._ref = ref
         self._thread_id = thread_id
         self._whole: list[Row] | None = None
@@ -120,9 +124,14 @@ class ThreadTable:
         return found
 
     async def optimize(self) -> None:
-        """Compact small fragments."""
-        await self._datasets.optimize(self._ref, full_at=full_at(self._compacted, self.row_count))
-        self._compacted = self.row_count
+        """Compact small fragments; indexes are seen to afterwards, in the background."""
+        rows = self.row_count
+        refresh = self._indexing is None or self._indexing.refreshes(self._ref, rows)
+        full = full_at(self._compacted, rows)
+        await self._datasets.optimize(self._ref, full_at=full, refresh_indexes=refresh)
+        self._compacted = rows
+        if self._indexing is not None:
+            self._indexing.compacted(self._ref, rows, refreshed=refresh)
 
     # --- Reading the end -------------------------------------------------------------------------
 

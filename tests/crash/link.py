@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowTable, TableChange, TableRef
+from process_agent.core.room import ArrowSchema, ArrowTable, IndexKind, TableChange, TableIndex, TableRef
 from process_agent.errors import RoomError, RoomRequestError
 from tests.crash.room import CrashRoom
 
@@ -110,9 +110,21 @@ class Link:
         await self._call(lambda: self.room.add_columns(table, columns))
 
     async def optimize(
-        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+        self,
+        table: TableRef,
+        *,
+        full_at: int | None = None,
+        forget_all: bool = False,
+        refresh_indexes: bool = True,
     ) -> None:
-        await self._call(lambda: self.room.optimize(table, full_at=full_at, forget_all=forget_all))
+        options = {"full_at": full_at, "forget_all": forget_all, "refresh_indexes": refresh_indexes}
+        await self._call(lambda: self.room.optimize(table, **options))  # type: ignore[arg-type]
+
+    async def list_indexes(self, table: TableRef) -> Sequence[TableIndex]:
+        return await self._call(lambda: self.room.list_indexes(table))
+
+    async def create_index(self, table: TableRef, column: str, kind: IndexKind) -> None:
+        await self._call(lambda: self.room.create_index(table, column, kind))
 
     async def _call[T](self, call: Callable[[], Awaitable[T]]) -> T:
         self._begin_outage()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import eq, ge, le, lt
 from typing import Any, Literal
@@ -12,7 +13,15 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from process_agent.core.content import Json
-from process_agent.core.room import ArrowSchema, ArrowTable, Places, TableChange, TableRef
+from process_agent.core.room import (
+    ArrowSchema,
+    ArrowTable,
+    IndexKind,
+    Places,
+    TableChange,
+    TableIndex,
+    TableRef,
+)
 from process_agent.errors import RoomError, RoomRequestError
 
 _TERM = re.compile(r"(\w+) (=|>=|<=|<) ((?:timestamp )?'(?:[^']|'')*'|-?\d+)")
@@ -28,6 +37,7 @@ class MemoryDatasets:
 
     def __init__(self) -> None:
         self.tables: dict[TableRef, pa.Table] = {}
+        self.indexes: dict[TableRef, dict[str, TableIndex]] = {}
         self.calls: list[tuple[str, str]] = []
         self.failures: list[RoomError] = []
         self.after: list[RoomError] = []
@@ -173,9 +183,28 @@ class MemoryDatasets:
         self.tables[table] = there
 
     async def optimize(
-        self, table: TableRef, *, full_at: int | None = None, forget_all: bool = False
+        self,
+        table: TableRef,
+        *,
+        full_at: int | None = None,
+        forget_all: bool = False,
+        refresh_indexes: bool = True,
     ) -> None:
         self._note("optimize", table)
+        if refresh_indexes:
+            rows = self._table(table).num_rows
+            there = self.indexes.get(table, {})
+            self.indexes[table] = {column: replace(index, rows=rows) for column, index in there.items()}
+
+    async def list_indexes(self, table: TableRef) -> Sequence[TableIndex]:
+        self._note("list indexes", table)
+        self._table(table)
+        return list(self.indexes.get(table, {}).values())
+
+    async def create_index(self, table: TableRef, column: str, kind: IndexKind) -> None:
+        self._note("create index", table)
+        rows = self._table(table).num_rows
+        self.indexes.setdefault(table, {})[column] = TableIndex((column,), kind, rows)
 
     def _table(self, table: TableRef) -> pa.Table:
         if table not in self.tables:

@@ -36,6 +36,19 @@ def sync_version(after: lance.LanceDataset, path: Path, before: lance.LanceDatas
         _sync(folder)
 
 
+def sync_indexes(dataset: lance.LanceDataset, path: Path) -> None:
+    """Flush the files of all indexes, which a version names and `sync_version` does not know."""
+    folders = [
+        path / "_indices" / str(part.uuid) for each in dataset.describe_indices() for part in each.segments
+    ]
+    for folder in folders:
+        for file in folder.glob("*"):
+            _sync(file)
+        _sync(folder)
+    if folders:
+        _sync(path / "_indices")
+
+
 def sync_folder(folder: Path) -> None:
     """Flush the names in a folder."""
     _sync(folder)

@@ -225,6 +225,16 @@ class Engine:
 # Small parts
 
 
+def append(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
+    """`Engine.insert`, as `tables.Work` with the rows given."""
+    return engine.insert(path, label, rows, watched=watched)
+
+
+def overwrite(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
+    """`Engine.overwrite`, as `tables.Work` with the rows given."""
+    return engine.overwrite(path, label, rows, watched=watched)
+
+
 def _rewritten(before: lance.LanceDataset, after: lance.LanceDataset, count: int) -> pa.Table:
     """The rows an update changed, as they are now: Lance moves them into fragments of their own, the last.
 

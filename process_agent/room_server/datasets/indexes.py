@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import lance
 import pyarrow as pa
+from lance.commit import CommitConflictError
 
-from process_agent.room_server.datasets.refusals import engine_error
-from process_agent.room_server.toolkit import ALREADY_EXISTS, NOT_FOUND, ToolError
+from process_agent.room_server.datasets.durable import sync_indexes, sync_version
+from process_agent.room_server.datasets.refusals import Preempted, attempt, engine_error
+from process_agent.room_server.toolkit import ALREADY_EXISTS, CONFLICT, NOT_FOUND, ToolError
 
 SCALAR: Final = frozenset(
     ("BTREE", "BITMAP", "LABEL_LIST", "NGRAM", "ZONEMAP", "INVERTED", "FTS", "BLOOMFILTER", "RTREE")
@@ -38,8 +41,14 @@ _TEXT_OPTIONS: Final = (
 )
 
 
-def create(dataset: Any, config: Mapping[str, Any]) -> None:
-    """Build an index. Options that name files or other places are not passed on. Raises `ToolError`."""
+FRESH_BYTES: Final = 256 * 1024
+"""Parts of an index up to this size are written anew with the rows that come to it."""
+
+
+def create(dataset: Any, path: Path, config: Mapping[str, Any]) -> None:
+    """Build an index of the rows in a snapshot; others may write meanwhile. Options that name files or other
+    places are not passed on. Raises `ToolError`, `Preempted` when rows that it is about were replaced.
+    """
     column = _column(dataset, config.get("column"))
     kind = str(config.get("index_type", "")).upper()
     name = config.get("name") or f"{column}_idx"
@@ -57,8 +66,47 @@ def create(dataset: Any, config: Mapping[str, Any]) -> None:
             dataset.create_index(column, kind, name=name, replace=True, **options)
         else:
             raise ToolError(f"index_type must be one of {', '.join(sorted(SCALAR | VECTOR))}")
+    except CommitConflictError as error:
+        raise Preempted("the table was changed while the index was built", code=CONFLICT) from error
     except (ValueError, OSError, RuntimeError, TypeError, NotImplementedError, pa.ArrowException) as error:
         raise engine_error(error) from error
+    sync_indexes(dataset, path)
+    sync_version(dataset, path, dataset)
+
+
+def refresh(dataset: lance.LanceDataset, path: Path) -> None:
+    """Take the rows that came since into the indexes; others may write meanwhile. Raises `ToolError`,
+    `Preempted` as `create` does.
+
+    Lance writes an index anew for that, 18 MB at a million rows. Here each gets a small part more, and parts
+    are put together as they grow, so that each byte is written again a few times in its life.
+    """
+    there = {fragment.fragment_id for fragment in dataset.get_fragments()}
+    for index in dataset.describe_indices():
+        if there <= {number for part in index.segments for number in part.fragment_ids}:
+            continue
+        merged = parts_to_merge([part.size_bytes or 0 for part in index.segments])
+        options: dict[str, Any] = {"index_names": [index.name], "num_indices_to_merge": merged}
+        try:
+            attempt(lambda options=options: dataset.optimize.optimize_indices(**options))  # type: ignore[misc]
+        except ToolError as error:
+            if isinstance(error.__cause__, CommitConflictError):
+                raise Preempted(str(error), code=CONFLICT) from error
+            raise
+    sync_indexes(dataset, path)
+    sync_version(dataset, path, dataset)
+
+
+def parts_to_merge(sizes: Sequence[int]) -> int:
+    """How many of the newest parts of an index, whose sizes are given the oldest first, are put together with
+    the rows to come: those no larger than all that is newer.
+    """
+    merged, newer = 0, FRESH_BYTES
+    for size in reversed(sizes):
+        if size > newer:
+            break
+        merged, newer = merged + 1, newer + size
+    return merged
 
 
 def drop(dataset: lance.LanceDataset, name: str) -> None:

@@ -13,6 +13,10 @@ PANIC: Final = "PanicException"
 """The class of what native code raises when it fails; it cannot be imported."""
 
 
+class Preempted(ToolError):
+    """Another write was committed first; nothing was done, and it can be done again."""
+
+
 def missing_table(label: str) -> ToolError:
     """The error clients wait for: thread storage creates the table when the text says this."""
     return ToolError(f"table {label} does not exist", code=NOT_FOUND)

@@ -20,13 +20,13 @@ import pyarrow as pa
 from process_agent.io.tasks import Tasks
 from process_agent.room_server.datasets import arrow, upkeep
 from process_agent.room_server.datasets.catalog import Catalog
-from process_agent.room_server.datasets.engine import Engine, Outcome
+from process_agent.room_server.datasets.engine import Engine, Outcome, append, overwrite
 from process_agent.room_server.datasets.folding import Folding, TailFold
 from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.datasets.passing import as_stored
 from process_agent.room_server.datasets.ranges import Asked, Found, Ranges
 from process_agent.room_server.datasets.readers import Readers
-from process_agent.room_server.datasets.refusals import guarded, missing_table
+from process_agent.room_server.datasets.refusals import Preempted, guarded, missing_table
 from process_agent.room_server.datasets.shapes import Shape, Shapes
 from process_agent.room_server.datasets.tails import LARGE_BYTES, Tails
 from process_agent.room_server.datasets.watch import Feed, Watch
@@ -195,6 +195,10 @@ class Tables:
         """Run a maintenance step while nobody writes and no upkeep runs."""
         return await self._finish(self._alone(key, work), f"maintain {key.label}")
 
+    async def beside[T](self, key: TableKey, work: Callable[[Path, str], T]) -> T:
+        """The same beside writers; nobody writes once work was `Preempted` as often as it may be."""
+        return await self._finish(self._beside(key, work), f"maintain {key.label}")
+
     async def _write(self, key: TableKey, work: Work) -> Outcome:
         async with self._lock(key):
             outcome = await self._run_write(key, work)
@@ -205,7 +209,7 @@ class Tables:
         async with self._lock(key):
             shape = await self._shape(key)
             if not shape.logged or self._feeds.get(key) or self._tails.crowded or rows.nbytes > LARGE_BYTES:
-                await self._run_write(key, functools.partial(_append, self.engine, rows))
+                await self._run_write(key, functools.partial(append, self.engine, rows))
                 stored = None
             else:
                 if not rows.schema.equals(shape.physical, check_metadata=True):
@@ -244,7 +248,7 @@ class Tables:
                     return
                 if mode != "overwrite":
                     raise ToolError(f"table {key.label} already exists", code=ALREADY_EXISTS)
-                await self._run_write(key, functools.partial(_overwrite, self.engine, rows))
+                await self._run_write(key, functools.partial(overwrite, self.engine, rows))
                 return
             await self.run(self._build, key, rows)
 
@@ -308,6 +312,15 @@ class Tables:
         async with self._tending_lock(key), self._lock(key):
             await self._tail_fold.fold(key)
             return await self.run(work, key.path(self._root), key.label)
+
+    async def _beside[T](self, key: TableKey, work: Callable[[Path, str], T]) -> T:
+        async with self._tending_lock(key):
+            for _ in range(upkeep.ATTEMPTS):
+                async with self._lock(key):
+                    await self._tail_fold.fold(key)
+                with contextlib.suppress(Preempted):
+                    return await self.run(work, key.path(self._root), key.label)
+        return await self._alone(key, work)
 
     def _went_away(self, key: TableKey) -> None:
         self.engine.forget()
@@ -381,14 +394,6 @@ class Tables:
         if not path.is_dir():
             return None
         return 0 if version is None else self.engine.folded_since(path, key.label, version)
-
-
-def _append(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
-    return engine.insert(path, label, rows, watched=watched)
-
-
-def _overwrite(engine: Engine, rows: pa.Table, path: Path, label: str, *, watched: bool) -> Outcome:
-    return engine.overwrite(path, label, rows, watched=watched)
 
 
 def _report(name: str, error: BaseException) -> None:

@@ -18,11 +18,11 @@ from process_agent.room_server.datasets import (
     reading,
     requests,
     streams,
-    upkeep,
     usage,
     values,
 )
 from process_agent.room_server.datasets.engine import Outcome
+from process_agent.room_server.datasets.maintaining import Maintaining
 from process_agent.room_server.datasets.names import MAIN, TableKey
 from process_agent.room_server.datasets.sql import Queries
 from process_agent.room_server.datasets.tables import Tables
@@ -55,6 +55,7 @@ class DatasetToolkit:
     def __init__(self, root: Path) -> None:
         self._tables = Tables(root)
         self._queries = Queries(self._tables)
+        self._maintaining = Maintaining(self._tables)
         self._unary: dict[str, Unary] = {
             "list_tables": self._list_tables,
             "inspect": self._inspect,
@@ -155,11 +156,7 @@ class DatasetToolkit:
         config = call.arguments.json.get("config") or {}
         if not isinstance(config, dict):
             raise ToolError("config must be an object or null")
-
-        def work(path: Path, label: str) -> dict[str, Any]:
-            return upkeep.optimize(self._tables.engine.open(path, label), path, config)
-
-        return json_content(await self._tables.alone(key, work))
+        return json_content(await self._maintaining.optimize(key, config))
 
     async def _drop_table(self, call: Call) -> Content:
         key = self._table(call, "alter", "name")
@@ -247,21 +244,12 @@ class DatasetToolkit:
         config = call.arguments.json.get("config")
         if not isinstance(config, dict):
             raise ToolError("config must be an object")
-
-        def work(path: Path, label: str) -> None:
-            indexes.create(self._tables.engine.open(path, label), config)
-
-        await self._tables.alone(key, work)
+        await self._maintaining.create_index(key, config)
         return EMPTY
 
     async def _drop_index(self, call: Call) -> Content:
         key = self._table(call, "alter")
-        name = requests.text_of(call.arguments.json, "name")
-
-        def work(path: Path, label: str) -> None:
-            indexes.drop(self._tables.engine.open(path, label), name)
-
-        await self._tables.alone(key, work)
+        await self._maintaining.drop_index(key, requests.text_of(call.arguments.json, "name"))
         return EMPTY
 
     async def _list_indexes(self, call: Call) -> Content:

@@ -8,13 +8,14 @@ in its life; old versions go once there are more than `KEEP_VERSIONS`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import lance
 from lance.optimize import Compaction
 
-from process_agent.room_server.datasets.durable import sync_version
+from process_agent.room_server.datasets.durable import sync_indexes, sync_version
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,18 @@ get in the way of every fold. Larger ones are folded beside the writers."""
 EVERY: Final = 16
 """Writes to a table between two looks at it."""
 
+ATTEMPTS: Final = 3
+"""Times that maintenance beside writers begins again when one of them got in its way; then they wait."""
+
+
+_COMPACTION: Final = (
+    "target_rows_per_fragment",
+    "max_rows_per_group",
+    "max_bytes_per_file",
+    "materialize_deletions",
+    "materialize_deletions_threshold",
+)
+
 
 def fold(dataset: lance.LanceDataset, path: Path) -> int:
     """Compact the tiers that are full. Returns how many fragments went away."""
@@ -50,6 +63,7 @@ def fold(dataset: lance.LanceDataset, path: Path) -> int:
         metrics = Compaction.commit(dataset, [task.execute(dataset) for task in tasks])
         removed += metrics.fragments_removed
         sync_version(dataset, path, before)
+        sync_indexes(dataset, path)
     return removed
 
 
@@ -76,39 +90,25 @@ def forget_old_versions(dataset: lance.LanceDataset) -> None:
         dataset.cleanup_old_versions(retain_versions=KEEP_VERSIONS, error_if_tagged_old_versions=False)
 
 
-def optimize(dataset: lance.LanceDataset, path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """What a caller of `optimize` asked for, and what came of it."""
+def compact(dataset: lance.LanceDataset, path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fold small fragments as a caller of `optimize` wants it. Returns how many there were."""
     before = dataset.checkout_version(dataset.version)
-    answer: dict[str, Any] = {"compaction": None, "optimized_indices": False, "cleanup": None}
-    if config.get("compact_files", True):
-        options = {
-            name: config[name]
-            for name in (
-                "target_rows_per_fragment",
-                "max_rows_per_group",
-                "max_bytes_per_file",
-                "materialize_deletions",
-                "materialize_deletions_threshold",
-            )
-            if config.get(name) is not None
-        }
-        metrics = dataset.optimize.compact_files(num_threads=1, **options)
-        answer["compaction"] = {
-            name: getattr(metrics, name)
-            for name in ("fragments_removed", "fragments_added", "files_removed", "files_added")
-        }
-    if config.get("optimize_indices", True):
-        dataset.optimize.optimize_indices()
-        answer["optimized_indices"] = True
+    options = {name: config[name] for name in _COMPACTION if config.get(name) is not None}
+    metrics = dataset.optimize.compact_files(num_threads=1, **options)
     sync_version(dataset, path, before)
-    if config.get("cleanup_old_versions"):
-        retain = config.get("retain_versions")
-        stats = dataset.cleanup_old_versions(
-            retain_versions=retain if isinstance(retain, int) and retain > 0 else KEEP_VERSIONS,
-            error_if_tagged_old_versions=False,
-        )
-        answer["cleanup"] = {"bytes_removed": stats.bytes_removed, "old_versions": stats.old_versions}
-    return answer
+    sync_indexes(dataset, path)  # folded rows have other places
+    counts = ("fragments_removed", "fragments_added", "files_removed", "files_added")
+    return {name: getattr(metrics, name) for name in counts}
+
+
+def cleanup(dataset: lance.LanceDataset, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Forget old versions as a caller of `optimize` wants it. Returns what went."""
+    retain = config.get("retain_versions")
+    stats = dataset.cleanup_old_versions(
+        retain_versions=retain if isinstance(retain, int) and retain > 0 else KEEP_VERSIONS,
+        error_if_tagged_old_versions=False,
+    )
+    return {"bytes_removed": stats.bytes_removed, "old_versions": stats.old_versions}
 
 
 def _rows_by_fragment(dataset: lance.LanceDataset) -> list[int]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from process_agent.core.ids import ThreadId
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
 
@@ -31,16 +30,10 @@ def age_of(flag: str, text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def outdated(
-    entries: Sequence[ThreadEntry], rule: Rule, now: datetime, in_use: Collection[ThreadId] = ()
-) -> list[ThreadEntry]:
-    """The threads to remove, the oldest first: last used before `rule.age`, neither among the latest
-    `rule.keep` nor in use.
+def outdated(entries: Sequence[ThreadEntry], rule: Rule, now: datetime) -> list[ThreadEntry]:
+    """The threads to remove, the oldest first: last used before `rule.age`, and not among the latest
+    `rule.keep`.
     """
     latest = sorted(entries, key=lambda each: (each.modified_at, each.path), reverse=True)
     limit = now - rule.age
-    return [
-        entry
-        for entry in reversed(latest[rule.keep :])
-        if entry.modified_at < limit and entry.path not in in_use
-    ]
+    return [entry for entry in reversed(latest[rule.keep :]) if entry.modified_at < limit]

@@ -21,9 +21,6 @@ from process_agent.wire.agent_messages import PREFIX
 _DELTAS = (PREFIX + "text_content.delta", PREFIX + "reasoning_content.delta")
 _LOG = PREFIX + "tool_call.log_delta"
 
-MAX_PLACES = 1_000_000
-"""Secrets of one thread; there are no more in rows that can be read."""
-
 type _Key = tuple[object, ...]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from process_agent.core.ids import ThreadId
 from process_agent.core.redaction import Redaction
@@ -16,6 +17,7 @@ from process_agent.core.room import TableRef
 from process_agent.io.tables import up_to_date
 from process_agent.metering.records import USAGE, VERSION
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
+from process_agent.threads.indexing import COLUMNS
 from process_agent.threads.kept.counting import amount_of
 from process_agent.threads.kept.looking import Counted
 from process_agent.threads.kept.replacing import put, read_rows
@@ -40,11 +42,11 @@ async def joined(server: LocalRoom) -> AsyncIterator[tuple[JoinedRoom, DatasetTh
         await store.close()
 
 
-async def talk(store: DatasetThreadStore, path: ThreadId) -> None:
+async def talk(store: DatasetThreadStore, path: ThreadId, turns: int = TURNS) -> None:
     """Every turn is stored and listed by itself, as when people talk."""
     log = await store.open(path)
     say = Speaker(path, clock=lambda: datetime.now(UTC))  # type: ignore[arg-type]
-    for number in range(TURNS):
+    for number in range(turns):
         turn = f"u{number}"
         answer = say.text(ANSWER, item=f"i{number}", turn=turn)
         for event in [*say.begin("hello", turn), *answer, say.end(turn)]:
@@ -75,6 +77,25 @@ async def test_many_turns_and_their_scrubbing(tmp_path: Path) -> None:
             await put(room.datasets, ref, found.rows, before=amount.rows)
             assert await read_rows(room.datasets, ref) == found.rows
             await room.datasets.optimize(TableRef("index", ref.namespace), forget_all=True)
+
+
+async def test_a_published_client_lists_the_indexes_an_agent_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.threads.indexing.INDEX_FROM", 20)
+    monkeypatch.setattr("process_agent.threads.writer.COMPACT_EVERY", 8)
+    async with local_room(tmp_path) as server, joined(server) as (_, store):
+        entry = await store.create("long")
+        await talk(store, entry.path, turns=16)
+        await store._tasks.wait()
+        async with server.client("ann") as client:
+            table, namespace = entry.path.rsplit("/", 1)[-1], ["agents", "bot", "threads"]
+            found = await client.datasets.list_indexes(table=table, namespace=namespace)
+            assert {each.columns[0]: each.type.upper() for each in found} == COLUMNS
+            assert all(each.num_rows_indexed for each in found)
+            where = "item_id = 'i3'"
+            rows = await client.datasets.search(table=table, namespace=namespace, where=where)
+            assert rows.num_rows > 0
 
 
 async def test_an_old_table_of_usage_gets_its_columns_in_a_real_room(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ class MemoryDatasets:
         if refresh_indexes:
             rows = self._table(table).num_rows
             there = self.indexes.get(table, {})
-            self.indexes[table] = {column: replace(index, rows=rows) for column, index in there.items()}
+            there.update({column: replace(index, rows=rows) for column, index in there.items()})
 
     async def list_indexes(self, table: TableRef) -> Sequence[TableIndex]:
         self._note("list indexes", table)

@@ -340,18 +340,13 @@ class Tables:
     async def _tend(self, key: TableKey, tending: asyncio.Lock) -> None:
         async with tending:
             try:
-                if await self.run(upkeep.is_quick, await self._open(key)):
-                    async with self._lock(key):
-                        await self._fold(key)
-                else:
-                    await self._fold(key)
+                quick = await self.run(upkeep.is_quick, await self._open(key))
+                async with self._lock(key) if quick else contextlib.nullcontext():
+                    await self.run(upkeep.fold, await self._open(key), key.path(self._root))
                 if key not in self._readers:
                     await self.run(upkeep.forget_old_versions, await self._open(key))
             except (ToolError, OSError, ValueError, RuntimeError) as error:
                 logger.debug("upkeep of table %s put off: %s", key.label, error)
-
-    async def _fold(self, key: TableKey) -> None:
-        await self.run(upkeep.fold, await self._open(key), key.path(self._root))
 
     # Small parts
 

@@ -12,14 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from process_agent.room_server.datasets import indexes
+from process_agent.io.tasks import rounds
+from process_agent.room_server.datasets import DatasetToolkit, indexes
 from process_agent.room_server.datasets.engine import Engine
 from process_agent.room_server.datasets.maintaining import Maintaining
 from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.datasets.reading import Selection, count_rows, scan, scan_options
 from process_agent.room_server.datasets.refusals import Preempted
 from process_agent.room_server.datasets.tables import Tables
-from process_agent.room_server.toolkit import ToolError
+from process_agent.room_server.toolkit import Call, Caller, ToolError, json_content
 
 KEY = TableKey(Place(("a",)), "t")
 ITEMS = {"column": "item_id", "index_type": "BTREE"}
@@ -118,6 +119,27 @@ async def test_a_table_is_dropped_once_its_index_is_built(
     assert not tables.path(KEY).exists()
     with pytest.raises(ToolError):
         await Maintaining(tables).create_index(KEY, ITEMS)
+
+
+async def test_a_column_is_dropped_once_its_index_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index on a column that is not there makes the whole table unreadable."""
+    toolkit = DatasetToolkit(tmp_path)
+    await toolkit._tables.create(KEY, rows(1, 2), "create")
+    gate = Gate(monkeypatch)
+    building = asyncio.create_task(toolkit._maintaining.create_index(KEY, ITEMS))
+    await gate.began.get()
+    fields = {"table": KEY.name, "namespace": ["a"], "columns": ["item_id"]}
+    call = Call(Caller("1", "ann", "user", "demo"), "drop_columns", json_content(fields))
+    dropping = asyncio.create_task(toolkit.call(call))
+    await rounds(5)
+    assert "item_id" in (await toolkit._tables.shape(KEY)).logical.names, "it would be gone by now"
+    gate.go.release()
+    await asyncio.gather(building, dropping)
+    assert await found(toolkit._tables, "sequence = 1") == 1
+    assert indexes.describe(await toolkit._tables.open(KEY)) == []
+    await toolkit.close()
 
 
 async def test_a_question_by_item_is_answered_from_the_index(tables: Tables) -> None:

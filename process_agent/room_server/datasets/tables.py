@@ -149,9 +149,11 @@ class Tables:
 
     # Writing
 
-    async def write(self, key: TableKey, work: Work) -> Outcome:
-        """Run one write; it is finished even when its caller goes away. Raises `ToolError`."""
-        return await self._finish(self._write(key, work), f"write {key.label}")
+    async def write(self, key: TableKey, work: Work, *, alone: bool = False) -> Outcome:
+        """Run one write, `alone` not `beside` maintenance; finished even when its caller goes away. Raises
+        `ToolError`.
+        """
+        return await self._finish(self._write(key, work, alone=alone), f"write {key.label}")
 
     async def insert(self, key: TableKey, rows: pa.Table) -> None:
         """Append rows, logical, partial or as they are stored; durable on return. Raises `ToolError`."""
@@ -199,8 +201,8 @@ class Tables:
         """The same beside writers; nobody writes once work was `Preempted` as often as it may be."""
         return await self._finish(self._beside(key, work), f"maintain {key.label}")
 
-    async def _write(self, key: TableKey, work: Work) -> Outcome:
-        async with self._lock(key):
+    async def _write(self, key: TableKey, work: Work, *, alone: bool) -> Outcome:
+        async with self._tending_lock(key) if alone else contextlib.nullcontext(), self._lock(key):
             outcome = await self._run_write(key, work)
         self._tend_sometimes(key)
         return outcome

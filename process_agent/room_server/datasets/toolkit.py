@@ -198,7 +198,7 @@ class DatasetToolkit:
         def work(path: Path, label: str, *, watched: bool) -> Outcome:
             return self._tables.engine.drop_columns(path, label, names, watched=watched)
 
-        await self._tables.write(key, work)
+        await self._tables.write(key, work, alone=True)  # an index on a column that is gone ruins the table
         return EMPTY
 
     async def _insert_rows(self, call: Call) -> Content:

@@ -81,11 +81,14 @@ def refresh(dataset: lance.LanceDataset, path: Path) -> None:
     Lance writes an index anew for that, 18 MB at a million rows. Here each gets a small part more, and parts
     are put together as they grow, so that each byte is written again a few times in its life.
     """
-    there = {fragment.fragment_id for fragment in dataset.get_fragments()}
+    there = {each.fragment_id: each.metadata.physical_rows for each in dataset.get_fragments()}
     for index in dataset.describe_indices():
-        if there <= {number for part in index.segments for number in part.fragment_ids}:
+        known = {number for part in index.segments for number in part.fragment_ids}
+        rows = sum(count for number, count in there.items() if number not in known)
+        if not rows:
             continue
-        merged = parts_to_merge([part.size_bytes or 0 for part in index.segments])
+        sizes = [part.size_bytes or 0 for part in index.segments]
+        merged = parts_to_merge(sizes, sum(sizes) * rows // max(1, index.num_rows_indexed))
         options: dict[str, Any] = {"index_names": [index.name], "num_indices_to_merge": merged}
         try:
             attempt(lambda options=options: dataset.optimize.optimize_indices(**options))  # type: ignore[misc]
@@ -97,11 +100,11 @@ def refresh(dataset: lance.LanceDataset, path: Path) -> None:
     sync_version(dataset, path, dataset)
 
 
-def parts_to_merge(sizes: Sequence[int]) -> int:
+def parts_to_merge(sizes: Sequence[int], coming: int) -> int:
     """How many of the newest parts of an index, whose sizes are given the oldest first, are put together with
-    the rows to come: those no larger than all that is newer.
+    the rows to come, which take about `coming` bytes: those no larger than all that is newer.
     """
-    merged, newer = 0, FRESH_BYTES
+    merged, newer = 0, max(FRESH_BYTES, coming)
     for size in reversed(sizes):
         if size > newer:
             break

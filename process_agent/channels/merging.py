@@ -116,8 +116,16 @@ class Merging:
 
     def take_due(self, now: float) -> list[ThreadEvent]:
         """What waited long enough."""
+        return self._in_time(self._due(now))
+
+    def take_all(self, now: float) -> list[ThreadEvent]:
+        """Whatever waits."""
+        waiting = list(self._waiting.items())
+        return self._in_time([event for key, flow in waiting for event in self._release(key, flow, now)])
+
+    def _due(self, now: float) -> list[ThreadEvent]:
         due = [(key, flow) for key, flow in self._waiting.items() if flow.next_at <= now]
-        return self._in_time([event for key, flow in due for event in self._release(key, flow, now)])
+        return [event for key, flow in due for event in self._release(key, flow, now)]
 
     def _release(self, key: FlowKey, flow: Flow, now: float) -> list[ThreadEvent]:
         self._waiting.pop(key, None)
@@ -146,8 +154,8 @@ class Merging:
     def _in_order(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
         ending: list[ThreadEvent] = []
         match event.body:
-            case InterruptAccepted() | Status():
-                return [event]  # no part of what is said: text that waits need not go for it
+            case InterruptAccepted() | Status():  # no part of what is said: text need not go early for it
+                return [*self._due(now), event]
             case TurnEnded():
                 keys = [key for key in self._flows if key[0] == event.turn_id]
                 ending = [past for key in keys for past in self._end(key, now)]

@@ -65,6 +65,7 @@ class Outbox:
         """Send a message after everything shown before."""
         if self._ended or self._closing:
             return
+        self._enqueue_all(self._merging.take_all(self._loop.time()))
         self._enqueue(body)
 
     def show(self, event: ThreadEvent, body: Callable[[], Body]) -> None:

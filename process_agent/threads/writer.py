@@ -66,6 +66,15 @@ _HOPELESS = {1001, 1003}
 """Room errors that will not go away: permission denied, no such table."""
 
 
+class _Sent:
+    """Rows that went to the room right behind others, before those were answered."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+        self.answered = asyncio.Event()
+        self.error: RoomError | None = None
+
+
 class RowWriter:
     """One writer of one table. Not thread-safe."""
 
@@ -84,6 +93,9 @@ class RowWriter:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._writing = False
+        self._under_way = 0
+        """Inserts that the room has been asked for and has not answered."""
+        self._sent: _Sent | None = None
         self._due = math.inf
         self._moved = asyncio.Event()
         self._failure: RoomError | None = None
@@ -132,14 +144,35 @@ class RowWriter:
         """
         if not (self._rows or self._writing):
             return self._failure is None
-        if self._writing or self._behind or self._size > MAX_HANDED_OVER or not self._table.in_order:
+        if self._behind or self._size > MAX_HANDED_OVER or not self._table.in_order:
             return False
         if self._own.in_doubt(self._rows):  # the room is asked first
             return False
+        if self._writing:
+            return self._send_behind()
         if self._timer is not None:
             self._timer.cancel()
         self._begin()
         return self._is_on_its_way()
+
+    def _send_behind(self) -> bool:
+        """Send what was added behind the insert that is under way; whether all of it is on its way then."""
+        if not self._under_way:
+            return False
+        if self._rows and self._sent is None:
+            self._sent = _Sent(self._take())
+            self._tasks.begin(self._send(self._sent), "rows behind others")
+        return self._is_on_its_way()
+
+    async def _send(self, sent: _Sent) -> None:
+        sent.error = RoomError("The thread's rows are not written any more.")
+        try:
+            await self._try(sent.rows)
+            sent.error = None
+        except RoomError as error:
+            sent.error = error
+        finally:
+            sent.answered.set()
 
     def _is_on_its_way(self) -> bool:
         return not (self._behind or self._rows)
@@ -178,12 +211,15 @@ class RowWriter:
 
     async def _write_due(self) -> None:
         early = True  # a timer may fire within the clock's resolution before its time
-        while self._rows and self._failure is None and (early or self._due <= self._loop.time()):
-            early, batch = False, self._take()
+        while self._failure is None and (
+            self._sent or (self._rows and (early or self._due <= self._loop.time()))
+        ):
+            early, sent, self._sent = False, self._sent, None
+            batch = self._take() if sent is None else sent.rows
             self._due = self._loop.time() if self._rows else math.inf
             late = self._loop.call_later(BEHIND_SECONDS, self._is_behind, True)
             try:
-                await self._insert(batch)
+                await self._insert(batch, sent)
             finally:
                 late.cancel()
             self._is_behind(False)
@@ -191,7 +227,7 @@ class RowWriter:
             self._size -= sum(len(row.data) for row in batch)
             self._moved.set()
             self._inserts += 1
-            if not self._rows:
+            if not (self._rows or self._sent):
                 self._due = math.inf  # whoever was in a hurry while rows were on their way has them
                 await self._compact(ended=any(row.kind == _TURN_ENDED for row in batch))
 
@@ -204,20 +240,18 @@ class RowWriter:
             size += len(batch[-1].data)
         return batch
 
-    async def _insert(self, batch: list[Row]) -> None:
+    async def _insert(self, batch: list[Row], sent: _Sent | None = None) -> None:
         """Insert rows that are not there. After a failure it is not known which of them are: the table is
-        asked, after a pause, before any are sent again.
+        asked, after a pause, before any are sent again. With `sent` they were sent already, once.
         """
         delays, refusals, sure, rows = self._backoff.delays(), 0, True, batch
         while rows:
             try:
                 if sure:
                     sure = False
-                    rows = await self._own.ours(rows)
-                    if rows:
-                        await self._table.insert(rows)
-                    self._own.stored(rows)
+                    await (self._try(rows) if sent is None else self._answer(sent))
                     return
+                sent = None
                 landed = await self._table.landed(batch)
                 self._own.landed(row for row in batch if row.sequence in landed)
                 rows, sure = [row for row in batch if row.sequence not in landed], True
@@ -234,6 +268,22 @@ class RowWriter:
                 self._is_behind(True)
                 logger.info("storing rows is tried again: %s", error)
             await asyncio.sleep(next(delays))
+
+    async def _try(self, rows: list[Row]) -> None:
+        """Insert those that are ours to insert."""
+        rows = await self._own.ours(rows)
+        if rows:
+            self._under_way += 1
+            try:
+                await self._table.insert(rows)
+            finally:
+                self._under_way -= 1
+        self._own.stored(rows)
+
+    async def _answer(self, sent: _Sent) -> None:
+        await sent.answered.wait()
+        if sent.error is not None:
+            raise sent.error
 
     def _is_behind(self, behind: bool) -> None:
         if behind != self._behind:

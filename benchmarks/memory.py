@@ -17,7 +17,7 @@ CLEARED_AFTER = 25
 
 WARM_UP = 1_000
 WARM_UP_SECONDS = 100.0
-"""What was sent is remembered for a minute and a half, for a viewer that comes back: it does not grow then."""
+"""What was sent is remembered for 90 s, for a viewer that comes back: then it does not grow."""
 
 STEPS = (1_000, 2_000, 4_000, 8_000)
 SETTLE_SECONDS = 2.0
@@ -56,7 +56,7 @@ async def measure(stage: Stage, steps: tuple[int, ...] = STEPS, warm_up: int = W
     notes = (
         f"Short turns of a language model in {THREADS} threads that stay open, as fast as they go. A thread "
         f"is cleared after {CLEARED_AFTER} turns: what a model is to remember of it is kept while "
-        "it is open; nothing else may grow. Growth counts from the first line on, measured when turns had run "
-        f"for {WARM_UP_SECONDS:.0f} s: what was sent is remembered for 90 s, for viewers that come back."
+        "it is open; nothing else may grow. Growth counts from the first line on, when turns had run for "
+        f"{WARM_UP_SECONDS:.0f} s: what was sent is remembered for 90 s, for viewers that come back."
     )
     return Section("memory", "Memory over many turns", LABELS, [first, *figures.values()], notes)

@@ -32,11 +32,13 @@ def until_it_runs(
     """Wait until the service is in its room, its log and its phases on standard error; one in the container
     `not_container` is still the old one.
 
-    Raises `BackendError` when it ends instead, and `TimeLimitError`.
+    Raises `BackendError` when it ends instead, and `TimeLimitError`. That it had ended before, and waits to
+    be started again, is no answer yet.
     """
     from process_agent.viewer.terminal.plain import printable
 
     until, said = time.monotonic() + seconds, ""
+    tried, ends = False, None
     while True:
         text, position = place.log_after(service, position)
         sys.stderr.write(printable(text))
@@ -52,7 +54,9 @@ def until_it_runs(
             said = phase
         if phase == "running":
             return
-        if phase in ("waiting", "stopped"):
+        ends = state.get("restarts") if ends is None else ends
+        tried = tried or phase != "waiting" or state.get("restarts") != ends
+        if phase == "stopped" or (phase == "waiting" and tried):
             sys.stderr.write(printable(place.log_after(service, position)[0]))
             reason = printable(str(state.get("last_end") or "nobody knows why"))
             raise BackendError(

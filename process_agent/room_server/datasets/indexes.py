@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,7 +92,7 @@ def refresh(dataset: lance.LanceDataset, path: Path) -> None:
         merged = parts_to_merge(sizes, sum(sizes) * rows // max(1, index.num_rows_indexed))
         options: dict[str, Any] = {"index_names": [index.name], "num_indices_to_merge": merged}
         try:
-            attempt(lambda options=options: dataset.optimize.optimize_indices(**options))  # type: ignore[misc]
+            attempt(partial(dataset.optimize.optimize_indices, **options))
         except ToolError as error:
             if isinstance(error.__cause__, CommitConflictError):
                 raise Preempted(str(error), code=CONFLICT) from error

@@ -360,11 +360,10 @@ class World:
         self.open_logs.add(thread_id)
         usage = self.stored_usage(thread_id)
         self.late_model = not self.late_model
+        model = None if self.late_model else self.stored_model(thread_id)
+        self.carry_out(self.supervisor.log_opened(thread_id, model, usage, model_due=self.late_model))
         if self.late_model:
-            self.carry_out(self.supervisor.log_opened(thread_id, None, usage, model_due=True))
             self.find_model(thread_id)
-        else:
-            self.carry_out(self.supervisor.log_opened(thread_id, self.stored_model(thread_id), usage))
 
     def find_model(self, thread_id: ThreadId) -> None:
         """A test may have it found later."""
@@ -372,10 +371,8 @@ class World:
 
     def stored_model(self, thread_id: ThreadId) -> ModelChoice | None:
         changes = [event.body for event in self.logs[thread_id] if isinstance(event.body, ModelChanged)]
-        if not changes:
-            return None
-        last = changes[-1]
-        return ModelChoice(last.backend, last.provider, last.model, last.effort)
+        last = changes[-1] if changes else None
+        return None if last is None else ModelChoice(last.backend, last.provider, last.model, last.effort)
 
     def stored_usage(self, thread_id: ThreadId) -> ThreadEvent | None:
         log = self.logs[thread_id]
@@ -393,9 +390,8 @@ class World:
 
     def backend_done(self, turn_id: TurnId) -> None:
         """Forget that the backend works on a turn."""
-        self.outstanding = [
-            o for o in self.outstanding if not (isinstance(o, c.RunTurn) and o.turn.turn_id == turn_id)
-        ]
+        over = [o for o in self.outstanding if isinstance(o, c.RunTurn) and o.turn.turn_id == turn_id]
+        self.outstanding = [o for o in self.outstanding if o not in over]
 
 
 def cleared_at(events: Sequence[ThreadEvent]) -> int:

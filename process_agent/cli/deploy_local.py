@@ -65,7 +65,7 @@ def deploy_local(context: typer.Context, wanted: Wanted, settings: Settings) -> 
         lines.append(("stopped", f"it stays so; process service start {found.name} --room {room}"))
     report(params["json"], found, lines, created=created, changed=not unchanged)
     if params["wait"] and found.enabled:
-        until_it_runs(place, found, params["wait_timeout"], position)
+        until_it_runs(place, found, params["wait_timeout"], position, patient=True)
 
 
 def _place(wanted: Wanted, settings: Settings, room: str, *, start: bool) -> LocalPlace | None:
@@ -100,7 +100,7 @@ def _roll_back(params: Params, place: LocalPlace) -> None:
     lines = [("service", f"{found.name}, back to revision {found.facts['revision']}")]
     report(params["json"], found, lines, created=False)
     if params["wait"] and found.enabled:
-        until_it_runs(place, found, params["wait_timeout"], position)
+        until_it_runs(place, found, params["wait_timeout"], position, patient=True)
 
 
 def _would(there: Found | None, document: dict[str, Json]) -> str:

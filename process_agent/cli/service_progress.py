@@ -27,18 +27,24 @@ def report(as_json: bool, service: Found | None, lines: Lines, **facts: Any) -> 
 
 
 def until_it_runs(
-    place: ServicePlace, service: Found, seconds: float, position: int, not_container: object = None
+    place: ServicePlace,
+    service: Found,
+    seconds: float,
+    position: int,
+    not_container: object = None,
+    *,
+    patient: bool = False,
 ) -> None:
     """Wait until the service is in its room, its log and its phases on standard error; one in the container
     `not_container` is still the old one.
 
-    Raises `BackendError` when it ends instead, and `TimeLimitError`. That it had ended before, and waits to
-    be started again, is no answer yet.
+    Raises `BackendError` when it ends instead, and `TimeLimitError`. With `patient`, that it had
+    ended before and waits to be started again is no answer yet.
     """
     from process_agent.viewer.terminal.plain import printable
 
     until, said = time.monotonic() + seconds, ""
-    tried, ends = False, None
+    tried, ends = not patient, None
     while True:
         text, position = place.log_after(service, position)
         sys.stderr.write(printable(text))

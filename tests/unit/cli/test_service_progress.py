@@ -36,7 +36,7 @@ def service(state: dict[str, Any]) -> Found:
 
 def wait(*states: dict[str, Any]) -> None:
     place: Any = Place(*states)
-    until_it_runs(place, service({}), 60, 0)
+    until_it_runs(place, service({}), 60, 0, patient=True)
 
 
 KILLED = {"phase": "waiting", "restarts": 1, "last_end": "it was ended by signal 9"}

@@ -26,6 +26,7 @@ from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.random_ids import random_uuid
 from process_agent.rooms.requests import Room
+from process_agent.wire.arrow_ipc import END
 from process_agent.wire.room_offers import INSERT_ROWS, READ_ROWS
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,6 @@ MAX_AT_ONCE = 16 << 20
 
 KEEP_VERSIONS_SECONDS = 24 * 3600.0
 """How long versions of a table are kept; who reads one that is older begins again."""
-_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-"""Ends an Arrow stream: a continuation marker and a length of nothing."""
-
 _RETRY = Backoff()
 _NO_ROWS = pa.table({})
 _REMOVAL = frozenset(("deleted", "delete", "removed", "remove"))
@@ -255,7 +253,7 @@ def _stream_of(table: ArrowTable) -> bytes:
         with pa.ipc.new_stream(sink, rows.schema) as writer:
             writer.write_table(rows)
         return sink.getvalue().to_pybytes()
-    return b"".join((rows.schema.serialize(), *(batch.serialize() for batch in rows.to_batches()), _END))
+    return b"".join((rows.schema.serialize(), *(batch.serialize() for batch in rows.to_batches()), END))
 
 
 def _call(tool: str, arguments: dict[str, Json]) -> dict[str, Json]:

@@ -17,11 +17,13 @@ import pyarrow as pa
 
 from process_agent.threads.rows import Row
 from process_agent.threads.schema import DATA, THREAD
+from process_agent.wire.arrow_ipc import END, FIRST, field, referred, root
 
-_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ALIGNED: Final = 8
+_COUNT: Final = 4
+"""Bytes before the first element of a vector."""
 _PAIR: Final = 16
 """Bytes of a field node (length, nulls), and of a buffer (offset, length)."""
 
@@ -37,7 +39,7 @@ class EncodedRows:
 
     def ipc_stream(self) -> bytes:
         """The whole stream. Raises UnicodeEncodeError for text that UTF-8 does not have."""
-        return b"".join((_SCHEMA, *([_batch(self._rows)] if self._rows else []), _END))
+        return b"".join((_SCHEMA, *([_batch(self._rows)] if self._rows else []), END))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Arrow C stream capsule."""
@@ -91,35 +93,28 @@ def _numbers(values: Sequence[int]) -> _Column:
 
 
 class _Template:
-    """The header of a record batch of the thread table, and where in it the numbers are (flatbuffers: a table
-    begins with the distance back to its list of fields, which gives the place of each in the table).
-    """
+    """The header of a record batch of the thread table, and where in it the numbers are."""
 
     def __init__(self, message: bytes) -> None:
-        size = struct.unpack_from("<i", message, 4)[0]
-        self.header = message[: 8 + size]
-        envelope = 8 + self._number("<I", 8)
-        batch = self._follow(envelope, 2)
-        self.body_length = self._field(envelope, 3)
-        self.rows = self._field(batch, 0)
-        self.nodes = self._follow(batch, 1) + 4
-        self.buffers = self._follow(batch, 2) + 4
+        size = struct.unpack_from("<i", message, FIRST - 4)[0]
+        header = self.header = message[: FIRST + size]
+        envelope = root(header, FIRST)
+        batch = _set(referred(header, envelope, 2))
+        self.body_length = _set(field(header, envelope, 3))
+        self.rows = _set(field(header, batch, 0))
+        self.nodes = _set(referred(header, batch, 1)) + _COUNT
+        self.buffers = _set(referred(header, batch, 2)) + _COUNT
 
-    def _number(self, kind: str, at: int) -> int:
-        return int(struct.unpack_from(kind, self.header, at)[0])
 
-    def _field(self, table: int, index: int) -> int:
-        fields = table - self._number("<i", table)
-        return table + self._number("<H", fields + 4 + 2 * index)
-
-    def _follow(self, table: int, index: int) -> int:
-        at = self._field(table, index)
-        return at + self._number("<I", at)
+def _set(place: int | None) -> int:
+    if place is None:
+        raise ValueError("Arrow writes the header of a record batch in another way than it is known here")
+    return place
 
 
 def _sample() -> bytes:
     """One row, as Arrow writes it; what type a column's storage has among others does not show."""
-    kinds = [DATA.storage_type if field.type == DATA else field.type for field in THREAD]
+    kinds = [DATA.storage_type if each.type == DATA else each.type for each in THREAD]
     row = {field.name: 1 if pa.types.is_int64(field.type) else None for field in THREAD} | {
         "timestamp": _EPOCH
     }

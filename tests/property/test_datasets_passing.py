@@ -17,6 +17,7 @@ from process_agent.rooms.datasets import _stream_of
 from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.rows import Row
 from process_agent.threads.schema import INDEX, LEASES, OWNERS, THREAD
+from process_agent.wire.arrow_ipc import END
 
 SHAPE = Shape.of(arrow.physical_schema(THREAD))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,7 +81,7 @@ def test_damaged_streams_are_refused_or_mean_the_same_both_ways(data: st.DataObj
 @given(st.binary(max_size=60))
 def test_what_follows_the_schema_is_looked_at(rest: bytes) -> None:
     try:
-        stored = as_stored(SHAPE.sent + rest + arrow.END, SHAPE)
+        stored = as_stored(SHAPE.sent + rest + END, SHAPE)
     except ToolError:
         return
     assert stored is None or stored.rows == arrow.read_own(stored.stream).num_rows
@@ -106,4 +107,4 @@ def test_nulls_are_refused_where_the_table_has_none() -> None:
     batch = pa.record_batch([pa.array([1, None])], schema=pa.schema([pa.field("n", pa.int64())]))
     body = batch.serialize().to_pybytes()
     with pytest.raises(ToolError, match="must not be null"):
-        as_stored(shape.sent + body + arrow.END, shape)
+        as_stored(shape.sent + body + END, shape)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from process_agent.room_server.toolkit import ToolError
+from process_agent.wire import arrow_ipc
 
 MIME: Final = "application/vnd.apache.arrow.stream"
 CHUNK_BYTES: Final = 512 * 1024
@@ -30,9 +31,6 @@ MAX_ROWS: Final = 50_000_000
 
 _LOGICAL: Final = b"process:arrow-field"
 _SCHEMA_LOGICAL: Final = b"process:arrow-schema"
-END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-"""The last bytes of a stream."""
-
 type Metadata = dict[bytes | str, bytes | str]
 
 _EXTENSION: Final = (b"ARROW:extension:name", b"ARROW:extension:metadata")
@@ -40,7 +38,7 @@ _EXTENSION: Final = (b"ARROW:extension:name", b"ARROW:extension:metadata")
 
 def encode_schema(schema: pa.Schema) -> bytes:
     """An IPC stream that holds only the schema."""
-    return schema.serialize().to_pybytes() + END
+    return schema.serialize().to_pybytes() + arrow_ipc.END
 
 
 def decode_schema(data: bytes) -> pa.Schema:
@@ -112,25 +110,13 @@ def refuse_compressed(message: Any) -> None:
     """
     raw = message.metadata.to_pybytes()
     try:
-        header = _table_field(raw, struct.unpack_from("<I", raw)[0], 2)
+        header = arrow_ipc.referred(raw, arrow_ipc.root(raw), 2)
         if message.type == "dictionary" and header is not None:
-            header = _table_field(raw, header, 1)
-        if header is None or _table_field(raw, header, 3) is not None:
+            header = arrow_ipc.referred(raw, header, 1)
+        if header is None or arrow_ipc.field(raw, header, 3) is not None:
             raise ToolError("send Arrow streams without compression")
     except struct.error as error:
         raise ToolError("not a valid Arrow stream") from error
-
-
-def _table_field(raw: bytes, table: int, index: int) -> int | None:
-    """Position of the object a flatbuffer table's field refers to; None when it is not set."""
-    vtable = table - struct.unpack_from("<i", raw, table)[0]
-    (size,) = struct.unpack_from("<H", raw, vtable)
-    slot = 4 + 2 * index
-    (offset,) = struct.unpack_from("<H", raw, vtable + slot) if slot < size else (0,)
-    if not offset:
-        return None
-    position: int = table + offset
-    return position + int(struct.unpack_from("<I", raw, position)[0])
 
 
 def _readable(schema: pa.Schema) -> pa.Schema:

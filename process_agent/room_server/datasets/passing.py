@@ -15,6 +15,7 @@ import pyarrow.ipc
 from process_agent.room_server.datasets import arrow
 from process_agent.room_server.datasets.shapes import Shape
 from process_agent.room_server.toolkit import ToolError
+from process_agent.wire.arrow_ipc import END
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ def as_stored(sent: bytes, shape: Shape) -> StoredRows | None:
     """The rows of a caller's Arrow stream, fully validated; None when they are not in the table's own schema,
     or the stream goes on behind them. Raises `ToolError` for what no table can have.
     """
-    if not shape.logged or not sent.startswith(shape.sent) or not sent.endswith(arrow.END):
+    if not shape.logged or not sent.startswith(shape.sent) or not sent.endswith(END):
         return None
-    batches = pa.py_buffer(memoryview(sent)[len(shape.sent) : -len(arrow.END)])
+    batches = pa.py_buffer(memoryview(sent)[len(shape.sent) : -len(END)])
     reader, rows = pa.BufferReader(batches), 0
     try:
         while reader.tell() < batches.size:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from process_agent.core import commands as c
 from process_agent.core import events as e
 from process_agent.core.content import ErrorInfo
@@ -17,7 +19,7 @@ from process_agent.core.titles import Titles
 from process_agent.core.views import Views
 
 
-class OpenThreads:
+class OpenThreads(ABC):
     """The half of the supervisor that needs no decision across threads. Each method returns what to do."""
 
     _retries: Retries
@@ -148,8 +150,9 @@ class OpenThreads:
         self._do_if(self._titles.made(thread_id, title))
         return self._take()
 
+    @abstractmethod
     def _serve(self, thread: Thread, turns: ThreadTurns, request: LogRequest, fresh: bool) -> None:
-        raise NotImplementedError
+        """Carry out a request for a thread that is open."""
 
     # --- Inside ----------------------------------------------------------------------------------
 

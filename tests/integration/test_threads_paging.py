@@ -9,7 +9,7 @@ from process_agent.core.ids import MessageId
 from process_agent.core.store import Page, ThreadLog
 from process_agent.errors import RoomRequestError
 from process_agent.threads.memory import MemoryThreadStore
-from tests.fakes.datasets import PlacedDatasets
+from tests.fakes.datasets import MemoryDatasets, PlacedDatasets
 from tests.fakes.thread_events import Speaker
 from tests.fakes.thread_house import House, append
 
@@ -110,7 +110,13 @@ async def test_a_long_thread_says_where_it_goes_on(house: House, monkeypatch: py
     assert older is not None
 
 
-async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(house: House) -> None:
+@pytest.mark.parametrize(
+    ("datasets", "calls"), [(MemoryDatasets, ["count", "search"]), (PlacedDatasets, ["read"])]
+)
+async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(
+    house: House, datasets: type[MemoryDatasets], calls: list[str]
+) -> None:
+    house.datasets = datasets()
     store, log, say = await house.thread()
     turns(log, say, 5)
     before = [event async for event in log.replay()]
@@ -119,20 +125,7 @@ async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(hous
     again = await store.open(log.thread_id)
     shown = again.replay(None, Page(as_opened=True))
     assert [event async for event in shown] == before
-    assert [call for call, _ in house.datasets.calls] == ["count", "search"]
-
-
-async def test_a_short_thread_is_opened_and_shown_with_one_call_where_the_room_can(house: House) -> None:
-    house.datasets = PlacedDatasets()
-    store, log, say = await house.thread()
-    turns(log, say, 5)
-    before = [event async for event in log.replay()]
-    await log.close()
-    house.datasets.calls.clear()
-    again = await store.open(log.thread_id)
-    shown = again.replay(None, Page(as_opened=True))
-    assert [event async for event in shown] == before
-    assert [call for call, _ in house.datasets.calls] == ["read"]
+    assert [call for call, _ in house.datasets.calls] == calls
 
 
 async def test_the_first_event_of_a_long_thread_takes_as_many_calls_at_any_length(

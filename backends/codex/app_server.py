@@ -13,6 +13,7 @@ from backends.codex.failures import last_words
 from backends.codex.launch import Launch
 from backends.codex.limits import RateLimits
 from backends.codex.notices import notice_of
+from backends.codex.steady import Steadiness
 from backends.codex.surface import UNSENT
 from process_agent import __version__
 from process_agent.errors import BackendError, NoAnswerError, ProcessError, TimeLimitError
@@ -77,6 +78,7 @@ class AppServer:
         self._reason: str | None = None
         self.warnings: list[str] = []
         self.user_agent = ""
+        self._steadiness = Steadiness()
         self.stops = Lull()
         """Codex takes both cores to end many turns: first whoever stopped one is told that it is heard."""
 
@@ -98,7 +100,7 @@ class AppServer:
     async def start(self) -> None:
         """Start and greet. Raises `BackendError`, with what the program said last, when that fails."""
         self._child = await Child.spawn(self._launch.command)
-        self._connection = Connection(self._child, self._notified, self._asked)
+        self._connection = Connection(self._child, self._notified, self._asked, self._beat)
         self._tasks.start(self._run(self._connection), "reader")
         try:
             hello = await self._connection.request("initialize", self._hello(), timeout=HELLO_TIMEOUT)
@@ -167,6 +169,7 @@ class AppServer:
     def detach(self, codex_thread: str) -> None:
         """Nobody listens to this Codex thread any more."""
         self._inboxes.pop(codex_thread, None)
+        self._steadiness.over(codex_thread)
         self._used.pop(codex_thread, None)
 
     def stopped_a_turn(self) -> None:
@@ -232,6 +235,7 @@ class AppServer:
 
     def _notified(self, notification: Notification) -> None:
         thread = notification.params.get("threadId")
+        self._steadiness.heard(notification.method, thread)
         if isinstance(thread, str):
             inbox = self._inboxes.get(thread)
             if inbox is not None:
@@ -249,6 +253,11 @@ class AppServer:
         if notice is not None and len(self.warnings) < MAX_PENDING:
             self.warnings.append(notice[1])
 
+    def _beat(self, size: int) -> float:
+        """For how many seconds nothing need be read from it; see `steady`."""
+        running = sum(not over.is_set() for over, _ in self._turns)
+        return self._steadiness.beat(size, running, asyncio.get_running_loop().time())
+
     def _tell_all(self, notification: Notification) -> None:
         for over, inbox in self._turns:
             if not over.is_set():
@@ -262,7 +271,9 @@ class AppServer:
 
     def _asked(self, request: Request) -> None:
         """A request nobody would answer is refused at once: its turn would wait for ever."""
-        inbox = self._inboxes.get(str(request.params.get("threadId")))
+        thread = str(request.params.get("threadId"))
+        self._steadiness.heard(request.method, thread)
+        inbox = self._inboxes.get(thread)
         if inbox is not None:
             inbox(request)
         elif self._connection is not None:

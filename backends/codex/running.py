@@ -16,6 +16,7 @@ from backends.codex.approvals import Asked, Refused, Settled, read_request
 from backends.codex.client_tools import ClientAsks, response
 from backends.codex.forms import UserInput
 from backends.codex.frame import Frame
+from backends.codex.joining import is_delta, joined
 from backends.codex.mapping import TurnMapper
 from backends.codex.notices import NOTICE
 from backends.codex.rollout import READ_AT, Record
@@ -141,9 +142,12 @@ class RunningTurn:
                 self.accepted(started)
         if isinstance(message, Lost):
             self.begun.set()
-        passed_over = self.interrupted or len(self._heard) >= MAX_QUEUED
-        if passed_over and isinstance(message, Notification) and message.method.lower().endswith("delta"):
-            return
+        if isinstance(message, Notification) and is_delta(message):
+            if self.interrupted or len(self._heard) >= MAX_QUEUED:
+                return
+            if self._heard and (both := joined(self._heard[-1], message)) is not None:
+                self._heard[-1] = both
+                return
         self._heard.append(message)
         self._more.set()
 

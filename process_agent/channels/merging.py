@@ -1,8 +1,9 @@
 """Which of a thread's events go to one viewer now, and which wait a moment to go together.
 
-The first delta of an item goes at once; later ones at most once per window and item, all that came meanwhile
-in one message, as `channels.flows` puts it together. Everything else goes at once, after what waited before
-it. The window grows with the number of items that stream at the same time. Pure: the time is an argument.
+The first delta of an item is due at once; later ones at most once per window and item, all that came
+meanwhile in one message, as `channels.flows` puts it together. Everything else goes at once, after what
+waited before it. The window grows with the number of items that stream at the same time. Pure: the time is an
+argument.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class Merging:
         """Characters that wait."""
         return sum(flow.size for flow in self._waiting.values())
 
-    def add(self, event: ThreadEvent, now: float, *, busy: bool = False) -> list[ThreadEvent]:
-        """What goes now. While `busy` with earlier messages, deltas wait in any case."""
+    def add(self, event: ThreadEvent, now: float) -> list[ThreadEvent]:
+        """What goes now. Deltas wait for `take_due`: those that come in the same moment go together."""
         key = flow_of(event)
         if key is None:
             return self._in_time(self._in_order(event, now))
@@ -109,10 +110,8 @@ class Merging:
         flow.add(event, now)
         if is_whole(event):  # one piece, if nobody saw it live: who has all of it knows its first id
             return self._in_time(self._end(key, now))
-        if busy or now < flow.next_at:
-            self._waiting[key] = flow
-            return []
-        return self._in_time(self._release(key, flow, now))
+        self._waiting[key] = flow
+        return []
 
     def take_due(self, now: float) -> list[ThreadEvent]:
         """What waited long enough."""

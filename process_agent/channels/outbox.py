@@ -72,8 +72,7 @@ class Outbox:
         """Send an event; `body` gives its message, unless it is merged with others."""
         if self._ended or self._closing:
             return
-        busy = self._sending or bool(self._queue)
-        self._enqueue_all(self._merging.add(event, self._loop.time(), busy=busy), event, body)
+        self._enqueue_all(self._merging.add(event, self._loop.time()), event, body)
         if flow_of(event) is not None:
             self._mind_the_rest()
 
@@ -120,12 +119,14 @@ class Outbox:
     def _mind_the_rest(self) -> None:
         """See to it that what waits goes out when its time has come."""
         due = self._merging.due
-        if due is None or self._timer is not None:
+        if due is None:
             return
         if self._merging.size > MAX_CHARACTERS:
             self._fail(f"{MAX_CHARACTERS} characters wait for it")
-            return
-        self._timer = self._loop.call_at(due, self._tick)
+        elif due <= self._loop.time():
+            self._go()
+        elif self._timer is None and not self._pumping:
+            self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

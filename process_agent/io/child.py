@@ -121,6 +121,14 @@ class Child:
         """Hand every piece of standard output to `take` as it comes, until its end. Raises what it raises."""
         await self._stdout.read_all(take)
 
+    def rest(self, seconds: float) -> None:
+        """Leave its output in the pipe for so many seconds, or until `go_on`."""
+        self._stdout.rest(seconds)
+
+    def go_on(self) -> None:
+        """Rest no longer. Idempotent."""
+        self._stdout.go_on()
+
     def write(self, data: bytes) -> None:
         """Put bytes into the pipe's buffer. Bytes for a child that is gone are dropped."""
         if not self._stdin.is_closing():

@@ -7,11 +7,13 @@ key. Nothing is asked twice here: whoever knows what was shown decides about tha
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
@@ -27,8 +29,13 @@ MAX_ERROR: Final = 64 * 1024
 
 CLOSE_SECONDS: Final = 5.0
 
-WINDOW_SECONDS: Final = 0.02
-"""How long a fast stream gathers; what viewers see of it comes in windows of 25 ms anyway."""
+WINDOW_SECONDS: Final = 0.026
+"""How long a fast stream gathers: a little longer than the window in which viewers get one message, so that
+what is read goes on to them at once.
+"""
+
+STEADY: Final = 8
+"""Pieces that came fast, one after the other, before a stream gathers: no short answer's end waits."""
 
 SMALL_BYTES: Final = 8 * 1024
 """Larger pieces are worth waking up for."""
@@ -58,6 +65,10 @@ class Outgoing:
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+
+class _Socket(Protocol):
+    def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
 
 
 class HttpStreams:
@@ -92,6 +103,7 @@ class HttpAnswer:
         self._outgoing = outgoing
         self._interruption = interruption
         self._response: httpx.Response | None = None
+        self._socket: _Socket | None = None
         self._pieces: AsyncGenerator[bytes] | None = None
         self._ahead: asyncio.Task[bytes | None] | None = None
         self._tasks = Tasks("HTTP answer", on_failure=lambda name, error: None)  # told to whoever reads
@@ -107,6 +119,7 @@ class HttpAnswer:
         self._response = await self._within(
             self._limits.first, lambda: self._client.send(request, stream=True)
         )
+        self._socket = _socket_of(self._response)
         return self._response.status_code
 
     @property
@@ -124,19 +137,36 @@ class HttpAnswer:
             return
         self._pieces = _pieces(self._response)
         size, patience, loop = 0, self._limits.first, asyncio.get_running_loop()
+        in_a_row = 0
         while True:
             asked = loop.time()
             piece = await self._within(patience, self._next)
             if piece is None:
                 return
-            fast = size > 0 and loop.time() - asked < WINDOW_SECONDS
+            in_a_row = in_a_row + 1 if size > 0 and loop.time() - asked < WINDOW_SECONDS else 0
             whole = await self._with_rest(piece)
             size, patience = size + len(whole), self._limits.idle
             if size > MAX_ANSWER:
                 raise HttpError(f"The answer is larger than {MAX_ANSWER} bytes.", kind="large")
             yield whole
-            if fast and len(whole) < SMALL_BYTES:
-                await self._interruption.wait(partial(asyncio.sleep, WINDOW_SECONDS))
+            if in_a_row >= STEADY and len(whole) < SMALL_BYTES:
+                await self._gather()
+
+    async def _gather(self) -> None:
+        """Let the stream go on for `WINDOW_SECONDS`, waking nobody for less than `SMALL_BYTES`, though a read
+        waits for them: an end of the connection and larger pieces still wake it. Raises `Interrupted`.
+        """
+        self._wakes_for(SMALL_BYTES)
+        try:
+            await self._interruption.wait(partial(asyncio.sleep, WINDOW_SECONDS))
+        finally:
+            self._wakes_for(1)
+
+    def _wakes_for(self, size: int) -> None:
+        """Have the kernel keep fewer bytes to itself. Without a socket to ask, every piece wakes."""
+        if self._socket is not None:
+            with suppress(OSError):  # it is closed: whoever reads is told
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     async def _next(self) -> bytes | None:
         """The next piece, None at the end."""
@@ -150,8 +180,9 @@ class HttpAnswer:
         found = [piece]
         size = len(piece)
         while size < MAX_PIECE and self._pieces is not None:
-            ahead = self._tasks.start(_one(self._pieces), "read ahead")
-            await asyncio.sleep(0)
+            ahead = self._tasks.ahead(_one(self._pieces), "read ahead")
+            if not ahead.done():
+                await asyncio.sleep(0)
             if not ahead.done() or ahead.exception() is not None or (more := ahead.result()) is None:
                 self._ahead = ahead
                 break
@@ -221,6 +252,11 @@ class HttpAnswer:
 def _certificates() -> ssl.SSLContext:
     """Reading the certificates of authorities takes longer than everything else a client needs."""
     return httpx.create_ssl_context()
+
+
+def _socket_of(response: httpx.Response) -> _Socket | None:
+    stream = response.extensions.get("network_stream")
+    return None if stream is None else stream.get_extra_info("socket")
 
 
 async def _one(pieces: AsyncGenerator[bytes]) -> bytes | None:

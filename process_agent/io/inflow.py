@@ -32,6 +32,7 @@ class Inflow(asyncio.Protocol):
         self._ended = False
         self._error: Exception | None = None
         self._transport: asyncio.ReadTransport | None = None
+        self._rest: asyncio.TimerHandle | None = None
 
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises `OSError` when the pipe broke."""
@@ -59,8 +60,24 @@ class Inflow(asyncio.Protocol):
         finally:
             self._take = self._over = None
 
+    def rest(self, seconds: float) -> None:
+        """Leave in the pipe what comes within so many seconds, or until `go_on`."""
+        if self._rest is None and self._transport is not None and not self._ended:
+            self._transport.pause_reading()
+            self._rest = asyncio.get_running_loop().call_later(seconds, self.go_on)
+
+    def go_on(self) -> None:
+        """Rest no longer. Idempotent."""
+        if self._rest is None:
+            return
+        self._rest.cancel()
+        self._rest = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def close(self) -> None:
         """Nothing more is read from the pipe. Idempotent."""
+        self.go_on()
         if self._transport is not None:
             self._transport.close()
 

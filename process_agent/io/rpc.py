@@ -44,6 +44,14 @@ class Pipe(Protocol):
         """Hand over all bytes as they come, until the end."""
         ...
 
+    def rest(self, seconds: float) -> None:
+        """Hand over nothing for so many seconds, or until `go_on`."""
+        ...
+
+    def go_on(self) -> None:
+        """Rest no longer. Idempotent."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Send without waiting."""
         ...
@@ -55,17 +63,26 @@ class Pipe(Protocol):
 
 type OnNotification = Callable[[Notification], None]
 type OnRequest = Callable[[Request], None]
+type MayRest = Callable[[int], float]
+"""Asked after each piece of so many bytes: for how many seconds nothing more need be read, or 0."""
 
 
 class Connection:
     """Requests with time limits over a `Pipe`. `run` reads; everything else works while it runs.
 
     `on_notification` and `on_request` are called in the order of arrival and must not block; each request is
-    answered later through `answer` or `refuse`.
+    answered later through `answer` or `refuse`. It rests only while nothing is asked of the other side.
     """
 
-    def __init__(self, pipe: Pipe, on_notification: OnNotification, on_request: OnRequest) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        on_notification: OnNotification,
+        on_request: OnRequest,
+        may_rest: MayRest | None = None,
+    ) -> None:
         self._pipe = pipe
+        self._may_rest = may_rest
         self._on_notification = on_notification
         self._on_request = on_request
         self._peer = Peer()
@@ -97,6 +114,8 @@ class Connection:
                 self._received(line)
             if splitter.skipped > skipped:
                 logger.warning("a message of more than %d bytes was left out", MAX_LINE)
+            if self._may_rest is not None and not self._waiting and (seconds := self._may_rest(len(data))):
+                self._pipe.rest(seconds)
 
         try:
             await self._pipe.read_all(take)
@@ -167,6 +186,7 @@ class Connection:
         future = self._waiting[id] = asyncio.get_running_loop().create_future()
         try:
             self._pipe.write(line)
+            self._pipe.go_on()
             await self._pipe.drain()
             return await future
         finally:

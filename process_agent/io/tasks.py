@@ -39,6 +39,11 @@ class Tasks:
 
     def begin(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
         """Run a coroutine at once, as far as it gets without waiting. The task that does the rest, if any."""
+        task = self.ahead(coroutine, name)
+        return None if task.done() else task
+
+    def ahead[T](self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run a coroutine at once, as far as it gets without waiting. Its task, which may be done."""
         if self._closed:
             coroutine.close()
             raise RuntimeError(f"{self._owner} is closed and cannot start {name}")
@@ -46,9 +51,9 @@ class Tasks:
         task = asyncio.Task(coroutine, loop=loop, name=f"{self._owner}: {name}", eager_start=True)
         if task.done():
             self._ended(task)
-            return None
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        else:
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
         return task
 
     async def close(self) -> None:

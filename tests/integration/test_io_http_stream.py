@@ -27,7 +27,7 @@ class Server:
     """Plays one answer to each request; counts connections, and says when a client has left."""
 
     def __init__(self, play: Play) -> None:
-        self._play = play
+        self.play = play
         self.url = ""
         self.connections = 0
         self.left = asyncio.Event()
@@ -38,7 +38,7 @@ class Server:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = next(x for x in head.lower().split(b"\r\n") if x.startswith(b"content-length"))
                 await reader.readexactly(int(length.split(b":")[1]))
-                await self._play(reader, writer)
+                await self.play(reader, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -183,3 +183,47 @@ async def test_a_connection_is_used_again_once_the_rest_was_read() -> None:
             await answer.drain(2.0)
         assert server.connections == 1
         await streams.close()
+
+
+def flows(pieces: int) -> Play:
+    """Send so many, one soon after the other, and then an end."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD)
+        for number in range(pieces):
+            writer.write(chunk(b"piece %d, " % number))
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        writer.write(END)
+
+    return play
+
+
+async def test_a_fast_stream_is_read_in_windows_and_its_connection_is_good_for_more() -> None:
+    """A socket that went on keeping little to itself would hold back the short second answer for ever."""
+    async with serving(flows(200)) as server:
+        streams = HttpStreams()
+        for _ in range(2):
+            answer = streams.post(Outgoing(server.url, {}, b"{}"), Interruption())
+            await answer.open()
+            pieces = [piece async for piece in answer.pieces()]
+            assert b"".join(pieces) == b"".join(b"piece %d, " % number for number in range(200))
+            assert len(pieces) < 100
+            await answer.drain(2.0)
+        assert server.connections == 1
+        server.play = plays(HEAD, chunk(b"short"), END)
+        answer = streams.post(Outgoing(server.url, {}, b"{}"), Interruption())
+        assert await read(answer) == b"short"
+        await answer.close()
+        await streams.close()
+
+
+async def test_an_interrupt_ends_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_stream, "WINDOW_SECONDS", 60.0)
+    interruption = Interruption()
+    async with serving(flows(50)) as server, asking(server.url, interruption=interruption) as answer:
+        await answer.open()
+        asyncio.get_running_loop().call_later(0.2, interruption.ask)
+        with pytest.raises(Interrupted):
+            async for _piece in answer.pieces():
+                pass

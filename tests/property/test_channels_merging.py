@@ -16,6 +16,7 @@ from process_agent.core.content import ErrorInfo, GeneratedImage, LogLine
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.live import item_of
 from process_agent.core.recut import is_legal
+from tests.fakes.moments import added
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,7 +70,9 @@ def test_any_timing(script: list[tuple[str, str, str, float, bool]]) -> None:
             continue
         event = made(body_of(kind, item, text), ids)
         given_events.append(event)
-        out += merging.add(event, now, busy=busy)
+        out += merging.add(event, now)
+        if not busy:
+            out += merging.take_due(now)
     for item in ("i1", "i2", "r-i1", "r-i2"):
         ended = e.ReasoningEnded(ItemId(item)) if item.startswith("r") else e.TextEnded(ItemId(item))
         given_events.append(made(ended, ids))
@@ -146,7 +149,7 @@ def test_only_the_newest_partial_image_waits() -> None:
         return made(e.ImagePartial(ItemId("i"), GeneratedImage(f"data:,{n}"), n), ids)
 
     first, *waiting, newest = (partial(n) for n in range(5))
-    assert merging.add(first, 0.0) == [first]
+    assert added(merging, first, 0.0) == [first]
     for event in [*waiting, newest]:
         assert merging.add(event, 0.001) == []
     assert merging.size == len("data:,4")
@@ -160,7 +163,7 @@ def test_only_the_newest_partial_image_waits() -> None:
 def test_arguments_are_merged_and_come_before_the_call() -> None:
     merging, ids = Merging(), count()
     ref = e.ToolRef(ItemId("i"), "codex", "shell")
-    (first,) = merging.add(made(e.ToolArguments(ref, '{"a'), ids), 0.0)
+    (first,) = added(merging, made(e.ToolArguments(ref, '{"a'), ids), 0.0)
     assert first.body == e.ToolArguments(ref, '{"a')
     assert merging.add(made(e.ToolArguments(ref, '":'), ids), 0.001) == []
     assert merging.add(made(e.ToolArguments(ref, "1}"), ids), 0.002) == []
@@ -172,13 +175,12 @@ def test_arguments_are_merged_and_come_before_the_call() -> None:
 def test_the_first_at_once_and_then_one_a_window() -> None:
     ids = count()
     merging = Merging()
-    first = merging.add(made(e.TextDelta(ItemId("i"), "Hello"), ids), 1.0)
+    first = added(merging, made(e.TextDelta(ItemId("i"), "Hello"), ids), 1.0)
     assert [x.body for x in first] == [e.TextDelta(ItemId("i"), "Hell")]
     messages = 0
     for n in range(1, 1001):
         now = 1.0 + n / 1000
-        messages += len(merging.take_due(now))
-        messages += len(merging.add(made(e.TextDelta(ItemId("i"), f" w{n}"), ids), now))
+        messages += len(added(merging, made(e.TextDelta(ItemId("i"), f" w{n}"), ids), now))
     assert messages <= 1 / WINDOW + 1
 
 
@@ -189,8 +191,7 @@ def test_the_window_grows_with_the_number_of_items_that_stream() -> None:
     for step in range(500):
         now = 10 + step / 100
         for viewer in viewers:
-            messages += len(viewer.take_due(now))
-            messages += len(viewer.add(made(e.TextDelta(ItemId("i"), f" w{step}"), ids), now))
+            messages += len(added(viewer, made(e.TextDelta(ItemId("i"), f" w{step}"), ids), now))
     assert messages < 5 * 500 + 2 * 200 + 400
     assert pace.window == 0.4
     late = viewers[0].take_due(20.0)
@@ -204,5 +205,15 @@ def test_the_first_piece_keeps_the_id_of_the_first_delta() -> None:
     delta = e.ThreadEvent(MessageId("d1"), ThreadId("T"), TurnId("U"), NOW, e.TextDelta(ItemId("i"), "a"))
     assert merging.add(delta, 0.0) == []  # one character may be held back
     second = e.ThreadEvent(MessageId("d2"), ThreadId("T"), TurnId("U"), NOW, e.TextDelta(ItemId("i"), "b"))
-    (piece,) = merging.add(second, 1.0)
+    (piece,) = added(merging, second, 1.0)
     assert (piece.message_id, piece.body) == ("d1", e.TextDelta(ItemId("i"), "a"))
+
+
+def test_what_comes_in_the_same_moment_goes_together() -> None:
+    merging, ids = Merging(), count()
+    for text in ("one ", "two ", "three"):
+        assert merging.add(made(e.TextDelta(ItemId("i"), text), ids), 0.0) == []
+    assert merging.due == 0.0
+    (piece,) = merging.take_due(0.0)
+    assert isinstance(piece.body, e.TextDelta)
+    assert piece.body.text.startswith("one two "), "an end may be held back"

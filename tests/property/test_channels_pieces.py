@@ -15,6 +15,7 @@ from process_agent.core.ids import ItemId, MessageId, ParticipantId, ThreadId, T
 from process_agent.core.live import LiveTurn
 from process_agent.core.participants import Participant
 from tests.fakes.flutter_rules import FlutterThread
+from tests.fakes.moments import added
 from tests.fakes.react_rules import ReactThread
 
 THREAD, TURN, ITEM = ThreadId("dataset://a/b"), TurnId("u"), ItemId("i")
@@ -40,13 +41,13 @@ class House:
         event = e.ThreadEvent(next(self._ids), THREAD, TURN, NOW, body)
         self._live.note(event)
         self._now += 0.01
-        return [*self.way.take_due(self._now), *self.way.add(event, self._now)] if listening else []
+        return added(self.way, event, self._now) if listening else []
 
     def again(self) -> list[e.ThreadEvent]:
         """The viewer comes back and gets what is under way."""
         self.way.leave(self._now)
         self.way = self._made()
-        return [sent for event in self._live.open_events() for sent in self.way.add(event, self._now)]
+        return [sent for event in self._live.open_events() for sent in added(self.way, event, self._now)]
 
 
 def wire(event: e.ThreadEvent) -> dict[str, object]:

@@ -99,7 +99,12 @@ class Device:
             if way is self.ways[-1] and self._held is not None:
                 self._held.append(event)
             else:
-                self._send(way, way.add(event, self._house.now, busy=self.busy))
+                self._add(way, event)
+
+    def _add(self, way: Merging, event: e.ThreadEvent) -> None:
+        self._send(way, way.add(event, self._house.now))
+        if not self.busy:
+            self._send(way, way.take_due(self._house.now))
 
     def wait(self) -> None:
         for way in self.ways:
@@ -144,7 +149,7 @@ class Device:
         """What was stored and is open goes out, and what happened since."""
         held, self._held = self._held or [], None
         for event in held:
-            self._send(self.ways[-1], self.ways[-1].add(event, self._house.now, busy=self.busy))
+            self._add(self.ways[-1], event)
 
 
 class House:

@@ -20,6 +20,7 @@ def test_text_that_waits_does_not_go_for_it() -> None:
     item, merging = ItemId("i"), Merging()
     merging.add(event(0, e.TextStarted(item)), 0.0)
     merging.add(event(1, e.TextDelta(item, "now")), 0.0)
+    assert len(merging.take_due(0.0)) == 1
     assert merging.add(event(2, e.TextDelta(item, "later")), 0.001) == []
     accepted = event(3, e.InterruptAccepted(MessageId("m")))
     assert merging.add(accepted, 0.002) == [accepted]

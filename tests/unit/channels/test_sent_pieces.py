@@ -17,6 +17,7 @@ from process_agent.core.content import LogLine
 from process_agent.core.ids import ItemId, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.live import MAX_LOG, LiveTurn
 from process_agent.core.participants import Participant
+from tests.fakes.moments import added
 
 THREAD, ITEM = ThreadId("dataset://a/b"), ItemId("i")
 REF = e.ToolRef(ItemId("tool"), "codex", "shell")
@@ -53,12 +54,12 @@ class Agent:
     def says(self, way: Merging, start: int, end: int, every: float = 1.0) -> None:
         """One character at a time."""
         for place in range(start, end):
-            way.add(delta(place, place + 1), self.now)
+            added(way, delta(place, place + 1), self.now)
             self.now += every
 
     def replay(self, end: int, who: Participant | None = None) -> list[str]:
         """The pieces that somebody who arrives now gets of the text so far."""
-        return texts(self.arrives(who).add(delta(0, end), self.now))
+        return texts(added(self.arrives(who), delta(0, end), self.now))
 
 
 def texts(events: list[e.ThreadEvent]) -> list[str]:
@@ -109,7 +110,7 @@ def test_a_device_that_is_away_is_waited_for_while_another_one_stays() -> None:
     agent.now += 600
     desk.leave(agent.now)
     desk = agent.arrives()
-    desk.add(delta(0, 20), agent.now)
+    added(desk, delta(0, 20), agent.now)
     agent.now += SETTLED_SECONDS + 1
     agent.says(desk, 20, 25)
     pieces = agent.replay(25)
@@ -121,23 +122,23 @@ def test_one_who_catches_up_is_cut_where_another_one_was() -> None:
     agent = Agent()
     ahead, behind = agent.arrives(), agent.arrives()
     for start in range(0, 100, 10):
-        ahead.add(delta(start, start + 10), agent.now)
+        added(ahead, delta(start, start + 10), agent.now)
         agent.now += 1
     places = [9, *range(19, 100, 10)]
-    snapshot = behind.add(delta(0, 45), agent.now)
+    snapshot = added(behind, delta(0, 45), agent.now)
     assert texts(snapshot) == [TEXT[a:b] for a, b in zip([0, *places], places[:4], strict=False)]
-    later = [*behind.add(delta(45, 100), agent.now + 1), *behind.add(ended(), agent.now + 2)]
+    later = [*added(behind, delta(45, 100), agent.now + 1), *added(behind, ended(), agent.now + 2)]
     assert texts(later) == [*(TEXT[a:b] for a, b in pairwise(places[3:])), TEXT[99:100]]
 
 
 def test_one_far_behind_gets_it_in_one_piece_and_so_does_who_comes_then() -> None:
     agent = Agent()
     ahead, behind = agent.arrives(), agent.arrives()
-    behind.add(delta(0, 1), agent.now)
+    added(behind, delta(0, 1), agent.now)
     agent.says(behind, 1, 3, every=0.1)
-    ahead.add(delta(0, 3), agent.now)
+    added(ahead, delta(0, 3), agent.now)
     agent.says(ahead, 3, 100, every=0.1)
-    assert texts(behind.add(delta(3, 100), agent.now)) == [TEXT[2:99]]
+    assert texts(added(behind, delta(3, 100), agent.now)) == [TEXT[2:99]]
     assert agent.replay(100) == [TEXT[0], TEXT[1], TEXT[2:99]]
 
 
@@ -158,12 +159,12 @@ def test_output_that_is_too_long_to_be_told_again_continues_where_it_is_known() 
         log = event(f"log {number}", e.ToolLog(REF, (LogLine(f"{number}\n"),)))
         turn.note(log)
         if number < MAX_LOG:
-            way.add(log, agent.now)
+            added(way, log, agent.now)
             agent.now += 0.03
             sent = number + 1
     way.leave(agent.now)
     again = agent.arrives()
-    pieces = [x for known in turn.open_events() for x in again.add(known, agent.now)]
+    pieces = [x for known in turn.open_events() for x in added(again, known, agent.now)]
     logs = [x.body.lines for x in pieces if isinstance(x.body, e.ToolLog)]
     assert logs[0][0].text.startswith("… 200 earlier pieces")
     assert logs[1] == (LogLine("200\n"),)
@@ -174,12 +175,12 @@ def test_stored_output_that_is_shorter_than_what_was_sent_is_told_to_its_end() -
     agent = Agent()
     way = agent.arrives()
     first = event("log", e.ToolLog(REF, (LogLine("1\n"),)))
-    way.add(first, agent.now)
-    way.add(event("more", e.ToolLog(REF, (LogLine("2\n"), LogLine("3\n")))), agent.now + 1)
+    added(way, first, agent.now)
+    added(way, event("more", e.ToolLog(REF, (LogLine("2\n"), LogLine("3\n")))), agent.now + 1)
     again = agent.arrives()
     whole = replace(first, body=e.ToolLog(REF, (LogLine("1\n"), LogLine("… not stored\n"))))
     end = event("end", e.ToolEnded(REF))
-    sent = [*again.add(whole, agent.now + 2), *again.add(end, agent.now + 2)]
+    sent = [*added(again, whole, agent.now + 2), *added(again, end, agent.now + 2)]
     assert [x.body.lines for x in sent if isinstance(x.body, e.ToolLog)] == [
         (LogLine("1\n"),),
         (LogLine("… not stored\n"),),
@@ -189,7 +190,10 @@ def test_stored_output_that_is_shorter_than_what_was_sent_is_told_to_its_end() -
 def test_a_text_that_its_turn_left_open_is_told_to_its_end() -> None:
     agent = Agent()
     way = agent.arrives()
-    sent = [*way.add(delta(0, 9), agent.now), *way.add(event("e", e.TurnEnded(e.EndReason.LOST)), agent.now)]
+    sent = [
+        *added(way, delta(0, 9), agent.now),
+        *added(way, event("e", e.TurnEnded(e.EndReason.LOST)), agent.now),
+    ]
     assert "".join(texts(sent)) == TEXT[:9]
 
 
@@ -211,13 +215,13 @@ def test_old_items_and_old_people_are_forgotten(monkeypatch: pytest.MonkeyPatch)
     for name in "abcdef":
         way = agent.arrives(person(name))
         for number in range(20):
-            way.add(delta(0, 9, ItemId(f"i{number}")), agent.now)
-            way.add(ended(ItemId(f"i{number}")), agent.now)
+            added(way, delta(0, 9, ItemId(f"i{number}")), agent.now)
+            added(way, ended(ItemId(f"i{number}")), agent.now)
         way.leave(agent.now)
         assert agent.memory.pieces <= 2 * 5 * 3
     stay = [agent.arrives(person(name)) for name in "uvwxyz"]
     for way in stay:
-        way.add(delta(0, 9), agent.now)
+        added(way, delta(0, 9), agent.now)
     assert agent.memory.pieces == 3, "the others are not remembered"
 
 
@@ -227,9 +231,9 @@ def test_what_is_over_and_received_is_forgotten() -> None:
     for number in range(50):
         item = ItemId(f"i{number}")
         for start in range(0, 40, 2):
-            way.add(delta(start, start + 2, item), agent.now)
+            added(way, delta(start, start + 2, item), agent.now)
             agent.now += 1
-        way.add(ended(item), agent.now)
+        added(way, ended(item), agent.now)
     assert agent.memory.pieces <= 20 * (RECEIVED_SECONDS / 20 + 2)
 
 
@@ -239,7 +243,7 @@ def test_all_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ways = [agent.arrives(person(f"{n}")) for n in range(10)]
     for place in range(200):
         for way in ways:
-            way.add(delta(place, place + 1), agent.now)
+            added(way, delta(place, place + 1), agent.now)
         agent.now += 0.1
         assert agent.memory.pieces <= 100
     for way in ways:

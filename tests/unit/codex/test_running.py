@@ -84,3 +84,16 @@ def test_a_second_question_about_an_item_is_not_answered_by_a_late_yes_to_the_fi
     assert len(set(asked)) == 2
     assert not turn.decide(asked[0], Decision.ACCEPT)
     assert turn.decide(asked[1], Decision.DECLINE)
+
+
+async def test_words_that_come_together_are_told_as_one() -> None:
+    turn = RunningTurn(Frame(TurnId("t"), "/workspace"))
+    turn.goes_to(FakeServer(), "thread", Usage())  # type: ignore[arg-type]
+    turn.accepted("turn")
+    item = {"type": "agentMessage", "id": "i", "text": ""}
+    turn.hear(Notification("item/started", {"turnId": "turn", "item": item}))
+    for text in ("one ", "two ", "three"):
+        turn.hear(Notification("item/agentMessage/delta", {"turnId": "turn", "itemId": "i", "delta": text}))
+    turn.hear(Notification("turn/completed", {"turn": {"id": "turn", "status": "completed"}}))
+    events = [event async for event in turn.events()]
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["one two three"]

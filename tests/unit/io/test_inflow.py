@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from process_agent.io.inflow import HIGH_WATER, PIECE, Inflow
+from process_agent.io.tasks import rounds
 
 
 @asynccontextmanager
@@ -96,3 +97,44 @@ async def test_one_turn_of_the_event_loop_brings_one_piece() -> None:
         os.close(writing)
         await reader
     assert [len(piece) for piece in heard] == [PIECE] * 3
+
+
+async def test_what_comes_during_a_rest_is_left_in_the_pipe() -> None:
+    async with pipe() as (inflow, writing):
+        heard: list[bytes] = []
+        reader = asyncio.create_task(inflow.read_all(heard.append))
+        await asyncio.sleep(0)
+        inflow.rest(60)
+        os.write(writing, b"one ")
+        os.write(writing, b"two")
+        os.close(writing)
+        await rounds(5)
+        assert heard == []
+        inflow.go_on()
+        await reader
+    assert heard == [b"one two"]
+
+
+async def test_a_rest_ends_by_itself_and_a_second_one_does_not_prolong_it() -> None:
+    async with pipe() as (inflow, writing):
+        heard: list[bytes] = []
+        reader = asyncio.create_task(inflow.read_all(heard.append))
+        await asyncio.sleep(0)
+        inflow.rest(0.01)
+        inflow.rest(60)
+        os.write(writing, b"said")
+        os.close(writing)
+        await reader
+        inflow.rest(60)  # nothing more can come
+        inflow.go_on()
+    assert heard == [b"said"]
+
+
+async def test_a_pipe_that_is_closed_in_a_rest_stays_closed() -> None:
+    async with pipe() as (inflow, writing):
+        inflow.rest(60)
+        inflow.close()
+        inflow.go_on()
+        await rounds(5)
+        os.close(writing)
+    assert await inflow.read() == b""

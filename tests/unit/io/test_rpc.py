@@ -10,6 +10,7 @@ import pytest
 from process_agent.errors import BackendError, NoAnswerError, RemoteError, TimeLimitError
 from process_agent.io import rpc
 from process_agent.io.rpc import Connection
+from process_agent.io.tasks import rounds
 from process_agent.wire import ndjson
 from process_agent.wire.jsonrpc import Notification, Request
 
@@ -19,6 +20,8 @@ class FakePipe:
 
     def __init__(self, answer: Callable[[FakePipe, dict[str, Any]], None]) -> None:
         self.received: list[dict[str, Any]] = []
+        self.rests: list[float] = []
+        self.gone_on = 0
         self._answer = answer
         self._data: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -31,6 +34,12 @@ class FakePipe:
         assert isinstance(message, dict)
         self.received.append(message)
         self._answer(self, message)
+
+    def rest(self, seconds: float) -> None:
+        self.rests.append(seconds)
+
+    def go_on(self) -> None:
+        self.gone_on += 1
 
     async def drain(self) -> None:
         await asyncio.sleep(0)
@@ -46,9 +55,11 @@ class FakePipe:
 
 
 @asynccontextmanager
-async def connected(pipe: FakePipe, heard: list[object] | None = None) -> AsyncIterator[Connection]:
+async def connected(
+    pipe: FakePipe, heard: list[object] | None = None, may_rest: rpc.MayRest | None = None
+) -> AsyncIterator[Connection]:
     heard = [] if heard is None else heard
-    connection = Connection(pipe, heard.append, heard.append)
+    connection = Connection(pipe, heard.append, heard.append, may_rest)
     async with asyncio.TaskGroup() as group:
         reader = group.create_task(connection.run())
         yield connection
@@ -193,3 +204,27 @@ async def test_notifications_are_sent_without_an_id() -> None:
         {"jsonrpc": "2.0", "method": "initialized"},
         {"jsonrpc": "2.0", "method": "x", "params": {}},
     ]
+
+
+async def test_it_rests_only_while_nothing_is_asked_and_a_request_ends_the_rest() -> None:
+    asked_for_rest = asyncio.Event()
+
+    def may_rest(size: int) -> float:
+        asked_for_rest.set()
+        return 0.5
+
+    words = {"method": "words"}
+    pipe = FakePipe(lambda pipe, message: pipe.send(words))
+    async with connected(pipe, may_rest=may_rest) as connection:
+        pipe.send(words)
+        await asked_for_rest.wait()
+        assert (pipe.rests, pipe.gone_on) == ([0.5], 0)
+        asked_for_rest.clear()
+        asking = asyncio.create_task(connection.request("m", {}))
+        await rounds(5)
+        assert (pipe.rests, pipe.gone_on, asked_for_rest.is_set()) == ([0.5], 1, False)
+        pipe.send({"id": 1, "result": {}})
+        await asking
+        pipe.send(words)
+        await asked_for_rest.wait()
+        assert pipe.rests == [0.5, 0.5]

@@ -286,7 +286,7 @@ class Runner:
         if (closing := self._closing.get(thread_id)) is not None:
             await asyncio.wait([closing])
         try:
-            log, created = await self._open_log(thread_id, command.create)
+            log, created = await self._open_log(command)
             due = not log.model_known
             model, usage = None if due else await log.model(), await log.usage()
         except Exception as error:
@@ -324,16 +324,15 @@ class Runner:
             self._tasks.start(work.abandon(turn_id), "abandon")
         self._carry_out(self._supervisor.backend_lost(thread_id, turn_id, CLOSED))
 
-    async def _open_log(
-        self, thread_id: ThreadId, create: str | None
-    ) -> tuple[ThreadLog, ThreadEntry | None]:
+    async def _open_log(self, command: c.OpenLog) -> tuple[ThreadLog, ThreadEntry | None]:
         """The log of a thread, and its entry if it had to be made."""
+        thread_id = command.thread_id
         try:
-            return await self._store.open(thread_id), None
+            return await self._store.open(thread_id, turns=command.turns), None
         except RoomRequestError as error:
-            if create is None or error.code != NOT_FOUND:
+            if command.create is None or error.code != NOT_FOUND:
                 raise
-        log = await self._store.open(thread_id, create=create)
+        log = await self._store.open(thread_id, create=command.create)
         return log, await self._store.touch(thread_id)
 
     async def _store_turn(self, thread_id: ThreadId, turn_id: TurnId) -> None:

@@ -122,11 +122,12 @@ class FindOwner:
 @dataclass(frozen=True, slots=True)
 class OpenLog:
     """Open the log of a thread; report `log_opened` or `log_not_opened`. `create` is the name of a thread
-    that may have to be made.
+    that may have to be made; `turns` are to be shown then, or as many as a replay may have.
     """
 
     thread_id: ThreadId
     create: str | None = None
+    turns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

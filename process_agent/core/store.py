@@ -189,8 +189,11 @@ class ThreadStore(Protocol):
         """
         ...
 
-    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> ThreadLog:
-        """Open an existing thread; with `create`, make and list it under that name when it is missing.
+    async def open(
+        self, thread_id: ThreadId, *, create: str | None = None, turns: int | None = None
+    ) -> ThreadLog:
+        """Open an existing thread; with `create`, make and list it under that name when it is missing. A
+        replay `as_opened` of its last `turns`, or without it of as many as there may be, is to be expected.
 
         Raises `RoomRequestError` when there is none of that id, or it is not one of this agent's folder.
         """

@@ -144,7 +144,8 @@ class Supervisor(OpenThreads):
     def _open_log(self, thread: Thread, request: LogRequest) -> None:
         thread.creating = isinstance(request, r.StartTurn) and request.create
         create = title_of(_named(request.content)) if isinstance(request, r.StartTurn) else None
-        self._do(c.OpenLog(request.thread_id, create if thread.creating else None))
+        turns = request.limit if isinstance(request, r.OpenThread) else None
+        self._do(c.OpenLog(request.thread_id, create if thread.creating else None, turns))
 
     def _serve(self, thread: Thread, turns: ThreadTurns, request: LogRequest, fresh: bool) -> None:
         match request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -12,6 +13,7 @@ import pyarrow as pa
 from meshagent.api.room_server_client import DatasetIndexConfig, DatasetOptimizeConfig, RoomException
 
 from process_agent.core.content import Json
+from process_agent.core.groups import EndFound, GroupsAsked, LastGroups
 from process_agent.core.room import (
     ArrowSchema,
     ArrowStream,
@@ -27,7 +29,7 @@ from process_agent.io.backoff import Backoff
 from process_agent.io.random_ids import random_uuid
 from process_agent.rooms.requests import Room
 from process_agent.wire.arrow_ipc import END
-from process_agent.wire.room_offers import INSERT_ROWS, READ_ROWS
+from process_agent.wire.room_offers import INSERT_ROWS, READ_END, READ_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +117,19 @@ class RoomDatasets:
             call = _call(READ_ROWS, {"type": "json", "json": asked})
             said, stream = await self._room.call("room.invoke_tool", call)
             return _places(said, stream)
+
+    async def end(self, table: TableRef, asked: GroupsAsked) -> EndFound | None:
+        """The end of a table with the groups in it; see `core.groups.ByGroups`."""
+        if READ_END not in self._room.connection.offers.tools:
+            return None
+        fields: dict[str, Json] = {"table": table.name, "namespace": _names(table)}
+        for each in dataclasses.fields(asked):
+            value = getattr(asked, each.name)
+            fields[each.name] = list(value) if isinstance(value, tuple) else value
+        with self._room.request(f"read the end of the table {table.name}"):
+            call = _call(READ_END, {"type": "json", "json": fields})
+            said, stream = await self._room.call("room.invoke_tool", call)
+            return _end(said, stream)
 
     async def merge(self, table: TableRef, rows: ArrowTable, on: str) -> None:
         """Insert rows, replacing those with an equal value in column `on`."""
@@ -272,14 +287,41 @@ def _call(tool: str, arguments: dict[str, Json]) -> dict[str, Json]:
 def _places(said: Mapping[str, Json], stream: bytes) -> Places:
     headers = said.get("headers")
     first, total = (headers.get(name) for name in ("first", "total")) if isinstance(headers, dict) else (0, 0)
-    try:
-        with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
-            rows = reader.read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise RoomException(f"the rows cannot be read: {error}") from error
+    rows = _rows(stream)
     if not isinstance(first, int) or not isinstance(total, int):
         raise RoomException("the room does not say which rows these are")
     return Places(rows, first, total)
+
+
+def _end(said: Mapping[str, Json], stream: bytes) -> EndFound:
+    headers = said.get("headers")
+    match headers:
+        case {"total": int(total), "first": int(first), "whole": bool(whole), "groups": {**groups}}:
+            pass
+        case {"total": int(total), "first": int(first), "whole": bool(whole)}:
+            return EndFound(total, first, whole, _rows(stream))
+        case _:
+            raise RoomException("the room does not say which rows these are")
+    match groups:
+        case {
+            "start": int(start),
+            "at": int(at),
+            "ordered": bool(ordered),
+            "full": bool(full),
+            "cut": bool(cut),
+        }:
+            shown = LastGroups(start, _rows(stream[at:]), ordered, full, cut)
+            return EndFound(total, first, whole, _rows(stream[:at]), shown)
+        case _:
+            raise RoomException("the room does not say where the last groups begin")
+
+
+def _rows(stream: bytes) -> pa.Table:
+    try:
+        with pa.ipc.open_stream(pa.py_buffer(stream)) as reader:
+            return reader.read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise RoomException(f"the rows cannot be read: {error}") from error
 
 
 def _namespace(table: TableRef) -> list[str] | None:

@@ -18,8 +18,10 @@ from process_agent.threads.window import CLEARED
 from process_agent.wire.agent_messages import PREFIX
 
 MODEL_CHANGED = PREFIX + "model.changed"
-_USAGE = PREFIX + "usage.updated"
-_OVER = frozenset((PREFIX + "turn.ended", PREFIX + "turn.start.rejected"))
+USAGE = PREFIX + "usage.updated"
+OVER = (PREFIX + "turn.ended", PREFIX + "turn.start.rejected")
+"""Rows after which a turn is over."""
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -61,7 +63,7 @@ def under_way(thread_id: ThreadId, rows: Sequence[Row], others_run: OthersRun) -
     """Which turns are under way. Only the rows of those that no row says are over are looked into: nearly all
     are over, and reading a row takes much longer than its type.
     """
-    over = {row.turn_id for row in rows if row.type in _OVER}
+    over = {row.turn_id for row in rows if row.type in OVER}
     theirs: dict[str, list[Row]] = {}
     for row in rows:
         if row.turn_id is not None and row.turn_id not in over:
@@ -101,7 +103,7 @@ def usage_of(rows: Sequence[Row]) -> ThreadEvent | None:
     for row in reversed(rows):
         if row.type == CLEARED:
             return None
-        if row.type == _USAGE:
+        if row.type == USAGE:
             stored = to_stored(row)
             return stored if isinstance(stored, ThreadEvent) else None
     return None

@@ -249,7 +249,9 @@ class MemoryThreadStore:
             self._owners.setdefault(thread_id, claim)
         return self._owners.get(thread_id)
 
-    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> MemoryThreadLog:
+    async def open(
+        self, thread_id: ThreadId, *, create: str | None = None, turns: int | None = None
+    ) -> MemoryThreadLog:
         """Open a thread; see `ThreadStore`."""
         if thread_id not in self._logs:
             if create is None or not self._fits(thread_id):

@@ -110,7 +110,9 @@ class RecordedThreadStore:
             return claim
         return known.owner
 
-    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> RecordedThreadLog:
+    async def open(
+        self, thread_id: ThreadId, *, create: str | None = None, turns: int | None = None
+    ) -> RecordedThreadLog:
         """Open a thread; see the port."""
         async with self._opening:
             log = self._logs.get(thread_id) or await self._recalled(thread_id)

@@ -222,9 +222,12 @@ class DatasetThreadStore:
         await self._datasets.create(table_of(entry.path, self._namespace), THREAD, "create_if_not_exists")
         await self._index.put(entry)
 
-    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> DatasetThreadLog:
+    async def open(
+        self, thread_id: ThreadId, *, create: str | None = None, turns: int | None = None
+    ) -> DatasetThreadLog:
         """Open an existing thread; one that is open is the same log. Writes nothing, unless `create` names a
-        thread that is missing.
+        thread that is missing. The first rows of its last `turns`, or of as many as a replay has, are read
+        with it.
 
         Raises `RoomRequestError` when there is none of that id, or no thread may be made under it.
         """
@@ -235,26 +238,28 @@ class DatasetThreadStore:
                 await log.close()
                 log = None
             if log is None:
-                log = self._logs[thread_id] = await self._make_log(thread_id, create)
+                log = self._logs[thread_id] = await self._make_log(thread_id, create, turns)
             return log
 
-    async def _make_log(self, thread_id: ThreadId, create: str | None = None) -> DatasetThreadLog:
+    async def _make_log(
+        self, thread_id: ThreadId, create: str | None = None, turns: int | None = 0
+    ) -> DatasetThreadLog:
         try:
-            return await self._find_log(thread_id)
+            return await self._find_log(thread_id, turns)
         except RoomRequestError as error:
             if create is None or error.code != NOT_FOUND:
                 raise
         check_new(thread_id, self._namespace)
         now = self._clock()
         await self._create(await self._index.get(thread_id) or ThreadEntry(thread_id, create, now, now))
-        return await self._find_log(thread_id)
+        return await self._find_log(thread_id, 0)
 
-    async def _find_log(self, thread_id: ThreadId) -> DatasetThreadLog:
+    async def _find_log(self, thread_id: ThreadId, turns: int | None) -> DatasetThreadLog:
         table = self._table(thread_id)
         try:
-            tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer)
+            tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer, turns)
             if tail.lost and await self._lease.refresh():  # an agent may have come since
-                tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer)
+                tail = await table.tail(self._clock, self._lease.others_run, self._lease.writer, turns)
         except RoomRequestError as error:
             raise unknown_thread(thread_id) from error
         return DatasetThreadLog(

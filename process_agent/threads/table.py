@@ -28,6 +28,7 @@ from process_agent.threads.ends import (
     usage_of,
 )
 from process_agent.threads.indexing import Indexing
+from process_agent.threads.opening import FULL, MAX_ROWS, opening, short
 from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.places import last_rows, rows_from
 from process_agent.threads.room_files import KINDS, MAX_FILES, files_of
@@ -42,13 +43,7 @@ from process_agent.wire.agent_messages import PREFIX
 MAX_TURNS = 1000
 """Turns that a replay goes back at most."""
 
-MAX_ROWS = 100_000
-"""Rows that a replay goes back at most."""
-
-TAIL_ROWS = 512
-"""Rows at the end of the table that are looked at when a thread is opened."""
-
-FIRST_ROWS = 100
+FIRST_REQUESTS = 100
 """Requests among which the first is looked for: those of several writers need not be in order."""
 
 PAGE_ROWS = 2048
@@ -65,8 +60,6 @@ _ENDED = PREFIX + "turn.ended"
 _REQUESTED = PREFIX + "turn.start"
 IMAGES = PREFIX + "image_generation.completed"
 
-_FULL = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
-
 
 class ThreadTable:
     """One thread's rows. Every method raises `RoomError` as `Datasets` does."""
@@ -78,8 +71,10 @@ class ThreadTable:
         self._indexing = indexing
         self._ref = ref
         self._thread_id = thread_id
-        self._whole: list[Row] | None = None
-        """All rows, as `tail` read them, for the replay that mostly follows at once."""
+        self._whole: Sequence[Row] | None = None
+        """All rows, as `tail` read them, for the replay that mostly follows at once,"""
+        self._ahead: Window | None = None
+        """or where the rows of that replay are."""
         self.row_count = 0
         """Rows there were when `tail` read them, and that were inserted since."""
         self._compacted = 0
@@ -93,7 +88,7 @@ class ThreadTable:
 
     async def insert(self, rows: Sequence[Row]) -> None:
         """Append rows."""
-        self._whole = None
+        self._whole = self._ahead = None
         try:
             await self._datasets.insert(self._ref, EncodedRows(rows))
         except RoomRequestError as error:
@@ -135,19 +130,17 @@ class ThreadTable:
 
     # --- Reading the end -------------------------------------------------------------------------
 
-    async def tail(self, clock: Clock, others_run: OthersRun, writer: int | None = None) -> Tail:
+    async def tail(
+        self, clock: Clock, others_run: OthersRun, writer: int | None = None, turns: int | None = 0
+    ) -> Tail:
         """Read the end of the table. A turn of which `others_run` a row, by its number, is not lost. With a
-        `writer`, that is the part in our numbers; else one that is in none of the rows read.
+        `writer`, that is the part in our numbers; else one that is in none of the rows read. A replay of so
+        many `turns`, or of as many as there may be (None), follows at once.
         """
-        end = await last_rows(self._datasets, self._ref, _FULL, TAIL_ROWS)
+        end = await opening(self._datasets, self._ref, _at_most(turns))
         self.row_count = self._compacted = end.total
-        if end.total == 0:
-            self._whole = []
-            return Tail(RowNumbers(clock, choose_writer(()) if writer is None else writer), kept={})
-        rows = list(from_table(end.rows))
-        complete = end.first == 0
-        self._whole = list(rows) if complete and len(rows) == end.total else None
-        rows.sort(key=lambda row: row.sequence)
+        self._whole, self._ahead = end.held, end.window
+        complete, rows = end.first == 0, sorted(end.rows, key=lambda row: row.sequence)
         highest = rows[-1].sequence if rows else -1
         if writer is None:
             writer = choose_writer({writer_of(row.sequence) for row in rows})
@@ -194,7 +187,7 @@ class ThreadTable:
         """The name of who sent the first request of the thread, as far as its rows tell."""
         found: list[Row] = []
         where = f"type = {quoted(_REQUESTED)}"
-        async for batch in self._datasets.search(self._ref, where=where, columns=_FULL, limit=FIRST_ROWS):
+        async for batch in self._datasets.search(self._ref, where=where, columns=FULL, limit=FIRST_REQUESTS):
             found += from_table(batch)
         first = min(found, key=lambda row: row.sequence, default=None)
         stored = None if first is None else to_stored(first)
@@ -229,7 +222,10 @@ class ThreadTable:
         """Where the rows of the last turns are, or of the last before a row; at most `limit` turns and never
         more than `MAX_TURNS`. With `as_opened` what `tail` read of a short table is not read again.
         """
-        turns = min(limit or MAX_TURNS, MAX_TURNS)
+        turns = _at_most(limit or None)
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and as_opened and since is None and before is None and ahead.limit == turns:
+            return ahead
         held = await self._held(as_opened=as_opened)
         if held is not None:
             total = len(held) if before is None else min(len(held), before)
@@ -246,11 +242,9 @@ class ThreadTable:
         whole, self._whole = self._whole, None
         if whole is not None and as_opened:
             return whole
-        if self.row_count > TAIL_ROWS:
-            return None
-        end = await last_rows(self._datasets, self._ref, _FULL, TAIL_ROWS)
-        self.row_count = max(self.row_count, end.total)
-        return list(from_table(end.rows)) if end.first == 0 else None
+        total, held = await short(self._datasets, self._ref, self.row_count)
+        self.row_count = max(self.row_count, total)
+        return held
 
     async def _found(self, window: Window, before: int | None) -> Window:
         """Look for the last turns from the end of a long table on, or from a row on."""
@@ -318,9 +312,13 @@ class ThreadTable:
                 yield row
             return
         position, count = window.start, FIRST_PAGE_ROWS
+        if window.ahead is not None:
+            for row in window.ahead.rows:
+                yield row
+            position, count = position + window.ahead.count, PAGE_ROWS
         while position < window.total:
             limit = min(count, window.total - position)
-            rows = await rows_from(self._datasets, self._ref, _FULL, position, limit)
+            rows = await rows_from(self._datasets, self._ref, FULL, position, limit)
             if not rows.num_rows:
                 return
             for row in from_table(rows):
@@ -328,7 +326,7 @@ class ThreadTable:
             position, count = position + rows.num_rows, PAGE_ROWS
 
     async def _where(self, where: str) -> AsyncIterator[Row]:
-        async for batch in self._datasets.search(self._ref, where=where, columns=_FULL):
+        async for batch in self._datasets.search(self._ref, where=where, columns=FULL):
             for row in from_table(batch):
                 yield row
 
@@ -336,6 +334,10 @@ class ThreadTable:
 def quoted(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _at_most(turns: int | None) -> int:
+    return MAX_TURNS if turns is None else min(turns, MAX_TURNS)
 
 
 def _is_message(row: Row, message_id: str | None) -> bool:

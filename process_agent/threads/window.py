@@ -14,7 +14,7 @@ from process_agent.wire.agent_messages import PREFIX
 
 CLEARED = PREFIX + "thread.cleared"
 
-_ASKED = (PREFIX + "turn.start", PREFIX + "turn.start.accepted")
+ASKED = (PREFIX + "turn.start", PREFIX + "turn.start.accepted")
 """Rows of a turn that can lie among those of the turns before it, while which it waited."""
 
 
@@ -60,6 +60,16 @@ class Light:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The first rows of a window, which were read with the opening of the thread: `count`, with those that no
+    agent can have written.
+    """
+
+    rows: Sequence[Row]
+    count: int
+
+
 @dataclass(slots=True)
 class Window:
     """The rows `[start, total)` in table order, which is the order of their numbers if `sorted`; at most
@@ -78,6 +88,7 @@ class Window:
     cleared: bool = False
     full: bool = False
     held: Sequence[Row] | None = None
+    ahead: Ahead | None = None
 
     @property
     def enough(self) -> bool:
@@ -101,7 +112,7 @@ class Window:
             if kind == CLEARED:
                 self.cleared, first = True, start + index + 1
                 break
-            if turn is not None and turn not in self.turns and kind not in _ASKED:
+            if turn is not None and turn not in self.turns and kind not in ASKED:
                 if len(self.turns) >= self.limit:
                     self.full, first = True, start + index + 1
                     break

@@ -25,6 +25,12 @@ READ_ROWS: Final = "dataset.read_rows"
 rows: what takes a count and a streamed search in the published protocol.
 """
 
+READ_END: Final = "dataset.read_end"
+"""The end of a table whose rows belong to groups (`core.groups.GroupsAsked`), in one call: what one needs who
+goes on there, and the first rows of the last groups. It takes three of `read_rows`, one after another, and
+then most of what they return is not needed.
+"""
+
 PUBLISHED_PACKET: Final = 1_024
 """Payload bytes in one packet: what published clients send, and every room takes."""
 
@@ -41,7 +47,7 @@ class Offers:
 
 
 NOTHING: Final = Offers()
-OURS: Final[dict[str, Any]] = {"tools": [INSERT_ROWS, READ_ROWS], "packet_bytes": LARGE_PACKET}
+OURS: Final[dict[str, Any]] = {"tools": [INSERT_ROWS, READ_ROWS, READ_END], "packet_bytes": LARGE_PACKET}
 
 
 def offers_of(room_ready: bytes) -> Offers:

@@ -206,7 +206,9 @@ class MemoryThreadStore:
         entry = self.entries[thread_id] = ThreadEntry(thread_id, name, self._tick(), self._now)
         return entry
 
-    async def open(self, thread_id: ThreadId, *, create: str | None = None) -> ThreadLog:
+    async def open(
+        self, thread_id: ThreadId, *, create: str | None = None, turns: int | None = None
+    ) -> ThreadLog:
         if thread_id not in self.rows:
             if create is None or not thread_id.startswith(f"{DIRECTORY}/"):
                 raise RoomRequestError(f"There is no thread {thread_id}.", code=1003)

@@ -113,14 +113,14 @@ async def test_the_model_chosen_last(house: House, monkeypatch: pytest.MonkeyPat
     await log.close()
     assert await (await store.open(say.thread_id)).model() == ModelChoice("llm", None, "claude")
     await store.close()
-    monkeypatch.setattr("process_agent.threads.table.TAIL_ROWS", 5)
+    monkeypatch.setattr("process_agent.threads.opening.TAIL_ROWS", 5)
     assert await (await house.agent().open(say.thread_id)).model() == ModelChoice("llm", None, "claude")
 
 
 async def test_the_usage_told_last_is_known_from_the_end_of_the_table(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("process_agent.threads.table.TAIL_ROWS", 8)
+    monkeypatch.setattr("process_agent.threads.opening.TAIL_ROWS", 8)
     _, log, say = await house.thread()
     append(log, say.begin(), say.say(e.UsageUpdated(Usage(input=5), ContextWindow(3, 9), 0.25)), say.end())
     assert await log.usage() is not None

@@ -10,6 +10,7 @@ from process_agent.core.store import Page, ThreadLog
 from process_agent.errors import RoomRequestError
 from process_agent.threads.memory import MemoryThreadStore
 from tests.fakes.datasets import MemoryDatasets, PlacedDatasets
+from tests.fakes.grouped_datasets import GroupedDatasets
 from tests.fakes.thread_events import Speaker
 from tests.fakes.thread_house import House, append
 
@@ -111,7 +112,8 @@ async def test_a_long_thread_says_where_it_goes_on(house: House, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("datasets", "calls"), [(MemoryDatasets, ["count", "search"]), (PlacedDatasets, ["read"])]
+    ("datasets", "calls"),
+    [(MemoryDatasets, ["count", "search"]), (PlacedDatasets, ["read"]), (GroupedDatasets, ["end"])],
 )
 async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(
     house: House, datasets: type[MemoryDatasets], calls: list[str]
@@ -128,12 +130,15 @@ async def test_a_short_thread_is_opened_and_shown_with_one_read_of_its_rows(
     assert [call for call, _ in house.datasets.calls] == calls
 
 
+@pytest.mark.parametrize(("datasets", "calls"), [(PlacedDatasets, 3), (GroupedDatasets, 1)])
 async def test_the_first_event_of_a_long_thread_takes_as_many_calls_at_any_length(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, datasets: type[MemoryDatasets], calls: int
 ) -> None:
-    monkeypatch.setattr("process_agent.threads.table.TAIL_ROWS", 16)
+    monkeypatch.setattr("process_agent.threads.opening.WHOLE_ROWS", 16)
+    monkeypatch.setattr("process_agent.threads.opening.FIRST_ROWS", 3)
+    monkeypatch.setattr("process_agent.threads.opening.TAIL_ROWS", 16)
     monkeypatch.setattr("process_agent.threads.table.MAX_TURNS", 5)
-    house.datasets = PlacedDatasets()
+    house.datasets = datasets()
     store, log, say = await house.thread()
     append(log, say.say(e.ModelChanged(None, "codex", "openai", "m"), None))
     made = []
@@ -143,11 +148,11 @@ async def test_the_first_event_of_a_long_thread_takes_as_many_calls_at_any_lengt
         await log.close()
         house.datasets.calls.clear()
         log = await store.open(log.thread_id)
-        shown = log.replay()
+        shown = log.replay(None, Page(as_opened=True))
         await anext(shown)
         made.append(len(house.datasets.calls))
         assert len([event async for event in shown]) == 4 * 5 - 1
-    assert made == [3, 3, 3]
+    assert made == [calls] * 3
 
 
 async def test_what_another_agent_writes_before_the_first_replay_is_in_it(house: House) -> None:

@@ -11,8 +11,8 @@ from process_agent.core.backend import AgentMessage, UserMessage
 from process_agent.core.ids import MessageId
 from process_agent.core.room import TableRef
 from process_agent.threads.encoded import EncodedRows
+from process_agent.threads.opening import TAIL_ROWS
 from process_agent.threads.rows import STATE, Row
-from process_agent.threads.table import TAIL_ROWS
 from tests.fakes.thread_house import House, append, crash, replayed
 
 

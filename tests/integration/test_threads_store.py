@@ -116,7 +116,7 @@ async def test_a_clock_behind_the_writers_hides_nothing(house: House) -> None:
 
 
 async def test_a_long_lost_turn_is_found_whole(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("process_agent.threads.table.TAIL_ROWS", 4)
+    monkeypatch.setattr("process_agent.threads.opening.TAIL_ROWS", 4)
     _, log, say = await house.thread()
     append(log, say.begin(turn="u0"), say.end("u0"), say.begin())
     for number in range(5):

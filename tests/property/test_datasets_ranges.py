@@ -18,7 +18,7 @@ from process_agent.room_server.datasets import ranges, requests
 from process_agent.room_server.datasets.arrow import read_own
 from process_agent.room_server.datasets.engine import Outcome
 from process_agent.room_server.datasets.names import Place, TableKey
-from process_agent.room_server.datasets.ranges import Asked, Found
+from process_agent.room_server.datasets.ranges import Asked, Found, by_place
 from process_agent.room_server.datasets.tables import Tables
 from process_agent.room_server.toolkit import ToolError
 
@@ -69,7 +69,7 @@ def test_they_are_those_of_a_list(
                 rows = [n for n in rows if n % 4 != 1]
                 await tables.write(KEY, partial(_delete, tables))
             for each in reads:
-                _check(await tables.rows(KEY, each), each, rows, most)
+                _check(await tables.rows(KEY, partial(by_place, each)), each, rows, most)
         finally:
             await tables.close()
 
@@ -108,10 +108,10 @@ async def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     tables = Tables(tmp_path)
     try:
         with pytest.raises(ToolError, match="does not exist"):
-            await tables.rows(KEY, Asked(None, None, 1))
+            await tables.rows(KEY, partial(by_place, Asked(None, None, 1)))
         await tables.create(KEY, SCHEMA.empty_table(), "create")
         await tables.insert(KEY, made([1]))
         with pytest.raises(ToolError, match="column 'm' does not exist"):
-            await tables.rows(KEY, Asked(("m",), None, 1))
+            await tables.rows(KEY, partial(by_place, Asked(("m",), None, 1)))
     finally:
         await tables.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from process_agent.room_server.datasets.arrow import read_own
 from process_agent.room_server.datasets.engine import Engine
 from process_agent.room_server.datasets.names import Place, TableKey
-from process_agent.room_server.datasets.ranges import MAX_ROWS, Asked
+from process_agent.room_server.datasets.ranges import MAX_ROWS, Asked, by_place
 from process_agent.room_server.datasets.shapes import Shape
 from process_agent.room_server.datasets.tables import Tables
 from tests.integration.test_datasets_tails import crash
@@ -148,7 +149,7 @@ class Checked:
 
 async def placed(tables: Tables, key: TableKey) -> list[Any]:
     """The rows as they are read by place."""
-    found = await tables.rows(key, Asked(("id",), None, MAX_ROWS))
+    found = await tables.rows(key, partial(by_place, Asked(("id",), None, MAX_ROWS)))
     ids = read_own(found.data)["id"].to_pylist()
     assert (found.first, found.total) == (0, len(ids))
     return ids

@@ -14,15 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import lance
 import pyarrow as pa
 
 from process_agent.room_server.datasets import arrow
 from process_agent.room_server.datasets.engine import Engine
 from process_agent.room_server.datasets.names import TableKey
-from process_agent.room_server.datasets.reading import Selection, scan
+from process_agent.room_server.datasets.stored_rows import StoredRows
 from process_agent.room_server.datasets.tails import Entry, Tail, Tails
-from process_agent.room_server.toolkit import ToolError
 
 MAX_ROWS: Final = 16_384
 """Rows of one answer."""
@@ -52,6 +50,10 @@ class Found:
     data: bytes
 
 
+type Read[T] = Callable[[StoredRows], T]
+"""Reads what is wanted of all rows there are. Blocking; may be called twice."""
+
+
 class Ranges:
     """Reads of one room's tables. `run` runs blocking work in a thread, `settle` folds a table's tail."""
 
@@ -69,9 +71,9 @@ class Ranges:
         self._settle = settle
         self._root = root
 
-    async def read(self, key: TableKey, asked: Asked) -> Found:
-        """Rows of the table and its tail, as there are now. The room has started. Raises `ToolError`."""
-        read = partial(_read, self._engine, key.path(self._root), key.label, asked)
+    async def read[T](self, key: TableKey, wanted: Read[T]) -> T:
+        """What is wanted of the table and its tail, as they are now. The room has started."""
+        read = partial(_read, self._engine, key.path(self._root), key.label, wanted)
         tail = self._tails.get(key)
         if tail is not None:
             found = await self._with_tail(read, tail)
@@ -80,7 +82,7 @@ class Ranges:
             await self._settle(key)
         return await self._found(read, ())
 
-    async def _with_tail(self, read: Callable[[Sequence[Entry]], Found], tail: Tail) -> Found | None:
+    async def _with_tail[T](self, read: Callable[[Sequence[Entry]], T], tail: Tail) -> T | None:
         """None when rows may have gone from the tail to Lance meanwhile, and would count twice."""
         folds, entries, last = tail.folds, list(tail.entries), tail.last
         if last is not None and not last.done():
@@ -92,69 +94,41 @@ class Ranges:
         found = await self._found(read, entries)
         return None if tail.moved(folds) else found
 
-    async def _found(self, read: Callable[[Sequence[Entry]], Found], entries: Sequence[Entry]) -> Found:
-        found: Found = await self._run(read, entries)
+    async def _found[T](self, read: Callable[[Sequence[Entry]], T], entries: Sequence[Entry]) -> T:
+        found: T = await self._run(read, entries)
         return found
 
 
-def _read(engine: Engine, path: Path, label: str, asked: Asked, entries: Sequence[Entry]) -> Found:
-    rows = _Rows(engine.open(path, label), entries, asked.columns)
+def _read[T](engine: Engine, path: Path, label: str, wanted: Read[T], entries: Sequence[Entry]) -> T:
+    return wanted(StoredRows(engine.open(path, label), entries))
+
+
+def by_place(asked: Asked, rows: StoredRows) -> Found:
+    """Rows by their place."""
+    schema = rows.schema(asked.columns)
     first = max(0, rows.total - asked.limit) if asked.first is None else min(asked.first, rows.total)
     until = min(rows.total, first + asked.limit)
-    batches, count = rows.until_full(first, until)
+    batches, count = _until_full(rows.between(schema, first, until))
     while asked.first is None and first + count < until:  # the last rows, as many as fit
         first = until - max(1, (until - first) // 4)
-        batches, count = rows.until_full(first, until)
-    table = pa.Table.from_batches([arrow.relabel(batch, rows.schema) for batch in batches], rows.schema)
+        batches, count = _until_full(rows.between(schema, first, until))
+    table = pa.Table.from_batches(batches, schema)
     if asked.compact:
         table = _compact(table)
     return Found(rows.total, first, arrow.encode_batches(table.schema, table.to_batches()))
 
 
-class _Rows:
-    """The rows of a table and those that wait for it, as they are stored."""
-
-    def __init__(
-        self, dataset: lance.LanceDataset, entries: Sequence[Entry], columns: tuple[str, ...] | None
-    ) -> None:
-        logical = arrow.logical_schema(dataset.schema)
-        names = logical.names if columns is None else columns
-        for name in names:
-            if logical.get_field_index(name) < 0:
-                raise ToolError(f"column {name!r} does not exist in the table")
-        self.schema = pa.schema(
-            [logical.field(name) for name in names], metadata=dict((logical.metadata or {}).items()) or None
-        )
-        self.in_lance = dataset.count_rows()
-        self.total = self.in_lance + sum(entry.rows for entry in entries)
-        self._names = list(names)
-        self._dataset = dataset
-        self._entries = entries
-
-    def until_full(self, first: int, until: int) -> tuple[list[pa.RecordBatch], int]:
-        """Rows from a place on, until the next batch would not fit any more, and how many they are."""
-        batches: list[pa.RecordBatch] = []
-        size = count = 0
-        for batch in self._between(first, until):
-            if batches and size + batch.nbytes > MAX_BYTES:
-                break
-            batches.append(batch)
-            size += batch.nbytes
-            count += batch.num_rows
-        return batches, count
-
-    def _between(self, first: int, until: int) -> Iterator[pa.RecordBatch]:
-        if first < min(until, self.in_lance):
-            limit = min(until, self.in_lance) - first
-            chosen = Selection(select=tuple(self._names), offset=first, limit=limit)
-            yield from scan(self._dataset, chosen)[1]
-        place = self.in_lance
-        for entry in self._entries:
-            start, end = max(first - place, 0), min(until - place, entry.rows)
-            if start < end:
-                rows = arrow.read_own(entry.data).select(self._names).slice(start, end - start)
-                yield from rows.to_batches()
-            place += entry.rows
+def _until_full(found: Iterator[pa.RecordBatch]) -> tuple[list[pa.RecordBatch], int]:
+    """Rows until the next batch would not fit any more, and how many they are."""
+    batches: list[pa.RecordBatch] = []
+    size = count = 0
+    for batch in found:
+        if batches and size + batch.nbytes > MAX_BYTES:
+            break
+        batches.append(batch)
+        size += batch.nbytes
+        count += batch.num_rows
+    return batches, count
 
 
 def _compact(table: pa.Table) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from process_agent.core.groups import GroupsAsked
 from process_agent.room_server import grants
 from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.datasets.ranges import MAX_ROWS, Asked
@@ -13,6 +14,9 @@ from process_agent.room_server.toolkit import PERMISSION_DENIED, Caller, ToolErr
 
 MAX_COLUMNS: Final = 1_000
 """Columns named in one request."""
+
+MAX_BACK: Final = 131_072
+"""Rows at the end of a table that are gone back for its last groups."""
 
 MAX_VECTOR: Final = 16_384
 MAX_TEXT: Final = 10_000
@@ -103,6 +107,37 @@ def range_of(fields: Mapping[str, Any]) -> Asked:
     columns = names_of(fields, "columns")
     first = optional_count(fields, "first")
     return Asked(columns or None, first, limit, compact=fields.get("compact") is True)
+
+
+def groups_of(fields: Mapping[str, Any]) -> GroupsAsked:
+    """What to read of the end of a table."""
+    asked = GroupsAsked(
+        columns=names_of(fields, "columns") or (),
+        whole=_at_most(fields, "whole", MAX_ROWS),
+        rows=_at_most(fields, "rows", MAX_ROWS),
+        group=text_of(fields, "group"),
+        kind=text_of(fields, "kind"),
+        number=text_of(fields, "number"),
+        wanted=names_of(fields, "wanted") or (),
+        over=names_of(fields, "over") or (),
+        latest=names_of(fields, "latest") or (),
+        greatest=names_of(fields, "greatest") or (),
+        groups=_at_most(fields, "groups", MAX_ROWS),
+        joining=names_of(fields, "joining") or (),
+        cut=optional_text(fields, "cut") or "",
+        first=_at_most(fields, "first", MAX_ROWS),
+        most=_at_most(fields, "most", MAX_BACK),
+    )
+    if not asked.columns or not asked.rows:
+        raise ToolError("columns must name at least one column, and rows must be 1 or more")
+    return asked
+
+
+def _at_most(fields: Mapping[str, Any], name: str, most: int) -> int:
+    value = optional_count(fields, name) or 0
+    if value > most:
+        raise ToolError(f"{name} must be at most {most}")
+    return value
 
 
 def _vector(value: object) -> tuple[float, ...] | None:

@@ -24,7 +24,7 @@ from process_agent.room_server.datasets.engine import Engine, Outcome, append, o
 from process_agent.room_server.datasets.folding import Folding, TailFold
 from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.datasets.passing import as_stored
-from process_agent.room_server.datasets.ranges import Asked, Found, Ranges
+from process_agent.room_server.datasets.ranges import Ranges, Read
 from process_agent.room_server.datasets.readers import Readers
 from process_agent.room_server.datasets.refusals import Preempted, guarded, missing_table
 from process_agent.room_server.datasets.shapes import Shape, Shapes
@@ -92,11 +92,11 @@ class Tables:
             await self._settle(key)
         return await self._open(key, version)
 
-    async def rows(self, key: TableKey, asked: Asked) -> Found:
-        """Rows by their place, with those that wait in the log. Raises `ToolError`."""
+    async def rows[T](self, key: TableKey, wanted: Read[T]) -> T:
+        """Some of all rows, with those that wait in the log. Raises `ToolError`."""
         await self._ready()
         with self.reading(key):
-            return await self._ranges.read(key, asked)
+            return await self._ranges.read(key, wanted)
 
     async def shape(self, key: TableKey) -> Shape:
         """The schemas of a table. Raises `ToolError` 1003."""

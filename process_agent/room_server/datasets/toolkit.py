@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ import pyarrow as pa
 
 from process_agent.room_server.datasets import (
     arrow,
+    endings,
     indexes,
     pictures,
+    ranges,
     reading,
     requests,
     streams,
@@ -66,6 +69,7 @@ class DatasetToolkit:
             "drop_columns": self._drop_columns,
             "insert_rows": self._insert_rows,
             "read_rows": self._read_rows,
+            "read_end": self._read_end,
             "update": self._update,
             "delete": self._delete,
             "drop_table": self._drop_table,
@@ -211,8 +215,16 @@ class DatasetToolkit:
     async def _read_rows(self, call: Call) -> Content:
         """Rows by their place, without a stream: see `ranges`."""
         key = self._table(call, "read")
-        found = await self._tables.rows(key, requests.range_of(call.arguments.json))
+        asked = requests.range_of(call.arguments.json)
+        found = await self._tables.rows(key, partial(ranges.by_place, asked))
         return binary_content({"kind": "rows", "total": found.total, "first": found.first}, found.data)
+
+    async def _read_end(self, call: Call) -> Content:
+        """The end of a table with the groups in it: see `endings`."""
+        key = self._table(call, "read")
+        asked = requests.groups_of(call.arguments.json)
+        headers, data = await self._tables.rows(key, partial(endings.answer, asked))
+        return binary_content(headers, data)
 
     async def _update(self, call: Call) -> Content:
         key = self._table(call, "write")

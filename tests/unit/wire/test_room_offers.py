@@ -10,6 +10,7 @@ from process_agent.wire.room_offers import (
     LARGE_PACKET,
     NOTHING,
     PUBLISHED_PACKET,
+    READ_END,
     READ_ROWS,
     offers_of,
 )
@@ -22,7 +23,10 @@ def ready(member: object) -> bytes:
 
 def test_the_local_room_offers_rows_in_one_call_and_large_packets() -> None:
     offers = offers_of(ready(room_offers.OURS))
-    assert (offers.tools, offers.packet_bytes) == (frozenset([INSERT_ROWS, READ_ROWS]), LARGE_PACKET)
+    assert (offers.tools, offers.packet_bytes) == (
+        frozenset([INSERT_ROWS, READ_ROWS, READ_END]),
+        LARGE_PACKET,
+    )
 
 
 @pytest.mark.parametrize("member", [None, "x", [], {}, {"tools": 1, "packet_bytes": "64"}, {"tools": [1]}])

@@ -1,0 +1,153 @@
+"""The end of a table whose rows belong to groups, and where the last groups begin. Blocking.
+
+Few columns of the rows before the end tell both; then the rows that are wanted are taken in one go. So the
+costs are those of these few columns and of what is returned, at any length of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from process_agent.core.groups import EndFound, GroupsAsked, LastGroups
+from process_agent.core.room import ArrowTable
+from process_agent.room_server.datasets import arrow, ranges
+from process_agent.room_server.datasets.refusals import attempt
+from process_agent.room_server.datasets.stored_rows import StoredRows
+
+BACK_FIRST: Final = 8_192
+"""Rows before the end among which the last groups are looked for first; then twice as many each time."""
+
+ROWS_OF_GROUP: Final = 8
+"""Rows that a group has, about: for few groups fewer rows are looked at first."""
+
+
+def answer(asked: GroupsAsked, rows: StoredRows) -> tuple[dict[str, Any], bytes]:
+    """What is asked of the end of the rows as it is sent: an Arrow stream, and another one of the rows of the
+    last groups behind it. Raises `ToolError`.
+    """
+    found = read_end(asked, rows)
+    data = _stream(found.rows)
+    said: dict[str, Any] = {"kind": "end", "total": found.total, "first": found.first, "whole": found.whole}
+    if (groups := found.groups) is not None:
+        said["groups"] = {
+            "start": groups.start,
+            "at": len(data),
+            "ordered": groups.ordered,
+            "full": groups.full,
+            "cut": groups.cut,
+        }
+        data += _stream(groups.rows)
+    return said, data
+
+
+def read_end(asked: GroupsAsked, rows: StoredRows) -> EndFound:
+    """What is asked of the end of the rows. Raises `ToolError`."""
+    schema = rows.schema(asked.columns)
+    if rows.total <= asked.whole:
+        everything = rows.at(schema, range(rows.total), ranges.MAX_BYTES)
+        if everything is not None:
+            return EndFound(rows.total, 0, True, everything)
+    seen = _Seen(asked, rows)
+    found: EndFound = attempt(lambda: _looked_at(asked, rows, seen, schema))
+    return found
+
+
+def _looked_at(asked: GroupsAsked, rows: StoredRows, seen: _Seen, schema: pa.Schema) -> EndFound:
+    start, ordered, full, cut = seen.beginning() if asked.groups else (rows.total, True, False, False)
+    shown: Sequence[int] = range(start, min(rows.total, start + asked.first))
+    looked = min(asked.rows, rows.total)
+    while True:
+        picked = seen.picked(looked)
+        places = sorted({*picked, *shown})
+        found = rows.at(schema, places, ranges.MAX_BYTES)
+        if found is not None:
+            break
+        if not shown:
+            looked = max(1, looked // 4)
+        shown = ()  # they can be read by their place
+    at = {place: index for index, place in enumerate(places)}
+
+    def of(chosen: Sequence[int]) -> pa.Table:
+        return found.take(pa.array([at[place] for place in chosen], pa.int64()))
+
+    begin = LastGroups(start, of(shown), ordered, full, cut) if asked.groups else None
+    return EndFound(rows.total, rows.total - looked, False, of(picked), begin)
+
+
+class _Seen:
+    """The last rows of a table, by few columns; `start` is the place of the first of them."""
+
+    def __init__(self, asked: GroupsAsked, rows: StoredRows) -> None:
+        self._asked = asked
+        self._rows = rows
+        names = dict.fromkeys((asked.group, asked.kind, asked.number, *asked.greatest))
+        self._schema = rows.schema(list(names))
+        self._start = rows.total
+        self._table = self._schema.empty_table()
+        first = min(BACK_FIRST, asked.groups * ROWS_OF_GROUP) if asked.groups else 0
+        self._go_back(max(asked.rows, first))
+
+    def _go_back(self, count: int) -> None:
+        start = max(0, self._start - count)
+        batches = [*self._rows.between(self._schema, start, self._start)]
+        before = pa.Table.from_batches(batches, self._schema)
+        self._table = pa.concat_tables([before, self._table]).combine_chunks()
+        self._start = start
+
+    def picked(self, looked: int) -> list[int]:
+        """Places of the rows that are wanted of the last ones."""
+        rows, asked = self._table.slice(self._table.num_rows - looked), self._asked
+        group, kind, number = (rows.column(name) for name in (asked.group, asked.kind, asked.number))
+        ends = pc.indices_nonzero(pc.and_(_among(kind, asked.over), pc.is_valid(group)))
+        over: Any = group.take(ends)
+        going_on = pc.and_(pc.is_valid(group), pc.invert(pc.is_in(group, value_set=over.combine_chunks())))
+        places = set(pc.indices_nonzero(pc.or_(_among(kind, asked.wanted), going_on)).to_pylist())
+        columns: list[Any] = [rows.column(name) for name in asked.greatest]
+        columns += [pc.if_else(_among(kind, (one,)), number, None) for one in asked.latest]
+        places |= {pc.index(column, pc.max(column)).as_py() for column in columns} - {-1}
+        # Whoever has a row of a group that is over must see that it is.
+        said = dict(zip(over.to_pylist(), ends.to_pylist(), strict=True))
+        places |= {said[name] for place in places if (name := group[place].as_py()) in said}
+        begin = self._rows.total - looked
+        return [begin + place for place in sorted(places)]
+
+    def beginning(self) -> tuple[int, bool, bool, bool]:
+        """Where the last groups begin, whether the numbers grow from there on, and whether there are other
+        groups before, or a row that cuts them off.
+        """
+        while True:
+            at, full, cut = self._beginning()
+            seen = self._rows.total - self._start
+            if full or cut or self._start == 0 or seen >= self._asked.most:
+                break
+            self._go_back(min(seen, self._asked.most - seen))
+        numbers = self._table.column(self._asked.number).slice(at).drop_null()
+        ordered = len(numbers) < 2 or pc.all(pc.less(numbers[:-1], numbers[1:])).as_py()
+        return self._start + at, bool(ordered), full, cut
+
+    def _beginning(self) -> tuple[int, bool, bool]:
+        asked, rows = self._asked, self._table
+        group, kind = rows.column(asked.group), rows.column(asked.kind)
+        counted = pc.is_valid(rows.column(asked.number))
+        cuts = pc.indices_nonzero(pc.and_(counted, _among(kind, (asked.cut,))))
+        cut = cuts[-1].as_py() if len(cuts) else -1
+        begin = pc.and_(pc.and_(counted, pc.is_valid(group)), pc.invert(_among(kind, asked.joining)))
+        backwards = pc.indices_nonzero(begin)[::-1]
+        # Codes are given out in the order in which values come first: the last group's is 0.
+        codes: Any = group.take(backwards).combine_chunks().dictionary_encode().indices
+        beyond = pc.index(codes, pa.scalar(asked.groups, codes.type)).as_py()
+        last = backwards[beyond].as_py() if beyond >= 0 else -1
+        return max(cut, last) + 1, last > cut, cut > last
+
+
+def _among(column: Any, values: Sequence[str]) -> Any:
+    return pc.is_in(column, value_set=pa.array(values, column.type))
+
+
+def _stream(rows: ArrowTable) -> bytes:
+    table = pa.table(rows)
+    return arrow.encode_batches(table.schema, table.to_batches())

@@ -1,0 +1,91 @@
+"""The end of a thread's table for one who opens it: in one call where the room can, else by place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from process_agent.core.groups import ByGroups, GroupsAsked
+from process_agent.core.room import Datasets, TableRef
+from process_agent.threads.ends import MODEL_CHANGED, OVER, USAGE
+from process_agent.threads.places import last_rows
+from process_agent.threads.rows import THREAD_EVENT, Row, from_table
+from process_agent.threads.window import ASKED, CLEARED, Ahead, Window
+
+TAIL_ROWS = 512
+"""Rows at the end of the table that are looked at when a thread is opened."""
+
+WHOLE_ROWS = 128
+"""Rows of a thread that is read whole, in a room that can give what is needed of a longer one."""
+
+FIRST_ROWS = 16
+"""Rows that are shown first: the first event need not wait for many."""
+
+MAX_ROWS = 100_000
+"""Rows that a replay goes back at most."""
+
+FULL: Final = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What was read. `rows` are those of the last ones, from the place `first` on, that say how a thread goes
+    on; all of them are in `held` where they are the whole table. `window` is where the turns to be shown are.
+    """
+
+    total: int
+    first: int
+    rows: list[Row]
+    held: Sequence[Row] | None = None
+    window: Window | None = None
+
+
+async def opening(datasets: Datasets, ref: TableRef, turns: int) -> Opening:
+    """Read it; `turns` are to be shown, if any. Raises `RoomError` as `Datasets` does."""
+    if isinstance(datasets, ByGroups):
+        found = await datasets.end(ref, _asked(turns))
+        if found is not None:
+            rows = list(from_table(found.rows))
+            held = rows if found.whole and len(rows) == found.total else None
+            if found.groups is None:
+                return Opening(found.total, found.first, rows, held)
+            of, shown = found.groups, pa.table(found.groups.rows)
+            window = Window(found.total, of.start, turns, sorted=of.ordered, cleared=of.cut, full=of.full)
+            window.ahead = Ahead(list(from_table(shown)), shown.num_rows)
+            return Opening(found.total, found.first, rows, held, window)
+    end = await last_rows(datasets, ref, FULL, TAIL_ROWS)
+    rows = list(from_table(end.rows))
+    return Opening(end.total, end.first, rows, rows if end.first == 0 and len(rows) == end.total else None)
+
+
+async def short(datasets: Datasets, ref: TableRef, total: int) -> tuple[int, list[Row] | None]:
+    """All rows of a table that has `total`, and may have others by now; None where it is too long. Raises
+    `RoomError` as `Datasets` does.
+    """
+    if total > TAIL_ROWS:
+        return total, None
+    end = await last_rows(datasets, ref, FULL, TAIL_ROWS)
+    return end.total, list(from_table(end.rows)) if end.first == 0 else None
+
+
+def _asked(turns: int) -> GroupsAsked:
+    return GroupsAsked(
+        columns=FULL,
+        whole=WHOLE_ROWS,
+        rows=TAIL_ROWS,
+        group="turn_id",
+        kind="type",
+        number="sequence",
+        wanted=(THREAD_EVENT, CLEARED),
+        over=OVER,
+        latest=(MODEL_CHANGED, USAGE),
+        greatest=("sequence", "timestamp"),
+        groups=turns,
+        joining=ASKED,
+        cut=CLEARED,
+        first=FIRST_ROWS,
+        most=MAX_ROWS,
+    )

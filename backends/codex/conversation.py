@@ -60,6 +60,8 @@ class Conversation:
         self.folder = host.folder
         self.meter: Meter = UNMETERED
         self.model: str | None = None
+        self.mode: object = None
+        """The mode that the Codex thread has, as far as it is known."""
         self.used: Usage | None = Usage()
         self.record: Record | None = None
         self._fixed: str | None = None
@@ -276,7 +278,7 @@ class Conversation:
     ) -> None:
         self.server, self.codex_thread, self._unsure = server, thread, False
         self._fixed = fixed or fixed_key(self._host.provider, settings)
-        self.model, self.used = settings.get("model"), Usage()
+        self.model, self.mode, self.used = settings.get("model"), None, Usage()
         server.attach(thread, self._inbox)
 
     # --- What Codex has seen ---------------------------------------------------------------------

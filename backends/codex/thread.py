@@ -22,6 +22,7 @@ from backends.codex.memory import Memory
 from backends.codex.notices import NOTICE, notice_of
 from backends.codex.running import GivenUp, RunningTurn
 from backends.codex.texts import input_text
+from backends.codex.turn_settings import MODE, unsaid
 from backends.codex.usage import TurnUsage
 from process_agent.core.backend import (
     Answered,
@@ -221,9 +222,12 @@ class CodexThread:
         model: str | None,
     ) -> None:
         if not running.frame.compact:
-            running.accepted(await client.start_turn(server, thread, items, settings))
+            known, self._talk.mode = self._talk.mode, None
+            running.accepted(await client.start_turn(server, thread, items, unsaid(settings, known)))
+            self._talk.mode = settings.get(MODE)
             return
         if model is not None and model != self._talk.model:
+            self._talk.mode = None
             await client.change_model(server, thread, model)
         await client.compact_thread(server, thread)
         with contextlib.suppress(TimeoutError):

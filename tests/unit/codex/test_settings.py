@@ -17,6 +17,7 @@ from backends.codex.failures import last_words, steer_refused, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.models import default_choice, provider_models
 from backends.codex.sandbox import choose_sandbox
+from backends.codex.turn_settings import unsaid
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
@@ -364,3 +365,12 @@ def test_a_steer_that_comes_too_late_can_be_said_as_a_turn() -> None:
     assert "Codex" not in late.message
     other = steer_refused(RemoteError("expected active turn id `a` but found `b`", code=-32600))
     assert other.code == "codex_turn_steer_failed"
+
+
+def test_a_mode_is_told_when_it_changes() -> None:
+    first: dict[str, Any] = {"collaborationMode": {"mode": "default", "settings": {"model": "a"}}, "clientUserMessageId": "1"}
+    later = {**first, "clientUserMessageId": "2"}
+    other = {**later, "collaborationMode": {"mode": "default", "settings": {"model": "b"}}}
+    assert unsaid(first, None) == first
+    assert unsaid(later, first["collaborationMode"]) == {"clientUserMessageId": "2"}
+    assert unsaid(other, first["collaborationMode"]) == other

@@ -368,7 +368,10 @@ def test_a_steer_that_comes_too_late_can_be_said_as_a_turn() -> None:
 
 
 def test_a_mode_is_told_when_it_changes() -> None:
-    first: dict[str, Any] = {"collaborationMode": {"mode": "default", "settings": {"model": "a"}}, "clientUserMessageId": "1"}
+    first: dict[str, Any] = {
+        "collaborationMode": {"mode": "default", "settings": {"model": "a"}},
+        "clientUserMessageId": "1",
+    }
     later = {**first, "clientUserMessageId": "2"}
     other = {**later, "collaborationMode": {"mode": "default", "settings": {"model": "b"}}}
     assert unsaid(first, None) == first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -59,12 +60,15 @@ class LastGroups:
 
 @dataclass(frozen=True, slots=True)
 class EndFound:
-    """What was asked of the end of a table that has `total` rows; those from `first` on were looked into."""
+    """What was asked of the end of a table that has `total` rows; those from `first` on were looked into.
+    `places` are those of the rows that are given, counted from 0.
+    """
 
     total: int
     first: int
     whole: bool
     rows: ArrowTable
+    places: Sequence[int]
     groups: LastGroups | None = None
 
 

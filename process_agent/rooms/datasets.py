@@ -294,15 +294,16 @@ def _places(said: Mapping[str, Json], stream: bytes) -> Places:
 
 
 def _end(said: Mapping[str, Json], stream: bytes) -> EndFound:
-    headers = said.get("headers")
-    match headers:
-        case {"total": int(total), "first": int(first), "whole": bool(whole), "groups": {**groups}}:
-            pass
-        case {"total": int(total), "first": int(first), "whole": bool(whole)}:
-            return EndFound(total, first, whole, _rows(stream))
+    match said.get("headers"):
+        case {"total": int(total), "first": int(first), "whole": True}:
+            return EndFound(total, first, True, _rows(stream), range(total))
+        case {"total": int(total), "first": int(first), "places": [*listed], **more}:
+            places = [place for place in listed if isinstance(place, int)]
         case _:
             raise RoomException("the room does not say which rows these are")
-    match groups:
+    match more.get("groups"):
+        case None:
+            return EndFound(total, first, False, _rows(stream), places)
         case {
             "start": int(start),
             "at": int(at),
@@ -311,7 +312,7 @@ def _end(said: Mapping[str, Json], stream: bytes) -> EndFound:
             "cut": bool(cut),
         }:
             shown = LastGroups(start, _rows(stream[at:]), ordered, full, cut)
-            return EndFound(total, first, whole, _rows(stream[:at]), shown)
+            return EndFound(total, first, False, _rows(stream[:at]), places, shown)
         case _:
             raise RoomException("the room does not say where the last groups begin")
 

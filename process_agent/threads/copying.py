@@ -74,7 +74,7 @@ async def copy_rows(
     images: RoomImages,
 ) -> None:
     """Copy the rows of the last turns, with their images, and what backends keep. Raises `RoomError`."""
-    kept = await source.kept()
+    kept = (await source.known()).kept or {}
     batch: list[Row] = []
     size, last, moment = 0, -1, datetime.fromtimestamp(0, UTC)
     async for row in source.rows(await source.window(None), lambda _number: False):

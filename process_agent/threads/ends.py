@@ -12,7 +12,7 @@ from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ThreadId, TurnId
 from process_agent.core.models import ModelChoice
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import STATE, BackendState, Row, to_stored
+from process_agent.threads.rows import STATE, BackendState, Checkpoint, Row, to_stored
 from process_agent.threads.sequence import Sequence as RowNumbers
 from process_agent.threads.window import CLEARED
 from process_agent.wire.agent_messages import PREFIX
@@ -26,22 +26,30 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
-    """What the end of a table says: how rows go on, which turns were lost, the model chosen last, the usage
-    told last, and what backends kept (None: it has to be looked for).
+class Known:
+    """The model chosen last, and what each backend kept last; None where rows before these may say it."""
 
-    `complete` means that it was the whole table.
+    model: ModelChoice | None = None
+    model_known: bool = True
+    kept: Mapping[str, KeptState] | None = None
+    place: int = -1
+    """Where the checkpoint is that this stands on; there is none below 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What the end of a table of `total` rows says: how rows go on, which turns were lost, what has to be
+    known of those before it, and the usage told last.
     """
 
     sequence: RowNumbers
+    known: Known
     latest: datetime = _EPOCH
     lost: tuple[ThreadEvent, ...] = ()
-    model: ModelChoice | None = None
     usage: ThreadEvent | None = None
-    kept: Mapping[str, KeptState] | None = None
-    complete: bool = True
     left: frozenset[TurnId] = frozenset()
     """Turns under way that others run."""
+    total: int = 0
 
 
 type OthersRun = Callable[[int], bool]
@@ -81,15 +89,36 @@ def closing(thread_id: ThreadId, rows: Iterable[Row], latest: datetime) -> list[
     return _read(thread_id, sorted(rows, key=lambda row: row.sequence)).closing((), latest)
 
 
+def known_of(rows: Sequence[Row], places: Mapping[int, int], *, complete: bool) -> Known:
+    """What rows, in the order of their numbers, and the last true checkpoint among them say. They are those
+    of the end of a table that matter, and `places` says where they are; all of the table if `complete`.
+    """
+    true = [found for row in rows if (found := _checkpoint(row, places)) is not None]
+    last = max(true, key=lambda found: found.place, default=None)
+    place = -1 if last is None else last.place
+    after = [row for row in rows if places.get(row.sequence, 0) > place]
+    model = model_of(after) or (None if last is None else last.model)
+    sure = complete or last is not None
+    kept = kept_of(after, {} if last is None else last.kept)
+    kept_sure = sure or any(row.type == CLEARED for row in after)
+    return Known(model, sure or model is not None, kept if kept_sure else None, place)
+
+
+def _checkpoint(row: Row, places: Mapping[int, int]) -> Checkpoint | None:
+    """That of a row, unless somebody wrote before it of whom its writer did not know."""
+    found = to_stored(row) if row.item_id == STATE else None
+    return found if isinstance(found, Checkpoint) and places.get(row.sequence) == found.place else None
+
+
 def model_of(rows: Iterable[Row]) -> ModelChoice | None:
     """The model chosen last, among rows in the order of their numbers."""
     models = [model for row in rows if row.type == MODEL_CHANGED and (model := _model(row)) is not None]
     return models[-1] if models else None
 
 
-def kept_of(rows: Iterable[Row]) -> dict[str, KeptState]:
+def kept_of(rows: Iterable[Row], before: Mapping[str, KeptState] | None = None) -> dict[str, KeptState]:
     """What each backend kept last, unless the thread was cleared after it."""
-    kept: dict[str, KeptState] = {}
+    kept = dict(before or {})
     for row in rows:
         if row.type == CLEARED:
             kept.clear()

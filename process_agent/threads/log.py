@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from process_agent.threads.fold import Fold, ItemKey
 from process_agent.threads.history import History
 from process_agent.threads.own_turns import OwnTurns, TurnLease, Unshared
 from process_agent.threads.reading import Reading
-from process_agent.threads.rows import BackendState, Row, Stored, moment_of, to_row
+from process_agent.threads.rows import BackendState, Checkpoint, Row, Stored, moment_of, to_row
 from process_agent.threads.table import ThreadTable
 from process_agent.threads.writer import AT_THE_END, LATER, NOW, SOON, RowWriter
 
@@ -30,6 +31,12 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.8
 """How often open items are stored while they grow; with the time of an insert below one second."""
+
+CHECKPOINT_ROWS = 256
+"""Rows after which what is known of those before is stored again: the next opening finds it near the end."""
+
+MAX_CHECKPOINT = 65_536
+"""Characters of that; what backends keep is searched for where it is more."""
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for rows that are not stored yet."""
@@ -78,10 +85,14 @@ class DatasetThreadLog:
         self._lost = list(tail.lost)
         self.left = tail.left
         """Turns that others ran when the log was opened."""
-        self._model = tail.model
-        self._model_known = tail.model is not None or tail.complete
+        self._model = tail.known.model
+        self._model_known = tail.known.model_known
+        self._kept = tail.known.kept
+        self._finding = asyncio.Lock()
+        self._place = tail.total
+        """Where our next row gets in the table, if nobody else writes there."""
+        self._checkpoint: float = tail.known.place
         self._usage = tail.usage
-        self._kept = tail.kept
         self._cursors = Cursors()
         self._running: dict[TurnId, None] = {}
         self._sequence = tail.sequence
@@ -168,6 +179,7 @@ class DatasetThreadLog:
         self._told_closed = told
 
     def _turn_closed(self, turn: TurnId) -> None:
+        self._checkpoint = math.inf  # rows of it are left out: nobody knows where ours get
         self._told_closed(turn)
 
     async def close(self) -> None:
@@ -211,9 +223,24 @@ class DatasetThreadLog:
             self._queue(stored, within=within)
 
     def _queue(self, stored: Sequence[Stored], *, within: float) -> None:
-        self._writer.add([self._row(each) for each in stored], within=within)
+        rows = [self._row(each) for each in stored]
+        if rows and self._place - self._checkpoint > CHECKPOINT_ROWS:
+            rows += self._remember()
+        self._writer.add(rows, within=within)
+
+    def _remember(self) -> list[Row]:
+        """What is known of the rows so far, for whoever opens the thread next: it goes with other rows."""
+        if self._kept is None or not self._model_known:
+            return []
+        self._checkpoint = self._place
+        row = self._row(Checkpoint(self._thread_id, self._model, self._kept, self._place, self._time))
+        if len(row.data) <= MAX_CHECKPOINT:
+            return [row]
+        self._place -= 1
+        return []
 
     def _row(self, stored: Stored) -> Row:
+        self._place += 1
         self._time = max(self._time, moment_of(stored))
         return to_row(stored, self._sequence.next(), self._time, self._redaction)
 
@@ -274,9 +301,8 @@ class DatasetThreadLog:
 
     async def kept(self) -> Mapping[str, KeptState]:
         """What each backend kept last."""
-        if self._kept is None:
-            self._kept = await self._table.kept()
-        return self._kept
+        await self._find()
+        return self._kept or {}
 
     async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
         """All that backends kept."""
@@ -295,9 +321,19 @@ class DatasetThreadLog:
     async def model(self) -> ModelChoice | None:
         """The model last chosen on this thread, or None."""
         if not self._model_known:
-            self._model = await self._table.model()
-            self._model_known = True
+            await self._find()
         return self._model
+
+    async def _find(self) -> None:
+        """Search the thread for what its end did not tell."""
+        async with self._finding:
+            if self._model_known and self._kept is not None:
+                return
+            found = await self._table.known()
+            if not self._model_known:
+                self._model, self._model_known = found.model, True
+            if self._kept is None:
+                self._kept = found.kept
 
 
 def _patience(event: ThreadEvent) -> float:

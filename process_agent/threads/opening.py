@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
-from process_agent.core.groups import ByGroups, GroupsAsked
-from process_agent.core.room import Datasets, TableRef
+from process_agent.core.groups import ByGroups, GroupsAsked, LastGroups
+from process_agent.core.room import ArrowTable, Datasets, TableRef
 from process_agent.threads.ends import MODEL_CHANGED, OVER, USAGE
-from process_agent.threads.places import last_rows
+from process_agent.threads.places import last_rows, values
 from process_agent.threads.rows import THREAD_EVENT, Row, from_table
 from process_agent.threads.window import ASKED, CLEARED, Ahead, Window
 
@@ -33,12 +33,14 @@ FULL: Final = ("turn_id", "item_id", "type", "sequence", "timestamp", "data")
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What was read. `rows` are those of the last ones, from the place `first` on, that say how a thread goes
-    on; all of them are in `held` where they are the whole table. `window` is where the turns to be shown are.
+    on, in the order of their numbers; `places` has where they are, by number. All rows are in `held` where
+    these are the whole table. `window` is where the turns to be shown are.
     """
 
     total: int
     first: int
-    rows: list[Row]
+    rows: Sequence[Row]
+    places: Mapping[int, int]
     held: Sequence[Row] | None = None
     window: Window | None = None
 
@@ -48,17 +50,29 @@ async def opening(datasets: Datasets, ref: TableRef, turns: int) -> Opening:
     if isinstance(datasets, ByGroups):
         found = await datasets.end(ref, _asked(turns))
         if found is not None:
-            rows = list(from_table(found.rows))
-            held = rows if found.whole and len(rows) == found.total else None
-            if found.groups is None:
-                return Opening(found.total, found.first, rows, held)
-            of, shown = found.groups, pa.table(found.groups.rows)
-            window = Window(found.total, of.start, turns, sorted=of.ordered, cleared=of.cut, full=of.full)
-            window.ahead = Ahead(list(from_table(shown)), shown.num_rows)
-            return Opening(found.total, found.first, rows, held, window)
+            window = None if found.groups is None else _window(found.total, found.groups, turns)
+            return _opening(found.total, found.first, found.rows, found.places, window)
     end = await last_rows(datasets, ref, FULL, TAIL_ROWS)
-    rows = list(from_table(end.rows))
-    return Opening(end.total, end.first, rows, rows if end.first == 0 and len(rows) == end.total else None)
+    return _opening(end.total, end.first, end.rows, range(end.first, end.total))
+
+
+def _window(total: int, groups: LastGroups, turns: int) -> Window:
+    shown = pa.table(groups.rows)
+    ahead = Ahead(list(from_table(shown)), shown.num_rows)
+    window = Window(total, groups.start, turns, sorted=groups.ordered, ahead=ahead)
+    window.cleared, window.full = groups.cut, groups.full
+    return window
+
+
+def _opening(
+    total: int, first: int, found: ArrowTable, places: Sequence[int], window: Window | None = None
+) -> Opening:
+    table = pa.table(found)
+    rows = list(from_table(table))
+    numbers = values(table.column("sequence")) if rows else []
+    at = {number: place for number, place in zip(numbers, places, strict=False) if number is not None}
+    ordered = sorted(rows, key=lambda row: row.sequence)
+    return Opening(total, first, ordered, at, rows if len(rows) == total else None, window)
 
 
 async def short(datasets: Datasets, ref: TableRef, total: int) -> tuple[int, list[Row] | None]:

@@ -20,7 +20,15 @@ from process_agent.core.live import item_of
 from process_agent.threads.cuts import fold
 from process_agent.threads.fold import ItemKey
 from process_agent.threads.items import DeltaKind, OpenText, OpenTool
-from process_agent.threads.rows import BackendState, PartialText, Row, Stored, stable_id, to_stored
+from process_agent.threads.rows import (
+    BackendState,
+    Checkpoint,
+    PartialText,
+    Row,
+    Stored,
+    stable_id,
+    to_stored,
+)
 
 LOST = ErrorInfo("The agent stopped while this turn was under way.", "lost")
 
@@ -92,7 +100,7 @@ class Reading:
         if isinstance(stored, PartialText):
             self._take_partial(stored)
             return []
-        if isinstance(stored, BackendState):
+        if isinstance(stored, BackendState | Checkpoint):
             return []
         event, body = stored, stored.body
         if isinstance(body, e.TurnEnded) and event.turn_id in self._ended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from process_agent.core.backend import KeptState
 from process_agent.core.content import Json
 from process_agent.core.events import ReasoningDelta, SteerAccepted, TextDelta, ThreadEvent, ToolLog
 from process_agent.core.ids import MessageId, ThreadId, TurnId
+from process_agent.core.models import ModelChoice
 from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.room import ArrowTable
 from process_agent.errors import WireError
@@ -26,7 +27,10 @@ PARTIAL = "process.partial_text"
 """Type of the event in a row of `PartialText`."""
 STATE = "process.backend_state"
 """Type of the event in a row of `BackendState`, and item of the row, so that it is found in a long table."""
+CHECKPOINT = "process.checkpoint"
+"""Type of the event in a row of `Checkpoint`; its item is that of states, which it repeats."""
 
+_CHOICE = ("backend", "provider", "model", "effort")
 _STREAMED = (TextDelta, ReasoningDelta, ToolLog)
 
 THREAD_EVENT = PREFIX + "thread.event"
@@ -71,7 +75,21 @@ class BackendState:
     created_at: datetime
 
 
-type Stored = ThreadEvent | PartialText | BackendState
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What has to be known of the rows before it, near the end of a long thread; a `thread.event` too.
+    `place` is where its writer put it, counted from the first row: true unless somebody else wrote meanwhile,
+    of whose rows it does not know.
+    """
+
+    thread_id: ThreadId
+    model: ModelChoice | None
+    kept: Mapping[str, KeptState]
+    place: int
+    created_at: datetime
+
+
+type Stored = ThreadEvent | PartialText | BackendState | Checkpoint
 
 
 def stable_id(thread_id: ThreadId, turn_id: TurnId | None, *parts: object) -> MessageId:
@@ -88,7 +106,7 @@ def to_row(stored: Stored, sequence: int, timestamp: datetime, redaction: Redact
     if redaction and isinstance(stored, ThreadEvent) and not isinstance(stored.body, _STREAMED):
         message = {name: redaction.field(name, value) for name, value in message.items()}
     message.pop("created_at", None)
-    item_id = STATE if isinstance(stored, BackendState) else message.get("item_id")
+    item_id = STATE if isinstance(stored, BackendState | Checkpoint) else message.get("item_id")
     turn_id = message.get("turn_id")
     return Row(
         turn_id=_clean(turn_id) if isinstance(turn_id, str) else None,
@@ -110,20 +128,30 @@ def _message_of(stored: Stored, sequence: int) -> dict[str, Json]:
         case PartialText():
             return _partial_message(stored)
         case BackendState():
-            return _state_message(stored, sequence)
+            event: dict[str, Json] = {"type": STATE, "backend": stored.backend, "state": dict(stored.state)}
+            return _own_message(stored.thread_id, event, sequence)
+        case Checkpoint():
+            return _own_message(stored.thread_id, _checkpoint_event(stored), sequence)
         case _:
             return encode_event(_as_kept(stored))
 
 
-def _state_message(kept: BackendState, sequence: int) -> dict[str, Json]:
-    event: dict[str, Json] = {"type": STATE, "backend": kept.backend, "state": dict(kept.state)}
+def _own_message(thread_id: ThreadId, event: dict[str, Json], sequence: int) -> dict[str, Json]:
     return {
         "type": THREAD_EVENT,
-        "message_id": stable_id(kept.thread_id, None, STATE, sequence),
-        "thread_id": kept.thread_id,
+        "message_id": stable_id(thread_id, None, event["type"], sequence),
+        "thread_id": thread_id,
         "turn_id": None,
         "event": event,
     }
+
+
+def _checkpoint_event(checkpoint: Checkpoint) -> dict[str, Json]:
+    model: Json = None
+    if (choice := checkpoint.model) is not None:
+        model = {name: getattr(choice, name) for name in _CHOICE}
+    kept: Json = {backend: dict(state) for backend, state in checkpoint.kept.items()}
+    return {"type": CHECKPOINT, "model": model, "kept": kept, "place": checkpoint.place}
 
 
 def _as_kept(event: ThreadEvent) -> ThreadEvent:
@@ -190,7 +218,11 @@ def to_stored(row: Row) -> Stored | None:
     message["type"] = message.get("type") or row.type
     message.pop("created_at", None)
     if message["type"] == THREAD_EVENT:
-        return _partial(message, row.timestamp) or _state(message, row.timestamp)
+        return (
+            _partial(message, row.timestamp)
+            or _state(message, row.timestamp)
+            or _checkpoint(message, row.timestamp)
+        )
     try:
         return decode_event(message, row.timestamp)
     except WireError:
@@ -219,6 +251,26 @@ def _state(message: dict[str, Any], moment: datetime) -> BackendState | None:
     if not isinstance(backend, str) or not isinstance(state, dict):
         return None
     return BackendState(ThreadId(str(message.get("thread_id"))), backend, state, moment)
+
+
+def _checkpoint(message: dict[str, Any], moment: datetime) -> Checkpoint | None:
+    event = message.get("event")
+    if not isinstance(event, dict) or event.get("type") != CHECKPOINT:
+        return None
+    model, kept, place = event.get("model"), event.get("kept"), event.get("place")
+    if not isinstance(kept, dict) or not all(isinstance(state, dict) for state in kept.values()):
+        return None
+    choice = None if model is None else _choice(model)
+    if not isinstance(place, int) or (choice is None) != (model is None):
+        return None
+    return Checkpoint(ThreadId(str(message.get("thread_id"))), choice, kept, place, moment)
+
+
+def _choice(model: object) -> ModelChoice | None:
+    names: list[Any] = [model.get(name) for name in _CHOICE] if isinstance(model, dict) else [None]
+    if not isinstance(names[0], str) or not all(name is None or isinstance(name, str) for name in names):
+        return None
+    return ModelChoice(*names)
 
 
 def _message(data: object) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,18 +11,19 @@ from process_agent.core import events as e
 from process_agent.core.backend import KeptState
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import Clock, ThreadId
-from process_agent.core.models import ModelChoice
 from process_agent.core.room import Datasets, InOrder, TableRef
 from process_agent.errors import RoomRequestError
 from process_agent.io.tables import complete as complete_table
 from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.ends import (
     MODEL_CHANGED,
+    Known,
     OthersRun,
     Tail,
     Under,
     closing,
     kept_of,
+    known_of,
     model_of,
     under_way,
     usage_of,
@@ -140,22 +141,19 @@ class ThreadTable:
         end = await opening(self._datasets, self._ref, _at_most(turns))
         self.row_count = self._compacted = end.total
         self._whole, self._ahead = end.held, end.window
-        complete, rows = end.first == 0, sorted(end.rows, key=lambda row: row.sequence)
+        complete, rows = end.first == 0, end.rows
         highest = rows[-1].sequence if rows else -1
         if writer is None:
             writer = choose_writer({writer_of(row.sequence) for row in rows})
         under = under_way(self._thread_id, rows, others_run)
-        kept = kept_of(rows)
-        known = complete or kept or any(row.type == CLEARED for row in rows)
         return Tail(
             RowNumbers(clock, writer, highest),
+            known_of(rows, end.places, complete=complete),
             under.latest,
             await self._lost(under, complete=complete),
-            model_of(rows),
             usage_of(rows),
-            kept if known else None,
-            complete,
             under.left,
+            end.total,
         )
 
     async def _lost(self, under: Under, *, complete: bool) -> tuple[ThreadEvent, ...]:
@@ -168,15 +166,12 @@ class ThreadTable:
                 lost += closing(self._thread_id, whole, under.latest)
         return tuple(lost)
 
-    async def model(self) -> ModelChoice | None:
-        """The model chosen last in the whole table."""
-        rows = [row async for row in self._where(f"type = {quoted(MODEL_CHANGED)}")]
-        return model_of(sorted(rows, key=lambda row: row.sequence))
-
-    async def kept(self) -> Mapping[str, KeptState]:
-        """What each backend kept last, in the whole table."""
-        where = f"item_id = {quoted(STATE)} OR type = {quoted(CLEARED)}"
-        return kept_of(sorted([row async for row in self._where(where)], key=lambda row: row.sequence))
+    async def known(self) -> Known:
+        """The model chosen last, and what each backend kept last: the whole table is searched for them."""
+        kinds = f"type = {quoted(MODEL_CHANGED)} OR type = {quoted(CLEARED)}"
+        found = [row async for row in self._where(f"item_id = {quoted(STATE)} OR {kinds}")]
+        rows = sorted(found, key=lambda row: row.sequence)
+        return Known(model_of(rows), kept=kept_of(rows))
 
     async def ever_kept(self) -> Sequence[tuple[str, KeptState]]:
         """All that backends kept."""

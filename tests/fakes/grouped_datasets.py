@@ -58,13 +58,16 @@ class GroupedDatasets(PlacedDatasets):
         there = self._table(table)
         given, total = there.select(list(asked.columns)), there.num_rows
         if total <= asked.whole:
-            return EndFound(total, 0, True, given)
+            return EndFound(total, 0, True, given, range(total))
         rows = there.to_pylist()
         first = max(0, total - asked.rows)
-        tail = given.take([first + place for place in picked(rows[first:], asked)])
+        places = [first + place for place in picked(rows[first:], asked)]
+        tail = given.take(places)
         if not asked.groups:
-            return EndFound(total, first, False, tail)
+            return EndFound(total, first, False, tail, places)
         back = max(0, total - asked.most)
         start, ordered, full, cut = beginning(rows[back:], asked)
         shown = given.slice(back + start, asked.first)
-        return EndFound(total, first, False, tail, LastGroups(back + start, shown, ordered, full, cut))
+        return EndFound(
+            total, first, False, tail, places, LastGroups(back + start, shown, ordered, full, cut)
+        )

@@ -9,11 +9,16 @@ import pytest
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, UserMessage
 from process_agent.core.ids import MessageId
+from process_agent.core.models import ModelChoice
 from process_agent.core.room import TableRef
 from process_agent.threads.encoded import EncodedRows
 from process_agent.threads.opening import TAIL_ROWS
-from process_agent.threads.rows import STATE, Row
+from process_agent.threads.rows import CHECKPOINT, STATE, Checkpoint, Row, from_table, to_stored
+from tests.fakes.datasets import MemoryDatasets, PlacedDatasets
+from tests.fakes.grouped_datasets import GroupedDatasets
 from tests.fakes.thread_house import House, append, crash, replayed
+
+TABLE = TableRef("t1", ("agents", "bot", "threads"))
 
 
 async def test_each_backend_finds_what_it_kept_last(house: House) -> None:
@@ -55,6 +60,80 @@ async def test_it_is_found_in_a_long_thread(house: House) -> None:
     assert await (await house.agent().open(say.thread_id)).kept() == {"codex": {"thread": "c1"}}
 
 
+@pytest.mark.parametrize("datasets", [MemoryDatasets, PlacedDatasets, GroupedDatasets])
+async def test_a_turn_of_a_long_thread_begins_without_a_search(
+    house: House, monkeypatch: pytest.MonkeyPatch, datasets: type[MemoryDatasets]
+) -> None:
+    constants = {"opening.TAIL_ROWS": 24, "opening.WHOLE_ROWS": 8, "log.CHECKPOINT_ROWS": 12}
+    for name, value in {**constants, "table.MAX_TURNS": 3, "table.LIGHT_ROWS": 24}.items():
+        monkeypatch.setattr(f"process_agent.threads.{name}", value)
+    house.datasets = datasets()
+    store, log, say = await house.thread()
+    append(log, say.say(e.ModelChanged(None, "codex", "openai", "m"), None))
+    log.keep("codex", {"thread": "c1"})
+    costs = []
+    for first, last in ((0, 10), (10, 100), (100, 1000)):
+        for number in range(first, last):
+            append(log, say.begin(turn=f"u{number}"), say.text("x", turn=f"u{number}"), say.end(f"u{number}"))
+            await log.flush()
+        await log.close()
+        house.datasets.calls.clear()
+        log = await store.open(say.thread_id)
+        known = log.model_known, await log.model(), await log.kept()
+        assert known == (True, ModelChoice("codex", "openai", "m"), {"codex": {"thread": "c1"}})
+        opened = len(house.datasets.calls)
+        assert len(await log.history()) == 6
+        costs.append((opened, house.datasets.calls.copy()))
+    assert costs[0][0] == {MemoryDatasets: 2, PlacedDatasets: 1, GroupedDatasets: 1}[datasets]
+    assert costs == [costs[0]] * 3
+    if datasets is not MemoryDatasets:
+        assert ("search", "t1") not in costs[0][1]
+
+
+async def test_what_two_agents_keep_is_told_apart(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints of an agent that does not know what another one kept meanwhile are not believed."""
+    monkeypatch.setattr("process_agent.threads.opening.TAIL_ROWS", 24)
+    monkeypatch.setattr("process_agent.threads.log.CHECKPOINT_ROWS", 12)
+    _, mine, say = await house.thread()
+    mine.keep("codex", {"thread": "old"})
+    await mine.flush()
+    theirs = await house.agent().open(say.thread_id)
+    theirs.keep("codex", {"thread": "new"})
+    append(theirs, say.say(e.ModelChanged(None, "codex", "openai", "new"), None))
+    await theirs.flush()
+    for number in range(40):
+        append(mine, say.begin(turn=f"u{number}"), say.end(f"u{number}"))
+        await mine.flush()
+    assert any(CHECKPOINT in row["data"] for row in house.datasets.thread(say.thread_id)[-24:])
+    again = await house.agent().open(say.thread_id)
+    assert not again.model_known
+    assert await again.kept() == {"codex": {"thread": "new"}}
+    assert await again.model() == ModelChoice("codex", "openai", "new")
+    # It is known again, and said again, for whoever opens the thread next.
+    append(again, say.begin(turn="next"), say.end("next"))
+    await again.close()
+    house.datasets.calls.clear()
+    last = await house.agent().open(say.thread_id)
+    assert (last.model_known, await last.kept()) == (True, {"codex": {"thread": "new"}})
+    assert [call for call, _ in house.datasets.calls] == ["count", "search"]
+
+
+async def test_large_states_are_searched_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("process_agent.threads.log.CHECKPOINT_ROWS", 4)
+    monkeypatch.setattr("process_agent.threads.log.MAX_CHECKPOINT", 300)
+    _, log, say = await house.thread()
+    log.keep("codex", {"thread": "x" * 300})
+    for number in range(10):
+        append(log, say.begin(turn=f"u{number}"), say.end(f"u{number}"))
+    log.keep("codex", {})
+    append(log, say.begin(turn="v"), say.end("v"), say.begin(turn="w"))
+    await log.close()
+    stored = [to_stored(row) for row in from_table(house.datasets.tables[TABLE])]
+    told = [(place, each) for place, each in enumerate(stored) if isinstance(each, Checkpoint)]
+    assert told
+    assert all(each.place == place > 40 and each.kept == {"codex": {}} for place, each in told)
+
+
 async def test_a_cleared_thread_keeps_nothing_and_knows_what_was_kept(house: House) -> None:
     _, log, say = await house.thread()
     log.keep("codex", {"thread": "c1"})
@@ -77,7 +156,15 @@ async def test_a_deleted_thread_says_what_was_kept(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [{}, {"backend": "codex"}, {"backend": 1, "state": {}}, {"backend": "codex", "state": "x"}]
+    "event",
+    [
+        *({}, {"backend": "codex"}, {"backend": 1, "state": {}}, {"backend": "codex", "state": "x"}),
+        *({"type": CHECKPOINT, "place": 1}, {"type": CHECKPOINT, "kept": {"a": 1}, "place": 1}),
+        *({"type": CHECKPOINT, "kept": {}, "place": "1"}, {"type": CHECKPOINT, "kept": {}, "place": 0}),
+        {"type": CHECKPOINT, "kept": {}, "model": {"backend": 1}, "place": 1},
+        {"type": CHECKPOINT, "kept": {}, "model": {"backend": "codex", "effort": 1}, "place": 1},
+        {"type": CHECKPOINT, "kept": {}, "model": "codex", "place": 1},
+    ],
 )
 async def test_rows_that_pretend_to_be_state_say_nothing(house: House, event: dict[str, object]) -> None:
     _, log, say = await house.thread()
@@ -85,7 +172,7 @@ async def test_rows_that_pretend_to_be_state_say_nothing(house: House, event: di
     await crash(house, log)
     data = json.dumps({"type": "meshagent.agent.thread.event", "event": {"type": STATE, **event}})
     forged = Row(None, STATE, "meshagent.agent.thread.event", (1 << 52) + 1, house.clock(), data)
-    await house.datasets.insert(TableRef("t1", ("agents", "bot", "threads")), EncodedRows([forged]))
+    await house.datasets.insert(TABLE, EncodedRows([forged]))
     again = await house.agent().open(say.thread_id)
     assert await again.kept() == {"codex": {"thread": "c1"}}
     assert await replayed(again) == []

@@ -69,7 +69,7 @@ def made(inserted: list[tuple[str | None, str | None, int | None]]) -> list[dict
 
 
 @given(rows, st.lists(st.integers(0, 30), max_size=4), st.booleans(), st.lists(asked, min_size=1, max_size=5))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_they_are_those_of_a_list(
     inserted: list[tuple[str | None, str | None, int | None]],
     folds: list[int],

@@ -92,12 +92,15 @@ def test_it_says_the_same(
                     append(other, say.begin(turn=f"later{len(shown)}"))
                     await other.flush()
             model, kept, usage = await log.model(), await log.kept(), await log.usage()
+            known = await log._table.known()
+            assert (model, kept) == (known.model, known.kept)
             await other.close()
             return shown, older, model, kept, usage, log.left
         finally:
             house.datasets = there
 
     with (
+        patch("process_agent.threads.log.CHECKPOINT_ROWS", 3),
         patch.multiple("process_agent.threads.opening", TAIL_ROWS=12, WHOLE_ROWS=whole, FIRST_ROWS=2),
         patch.multiple("process_agent.threads.table", LIGHT_ROWS=6, PAGE_ROWS=4, FIRST_PAGE_ROWS=2),
     ):

@@ -32,6 +32,8 @@ def answer(asked: GroupsAsked, rows: StoredRows) -> tuple[dict[str, Any], bytes]
     found = read_end(asked, rows)
     data = _stream(found.rows)
     said: dict[str, Any] = {"kind": "end", "total": found.total, "first": found.first, "whole": found.whole}
+    if not found.whole:
+        said["places"] = list(found.places)
     if (groups := found.groups) is not None:
         said["groups"] = {
             "start": groups.start,
@@ -50,7 +52,7 @@ def read_end(asked: GroupsAsked, rows: StoredRows) -> EndFound:
     if rows.total <= asked.whole:
         everything = rows.at(schema, range(rows.total), ranges.MAX_BYTES)
         if everything is not None:
-            return EndFound(rows.total, 0, True, everything)
+            return EndFound(rows.total, 0, True, everything, range(rows.total))
     seen = _Seen(asked, rows)
     found: EndFound = attempt(lambda: _looked_at(asked, rows, seen, schema))
     return found
@@ -75,7 +77,7 @@ def _looked_at(asked: GroupsAsked, rows: StoredRows, seen: _Seen, schema: pa.Sch
         return found.take(pa.array([at[place] for place in chosen], pa.int64()))
 
     begin = LastGroups(start, of(shown), ordered, full, cut) if asked.groups else None
-    return EndFound(rows.total, rows.total - looked, False, of(picked), begin)
+    return EndFound(rows.total, rows.total - looked, False, of(picked), picked, begin)
 
 
 class _Seen:
@@ -141,7 +143,7 @@ class _Seen:
         codes: Any = group.take(backwards).combine_chunks().dictionary_encode().indices
         beyond = pc.index(codes, pa.scalar(asked.groups, codes.type)).as_py()
         last = backwards[beyond].as_py() if beyond >= 0 else -1
-        return max(cut, last) + 1, last > cut, cut > last
+        return max(cut, last) + 1, last > cut, cut >= last and cut >= 0
 
 
 def _among(column: Any, values: Sequence[str]) -> Any:

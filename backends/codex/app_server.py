@@ -19,7 +19,6 @@ from process_agent import __version__
 from process_agent.errors import BackendError, NoAnswerError, ProcessError, TimeLimitError
 from process_agent.io.child import Child
 from process_agent.io.codex_program import check_version
-from process_agent.io.lull import Lull
 from process_agent.io.rpc import Connection
 from process_agent.io.tasks import Tasks
 from process_agent.wire.jsonrpc import METHOD_NOT_FOUND, Notification, Request, RequestId
@@ -79,8 +78,6 @@ class AppServer:
         self.warnings: list[str] = []
         self.user_agent = ""
         self._steadiness = Steadiness()
-        self.stops = Lull()
-        """Codex takes both cores to end many turns: first whoever stopped one is told that it is heard."""
 
     @property
     def alive(self) -> bool:

@@ -302,7 +302,6 @@ class CodexThread:
         if server is None or thread is None or codex_turn is None:
             return
         try:
-            await server.stops.wait()
             async with asyncio.timeout(INTERRUPT_PATIENCE):
                 with contextlib.suppress(ProcessError):
                     await self._interrupt(running, server, thread, codex_turn)

@@ -12,6 +12,7 @@ from process_agent.agent.provisions import Provisions
 from process_agent.agent.record_names import RecordNames
 from process_agent.agent.replaying import Replaying
 from process_agent.agent.retention import Retention
+from process_agent.agent.stopping import Stopping
 from process_agent.agent.telling import Telling
 from process_agent.agent.thread_files import ThreadFiles
 from process_agent.agent.thread_list import NOT_FOUND, ThreadListWork, failure, not_stored
@@ -65,6 +66,7 @@ class Runner:
         self._channels = {channel.name: channel for channel in channels}
         self._tasks = Tasks("agent")
         self._telling = Telling(self._channels, self._tasks)
+        self._stopping = Stopping(self._tasks, self._carry_out)
         self._creating = FairGate(CREATING)
         self._titling = Titling(backends, self._titled, provisions.metering)
         self._work: dict[ThreadId, TurnWork] = {}
@@ -82,7 +84,7 @@ class Runner:
 
     def ask(self, request: Request) -> None:
         """Take a request in."""
-        self._provisions.intake.enter(lambda: self._carry_out(self._supervisor.handle(request)))
+        self._provisions.intake.enter(lambda: self._stopping.take(self._supervisor.handle(request)))
 
     def start(self, retention: Retention | None = None) -> None:
         """Begin to see what others do to the list of threads, and to remove old ones if that is wanted."""
@@ -122,6 +124,8 @@ class Runner:
         self._quiet.set()
 
     def _do(self, command: c.Command) -> None:
+        for kept in self._stopping.before(command):
+            self._do(kept)
         match command:
             case c.Emit():
                 self._emit(command)
@@ -215,7 +219,7 @@ class Runner:
             case c.SteerBackend():
                 self._tasks.start(self._steer(work, command), "steer")
             case c.InterruptBackend(_, turn_id):
-                self._tasks.start(work.interrupt(turn_id), "interrupt")
+                self._tasks.start(self._stopping.interrupt(work, turn_id), "interrupt")
             case c.AbandonTurn(_, turn_id):
                 self._tasks.start(work.abandon(turn_id), "abandon")
             case c.DecideItem():

@@ -7,19 +7,17 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from process_agent.io.tasks import rounds
-
 FEW: Final = 4
-"""So many within `QUIET_SECONDS` are no crowd, and go on at once."""
+"""So many within `QUIET_SECONDS` are no crowd."""
 
-QUIET_SECONDS: Final = 0.02
+QUIET_SECONDS: Final = 0.01
 """A crowd has passed when nobody came for so long."""
 
 HOLD_SECONDS: Final = 0.2
 """Nobody waits longer, whoever else comes."""
 
 ROUNDS_TO_TELL: Final = 3
-"""Rounds of the event loop in which an answer gets to the socket."""
+"""Rounds of the event loop in which an answer gets to the socket, and what the socket brought to us."""
 
 
 class Lull:
@@ -31,27 +29,31 @@ class Lull:
         self._passed: asyncio.Future[None] | None = None
         self._until = 0.0
 
-    async def wait(self) -> None:
-        """Return soon when few come together, and when no more come where they are many."""
+    def come(self) -> bool:
+        """Somebody comes. Whether they are a crowd by now."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._came = self._came + 1 if now - self._last < QUIET_SECONDS else 1
         self._last = now
-        if self._passed is None and self._came <= FEW:
-            await rounds(ROUNDS_TO_TELL)
-            return
-        if self._passed is None:
+        if self._passed is None and self._came > FEW:
             self._passed = loop.create_future()
             self._until = now + HOLD_SECONDS
             loop.call_at(min(now + QUIET_SECONDS, self._until), self._look)
-        await asyncio.shield(self._passed)
+        return self._passed is not None
 
-    def _look(self) -> None:
-        """Let all go on, unless somebody came just now."""
+    async def passed(self) -> None:
+        """Return when no crowd is there, or none any more."""
+        if self._passed is not None:
+            await asyncio.shield(self._passed)
+
+    def _look(self, rounds: int = ROUNDS_TO_TELL) -> None:
+        """Let all go on, unless somebody came just now, or is about to: rounds may take long."""
         loop, passed = asyncio.get_running_loop(), self._passed
         due = min(self._last + QUIET_SECONDS, self._until)
         if passed is not None and loop.time() < due:
             loop.call_at(due, self._look)
+        elif passed is not None and rounds:
+            loop.call_soon(self._look, rounds - 1)
         elif passed is not None:
             self._passed, self._came = None, 0
             passed.set_result(None)

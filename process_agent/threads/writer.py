@@ -26,7 +26,7 @@ SOON = 0.02
 LATER = 0.12
 """The same for what an agent did since: with the time between ticks of a log below one second."""
 
-AT_THE_END = 0.8
+AT_THE_END = 2.0
 """The same for the word that a turn is being stopped: its end takes it along, which comes in a moment; where
 many stop together, an insert for each such word would take the time of the ends.
 """

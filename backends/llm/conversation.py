@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
+from backends.llm.as_read import AsRead
 from backends.llm.estimates import of_item
 from backends.llm.fill import Fill
 from backends.llm.parts import said
@@ -44,7 +45,7 @@ class Conversation:
         self.senders = Senders(history)
         self.items: list[Item] = list(recalled(history, self.senders.several))
         self.fill = Fill(self.items)
-        self.built = Built()
+        self.built, self.as_read = Built(), AsRead()
         self._open: dict[str, None] = {}
         """Calls without an output."""
 
@@ -114,7 +115,7 @@ class Conversation:
 
     def _begin_anew(self) -> None:
         """The items are others than before."""
-        self.built = Built()
+        self.built, self.as_read = Built(), AsRead()
         frame, self.fill = self.fill.frame, Fill(self.items)
         self.fill.frame = frame
 

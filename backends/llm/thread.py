@@ -14,7 +14,7 @@ from backends.llm.conversation import Conversation
 from backends.llm.estimates import of_frame
 from backends.llm.failures import told, waiting
 from backends.llm.host import Host
-from backends.llm.hosted import for_provider, in_words, readable_documents, tool_names
+from backends.llm.hosted import in_words, tool_names
 from backends.llm.output import Output
 from backends.llm.summarising import Summariser
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
@@ -236,16 +236,12 @@ class LlmThread:
             yield event_of_usage
 
     def _request(self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools) -> ModelRequest:
-        turn = running.input
+        turn, conversation = running.input, self._conversation
         schema = turn.output_schema
         search, image_model = self._host.hosted(provider)
         return ModelRequest(
             model=model,
-            items=for_provider(
-                readable_documents(self._conversation.items, provider),
-                provider.name,
-                tool_names(search, image_model),
-            ),
+            items=conversation.as_read.items(conversation.items, provider, tool_names(search, image_model)),
             search=search,
             image_model=image_model,
             instructions=self._instructions(turn),
@@ -256,7 +252,7 @@ class LlmThread:
             effort=turn.effort or self._host.effort,
             max_output=provider.max_output,
             cache_key=self._cache_key,
-            built=self._conversation.built,
+            built=conversation.built,
             extra=provider.extra,
         )
 

@@ -32,7 +32,10 @@ def body(request: ModelRequest) -> JsonObject:
     messages: list[JsonObject] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    messages += _messages(request)
+    talk = request.built.made(
+        "chat", request.origin, request.items, _Talk, lambda talk, item: talk.add(request.origin, item)
+    )
+    messages += talk.messages()
     found: JsonObject = {
         "model": request.model,
         "messages": messages,
@@ -61,24 +64,29 @@ def body(request: ModelRequest) -> JsonObject:
     return found | dict(request.extra)
 
 
-def _messages(request: ModelRequest) -> list[JsonObject]:
-    found: list[JsonObject] = []
-    origin = request.origin
-    built = request.built.maker("chat", origin, _said)
-    seen: list[JsonObject] = []
-    """Images that tools gave back: a message of its own after the outputs, which hold text only."""
-    # The dialect has no tools of a provider's own.
-    for item in (item for item in request.items if not isinstance(item, Hosted)):
-        if seen and not isinstance(item, CallOutput):
-            found.append({"role": "user", "content": list(seen)})
-            seen.clear()
+class _Talk:
+    """The messages of a conversation."""
+
+    def __init__(self) -> None:
+        self._found: list[JsonObject] = []
+        self._seen: list[JsonObject] = []
+        """Images that tools gave back: a message of its own after the outputs, which hold text only."""
+
+    def add(self, origin: str, item: Item) -> None:
+        """Something more was said or done."""
+        if isinstance(item, Hosted):
+            return  # the dialect has no tools of a provider's own
+        found = self._found
+        if self._seen and not isinstance(item, CallOutput):
+            found.append({"role": "user", "content": self._seen})
+            self._seen = []
         match item:
-            case Message("assistant"):
+            case Message("assistant", parts):
                 message = _assistant(found)
-                before, text = message["content"], built(item)
+                before, text = message["content"], _text(parts)
                 message["content"] = f"{before}\n\n{text}" if before else text
-            case Message(role):
-                found.append({"role": "system" if role == "developer" else role, "content": built(item)})
+            case Message(role, parts):
+                found.append({"role": "system" if role == "developer" else role, "content": _content(parts)})
             case Reasoning(text, replay):
                 if replay is not None and replay.origin == origin:
                     found.append({"role": "assistant", "content": None, "reasoning_content": text})
@@ -87,24 +95,16 @@ def _messages(request: ModelRequest) -> list[JsonObject]:
                 call = {"id": call_id, "type": "function", "function": function}
                 _assistant(found, calls=True).setdefault("tool_calls", []).append(call)
             case CallOutput(call_id, parts):
-                found.append({"role": "tool", "tool_call_id": call_id, "content": built(item)})
-                seen += [part for part in _parts(parts) if part["type"] != "text"]
+                found.append({"role": "tool", "tool_call_id": call_id, "content": _text(parts)})
+                self._seen += [part for part in _parts(parts) if part["type"] != "text"]
             case _:
                 assert_never(item)
-    if seen:
-        found.append({"role": "user", "content": seen})
-    return [message for message in found if message["role"] != "assistant" or _says(message)]
 
-
-def _said(item: Item) -> Any:
-    """What a message or an output says."""
-    match item:
-        case Message("assistant", parts) | CallOutput(_, parts):
-            return _text(parts)
-        case Message(_, parts):
-            return _content(parts)
-        case _:
-            return None
+    def messages(self) -> list[JsonObject]:
+        """Those that say something."""
+        seen = [{"role": "user", "content": [*self._seen]}] if self._seen else []
+        found = [message for message in self._found if message["role"] != "assistant" or _says(message)]
+        return [*found, *seen]
 
 
 def _assistant(found: list[JsonObject], *, calls: bool = False) -> JsonObject:

@@ -28,7 +28,6 @@ from process_agent.wire.llm.request import (
     Text,
     replayed,
     split_data_url,
-    used_tools,
 )
 
 MAX_OUTPUT: Final = 8_192
@@ -56,7 +55,10 @@ def body(request: ModelRequest) -> JsonObject:
     """The request as the provider takes it. Instructions, tools and the conversation so far are marked for
     its cache.
     """
-    messages = _messages(request)
+    talk = request.built.made(
+        "messages", request.origin, request.items, _Talk, lambda talk, item: talk.add(request.origin, item)
+    )
+    messages = talk.marked()
     found: JsonObject = {
         "model": request.model,
         "max_tokens": longest(request.reasons, request.effort, request.max_output),
@@ -65,7 +67,7 @@ def body(request: ModelRequest) -> JsonObject:
     }
     if request.instructions:
         found["system"] = [{"type": "text", "text": request.instructions, **_CACHE}]
-    tools = _tools(request)
+    tools = _tools(request, talk.called)
     if tools:
         found["tools"] = tools
         if not request.tools and not request.search:
@@ -76,11 +78,10 @@ def body(request: ModelRequest) -> JsonObject:
         found["output_config"] = {
             "format": {"type": "json_schema", "schema": dict(request.output.schema)},
         }
-    _mark(messages)
     return found | dict(request.extra)
 
 
-def _tools(request: ModelRequest) -> list[JsonObject]:
+def _tools(request: ModelRequest, called: Iterable[str]) -> list[JsonObject]:
     """The tools on offer, and those that the conversation names, without which it is refused."""
     tools: list[JsonObject] = [
         {
@@ -91,32 +92,49 @@ def _tools(request: ModelRequest) -> list[JsonObject]:
         for tool in request.tools
     ]
     offered = {tool.name for tool in request.tools}
-    gone = [name for name in used_tools(request.items) if name not in offered]
+    gone = [name for name in called if name not in offered]
     if request.search:
         tools.append({**_SEARCH})
     return tools + [{"name": name, "description": _GONE, "input_schema": {"type": "object"}} for name in gone]
 
 
-def _messages(request: ModelRequest) -> list[JsonObject]:
-    """Turns of user and assistant. What the assistant says and does in one go is one message, and so are
-    the results of its calls; messages of people stay as they are, the provider joins them itself.
+class _Talk:
+    """Turns of user and assistant. What the assistant says and does in one go is one message, and so are the
+    results of its calls; messages of people stay as they are, the provider joins them itself.
     """
-    messages: list[JsonObject] = []
-    blocks_of = request.built.maker("messages", request.origin, lambda item: _blocks(item, request.origin))
-    for item in request.items:
-        assistant, blocks = blocks_of(item)
+
+    def __init__(self) -> None:
+        self._messages: list[JsonObject] = []
+        self.called: dict[str, None] = {}
+        """Names of the tools that were called."""
+
+    def add(self, origin: str, item: Item) -> None:
+        """Something more was said or done."""
+        assistant, blocks = _blocks(item, origin)
+        if isinstance(item, Call):
+            self.called.setdefault(item.name)
         if not blocks:
-            continue
+            return
         role = "assistant" if assistant else "user"
-        last = messages[-1] if messages else {}
+        last = self._messages[-1] if self._messages else {}
         result = isinstance(item, CallOutput) and last and last["content"][-1]["type"] == "tool_result"
         if last and last["role"] == role and (assistant or result):
             last["content"] += blocks
         else:
-            messages.append({"role": role, "content": [*blocks]})
-    if not messages or messages[0]["role"] == "assistant":
-        messages.insert(0, {"role": "user", "content": [dict(_PLACEHOLDER)]})
-    return messages
+            self._messages.append({"role": role, "content": blocks})
+
+    def marked(self) -> list[JsonObject]:
+        """The messages, marked as worth keeping until the next request: that stands in the last one, which is
+        another object for it.
+        """
+        messages = [*self._messages]
+        if not messages or messages[0]["role"] == "assistant":
+            messages.insert(0, {"role": "user", "content": [dict(_PLACEHOLDER)]})
+        *before, block = messages[-1]["content"]
+        if block["type"] in ("text", "image", "tool_result", "document"):
+            block = {**block, **_CACHE}
+        messages[-1] = {**messages[-1], "content": [*before, block]}
+        return messages
 
 
 def _blocks(item: Item, origin: str) -> tuple[bool, list[JsonObject]]:
@@ -170,13 +188,6 @@ def _input(arguments: str) -> Any:
     except (msgspec.DecodeError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {"arguments": arguments}
-
-
-def _mark(messages: list[JsonObject]) -> None:
-    """What was said up to now is worth keeping until the next request."""
-    content = messages[-1]["content"]
-    if content[-1]["type"] in ("text", "image", "tool_result", "document"):
-        content[-1] = {**content[-1], **_CACHE}
 
 
 class MessagesReader(StreamReader):

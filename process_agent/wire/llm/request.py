@@ -134,31 +134,33 @@ class OutputSchema:
 
 
 class Built:
-    """What a dialect made of the items of a conversation before: nothing is built twice that did not change.
-    Items are told by their identity, and what was made of them is not to be changed.
-    """
+    """What a dialect made of a conversation for the last request: one that only grew is not made again."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Item, Any]] = {}
-        self._of = ("", "")
+        self._of: tuple[str, str] | None = None
+        self._items: tuple[Item, ...] = ()
+        self._made: Any = None
 
-    def maker[T](self, dialect: str, origin: str, make: Callable[[Item], T]) -> Callable[[Item], T]:
-        """`make`, remembered for the next request; for another dialect or provider everything is forgotten,
-        and so is what this request does not ask for.
+    def made[T](
+        self,
+        dialect: str,
+        origin: str,
+        items: tuple[Item, ...],
+        begin: Callable[[], T],
+        add: Callable[[T, Item], None],
+    ) -> T:
+        """`begin()`, to which all items were added in their order: the same object as for the last request
+        when its items only go on. A request is made from it and changes nothing in it.
         """
-        before = self._made if self._of == (dialect, origin) else {}
-        self._of, made = (dialect, origin), dict[int, tuple[Item, Any]]()
-        self._made = made
-
-        def remembered(item: Item) -> T:
-            known = before.get(id(item)) or made.get(id(item))
-            if known is None:
-                known = (item, make(item))
-            made[id(item)] = known  # the item is kept, and with it its identity
-            found: T = known[1]
-            return found
-
-        return remembered
+        known, of = self._items, (dialect, origin)
+        made: T = self._made
+        if self._of != of or items[: len(known)] != known:
+            known, made = (), begin()
+        self._of = None  # if an item cannot be added, nothing is known
+        for item in items[len(known) :]:
+            add(made, item)
+        self._of, self._items, self._made = of, items, made
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,18 +190,13 @@ class ModelRequest:
     extra: Mapping[str, Json] = field(default_factory=dict)
     """Members of the body as the provider's configuration gives them."""
     built: Built = field(default_factory=Built, repr=False, compare=False)
-    """What was made of items for earlier requests of the same conversation."""
+    """What was made of the items for earlier requests of the same conversation."""
 
 
 def replayed(replay: Replay) -> list[JsonObject]:
     """The items of the dialect in what a tool of the provider's own left."""
     items = replay.data.get("items")
     return [dict(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def used_tools(items: tuple[Item, ...]) -> tuple[str, ...]:
-    """Names of the tools that the conversation calls, each once."""
-    return tuple(dict.fromkeys(item.name for item in items if isinstance(item, Call)))
 
 
 def split_data_url(url: str) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, assert_never
 
 from process_agent.wire.llm import events as e
@@ -29,10 +30,12 @@ from process_agent.wire.llm.request import (
 
 def body(request: ModelRequest) -> JsonObject:
     """The request as the provider takes it. Nothing is stored there: the conversation comes with each."""
-    entries = request.built.maker("responses", request.origin, lambda item: [*_item(item, request.origin)])
+    entries = request.built.made(
+        "responses", request.origin, request.items, list[JsonObject], partial(_add, request.origin)
+    )
     found: JsonObject = {
         "model": request.model,
-        "input": [entry for item in request.items for entry in entries(item)],
+        "input": [*entries],
         "stream": True,
         "store": False,
     }
@@ -67,6 +70,10 @@ def body(request: ModelRequest) -> JsonObject:
     if request.max_output is not None:
         found["max_output_tokens"] = request.max_output
     return found | dict(request.extra)
+
+
+def _add(origin: str, entries: list[JsonObject], item: Item) -> None:
+    entries += _item(item, origin)
 
 
 def _item(item: Item, origin: str) -> Iterator[JsonObject]:

@@ -182,7 +182,7 @@ class Runner:
             case c.CreateThread():
                 self._tasks.start(self._create(command), "create a thread")
             case c.OpenLog():
-                self._tasks.start(self._open(command), "open a thread")
+                self._tasks.begin(self._open(command), "open a thread")
             case c.StoreTurnEnd(thread_id, turn_id):
                 self._tasks.begin(self._store_turn(thread_id, turn_id), "store a turn")
             case c.Replay():

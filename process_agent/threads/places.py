@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -77,8 +78,39 @@ def values(column: Any) -> list[Any]:
         if pa.types.is_dictionary(chunk.type):
             words = chunk.dictionary.to_pylist()
             found += [None if code is None else words[code] for code in _numbers(chunk.indices)]
+        elif isinstance(chunk, pa.ExtensionArray):
+            found += _values(chunk.storage)
         else:
-            found += _numbers(chunk) if pa.types.is_int64(chunk.type) else chunk.to_pylist()
+            found += _values(chunk)
+    return found
+
+
+def _values(array: Any) -> list[Any]:
+    if pa.types.is_int64(array.type):
+        return _numbers(array)
+    if pa.types.is_string(array.type):
+        return _texts(array, "i")
+    return _texts(array, "q") if pa.types.is_large_string(array.type) else array.to_pylist()
+
+
+def _texts(array: Any, offset: str) -> list[Any]:
+    """Texts, whose ends have the struct type `offset`. Arrow's own conversion takes five times as long."""
+    if not len(array) or (data := array.buffers()[2]) is None:
+        return list(array.to_pylist())
+    memory: Any = memoryview(array.buffers()[1])
+    ends = memory.cast(offset)[array.offset : array.offset + len(array) + 1].tolist()
+    first = ends[0]
+    raw = data.slice(first, ends[-1] - first).to_pybytes()
+    places = pairwise(ends) if first == 0 else pairwise([end - first for end in ends])
+    if raw.isascii():
+        text = raw.decode()
+        found: list[Any] = [text[start:end] for start, end in places]
+    else:
+        found = [raw[start:end].decode() for start, end in places]
+    if array.null_count:
+        found = [
+            text if there else None for text, there in zip(found, array.is_valid().to_pylist(), strict=True)
+        ]
     return found
 
 

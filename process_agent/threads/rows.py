@@ -19,8 +19,10 @@ from process_agent.core.models import ModelChoice
 from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.room import ArrowTable
 from process_agent.errors import WireError
+from process_agent.threads.places import values
 from process_agent.wire.agent_messages import PREFIX, decode_event, encode_event
 
+_MOMENT: Any = pa.timestamp("us", tz="UTC")
 _NAMESPACE = uuid.UUID("6f6bb6ac-6a5c-4d7e-9f3b-2a44f4f8f4d1")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 PARTIAL = "process.partial_text"
@@ -199,15 +201,18 @@ def from_table(table: ArrowTable) -> Iterator[Row]:
 
 
 def _column(table: pa.Table, name: str) -> list[Any]:
-    return table.column(name).to_pylist() if name in table.column_names else [None] * table.num_rows
+    return values(table.column(name)) if name in table.column_names else [None] * table.num_rows
 
 
 def _moments(table: pa.Table) -> list[datetime]:
     """The times of the rows; Arrow's own conversion looks for time zone packages at every value."""
     if "timestamp" not in table.column_names:
         return [_EPOCH] * table.num_rows
-    since: Any = table.column("timestamp").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    return [_EPOCH + timedelta(microseconds=value or 0) for value in since.to_pylist()]
+    since = table.column("timestamp")
+    if since.type != _MOMENT:
+        since = since.cast(_MOMENT)
+    numbers = values(pa.chunked_array([chunk.view(pa.int64()) for chunk in since.chunks], pa.int64()))
+    return [_EPOCH + timedelta(microseconds=value or 0) for value in numbers]
 
 
 def to_stored(row: Row) -> Stored | None:

@@ -53,12 +53,12 @@ def read_end(asked: GroupsAsked, rows: StoredRows) -> EndFound:
         everything = rows.at(schema, range(rows.total), ranges.MAX_BYTES)
         if everything is not None:
             return EndFound(rows.total, 0, True, everything, range(rows.total))
-    seen = _Seen(asked, rows)
-    found: EndFound = attempt(lambda: _looked_at(asked, rows, seen, schema))
+    found: EndFound = attempt(lambda: _looked_at(asked, rows, schema))
     return found
 
 
-def _looked_at(asked: GroupsAsked, rows: StoredRows, seen: _Seen, schema: pa.Schema) -> EndFound:
+def _looked_at(asked: GroupsAsked, rows: StoredRows, schema: pa.Schema) -> EndFound:
+    seen = _Seen(asked, rows)
     start, ordered, full, cut = seen.beginning() if asked.groups else (rows.total, True, False, False)
     shown: Sequence[int] = range(start, min(rows.total, start + asked.first))
     looked = min(asked.rows, rows.total)
@@ -89,7 +89,9 @@ class _Seen:
         names = dict.fromkeys((asked.group, asked.kind, asked.number, *asked.greatest))
         self._schema = rows.schema(list(names))
         self._start = rows.total
-        self._table = self._schema.empty_table()
+        self._parts: list[pa.Table] = []
+        kinds = (*asked.wanted, *asked.over, *asked.latest, *asked.joining, asked.cut)
+        self._kinds = list(dict.fromkeys(kinds))
         first = min(BACK_FIRST, asked.groups * ROWS_OF_GROUP) if asked.groups else 0
         self._go_back(max(asked.rows, first))
 
@@ -97,19 +99,28 @@ class _Seen:
         start = max(0, self._start - count)
         batches = [*self._rows.between(self._schema, start, self._start)]
         before = pa.Table.from_batches(batches, self._schema)
-        self._table = pa.concat_tables([before, self._table]).combine_chunks()
+        # What a row is, is looked up once: from now on kinds are numbers.
+        at, name = self._schema.get_field_index(self._asked.kind), self._asked.kind
+        known: Any = pa.array(self._kinds, before.column(at).type)
+        codes = pc.index_in(before.column(at), value_set=known)
+        self._parts.insert(0, before.set_column(at, name, codes))
+        self._table: Any = pa.concat_tables(self._parts).combine_chunks()
         self._start = start
+
+    def _among(self, kinds: Any, values: Sequence[str]) -> Any:
+        codes = pa.array([self._kinds.index(value) for value in values], pa.int32())
+        return pc.is_in(kinds, value_set=codes)
 
     def picked(self, looked: int) -> list[int]:
         """Places of the rows that are wanted of the last ones."""
         rows, asked = self._table.slice(self._table.num_rows - looked), self._asked
         group, kind, number = (rows.column(name) for name in (asked.group, asked.kind, asked.number))
-        ends = pc.indices_nonzero(pc.and_(_among(kind, asked.over), pc.is_valid(group)))
+        ends = pc.indices_nonzero(pc.and_(self._among(kind, asked.over), pc.is_valid(group)))
         over: Any = group.take(ends)
         going_on = pc.and_(pc.is_valid(group), pc.invert(pc.is_in(group, value_set=over.combine_chunks())))
-        places = set(pc.indices_nonzero(pc.or_(_among(kind, asked.wanted), going_on)).to_pylist())
+        places = set(pc.indices_nonzero(pc.or_(self._among(kind, asked.wanted), going_on)).to_pylist())
         columns: list[Any] = [rows.column(name) for name in asked.greatest]
-        columns += [pc.if_else(_among(kind, (one,)), number, None) for one in asked.latest]
+        columns += [pc.if_else(self._among(kind, (one,)), number, None) for one in asked.latest]
         places |= {pc.index(column, pc.max(column)).as_py() for column in columns} - {-1}
         # Whoever has a row of a group that is over must see that it is.
         said = dict(zip(over.to_pylist(), ends.to_pylist(), strict=True))
@@ -135,19 +146,15 @@ class _Seen:
         asked, rows = self._asked, self._table
         group, kind = rows.column(asked.group), rows.column(asked.kind)
         counted = pc.is_valid(rows.column(asked.number))
-        cuts = pc.indices_nonzero(pc.and_(counted, _among(kind, (asked.cut,))))
+        cuts = pc.indices_nonzero(pc.and_(counted, self._among(kind, (asked.cut,))))
         cut = cuts[-1].as_py() if len(cuts) else -1
-        begin = pc.and_(pc.and_(counted, pc.is_valid(group)), pc.invert(_among(kind, asked.joining)))
+        begin = pc.and_(pc.and_(counted, pc.is_valid(group)), pc.invert(self._among(kind, asked.joining)))
         backwards = pc.indices_nonzero(begin)[::-1]
         # Codes are given out in the order in which values come first: the last group's is 0.
         codes: Any = group.take(backwards).combine_chunks().dictionary_encode().indices
         beyond = pc.index(codes, pa.scalar(asked.groups, codes.type)).as_py()
         last = backwards[beyond].as_py() if beyond >= 0 else -1
         return max(cut, last) + 1, last > cut, cut >= last and cut >= 0
-
-
-def _among(column: Any, values: Sequence[str]) -> Any:
-    return pc.is_in(column, value_set=pa.array(values, column.type))
 
 
 def _stream(rows: ArrowTable) -> bytes:

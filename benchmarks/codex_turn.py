@@ -73,19 +73,19 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
         }
         for number in range(rounds + 1):
             counted = number > 0
-            medians = {}
+            alone_at = {}
             for program, codex in alone.items():
                 times = await _alone(codex, number, turns)
                 add(first, ended, program, times, counted)
-                medians[program] = _medians(times)
+                alone_at[program] = medians(times)
             for program, running_talk in talks.items():
                 times, used = await one_round(running_talk, number, turns)
                 add(first, ended, program, times, counted)
                 if counted:
-                    begun, done = _medians(times)
-                    later.add(program, begun - medians[BARE][0])
-                    added.add(program, begun - medians[EQUAL][0])
-                    over.add(program, done - medians[EQUAL][1])
+                    begun, done = medians(times)
+                    later.add(program, begun - alone_at[BARE][0])
+                    added.add(program, begun - alone_at[EQUAL][0])
+                    over.add(program, done - alone_at[EQUAL][1])
                     cpu.add(program, used)
     notes = (
         f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
@@ -103,7 +103,8 @@ async def _alone(codex: BareCodex, number: int, turns: int) -> list[tuple[float,
     return [(turn.first_delta_ms, turn.ended_ms) for turn in seen]
 
 
-def _medians(times: list[tuple[float, float]]) -> tuple[float, float]:
+def medians(times: list[tuple[float, float]]) -> tuple[float, float]:
+    """Of the times to first delta and to the end."""
     return median(time[0] for time in times), median(time[1] for time in times)
 
 

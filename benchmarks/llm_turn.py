@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -21,17 +21,19 @@ from benchmarks.codex_turn import (
     TURNS,
     Talk,
     add,
+    medians,
     one_round,
     stream,
     talk,
 )
-from benchmarks.figures import BARE, OURS, REFERENCE, Figure, Section
+from benchmarks.figures import BARE, EQUAL, OURS, REFERENCE, Figure, Section
 from benchmarks.many_threads import ACCEPTED, FIGURES, Together
 from benchmarks.programs import resident_mb
 from benchmarks.stage import LLM_MODEL, Stage
 from process_agent.wire.sse import SseParser
 
 LABELS = {BARE: "bare `httpx`", OURS: "`process join`", REFERENCE: "`meshagent process join`"}
+SHORT_LABELS = {BARE: LABELS[BARE], EQUAL: "bare `httpx`, with the same conversation", **LABELS}
 
 
 def script(action: object) -> str:
@@ -59,12 +61,12 @@ class BareCall:
         first, ended = await self.turn(scripted(text.removeprefix("say ")))
         return BareTurn(first, first, ended)
 
-    async def turn(self, text: str) -> tuple[float, float]:
-        """Milliseconds to the first delta and to the end."""
+    async def turn(self, text: str, before: Sequence[Mapping[str, str]] = ()) -> tuple[float, float]:
+        """Milliseconds to the first delta and to the end; `before` are the messages before this one."""
         began = time.perf_counter()
         first = None
         parser = SseParser()
-        messages = [{"role": "user", "content": text}]
+        messages = [*before, {"role": "user", "content": text}]
         body = {"model": "m", "max_tokens": 8192, "stream": True, "messages": messages}
         async with self._client.stream("POST", "/messages", json=body) as answer:
             async for piece in answer.aiter_raw():
@@ -75,6 +77,21 @@ class BareCall:
         if first is None:
             raise RuntimeError("the model said nothing")
         return (first - began) * 1000, (time.perf_counter() - began) * 1000
+
+
+class BareThread:
+    """Bare calls that send what was said so far, as agents do."""
+
+    def __init__(self, call: BareCall) -> None:
+        self._call = call
+        self._said: list[dict[str, str]] = []
+
+    async def turn(self, text: str) -> tuple[float, float]:
+        """Milliseconds to the first delta and to the end of an answer that is this text."""
+        prompt = scripted(text)
+        times = await self._call.turn(prompt, self._said)
+        self._said += [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
+        return times
 
 
 @asynccontextmanager
@@ -91,6 +108,8 @@ async def bare_call(model: dict[str, str]) -> AsyncIterator[BareCall]:
 async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Section:
     """Programs take rounds of short turns; the first round is not counted."""
     first, ended = Figure("request to first delta", "ms"), Figure("request to end of turn", "ms")
+    later = Figure("first delta later than that of a bare request with the same conversation", "ms")
+    over = Figure("end of turn later than that of a bare request with the same conversation", "ms")
     cpu = Figure("the agent's processor time for each turn", "ms")
     async with AsyncExitStack() as stack:
         bare = await stack.enter_async_context(bare_call(stage.model))
@@ -98,22 +117,30 @@ async def measure(stage: Stage, rounds: int = ROUNDS, turns: int = TURNS) -> Sec
             program: await stack.enter_async_context(talk(stage, agent))
             for program, agent in stage.agents(LLM_MODEL).items()
         }
+        thread = BareThread(bare)
         for number in range(rounds + 1):
             counted = number > 0
-            times = [await bare.turn(scripted(f"turn {number}.{n}")) for n in range(turns)]
-            add(first, ended, BARE, times, counted)
+            texts = [f"turn {number}.{n}" for n in range(turns)]
+            add(first, ended, BARE, [await bare.turn(scripted(text)) for text in texts], counted)
+            times = [await thread.turn(text) for text in texts]
+            add(first, ended, EQUAL, times, counted)
+            begun, done = medians(times)
             for program, running_talk in talks.items():
                 times, used = await one_round(running_talk, number, turns, scripted)
                 add(first, ended, program, times, counted)
                 if counted:
+                    later.add(program, medians(times)[0] - begun)
+                    over.add(program, medians(times)[1] - done)
                     cpu.add(program, used)
     notes = (
         f"{rounds} rounds of {turns} turns each, in turn, one thread each, an instant scripted model in "
         "its own process, asked by both agents in Anthropic's dialect over HTTP (with OpenAI's the reference "
-        "takes the websocket). *Bare* is a streamed httpx request with the last message alone. Processor "
-        "time is that of the agent, until half a second after the last turn of a round."
+        "takes the websocket). *Bare* is a streamed httpx request with the last message alone; *with the "
+        "same conversation*, it holds all messages of the thread, which agents send too. Processor time is "
+        "that of the agent, until half a second after the last turn of a round."
     )
-    return Section("llm", "A short turn of a language model", LABELS, [first, ended, cpu], notes)
+    figures = [first, ended, later, over, cpu]
+    return Section("llm", "A short turn of a language model", SHORT_LABELS, figures, notes)
 
 
 async def measure_streaming(

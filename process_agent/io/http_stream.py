@@ -144,7 +144,7 @@ class HttpAnswer:
             if piece is None:
                 return
             in_a_row = in_a_row + 1 if size > 0 and loop.time() - asked < WINDOW_SECONDS else 0
-            whole = await self._with_rest(piece)
+            whole = self._with_rest(piece)
             size, patience = size + len(whole), self._limits.idle
             if size > MAX_ANSWER:
                 raise HttpError(f"The answer is larger than {MAX_ANSWER} bytes.", kind="large")
@@ -175,14 +175,12 @@ class HttpAnswer:
             return await ahead
         return None if self._pieces is None else await anext(self._pieces, None)
 
-    async def _with_rest(self, piece: bytes) -> bytes:
-        """A piece with all that has arrived already. A read that has to wait is left for later."""
+    def _with_rest(self, piece: bytes) -> bytes:
+        """A piece with what can be read without waiting. A read that has to wait is left for later."""
         found = [piece]
         size = len(piece)
         while size < MAX_PIECE and self._pieces is not None:
             ahead = self._tasks.ahead(_one(self._pieces), "read ahead")
-            if not ahead.done():
-                await asyncio.sleep(0)
             if not ahead.done() or ahead.exception() is not None or (more := ahead.result()) is None:
                 self._ahead = ahead
                 break

@@ -33,6 +33,7 @@ NAMES = (
     "stop",
     "stop-codex",
     "memory",
+    "memory-codex",
     "llm",
     "llm-stream",
     "llm-threads",
@@ -145,7 +146,10 @@ async def _measure(
         "opening": lambda stage: opening.measure(stage, 1 if quick else opening.COPIES),
         "stop": lambda stage: interrupts.measure(stage, 5 if quick else interrupts.STOPS),
         "stop-codex": lambda stage: codex_stops.measure(stage, quick),
-        "memory": lambda stage: memory.measure(stage, *(((100, 200), 100) if quick else ())),
+        "memory": lambda stage: memory.measure(stage, memory.LLM, *(((100, 200), 100) if quick else ())),
+        "memory-codex": lambda stage: memory.measure(
+            stage, memory.CODEX, *(((100, 200), 100) if quick else (memory.CODEX_STEPS,))
+        ),
     }
     wanted = [measure for name, measure in measures.items() if name in names]
     if wanted:

@@ -64,12 +64,18 @@ class BareCodex:
 
     async def stop(self, threads: list[str], text: str) -> list[StopSeen]:
         """Start a turn in each thread, and stop all of them when each has said something."""
+        turns = await self.begin_all(threads, text)
+        return await asyncio.gather(*map(self.stop_turn, threads, turns))
+
+    async def begin_all(self, threads: list[str], text: str) -> list[str]:
+        """Start a turn in each thread; their ids, when each has said something."""
         turns = await asyncio.gather(*(self._start(thread, text) for thread in threads))
         for thread in threads:
             await self._next(thread, "item/agentMessage/delta")
-        return await asyncio.gather(*map(self._stop, threads, turns))
+        return turns
 
-    async def _stop(self, thread: str, turn: str) -> StopSeen:
+    async def stop_turn(self, thread: str, turn: str) -> StopSeen:
+        """Stop a turn and wait for its end."""
         began = time.perf_counter()
         params = {"threadId": thread, "turnId": turn}
         await self.connection.request("turn/interrupt", params, urgent=True)

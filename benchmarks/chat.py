@@ -212,8 +212,12 @@ class Chat:
 
     async def stop(self, thread_ids: list[str], text: str) -> list[StopSeen]:
         """Start a turn in each thread, and stop all of them when each has said something."""
-        turns = await asyncio.gather(*(self._begun(thread_id, text) for thread_id in thread_ids))
-        return await asyncio.gather(*map(self._stop, thread_ids, turns))
+        turns = await self.begin_all(thread_ids, text)
+        return await asyncio.gather(*map(self.stop_turn, thread_ids, turns))
+
+    async def begin_all(self, thread_ids: list[str], text: str) -> list[str]:
+        """Start a turn in each thread; their ids, when each has said something."""
+        return await asyncio.gather(*(self._begun(thread_id, text) for thread_id in thread_ids))
 
     async def _begun(self, thread_id: str, text: str) -> str:
         arrived = self._arrived[thread_id]
@@ -225,7 +229,8 @@ class Chat:
         await self._next(thread_id, "text_content.delta")
         return turn_id
 
-    async def _stop(self, thread_id: str, turn_id: str) -> StopSeen:
+    async def stop_turn(self, thread_id: str, turn_id: str) -> StopSeen:
+        """Stop a turn and wait for its end."""
         began = time.perf_counter()
         await self._send(thread_id, _message("turn.interrupt", thread_id=thread_id, turn_id=turn_id))
         accepted, _ = await self._next_at(thread_id, "turn.interrupt.accepted")

@@ -27,8 +27,11 @@ logger = logging.getLogger(__name__)
 MAX_IN_FLIGHT: Final = 32
 """Requests under way at once; 200 make Codex answer -32001 (codex-app-server page, section 3)."""
 
-MAX_URGENT: Final = 32
-"""The same for interrupts, which must not queue behind the others."""
+MAX_URGENT: Final = 96
+"""The same for interrupts, which must not queue behind the others. Codex answers one when its turn has ended,
+and takes in the next meanwhile (128 messages may wait): the sooner it knows of all, the less it works for
+turns that are over.
+"""
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0

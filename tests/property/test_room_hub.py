@@ -114,7 +114,7 @@ async def _play(said: list[Said], leave: list[int]) -> None:
     room.receive(last, Message(7, "room.invoke_tool", room_frames.pack_payload(json.dumps(header).encode())))
     kinds = [message.type for message in witness.messages]
     assert kinds == ["room_ready", "connected", "__response__", "messaging.send"]
-    offered = frozenset([room_offers.INSERT_ROWS, room_offers.READ_ROWS])
+    offered = frozenset([room_offers.INSERT_ROWS, room_offers.READ_ROWS, room_offers.READ_END])
     assert room_offers.offers_of(witness.messages[0].payload).tools == offered
     for member in members:
         room.leave(member)

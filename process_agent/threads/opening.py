@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -54,6 +54,17 @@ async def opening(datasets: Datasets, ref: TableRef, turns: int) -> Opening:
             return _opening(found.total, found.first, found.rows, found.places, window)
     end = await last_rows(datasets, ref, FULL, TAIL_ROWS)
     return _opening(end.total, end.first, end.rows, range(end.first, end.total))
+
+
+async def last_turns(datasets: Datasets, ref: TableRef, turns: int, first: int) -> Window | None:
+    """Where the last turns begin, with the `first` rows from there on; None where the room cannot. Raises
+    `RoomError` as `Datasets` does.
+    """
+    if not isinstance(datasets, ByGroups):
+        return None
+    asked = replace(_asked(turns), whole=0, rows=1, wanted=(), latest=(), greatest=(), first=first)
+    found = await datasets.end(ref, asked)
+    return None if found is None or found.groups is None else _window(found.total, found.groups, turns)
 
 
 def _window(total: int, groups: LastGroups, turns: int) -> Window:

@@ -29,7 +29,7 @@ from process_agent.threads.ends import (
     usage_of,
 )
 from process_agent.threads.indexing import Indexing
-from process_agent.threads.opening import FULL, MAX_ROWS, opening, short
+from process_agent.threads.opening import FULL, MAX_ROWS, last_turns, opening, short
 from process_agent.threads.paths import NOT_FOUND
 from process_agent.threads.places import last_rows, rows_from
 from process_agent.threads.room_files import KINDS, MAX_FILES, files_of
@@ -243,6 +243,10 @@ class ThreadTable:
 
     async def _found(self, window: Window, before: int | None) -> Window:
         """Look for the last turns from the end of a long table on, or from a row on."""
+        if before is None and window.since is None:
+            found = await last_turns(self._datasets, self._ref, window.limit, FIRST_PAGE_ROWS)
+            if found is not None:
+                return found
         columns = _LIGHT if window.since is None else (*_LIGHT, "item_id")
         if before is None:
             end = await last_rows(self._datasets, self._ref, columns, LIGHT_ROWS, compact=True)

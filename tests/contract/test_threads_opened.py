@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from process_agent.core import events as e
@@ -33,27 +35,22 @@ async def shown_while_another_writes(
     return shown, [cursor.split(".")[1] for cursor in older]
 
 
+async def write(store: DatasetThreadStore, path: ThreadId) -> None:
+    say, log = speaker(path), await store.open(path)
+    for number in range(TURNS):
+        turn = f"u{number}"
+        append(log, *say.begin(turn=turn), *say.text("x", turn=turn, item=f"i-{turn}"), say.end(turn))
+        if number in (0, 60, 140):  # some rows are in Lance, some in the log
+            await log.flush()
+    await log.close()
+
+
 async def test_it_shows_each_row_once(server: LocalRoom, monkeypatch: pytest.MonkeyPatch) -> None:
-    end, asked = RoomDatasets.end, list[GroupsAsked]()
-
-    async def counted(self: RoomDatasets, table: TableRef, groups: GroupsAsked) -> EndFound | None:
-        asked.append(groups)
-        return await end(self, table, groups)
-
-    async def none(*_: object, **__: object) -> None:
-        return None
-
+    asked = list[GroupsAsked]()
     async with agent(server) as (store, _), agent(server, alone=False) as (other, _):
         entry = await store.create("long")
-        say = speaker(entry.path)
-        log = await store.open(entry.path)
-        for number in range(TURNS):
-            turn = f"u{number}"
-            append(log, *say.begin(turn=turn), *say.text("x", turn=turn, item=f"i-{turn}"), say.end(turn))
-            if number in (0, 60, 140):  # some rows are in Lance, some in the log
-                await log.flush()
-        await log.close()
-        monkeypatch.setattr(RoomDatasets, "end", counted)
+        await write(store, entry.path)
+        monkeypatch.setattr(RoomDatasets, "end", counted(asked))
         shown, older = await shown_while_another_writes(store, other, entry.path, "first")
         assert [groups.groups for groups in asked] == [SHOWN, 1000]
         assert ended(shown) == [f"u{number}" for number in range(TURNS - SHOWN, TURNS)]
@@ -68,6 +65,35 @@ async def test_it_shows_each_row_once(server: LocalRoom, monkeypatch: pytest.Mon
         at_once, the_same = await shown_while_another_writes(store, other, entry.path, "third")
         assert ids(at_once) == ids(by_the_protocol)
         assert older != place == the_same
+
+
+async def test_who_comes_later_needs_one_call_too(server: LocalRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[GroupsAsked]()
+    async with agent(server) as (store, _):
+        entry = await store.create("long")
+        await write(store, entry.path)
+        log = await store.open(entry.path)
+        monkeypatch.setattr(RoomDatasets, "end", counted(asked))
+        shown = [event async for event in log.replay(None, Page(limit=20))]
+        assert ended(shown) == [f"u{number}" for number in range(TURNS - 20, TURNS)]
+        assert [(groups.groups, groups.wanted) for groups in asked] == [(20, ())]
+        monkeypatch.setattr(RoomDatasets, "end", none)
+        assert ids([event async for event in log.replay(None, Page(limit=20))]) == ids(shown)
+        await log.close()
+
+
+def counted(asked: list[GroupsAsked]) -> Callable[..., Awaitable[EndFound | None]]:
+    end = RoomDatasets.end
+
+    async def counting(self: RoomDatasets, table: TableRef, groups: GroupsAsked) -> EndFound | None:
+        asked.append(groups)
+        return await end(self, table, groups)
+
+    return counting
+
+
+async def none(*_: object, **__: object) -> None:
+    return None
 
 
 def ended(events: list[e.ThreadEvent]) -> list[str | None]:

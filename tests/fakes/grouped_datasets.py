@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from process_agent.core.groups import EndFound, GroupsAsked, LastGroups
 from process_agent.core.room import TableRef
 from tests.fakes.datasets import PlacedDatasets
@@ -62,7 +64,7 @@ class GroupedDatasets(PlacedDatasets):
         rows = there.to_pylist()
         first = max(0, total - asked.rows)
         places = [first + place for place in picked(rows[first:], asked)]
-        tail = given.take(places)
+        tail = given.take(pa.array(places, pa.int64()))
         if not asked.groups:
             return EndFound(total, first, False, tail, places)
         back = max(0, total - asked.most)

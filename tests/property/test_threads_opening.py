@@ -91,11 +91,12 @@ def test_it_says_the_same(
                 if len(shown) <= meanwhile:  # another writer goes on
                     append(other, say.begin(turn=f"later{len(shown)}"))
                     await other.flush()
+            again = [event.body async for event in log.replay(None, Page(limit=limit))]
             model, kept, usage = await log.model(), await log.kept(), await log.usage()
             known = await log._table.known()
             assert (model, kept) == (known.model, known.kept)
             await other.close()
-            return shown, older, model, kept, usage, log.left
+            return shown, older, again, model, kept, usage, log.left
         finally:
             house.datasets = there
 

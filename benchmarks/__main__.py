@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from benchmarks import reference as references
 from benchmarks.figures import Section, as_json, markdown
+from benchmarks.machine import Moment, about, moment
 from benchmarks.page import page
-from benchmarks.programs import machine
 
 NAMES = (
     "help",
@@ -64,26 +63,26 @@ def main(arguments: list[str]) -> int:
         return 2
     if reference is None:
         print("No reference CLI: only our own figures. --install-reference gets it.", file=sys.stderr)
-    load = [os.getloadavg()[0]]
+    moments = [moment()]
     with tempfile.TemporaryDirectory(prefix="process-bench-", ignore_cleanup_errors=True) as folder:
         names = options.names or list(NAMES)
-        sections = asyncio.run(_measure(names, Path(folder), reference, options.quick, load))
-    about = machine(load)
+        sections = asyncio.run(_measure(names, Path(folder), reference, options.quick, moments))
+    machine = about(moments)
     if options.json is not None:
-        content = {"machine": about, "sections": as_json(sections)}
+        content = {"machine": machine, "sections": as_json(sections)}
         options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     if options.write:
         before = PAGE.read_text() if PAGE.exists() else ""
         measured = {section.title: markdown([section]) for section in sections}
-        PAGE.write_text(page(before, measured, references.PACKAGE, f"{date.today():%Y-%m-%d}; {about}"))
-    print(about)
+        PAGE.write_text(page(before, measured, references.PACKAGE, f"{date.today():%Y-%m-%d}; {machine}"))
+    print(machine)
     return 0
 
 
 async def _measure(
-    names: list[str], folder: Path, reference: references.Reference | None, quick: bool, load: list[float]
+    names: list[str], folder: Path, reference: references.Reference | None, quick: bool, moments: list[Moment]
 ) -> list[Section]:
-    """The sections asked for, each printed as soon as it is measured; adds load averages to `load`."""
+    """The sections asked for, each printed as soon as it is measured; adds the moments after them."""
     from benchmarks import (
         codex_stops,
         codex_turn,
@@ -115,7 +114,7 @@ async def _measure(
         print(markdown([section]) + "\n", flush=True)
         print(f"{section.name}: done {time.monotonic() - began:.0f} s after the start", file=sys.stderr)
         sections.append(section)
-        load.append(os.getloadavg()[0])
+        moments.append(moment())
 
     if "help" in names:
         done(help_time.measure(folder, reference, 2 if quick else help_time.RUNS))

@@ -138,18 +138,3 @@ def started_as(pid: int) -> tuple[list[str], dict[str, str]]:
     entries = Path(f"/proc/{pid}/environ").read_bytes().rstrip(b"\0").split(b"\0")
     pairs = (entry.decode().partition("=") for entry in entries)
     return [part.decode() for part in arguments], {name: value for name, _, value in pairs}
-
-
-def machine(load: Sequence[float]) -> str:
-    """A line about the machine and how busy it was; `load` are load averages from start to end.
-
-    The measurements themselves keep about one core busy.
-    """
-    cores = os.cpu_count() or 1
-    noisy = ""
-    if max(load) > cores:
-        noisy = " **The machine was busy with other work: trust the ratios and the minima, not the times.**"
-    return (
-        f"{cores} cores, Python {sys.version.split()[0]}, {sys.platform}; load average {min(load):.1f} to "
-        f"{max(load):.1f} while measuring.{noisy}"
-    )

@@ -29,6 +29,9 @@ DATASET = "dataset"
 BESIDE = ("index", "usage", "leases", "owners", "images")
 """Tables beside those of threads, which have names of their own each."""
 
+READ_AT_ONCE = ("read_rows", "read_end")
+"""Tools of the local room alone, whose rows come with the answer."""
+
 HEADERS = ("authorization",)
 """Of the request that joins, those that are passed on beside the path."""
 
@@ -82,8 +85,8 @@ class Reading:
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self._up, self._down = room_frames.PacketJoiner(), room_frames.PacketJoiner()
-        self._asked: set[int] = set()
-        """Message ids of dataset calls that are not answered."""
+        self._asked: dict[int, str] = {}
+        """The tools of dataset calls that are not answered, by their message ids."""
         self._streams: dict[str, str] = {}
         """The tools of dataset calls by their ids, which their chunks have."""
 
@@ -113,8 +116,9 @@ class Reading:
         if message is None:
             return
         if message.type == "__response__" and message.id in self._asked:
-            self._asked.discard(message.id)
             self._traffic.table_bytes += len(message.payload)
+            if self._asked.pop(message.id) in READ_AT_ONCE:
+                self._traffic.rows_read += _count(_opened(message)[1])
         elif message.type == "room.tool_call_response_chunk":
             header, data = _opened(message)
             if str(header.get("tool_call_id")) in self._streams:
@@ -127,7 +131,7 @@ class Reading:
             self._traffic.others[f"{toolkit}.{tool}"] += 1
             return
         self._traffic.table_bytes += size
-        self._asked.add(number)
+        self._asked[number] = tool
         self._streams[str(header.get("tool_call_id"))] = tool
         arguments = header.get("arguments")
         if not (isinstance(arguments, dict) and arguments.get("type") == "control"):
@@ -238,7 +242,9 @@ def _rows(fields: dict[str, Any], data: bytes) -> int:
 
 
 def _count(data: bytes) -> int:
-    if not data:
-        return 0
-    with pa.ipc.open_stream(io.BytesIO(data)) as stream:
-        return sum(batch.num_rows for batch in stream)
+    """Rows of Arrow streams that follow one another."""
+    source, rows = io.BytesIO(data), 0
+    while source.tell() < len(data):
+        with pa.ipc.open_stream(source) as stream:
+            rows += sum(batch.num_rows for batch in stream)
+    return rows

@@ -63,6 +63,17 @@ def test_rows_that_go_with_their_call_are_counted_with_it() -> None:
     assert 0 < traffic.table_bytes < traffic.bytes
 
 
+def test_rows_that_come_with_the_answer_are_counted_in_all_its_streams() -> None:
+    connection = Connection()
+    for tool, data in (("read_rows", stream(ROWS)), ("read_end", stream(ROWS) + stream(ROWS.slice(1)))):
+        number = connection.call(tool, {"type": "json", "json": {"table": "t1", "namespace": NAMESPACE}})
+        connection.received("__response__", {"type": "binary", "headers": {}}, data, number)
+    number = connection.call("count", {"type": "json", "json": {"table": "t1", "namespace": NAMESPACE}})
+    connection.received("__response__", {"type": "json", "json": {"count": 3}}, number=number)
+    assert connection.traffic.calls == {"read_rows thread": 1, "read_end thread": 1, "count thread": 1}
+    assert (connection.traffic.rows_written, connection.traffic.rows_read) == (0, 8)
+
+
 def test_streamed_calls_count_once_with_all_rows_of_their_chunks() -> None:
     connection = Connection()
     for tool, table in (("insert", "t1"), ("search", "index")):

@@ -59,6 +59,15 @@ type Message = Notification | Request | Lost
 type Inbox = Callable[[Message], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """A turn of which more is to come until `over` is set."""
+
+    codex_thread: str
+    over: asyncio.Event
+    inbox: Inbox
+
+
 class AppServer:
     """The app-server and the connection to it. Whoever calls `start` calls `close`."""
 
@@ -70,7 +79,7 @@ class AppServer:
         self._tasks = Tasks("codex app-server")
         self._child: Child | None = None
         self._connection: Connection | None = None
-        self._turns: list[tuple[asyncio.Event, Inbox]] = []
+        self._turns: list[_Expected] = []
         self._limits = RateLimits()
         self._sweep_until = 0.0
         self._sweeping = False
@@ -87,7 +96,7 @@ class AppServer:
     @property
     def idle(self) -> bool:
         """Whether no turn runs."""
-        return all(over.is_set() for over, _ in self._turns)
+        return all(turn.over.is_set() for turn in self._turns)
 
     @property
     def busy(self) -> bool:
@@ -136,13 +145,14 @@ class AppServer:
                 self._give_up(connection, f"it did not answer {method} within {SILENCE:g} s")
             raise
 
-    def expect(self, over: asyncio.Event, inbox: Inbox) -> None:
-        """A turn runs until `over` is set; after `QUIET` seconds without a word it is asked for life.
+    def expect(self, codex_thread: str, over: asyncio.Event, inbox: Inbox) -> None:
+        """A turn runs on this Codex thread until `over` is set; after `QUIET` seconds without a word Codex is
+        asked for life.
 
         `inbox` gets what concerns every turn.
         """
-        self._turns = [turn for turn in self._turns if not turn[0].is_set()]
-        self._turns.append((over, inbox))
+        self._turns = [turn for turn in self._turns if not turn.over.is_set()]
+        self._turns.append(_Expected(codex_thread, over, inbox))
 
     def answer(self, id: RequestId, result: object) -> bool:
         """Answer one of its requests. False when nothing waits for the answer any more."""
@@ -212,7 +222,7 @@ class AppServer:
         while not connection.closed:
             await asyncio.sleep(QUIET / 3)
             quiet = loop.time() - connection.heard_at > QUIET
-            if quiet and any(not over.is_set() for over, _ in self._turns):
+            if quiet and any(not turn.over.is_set() for turn in self._turns):
                 with contextlib.suppress(ProcessError):
                     await self.request("thread/loaded/list", {"limit": 1}, urgent=True)
 
@@ -232,9 +242,9 @@ class AppServer:
 
     def _notified(self, notification: Notification) -> None:
         thread = notification.params.get("threadId")
-        self._steadiness.heard(notification.method, thread)
+        inbox = self._inboxes.get(thread) if isinstance(thread, str) else None
+        self._steadiness.heard(notification.method, thread if inbox is not None else None)
         if isinstance(thread, str):
-            inbox = self._inboxes.get(thread)
             if inbox is not None:
                 inbox(notification)
             elif notification.method == "thread/tokenUsage/updated":
@@ -252,13 +262,13 @@ class AppServer:
 
     def _beat(self, size: int) -> float:
         """For how many seconds nothing need be read from it; see `steady`."""
-        running = sum(not over.is_set() for over, _ in self._turns)
+        running = (turn.codex_thread for turn in self._turns if not turn.over.is_set())
         return self._steadiness.beat(size, running, asyncio.get_running_loop().time())
 
     def _tell_all(self, notification: Notification) -> None:
-        for over, inbox in self._turns:
-            if not over.is_set():
-                inbox(notification)
+        for turn in self._turns:
+            if not turn.over.is_set():
+                turn.inbox(notification)
 
     def _hello(self) -> dict[str, Any]:
         """Only a login has limits; with a provider of ours the message says nothing, each turn."""
@@ -269,8 +279,8 @@ class AppServer:
     def _asked(self, request: Request) -> None:
         """A request nobody would answer is refused at once: its turn would wait for ever."""
         thread = str(request.params.get("threadId"))
-        self._steadiness.heard(request.method, thread)
         inbox = self._inboxes.get(thread)
+        self._steadiness.heard(request.method, thread if inbox is not None else None)
         if inbox is not None:
             inbox(request)
         elif self._connection is not None:

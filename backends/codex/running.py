@@ -123,7 +123,7 @@ class RunningTurn:
         self._heard = deque(message for message in self._heard if not isinstance(message, Lost))
         self.begun.clear()
         self.server, self.codex_thread = server, codex_thread
-        server.expect(self.over, self.hear)
+        server.expect(codex_thread, self.over, self.hear)
         self._record = record
         self.mapper.usage.begin(used)
 

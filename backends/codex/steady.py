@@ -8,7 +8,8 @@ first word or for the end of a short answer.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 BEAT_SECONDS: Final = 0.026
 """A little longer than the window in which viewers get one message: what is read goes on to them at once."""
@@ -35,23 +36,26 @@ class Steadiness:
         self._in_a_row = 0
         self._last = float("-inf")
 
-    def heard(self, method: str, thread: Any) -> None:
-        """A notification or a request came, of this thread if it is the name of one."""
-        if method in _WORDS and isinstance(thread, str):
+    def heard(self, method: str, thread: str | None) -> None:
+        """A notification or a request came, of this thread, if somebody listens to it."""
+        if method in _WORDS and thread is not None:
             if len(self._streaming) < MAX_THREADS:
                 self._streaming.add(thread)
             return
         self._words_only = False
-        self._streaming.discard(thread)
+        if thread is not None:
+            self._streaming.discard(thread)
 
     def over(self, thread: str) -> None:
         """Nobody listens to this thread any more."""
         self._streaming.discard(thread)
 
-    def beat(self, size: int, running: int, now: float) -> float:
-        """After a piece of `size` bytes, while so many turns run: seconds in which nothing need be read."""
+    def beat(self, size: int, running: Iterable[str], now: float) -> float:
+        """After a piece of `size` bytes, while turns run in these threads: for how many seconds nothing need
+        be read.
+        """
         soon = now - self._last < 2 * BEAT_SECONDS
         self._in_a_row = self._in_a_row + 1 if soon and self._words_only else 0
         self._last, self._words_only = now, True
-        steady = self._in_a_row >= STEADY and size < SMALL_BYTES and running <= len(self._streaming)
-        return BEAT_SECONDS if steady else 0.0
+        steady = self._in_a_row >= STEADY and size < SMALL_BYTES
+        return BEAT_SECONDS if steady and self._streaming.issuperset(running) else 0.0

@@ -35,8 +35,9 @@ class OpenTool:
         """A piece of output, as it came; above the limit only a note."""
         if not text or self._length > MAX_TEXT:
             return []
+        left = MAX_TEXT - self._length
         self._length += len(text)
-        piece = text if self._length <= MAX_TEXT else CUT_NOTE
+        piece = text if len(text) <= left else text[:left] + CUT_NOTE
         self._output.append(piece)
         return [ToolLog(self.ref, (LogLine(piece),))]
 

@@ -44,10 +44,10 @@ class Stopping:
             self._carry_out(commands)
             return
         self._carry_out([replace(first, store=False)])
-        self._kept[first.event.thread_id] = [Emit(first.event, {}, store=True), *commands[1:]]
+        kept = self._kept.setdefault(first.event.thread_id, [])
+        kept += [Emit(first.event, {}, store=True), *commands[1:]]
         if not self._waiting:
-            self._waiting = True
-            self._tasks.start(self._go_on(), "stop turns")
+            self._wait()
 
     def before(self, command: Command) -> Sequence[Command]:
         """What was kept back and has to be done before this is."""
@@ -61,11 +61,19 @@ class Stopping:
         await self._lull.passed()
         await work.interrupt(turn_id)
 
+    def _wait(self) -> None:
+        self._waiting = True
+        self._tasks.start(self._go_on(), "stop turns")
+
     async def _go_on(self) -> None:
         await self._lull.passed()
         while self._kept:
             for thread_id in list(self._kept)[:AT_A_TIME]:
-                self._carry_out(self._kept.pop(thread_id, []))
+                try:
+                    self._carry_out(self._kept.pop(thread_id, []))
+                except Exception:  # those of other threads are stopped all the same
+                    self._wait()
+                    raise
             await asyncio.sleep(0)
         self._waiting = False
 

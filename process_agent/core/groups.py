@@ -24,7 +24,8 @@ class GroupsAsked:
     rows: int
     """How many of the last rows are looked into. Given are, of these, those of groups without a row of a kind
     in `over`, those of a kind in `wanted`, of each kind in `latest` the one with the greatest number, those
-    with the greatest value of a column in `greatest`, and with each of them the one that ends its group.
+    with the greatest value of a column in `greatest`, those without a kind, and with each of them the one
+    that ends its group.
     """
     group: str
     kind: str

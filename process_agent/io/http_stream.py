@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from typing import Final, Protocol
 
 import httpx
@@ -154,13 +154,21 @@ class HttpAnswer:
 
     async def _gather(self) -> None:
         """Let the stream go on for `WINDOW_SECONDS`, waking nobody for less than `SMALL_BYTES`, though a read
-        waits for them: an end of the connection and larger pieces still wake it. Raises `Interrupted`.
+        waits for them: an end of the connection and larger pieces end it. Raises `Interrupted`.
         """
+        if self._ahead is None or self._ahead.done():
+            return
         self._wakes_for(SMALL_BYTES)
         try:
-            await self._interruption.wait(partial(asyncio.sleep, WINDOW_SECONDS))
+            await self._interruption.wait(self._let_go_on)
         finally:
             self._wakes_for(1)
+
+    async def _let_go_on(self) -> None:
+        if self._socket is None or self._ahead is None:  # each piece would end it
+            await asyncio.sleep(WINDOW_SECONDS)
+        else:
+            await asyncio.wait({self._ahead}, timeout=WINDOW_SECONDS)
 
     def _wakes_for(self, size: int) -> None:
         """Have the kernel keep fewer bytes to itself. Without a socket to ask, every piece wakes."""

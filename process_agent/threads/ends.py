@@ -93,7 +93,7 @@ def known_of(rows: Sequence[Row], places: Mapping[int, int], *, complete: bool) 
     """What rows, in the order of their numbers, and the last true checkpoint among them say. They are those
     of the end of a table that matter, and `places` says where they are; all of the table if `complete`.
     """
-    true = [found for row in rows if (found := _checkpoint(row, places)) is not None]
+    true = [found for row in rows if (found := _checkpoint(row, rows, places)) is not None]
     last = max(true, key=lambda found: found.place, default=None)
     place = -1 if last is None else last.place
     after = [row for row in rows if places.get(row.sequence, 0) > place]
@@ -104,10 +104,19 @@ def known_of(rows: Sequence[Row], places: Mapping[int, int], *, complete: bool) 
     return Known(model, sure or model is not None, kept if kept_sure else None, place)
 
 
-def _checkpoint(row: Row, places: Mapping[int, int]) -> Checkpoint | None:
-    """That of a row, unless somebody wrote before it of whom its writer did not know."""
+def _checkpoint(row: Row, rows: Sequence[Row], places: Mapping[int, int]) -> Checkpoint | None:
+    """That of a row, unless somebody wrote before it of whom its writer did not know, or decided something
+    before it and wrote it later: the latest decision counts, not the one that came last.
+    """
     found = to_stored(row) if row.item_id == STATE else None
-    return found if isinstance(found, Checkpoint) and places.get(row.sequence) == found.place else None
+    if not isinstance(found, Checkpoint) or places.get(row.sequence) != found.place:
+        return None
+    before = (each for each in rows if each.sequence < row.sequence and _decides(each))
+    return None if any(places.get(each.sequence, -1) > found.place for each in before) else found
+
+
+def _decides(row: Row) -> bool:
+    return row.type in (MODEL_CHANGED, CLEARED) or row.item_id == STATE
 
 
 def model_of(rows: Iterable[Row]) -> ModelChoice | None:

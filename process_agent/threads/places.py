@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
 from process_agent.core.room import ByPlace, Datasets, Places, TableRef
+
+_FORMS: Final[dict[pa.DataType, Literal["i", "q"]]] = {pa.int32(): "i", pa.int64(): "q"}
+"""Struct types of the whole numbers that are read from Arrow's memory; others are rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,8 @@ def _texts(array: Any, offset: str) -> list[Any]:
 
 def _numbers(array: Any) -> list[Any]:
     """Whole numbers; Arrow's own conversion makes an object of its own for each first."""
-    if array.null_count or not len(array):
+    form = _FORMS.get(array.type)
+    if array.null_count or not len(array) or form is None:
         return list(array.to_pylist())
-    memory = memoryview(array.buffers()[1])
-    numbers = memory.cast("q") if array.type.bit_width == 64 else memory.cast("i")
-    return numbers[array.offset : array.offset + len(array)].tolist()
+    numbers: Any = memoryview(array.buffers()[1]).cast(form)
+    return list(numbers[array.offset : array.offset + len(array)])

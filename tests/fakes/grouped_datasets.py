@@ -18,7 +18,11 @@ def picked(rows: Sequence[dict[str, Any]], asked: GroupsAsked) -> list[int]:
     over = {row[asked.group]: place for place, row in enumerate(rows) if row[asked.kind] in asked.over}
     places = set()
     for place, row in enumerate(rows):
-        if row[asked.kind] in asked.wanted or (row[asked.group] is not None and row[asked.group] not in over):
+        if (
+            row[asked.kind] is None
+            or row[asked.kind] in asked.wanted
+            or (row[asked.group] is not None and row[asked.group] not in over)
+        ):
             places.add(place)
     columns = [[row[name] for row in rows] for name in asked.greatest]
     columns += [

@@ -142,3 +142,37 @@ async def test_what_is_kept_back_is_done_once_and_before_what_else_happens_in_it
         await tasks.wait()
     assert sum(isinstance(command, c.InterruptBackend) for command in done) == 2 * FEW + 1
     assert list(stopping.before(c.TouchThread(ThreadId(last)))) == []
+
+
+async def test_two_stops_of_a_thread_are_both_carried_out() -> None:
+    done: list[c.Command] = []
+    tasks = Tasks("test")
+    stopping = Stopping(tasks, done.extend)  # as while the agent is in the middle of something
+    for number in range(FEW):
+        stopping.take(_commands(str(number)))
+    stopping.take(_commands("twice"))
+    stopping.take(_commands("twice"))
+    async with asyncio.timeout(10):
+        await tasks.wait()
+    stops = [each for each in done if isinstance(each, c.InterruptBackend)]
+    assert [each.thread_id for each in stops].count(ThreadId("twice")) == 2
+
+
+async def test_a_stop_that_fails_keeps_no_other_back() -> None:
+    done: list[c.Command] = []
+    failed: list[str] = []
+    tasks = Tasks("test", on_failure=lambda name, error: failed.append(str(error)))
+
+    def carry_out(commands: list[c.Command]) -> None:
+        for command in commands:
+            if isinstance(command, c.InterruptBackend) and command.thread_id == str(FEW):
+                raise RuntimeError("this one cannot be stopped")
+        done.extend(commands)
+
+    stopping = Stopping(tasks, carry_out)
+    for number in range(3 * FEW):
+        stopping.take(_commands(str(number)))
+    async with asyncio.timeout(10):
+        await tasks.wait()
+    assert failed == ["this one cannot be stopped"]
+    assert sum(isinstance(command, c.InterruptBackend) for command in done) == 3 * FEW - 1

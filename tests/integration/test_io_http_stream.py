@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
@@ -227,3 +227,29 @@ async def test_an_interrupt_ends_a_window(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(Interrupted):
             async for _piece in answer.pieces():
                 pass
+
+
+@pytest.mark.parametrize("ending", [END, None])
+async def test_an_end_waits_for_no_window(ending: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that came with the last piece nor that of the connection."""
+    monkeypatch.setattr(http_stream, "WINDOW_SECONDS", 60.0)
+    heard = asyncio.Semaphore(0)
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD)
+        for number in range(http_stream.STEADY + 1):
+            last = number == http_stream.STEADY
+            writer.write(chunk(b"a") + (ending or b"" if last else b""))
+            await heard.acquire()
+        if ending is None:
+            writer.close()
+
+    got = []
+    cut = pytest.raises(HttpError, match="broke") if ending is None else nullcontext()
+    async with asyncio.timeout(20), serving(play) as server, asking(server.url) as answer:
+        await answer.open()
+        with cut:
+            async for piece in answer.pieces():
+                got.append(piece)
+                heard.release()
+    assert b"".join(got) == b"a" * (http_stream.STEADY + 1)

@@ -182,9 +182,51 @@ async def test_columns_that_are_not_there_or_of_another_type_are_refused(tmp_pat
             {"columns": ["m"]},
             {"kind": "n", "wanted": ["a"]},
             {"greatest": ["m"]},
+            {"greatest": ["turn"]},
+            {"number": "turn"},
+            {"group": "n"},
         ):
             question = requests.groups_of({**FIELDS_ASKED, **wrong})
             with pytest.raises(ToolError):
                 await tables.rows(KEY, partial(endings.answer, question))
+    finally:
+        await tables.close()
+
+
+async def test_no_more_is_read_into_memory_than_columns_of_a_thread_need(tmp_path: Path) -> None:
+    there = [{"place": n, "turn": "x" * 1_000, "kind": "said", "n": n} for n in range(40)]
+    question = GroupsAsked(("place",), 0, 12, "turn", "kind", "n", groups=4, most=100)
+    tables = Tables(tmp_path)
+    try:
+        await tables.create(KEY, SCHEMA.empty_table(), "create")
+        await tables.insert(KEY, pa.Table.from_pylist(there, schema=SCHEMA))
+        with patch.object(endings, "MAX_LOOKED_BYTES", 20_000), pytest.raises(ToolError, match="20000 bytes"):
+            await tables.rows(KEY, partial(endings.read_end, question))
+    finally:
+        await tables.close()
+
+
+async def test_texts_may_be_those_of_a_dictionary(tmp_path: Path) -> None:
+    words = pa.dictionary(pa.int8(), pa.string())
+    schema = pa.schema([("place", pa.int64()), ("turn", words), ("kind", words), ("n", pa.int64())])
+    there = made([(turn, kind, 0) for turn in "abc" for kind in ("asked", "said", "ended")])
+    question = GroupsAsked(
+        ("place", "kind"),
+        0,
+        9,
+        "turn",
+        "kind",
+        "n",
+        over=("ended",),
+        latest=("said",),
+        groups=2,
+        first=2,
+        most=9,
+    )
+    tables = Tables(tmp_path)
+    try:
+        await tables.create(KEY, schema.empty_table(), "create")
+        await tables.insert(KEY, pa.Table.from_pylist(there, schema=schema))
+        _check(await tables.rows(KEY, partial(endings.read_end, question)), question, there)
     finally:
         await tables.close()

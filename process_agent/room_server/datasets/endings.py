@@ -17,12 +17,19 @@ from process_agent.core.room import ArrowTable
 from process_agent.room_server.datasets import arrow, ranges
 from process_agent.room_server.datasets.refusals import attempt
 from process_agent.room_server.datasets.stored_rows import StoredRows
+from process_agent.room_server.toolkit import ToolError
 
 BACK_FIRST: Final = 8_192
 """Rows before the end among which the last groups are looked for first; then twice as many each time."""
 
+MAX_LOOKED_BYTES: Final = 64 * 1024 * 1024
+"""What the columns that are looked through may take; those of a thread take about 10 MB for all rows."""
+
 ROWS_OF_GROUP: Final = 8
 """Rows that a group has, about: for few groups fewer rows are looked at first."""
+
+_NONE: Final = -1
+"""Stands for a kind that a row does not have, which one of a kind that nobody asked for is not."""
 
 
 def answer(asked: GroupsAsked, rows: StoredRows) -> tuple[dict[str, Any], bytes]:
@@ -88,6 +95,8 @@ class _Seen:
         self._rows = rows
         names = dict.fromkeys((asked.group, asked.kind, asked.number, *asked.greatest))
         self._schema = rows.schema(list(names))
+        _check(asked, self._schema)
+        self._bytes = 0
         self._start = rows.total
         self._parts: list[pa.Table] = []
         kinds = (*asked.wanted, *asked.over, *asked.latest, *asked.joining, asked.cut)
@@ -97,12 +106,18 @@ class _Seen:
 
     def _go_back(self, count: int) -> None:
         start = max(0, self._start - count)
-        batches = [*self._rows.between(self._schema, start, self._start)]
-        before = pa.Table.from_batches(batches, self._schema)
+        batches = []
+        for batch in self._rows.between(self._schema, start, self._start):
+            self._bytes += batch.nbytes
+            if self._bytes > MAX_LOOKED_BYTES:
+                raise ToolError(f"group, kind and number of the rows take more than {MAX_LOOKED_BYTES} bytes")
+            batches.append(batch)
+        before = _plain(pa.Table.from_batches(batches, self._schema))
         # What a row is, is looked up once: from now on kinds are numbers.
         at, name = self._schema.get_field_index(self._asked.kind), self._asked.kind
         known: Any = pa.array(self._kinds, before.column(at).type)
-        codes = pc.index_in(before.column(at), value_set=known)
+        codes: Any = pc.index_in(before.column(at), value_set=known)
+        codes = pc.if_else(pc.is_valid(before.column(at)), codes, pa.scalar(_NONE, pa.int32()))
         self._parts.insert(0, before.set_column(at, name, codes))
         self._table: Any = pa.concat_tables(self._parts).combine_chunks()
         self._start = start
@@ -118,7 +133,10 @@ class _Seen:
         ends = pc.indices_nonzero(pc.and_(self._among(kind, asked.over), pc.is_valid(group)))
         over: Any = group.take(ends)
         going_on = pc.and_(pc.is_valid(group), pc.invert(pc.is_in(group, value_set=over.combine_chunks())))
-        places = set(pc.indices_nonzero(pc.or_(self._among(kind, asked.wanted), going_on)).to_pylist())
+        wanted = pc.or_(
+            self._among(kind, asked.wanted), pc.is_in(kind, value_set=pa.array([_NONE], pa.int32()))
+        )
+        places = set(pc.indices_nonzero(pc.or_(wanted, going_on)).to_pylist())
         columns: list[Any] = [rows.column(name) for name in asked.greatest]
         columns += [pc.if_else(self._among(kind, (one,)), number, None) for one in asked.latest]
         places |= {pc.index(column, pc.max(column)).as_py() for column in columns} - {-1}
@@ -155,6 +173,26 @@ class _Seen:
         beyond = pc.index(codes, pa.scalar(asked.groups, codes.type)).as_py()
         last = backwards[beyond].as_py() if beyond >= 0 else -1
         return max(cut, last) + 1, last > cut, cut >= last and cut >= 0
+
+
+def _check(asked: GroupsAsked, schema: pa.Schema) -> None:
+    """Refuse columns that cannot be what they are asked for as, before any row is read."""
+    types = {field.name: _value_type(field.type) for field in schema}
+    for role, name in (("group", asked.group), ("kind", asked.kind)):
+        if not (pa.types.is_string(types[name]) or pa.types.is_large_string(types[name])):
+            raise ToolError(f"the column {name!r}, asked for as {role}, has no texts")
+    for name in (asked.number, *asked.greatest):
+        if not (pa.types.is_integer(types[name]) or pa.types.is_timestamp(types[name])):
+            raise ToolError(f"the column {name!r} has neither whole numbers nor times")
+
+
+def _value_type(found: pa.DataType) -> pa.DataType:
+    return found.value_type if isinstance(found, pa.DictionaryType) else found
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """With the values themselves where a column has a dictionary."""
+    return rows.cast(pa.schema([pa.field(each.name, _value_type(each.type)) for each in rows.schema]))
 
 
 def _stream(rows: ArrowTable) -> bytes:

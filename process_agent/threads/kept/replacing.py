@@ -35,12 +35,14 @@ async def put(
 ) -> None:
     """Put rows in the place of all `before` rows of a table, whose older versions go with it. At any moment
     the old or the new rows are there whole. Raises `RoomError`, and when somebody wrote meanwhile.
+
+    Checkpoints say where they stand, which is no longer true: they go, and the next writer makes others.
     """
     copy = copy_of(ref)
     await datasets.drop(copy)
     await datasets.create(copy, THREAD, "create")
     try:
-        for batch in batches(rows):
+        for batch in batches(row for row in rows if not row.is_checkpoint):
             await datasets.insert(copy, to_table(batch))
         if await datasets.count(ref) != before:
             raise RoomError("Somebody wrote in the thread meanwhile; nothing was changed.", fix="Try again.")

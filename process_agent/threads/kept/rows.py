@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from process_agent.core.room import ArrowTable, Datasets, TableRef
-from process_agent.threads.rows import STATE
+from process_agent.threads.rows import CHECKPOINT, STATE
 from process_agent.threads.schema import DATA, THREAD
 
 PAGE_ROWS = 2048
@@ -41,6 +42,18 @@ class StoredRow:
     def is_state(self) -> bool:
         """Whether a backend keeps its own state here, which says nothing of the conversation."""
         return self.item_id == STATE
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it repeats what has to be known of the rows before it, and says where it stands itself."""
+        if not self.is_state:
+            return False
+        try:
+            message = json.loads(self.data)
+        except ValueError:
+            return False
+        event = message.get("event") if isinstance(message, dict) else None
+        return isinstance(event, dict) and event.get("type") == CHECKPOINT
 
     @property
     def size(self) -> int:

@@ -48,7 +48,7 @@ class FakeServer:
     def withdraw(self, id: RequestId) -> None:
         pass
 
-    def expect(self, over: object, inbox: object) -> None:
+    def expect(self, codex_thread: str, over: object, inbox: object) -> None:
         pass
 
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.codex.frame import Frame
+from backends.codex.items import MAX_TEXT
 from backends.codex.mapping import TurnMapper
 from backends.codex.patches import capped_diff
 from backends.codex.standing import MAX_DIFF
+from backends.codex.tools import CUT_NOTE
 from process_agent.core.content import EmptyResult, ErrorInfo, JsonResult, TextResult
 from process_agent.core.events import (
     BackendEvent,
@@ -173,7 +175,9 @@ def test_output_progress_and_typing_are_logged_up_to_a_limit() -> None:
     logs += feed(turn, "item/mcpToolCall/progress", itemId="i", message="half")
     assert [e.lines[0].text for e in logs if isinstance(e, ToolLog)] == ["a", "> y\n", "half\n"]
     big = feed(turn, "item/commandExecution/outputDelta", itemId="i", delta="x" * 2_000_000)
-    assert [len(e.lines[0].text) < 100 for e in big if isinstance(e, ToolLog)] == [True]
+    (cut,) = [e.lines[0].text for e in big if isinstance(e, ToolLog)]
+    assert cut.endswith("x" + CUT_NOTE)
+    assert len("a> y\nhalf\n" + cut) == MAX_TEXT + len(CUT_NOTE)
     assert feed(turn, "item/commandExecution/outputDelta", itemId="i", delta="x") == []
     assert feed(turn, "item/commandExecution/outputDelta", itemId="unknown", delta="x") == []
 

@@ -19,7 +19,7 @@ from tests.fakes.program import Program
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, ViewportSize
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 PICTURE: ViewportSize = {"width": 1280, "height": 1000}
 JOIN = "join --room gettingstarted --agent-name codex-agent --channel chat --backend codex"

@@ -20,7 +20,7 @@ from tests.contract.test_codex_approvals import begun, outcome
 from tests.fakes import asking_mcp_server
 from tests.fakes.room import LocalRoom
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

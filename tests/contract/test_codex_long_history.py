@@ -31,7 +31,7 @@ def asked(room: Room) -> list[str]:
     return [json.dumps(request.body["input"]) for request in room.model.requests]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_the_beginning_is_summarised_and_the_thread_says_so(tmp_path: Path) -> None:
     async with codex_room(tmp_path) as room:
         calls = Calls()
@@ -54,7 +54,7 @@ async def test_the_beginning_is_summarised_and_the_thread_says_so(tmp_path: Path
         assert asked(room)[-1].count("Summary by the scripted model") == 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_summary_that_fails_is_said_with_what_is_known(tmp_path: Path) -> None:
     async with codex_room(tmp_path) as room:
         history = long_history()

@@ -15,7 +15,7 @@ from tests.contract.agent_room import agent_in, chat_client
 from tests.contract.codex_room import script
 from tests.fakes.room import LocalRoom
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

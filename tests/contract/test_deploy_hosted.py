@@ -21,7 +21,7 @@ from tests.contract.hosted import DEPLOY, IMAGE, ROOM, Typed, run
 from tests.contract.published.install import python_programs
 from tests.fakes.meshagent_rest import PROJECT, RestStandIn, as_json
 
-pytestmark = pytest.mark.timeout(120, func_only=True)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 
 async def test_without_an_image_nothing_is_sent(typed: Typed, rest: RestStandIn) -> None:

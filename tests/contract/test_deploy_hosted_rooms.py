@@ -17,7 +17,7 @@ from tests.contract.hosted import AGENT, DEPLOY, IMAGE, ROOM, Typed, run
 from tests.fakes.meshagent_rest import RestStandIn, as_json
 from tests.fakes.room import LocalRoom
 
-pytestmark = pytest.mark.timeout(120, func_only=True)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 
 class Controller:

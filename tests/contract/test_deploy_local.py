@@ -18,7 +18,7 @@ from process_agent.room_server.state import running
 from process_agent.scripted.server import ScriptedServer
 from tests.fakes.program import Program, TypedHere, alive, children_of
 
-pytestmark = pytest.mark.timeout(150, func_only=True)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 DEPLOY = (
     "deploy --service-name codex-agent --room gettingstarted --agent-name codex-agent --channel chat "

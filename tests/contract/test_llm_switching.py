@@ -88,7 +88,7 @@ WORK = script(
 )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_turns_that_wait_change_the_model_and_each_knows_all_that_was_before(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -118,7 +118,7 @@ async def test_turns_that_wait_change_the_model_and_each_knows_all_that_was_befo
     assert told(last).count("Claude was here.") == 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_the_selection_of_a_thread_survives_the_agent(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:

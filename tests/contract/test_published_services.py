@@ -22,7 +22,7 @@ from tests.contract.published import install
 from tests.fakes.meshagent_rest import PROJECT, RestStandIn, as_json
 from tests.fakes.room import local_room
 
-pytestmark = pytest.mark.timeout(120, func_only=True)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 COMMANDS = Path(install.__file__).with_name("commands.py")
 """Run by the Python of the published program."""

@@ -31,7 +31,7 @@ def said(model: ScriptedServer) -> list[str]:
     return [text for role, text in zip(roles, texts, strict=True) if role != "developer" and text[0] != "<"]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_both_are_killed_in_the_middle_of_a_turn(tmp_path: Path) -> None:
     async with ScriptedServer() as model:
         program = Program(

@@ -16,7 +16,7 @@ from tests.contract.codex_room import script
 from tests.contract.test_llm_switching import CLAUDE, CODEX, OPENAI, of_codex, talking, told
 from tests.fakes.room import LocalRoom
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 FIRST = script({"say": "said before."})
 AGAIN = script({"run": "echo $((40 + 2))-out"}, {"say": "the answer."})

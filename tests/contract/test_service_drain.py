@@ -17,7 +17,7 @@ DEPLOY = (
 )
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 async def test_a_stopped_service_ends_its_running_turn_visibly(tmp_path: Path) -> None:
     program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
 

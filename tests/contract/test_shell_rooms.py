@@ -71,7 +71,7 @@ async def begun(ana: Any, text: str, **choice: str) -> str:
     return str(thread)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_command_is_a_card_in_the_room_and_is_approved_by_word(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -110,7 +110,7 @@ async def test_a_command_is_a_card_in_the_room_and_is_approved_by_word(
         assert len(ana.all("tool_call.approval_requested")) == 1, "for the session"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_what_a_turn_changed_is_shown_and_taken_back(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -138,7 +138,7 @@ async def test_what_a_turn_changed_is_shown_and_taken_back(
         assert (work / "c.txt").read_text() == "patched\n"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -176,7 +176,7 @@ async def test_a_model_works_codex_edits_and_the_model_knows_all_of_it(
     assert calls == ["exec_command", "apply_patch", "shell"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_thread_with_a_work_tree_of_its_own_writes_there_alone(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -197,7 +197,7 @@ async def test_a_thread_with_a_work_tree_of_its_own_writes_there_alone(
         assert not (work / "c.txt").exists()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_skills_are_in_the_instructions_and_read_by_a_tool(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -213,7 +213,7 @@ async def test_skills_are_in_the_instructions_and_read_by_a_tool(
         assert started["toolkit"] == "skills"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_stopped_turn_ends_the_sessions_of_its_thread(
     server: LocalRoom, model: ScriptedServer, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from tests.fakes.program import Program
 JOIN = "join --room r --agent-name bot --channel chat --model gpt-5.5 --model codex/gpt-5.5"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_each_answer_is_in_the_table_once_over_faults_kills_and_restarts(
     program: Program, model: ScriptedServer
 ) -> None:

@@ -66,7 +66,7 @@ async def talk(seed: int, loop: VirtualLoop) -> Counter[str]:
     return link.seen
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_every_row_is_stored_once_and_in_order(shard: int) -> None:
     seen: Counter[str] = Counter()

@@ -20,7 +20,7 @@ _APART = 10_000_000
 """Between the seeds of two shards."""
 
 
-@pytest.mark.timeout(60 + MOMENTS // 50)
+@pytest.mark.timeout(180 + MOMENTS // 50)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_whenever_an_agent_is_killed_the_next_one_goes_on(shard: int) -> None:
     killed = 0

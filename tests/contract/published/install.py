@@ -25,7 +25,7 @@ INSTALL_SECONDS = 900.0
 _ENVIRONMENT = dict(os.environ)
 _CACHE = Path(_ENVIRONMENT.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "process-agent" / "published"
 
-for_published = pytest.mark.timeout(60, func_only=True)
+for_published = pytest.mark.timeout(180, func_only=True)
 """For modules that use these programs: the first test may install them, which has a limit of its own."""
 
 

@@ -271,14 +271,22 @@ class Snapshots:
         if head.code != 0:
             raise WorkspaceError("The folder is in no Git repository, or nothing was committed there yet.")
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--relative")
-        index = (await self._user("rev-parse", "--path-format=absolute", "--git-path", "index")).decode()
+        said = await self._user("rev-parse", "--path-format=absolute", "--git-path", "index")
+        index = Path(said.decode().rstrip("\n"))
         copy = Path(f"{self._index}-of-user")  # git writes to the one it compares with
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(index.rstrip("\n"), copy)
+        _copy_index(index, copy)
         own = {"GIT_INDEX_FILE": str(copy)}
         said = await self._user("diff", *plain, "HEAD", "--", variables=own)
         new = await self._user("ls-files", "-z", "--others", "--exclude-standard", variables=own)
         return said.decode("utf-8", "replace"), lines_of(new)
+
+
+def _copy_index(index: Path, copy: Path) -> None:
+    """With its time, which tells Git the files that it cannot tell by theirs; nothing where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        changed = index.stat().st_mtime_ns
+        shutil.copyfile(index, copy)
+        os.utime(copy, ns=(changed, changed))
 
 
 def _found(path: Path) -> os.stat_result | None:

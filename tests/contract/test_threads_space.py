@@ -75,7 +75,8 @@ async def test_many_turns_and_their_scrubbing(tmp_path: Path) -> None:
             found = scrubbed(await read_rows(room.datasets, ref), Redaction([SECRET]))
             assert found.places == 6 * TURNS
             await put(room.datasets, ref, found.rows, before=amount.rows)
-            assert await read_rows(room.datasets, ref) == found.rows
+            kept = [row for row in found.rows if not row.is_checkpoint]
+            assert await read_rows(room.datasets, ref) == kept
             await room.datasets.optimize(TableRef("index", ref.namespace), forget_all=True)
 
 

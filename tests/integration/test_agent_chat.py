@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -19,17 +17,6 @@ from tests.fakes.memory_store import DIRECTORY
 
 HELLO = said("hello")
 TURN_ITEM = ItemId("answer")
-
-
-@pytest.fixture
-async def room(tmp_path: Path) -> Room:
-    return Room(tmp_path)
-
-
-@pytest.fixture
-async def ana(room: Room) -> AsyncIterator[Client]:
-    async with room.agent():
-        yield room.messaging.join("ana")
 
 
 async def test_a_turn_from_start_to_end(room: Room, ana: Client) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -18,17 +16,6 @@ from process_agent.errors import BackendError
 from tests.fakes.agent_house import Room, said, start
 from tests.fakes.memory_messaging import Client
 from tests.integration.test_agent_chat import HELLO, TURN_ITEM
-
-
-@pytest.fixture
-async def room(tmp_path: Path) -> Room:
-    return Room(tmp_path)
-
-
-@pytest.fixture
-async def ana(room: Room) -> AsyncIterator[Client]:
-    async with room.agent():
-        yield room.messaging.join("ana")
 
 
 async def test_an_approval(room: Room, ana: Client) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -24,17 +22,6 @@ from tests.fakes.memory_messaging import Client
 MANY = 150
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ITEM = ItemId("answer")
-
-
-@pytest.fixture
-async def room(tmp_path: Path) -> Room:
-    return Room(tmp_path)
-
-
-@pytest.fixture
-async def ana(room: Room) -> AsyncIterator[Client]:
-    async with room.agent():
-        yield room.messaging.join("ana")
 
 
 async def _running(room: Room, ana: Client) -> list[PlayedTurn]:

@@ -46,7 +46,7 @@ START_PATIENCE: Final = 10.0
 """Seconds a steer waits for its turn to be accepted."""
 
 INTERRUPT_PATIENCE: Final = 5.0
-"""Seconds Codex has to end an interrupted turn; then it is ended without it."""
+"""Seconds Codex has to end a turn after it took in the interrupt; then it is ended without it."""
 
 MAX_EARLY: Final = 20
 """Notices that arrive between turns and are kept for the next one."""
@@ -301,10 +301,10 @@ class CodexThread:
         server, thread, codex_turn = running.server, running.codex_thread, running.codex_turn
         if server is None or thread is None or codex_turn is None:
             return
+        heard = await self._interrupt(running, server, thread, codex_turn)
         try:
-            async with asyncio.timeout(INTERRUPT_PATIENCE):
+            async with asyncio.timeout(INTERRUPT_PATIENCE if heard else 0):
                 with contextlib.suppress(ProcessError):
-                    await self._interrupt(running, server, thread, codex_turn)
                     await client.clean_terminals(server, thread)
                 await running.over.wait()
                 server.stopped_a_turn()
@@ -314,18 +314,23 @@ class CodexThread:
                 self._talk.leave()
             running.hear(GivenUp())
 
-    async def _interrupt(self, running: RunningTurn, server: AppServer, thread: str, turn: str) -> None:
-        """Right after `turn/start` Codex may not know the turn yet, so a refusal is tried again."""
+    async def _interrupt(self, running: RunningTurn, server: AppServer, thread: str, turn: str) -> bool:
+        """Right after `turn/start` Codex may not know the turn yet, so a refusal is tried again. False when
+        there was no answer. Where many stop, it waits here until Codex is asked; its patience begins then.
+        """
         for pause in _REPEATS:
             try:
                 await client.interrupt_turn(server, thread, turn)
-                return
+                return True
             except RemoteError:
                 if running.over.is_set():
-                    return
+                    return True
                 await asyncio.sleep(pause)
             except TimeLimitError:
-                return
+                return False
+            except BackendError:  # it is gone, which ends its turns
+                return True
+        return True
 
 
 def _standing(turn: TurnInput, provider: str | None) -> Standing:

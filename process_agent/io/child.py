@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -20,7 +21,7 @@ from typing import Final
 
 from process_agent.errors import BackendError
 from process_agent.io import guard
-from process_agent.io.inflow import Inflow, Take
+from process_agent.io.inflow import LARGEST_PIECE, Inflow, Take
 from process_agent.io.orphans import end_orphans
 from process_agent.io.tasks import Tasks
 
@@ -69,6 +70,7 @@ class Child:
             arguments = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *arguments]
         output, process = Inflow(), None
         reading, writing = os.pipe()
+        _widen(reading)
         await asyncio.get_running_loop().connect_read_pipe(lambda: output, os.fdopen(reading, "rb", 0))
         try:
             process = await asyncio.create_subprocess_exec(
@@ -221,6 +223,13 @@ class Child:
         text = line.decode(errors="replace").strip()[:STDERR_LINE_CHARS]
         if text:
             self._tail.append(text)
+
+
+def _widen(pipe: int) -> None:
+    """Make room for what a child says while we are busy. Where that cannot be, it waits for us more often."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # the user's pipes may hold no more
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, LARGEST_PIECE)
 
 
 def _can_run(program: str) -> bool:

@@ -14,6 +14,11 @@ PIECE: Final = 16 * 1024
 as reading them, and others wait for their turn meanwhile.
 """
 
+LARGEST_PIECE: Final = 256 * 1024
+"""The same while more waits than was taken: turns of a busy event loop are long and few, and whoever takes
+little in each falls behind without end. Words that come together cost less than apart, too.
+"""
+
 type Take = Callable[[bytes], None]
 
 
@@ -33,6 +38,7 @@ class Inflow(asyncio.Protocol):
         self._error: Exception | None = None
         self._transport: asyncio.ReadTransport | None = None
         self._rest: asyncio.TimerHandle | None = None
+        self._most = 0
 
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises `OSError` when the pipe broke."""
@@ -88,10 +94,11 @@ class Inflow(asyncio.Protocol):
         if not isinstance(transport, asyncio.ReadTransport):
             raise TypeError("a pipe that can be read is needed")
         self._transport = transport
-        setattr(transport, "max_size", PIECE)  # noqa: B010 -- asyncio's own, which no stub names
+        self._limit_to(PIECE)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        self._limit_to(min(2 * self._most, LARGEST_PIECE) if len(data) >= self._most else PIECE)
         if self._take is None:
             self._keep(data)
             return
@@ -112,6 +119,12 @@ class Inflow(asyncio.Protocol):
             self._over.set_result(None)
         else:
             self._over.set_exception(exc)
+
+    def _limit_to(self, most: int) -> None:
+        """Take so many bytes from the pipe at once."""
+        if most != self._most:
+            self._most = most
+            setattr(self._transport, "max_size", most)  # noqa: B010 -- asyncio's own, which no stub names
 
     def _keep(self, data: bytes) -> None:
         self._kept += data

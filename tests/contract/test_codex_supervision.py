@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from codex_cli_bin import bundled_codex_path
 
-from backends.codex import app_server
+from backends.codex import app_server, client
+from backends.codex import thread as codex_thread
 from process_agent.core.events import BackendEvent, EndReason, ToolStarted, TurnEnded, Working
+from process_agent.io import rpc
 from tests.contract.codex_room import codex_room, gone, processes_below, script
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the guard needs Linux")
@@ -39,6 +41,9 @@ def listen():
                 say(json.dumps(dict(id=asked["id"], error=error)).encode() + b"\\n")
                 continue
         if MODE == "deaf" and method == "turn/start":
+            continue
+        if MODE == "stubborn" and method == "turn/interrupt" and not refusals:
+            refusals[method] = 1
             continue
         if MODE == "panic" and method == "turn/start":
             print("\\x1b[31mERROR\\x1b[0m Bearer abcdefghijkl http://127.0.0.1:1/v1", file=sys.stderr)
@@ -190,6 +195,30 @@ async def test_overload_is_waited_out(tmp_path: Path) -> None:
         await room.model.wait_for_requests(2)
         await thread.interrupt()
         assert (await running).end == TurnEnded(EndReason.INTERRUPTED)
+
+
+async def test_a_stop_that_waits_for_one_that_hangs_gets_to_codex(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codex hears of so many stops at once; the time it has for one begins when it hears of that."""
+    monkeypatch.setattr(rpc, "MAX_URGENT", 1)
+    monkeypatch.setattr(client, "STOP_TIMEOUT", 1)
+    monkeypatch.setattr(codex_thread, "INTERRUPT_PATIENCE", 1)
+    async with codex_room(tmp_path, environment=between(tmp_path, "stubborn")) as room:
+        hanging, behind = await room.thread(), await room.thread()
+        turns = [
+            asyncio.ensure_future(room.turn(thread, script({"sleep_ms": 60_000})))
+            for thread in (hanging, behind)
+        ]
+        await room.model.wait_for_requests(2)
+        known = behind._talk.codex_thread
+        await hanging.interrupt()
+        await behind.interrupt()
+        for turn in turns:
+            assert (await turn).end == TurnEnded(EndReason.INTERRUPTED)
+        assert behind._talk.codex_thread == known, "given up, though it never heard of the stop"
+        assert (await room.turn(hanging, "say one")).text == "one"
+        assert (await room.turn(behind, "say two")).text == "two"
 
 
 async def test_a_provider_that_refuses_connections_ends_the_turn(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from process_agent.io.inflow import HIGH_WATER, PIECE, Inflow
+from process_agent.io.inflow import HIGH_WATER, LARGEST_PIECE, PIECE, Inflow
 from process_agent.io.tasks import rounds
 
 
@@ -88,15 +89,37 @@ def _write_and_close(writing: int, total: int) -> None:
     os.close(writing)
 
 
-async def test_one_turn_of_the_event_loop_brings_one_piece() -> None:
-    """Whatever a child says, others have their turn."""
+async def test_one_turn_of_the_event_loop_brings_one_piece_and_a_larger_one_while_more_waits() -> None:
+    """Whatever a child says, others have their turn, and what it has said is caught up with."""
     async with pipe() as (inflow, writing):
-        heard: list[bytes] = []
-        reader = asyncio.create_task(inflow.read_all(heard.append))
-        os.write(writing, bytes(3 * PIECE))
+        heard: list[int] = []
+
+        def take(data: bytes) -> None:
+            heard.append(len(data))
+
+        reader = asyncio.create_task(inflow.read_all(take))
+        os.write(writing, bytes(3 * PIECE + 1))
+        await rounds(5)
+        os.write(writing, bytes(PIECE + 1))
         os.close(writing)
         await reader
-    assert [len(piece) for piece in heard] == [PIECE] * 3
+    assert heard == [PIECE, 2 * PIECE, 1, PIECE, 1]
+
+
+async def test_a_piece_has_its_limit_however_much_waits() -> None:
+    async with pipe() as (inflow, writing):
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4 * LARGEST_PIECE)
+        heard: list[int] = []
+
+        def take(data: bytes) -> None:
+            heard.append(len(data))
+
+        reader = asyncio.create_task(inflow.read_all(take))
+        os.write(writing, bytes(4 * LARGEST_PIECE))
+        os.close(writing)
+        await reader
+    assert max(heard) == LARGEST_PIECE
+    assert sum(heard) == 4 * LARGEST_PIECE
 
 
 async def test_what_comes_during_a_rest_is_left_in_the_pipe() -> None:

@@ -14,10 +14,13 @@ PIECE: Final = 16 * 1024
 as reading them, and others wait for their turn meanwhile.
 """
 
-LARGEST_PIECE: Final = 256 * 1024
-"""The same while more waits than was taken: turns of a busy event loop are long and few, and whoever takes
-little in each falls behind without end. Words that come together cost less than apart, too.
+LARGEST_PIECE: Final = 1024 * 1024
+"""The same while much waits: turns of a busy event loop are long and few, and whoever takes little in each
+falls behind without end. Words that come together cost less than apart, too.
 """
+
+GROWTH: Final = 4
+"""How many times as much as a piece had the next one may have."""
 
 type Take = Callable[[bytes], None]
 
@@ -98,7 +101,7 @@ class Inflow(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        self._limit_to(min(2 * self._most, LARGEST_PIECE) if len(data) >= self._most else PIECE)
+        self._limit_to(min(max(PIECE, GROWTH * len(data)), LARGEST_PIECE))
         if self._take is None:
             self._keep(data)
             return

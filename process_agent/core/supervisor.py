@@ -188,10 +188,13 @@ class Supervisor(OpenThreads):
             return
         explicit = request.wish != r.ModelWish()
         turns.accept(request, viewer_of(request.envelope), choice if explicit else None)
-        if thread.untitled and (title := title_of(request.content)) != UNTITLED:
+        if thread.untitled is not False and (title := title_of(request.content)) != UNTITLED:
+            if thread.untitled:
+                self._do(c.NameThread(request.thread_id, title))
+                self._titles.named(request.thread_id, title, request.content)
+            else:
+                self._titles.unsure(request.thread_id, request.content)
             thread.untitled = False
-            self._do(c.NameThread(request.thread_id, title))
-            self._titles.named(request.thread_id, title, request.content)
 
     def _to_turns(
         self, request: r.SteerTurn | r.InterruptTurn | r.Decide | r.AnswerClientTool | r.AnswerSecret
@@ -313,6 +316,7 @@ class Supervisor(OpenThreads):
         """The index entry of a thread changed."""
         if asked is not None and (thread := self._threads.get(entry.path)) is not None:
             thread.untitled = False
+        self._do_if(self._titles.listed(entry) if asked is None else None)
         self._list.updated(entry, asked)
         return self._take()
 

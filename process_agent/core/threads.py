@@ -27,7 +27,8 @@ class Thread:
     speaker: Speaker
     turns: ThreadTurns | None = None
     pending: list[LogRequest] = field(default_factory=list)
-    untitled: bool = False
+    untitled: bool | None = None
+    """Whether it waits for what it can be named after; None for one that was there, until the list tells."""
     creating: bool = False
     """Its log is being opened by a request that makes the thread if there is none."""
     model_due: bool = False

@@ -7,6 +7,7 @@ import unicodedata
 from process_agent.core.commands import MakeTitle, NameThread
 from process_agent.core.content import ContentPart, FilePart, plain_text
 from process_agent.core.ids import ThreadId
+from process_agent.core.store import ThreadEntry
 
 MAX_TITLE = 64
 """Most characters of a thread's name."""
@@ -29,6 +30,20 @@ class Titles:
     def __init__(self) -> None:
         self._named: dict[ThreadId, tuple[str, str]] = {}
         self._asked: dict[ThreadId, str] = {}
+        self._unsure: dict[ThreadId, tuple[ContentPart, ...]] = {}
+
+    def unsure(self, thread_id: ThreadId, content: tuple[ContentPart, ...]) -> None:
+        """The first that was said since the thread was opened: its name, if it has none yet."""
+        self._unsure[thread_id] = content
+
+    def listed(self, entry: ThreadEntry) -> NameThread | None:
+        """The name the list has for a thread; what to name it where that is none."""
+        content = self._unsure.pop(entry.path, None)
+        if content is None or entry.name != UNTITLED:
+            return None
+        title = title_of(content)
+        self.named(entry.path, title, content)
+        return NameThread(entry.path, title, UNTITLED)
 
     def named(self, thread_id: ThreadId, name: str, content: tuple[ContentPart, ...]) -> None:
         """The thread got this name from what was said first."""
@@ -41,8 +56,8 @@ class Titles:
 
     def forget(self, thread_id: ThreadId) -> None:
         """Somebody named the thread, or it is gone."""
-        self._named.pop(thread_id, None)
-        self._asked.pop(thread_id, None)
+        for known in (self._named, self._asked, self._unsure):
+            known.pop(thread_id, None)
 
     def answered(self, thread_id: ThreadId, backend: str) -> MakeTitle | None:
         """A model has answered in the thread; what to ask, the first time."""

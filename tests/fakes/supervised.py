@@ -104,6 +104,7 @@ class World:
         self.loads_began: dict[tuple[c.Viewer, ThreadId], int] = {}
         self.answered: dict[tuple[TurnId, AskId], c.AnswerAsk] = {}
         self.titles: dict[str, str] = {}
+        self.names: dict[ThreadId, str] = {}
         self.late_model = False
         """Whether the next log is opened before the model chosen last is known: every second one is."""
         self._readers: dict[str, Iterator[ThreadEvent]] = {}
@@ -292,7 +293,7 @@ class World:
             case c.FindOwner():
                 self._find_owner(command)
             case c.ReadList(request, owner):
-                entries = tuple(self.entry(t, "x") for t in self.logs if owner in (None, self.owners.get(t)))
+                entries = tuple(self.entry(t) for t in self.logs if owner in (None, self.owners.get(t)))
                 self.carry_out(s.list_read(request, entries, len(entries)))
             case _:
                 self._happen_as_asked(command)
@@ -309,7 +310,7 @@ class World:
     def _happen_as_asked(self, command: c.Command) -> None:
         match command:
             case c.TouchThread(thread_id):
-                self.carry_out(self.supervisor.thread_updated(self.entry(thread_id, "touched")))
+                self.carry_out(self.supervisor.thread_updated(self.entry(thread_id)))
             case c.Rename(request):
                 entry = self.entry(request.thread_id, request.name)
                 self.carry_out(self.supervisor.thread_updated(entry, request))
@@ -319,9 +320,7 @@ class World:
                 self.logs[thread_id] = [replace(x, thread_id=thread_id) for x in rows]
                 if owner is not None:
                     self.owners[thread_id] = owner
-                self.carry_out(
-                    self.supervisor.thread_forked(command, self.entry(thread_id, name or "x (fork)"))
-                )
+                self.carry_out(self.supervisor.thread_forked(command, self.entry(thread_id, name or "copy")))
             case c.Delete(request):
                 self.open_logs.discard(request.thread_id)
                 self.logs.pop(request.thread_id, None)
@@ -353,7 +352,8 @@ class World:
             self.carry_out(self.supervisor.replay_older(command.replay_id, cursor))
         return iter(events)
 
-    def entry(self, thread_id: ThreadId, name: str) -> ThreadEntry:
+    def entry(self, thread_id: ThreadId, name: str | None = None) -> ThreadEntry:
+        name = self.names[thread_id] = name or self.names.get(thread_id, "x")
         return ThreadEntry(thread_id, name, START, self.now)
 
     def _open_stored(self, thread_id: ThreadId) -> None:

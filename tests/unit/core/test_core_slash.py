@@ -131,6 +131,24 @@ def test_a_thread_that_begins_with_a_command_is_named_after_what_is_said_next(wo
     assert [x.name for x in world.done if isinstance(x, c.NameThread)] == ["Tea or coffee?"]
 
 
+@pytest.mark.parametrize(("name", "named"), [(UNTITLED, ["Tea or coffee?"]), ("Drinks", [])])
+def test_a_thread_without_a_name_gets_one_also_after_a_restart(
+    world: World, name: str, named: list[str]
+) -> None:
+    thread_id = begin(world, "/help")
+    world.names[thread_id] = name
+    world.restart()
+    for text in ("/help", "Tea or coffee?", "And milk?"):
+        world.start_turn(ANA, thread_id, text)
+        world.settle()
+        for running, turn_id in world.running():
+            world.backend_done(turn_id)
+            world.backend(running, turn_id, e.TurnEnded(e.EndReason.COMPLETED))
+        world.settle()
+    assert [x.name for x in world.done if isinstance(x, c.NameThread)] == named
+    assert all(x.instead_of == UNTITLED for x in world.done if isinstance(x, c.NameThread))
+
+
 def test_models_marks_the_one_of_the_thread(world: World) -> None:
     thread_id = begin(world, "/models")
     assert "- `codex/openai/gpt-5.5` **← this thread**\n- `codex/openai/gpt-5.5-mini`\n" in answer(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from process_agent.core.channel import Ask
 from process_agent.core.content import ContentPart, ErrorInfo, Json
@@ -291,7 +291,8 @@ class Errands:
 
 
 def _request(assignment: Assignment, envelope: Envelope) -> StartThread | StartTurn:
-    content, wish, options = assignment.content, assignment.wish, assignment.options
+    content, wish = assignment.content, assignment.wish
+    options = replace(assignment.options, can_answer=False)
     if assignment.thread_id is None:
         return StartThread(envelope, content, name=assignment.title, wish=wish, options=options)
     return StartTurn(envelope, assignment.thread_id, content, wish=wish, options=options, create=True)

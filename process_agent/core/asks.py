@@ -26,6 +26,7 @@ LEFT = ErrorInfo("The participant whose client offers this left the room.", "cli
 LATE = ErrorInfo("The client did not answer in time.", "client_timeout")
 INTERRUPTED = ErrorInfo("The turn was interrupted.", "cancelled")
 ENDED = ErrorInfo("The turn ended.", "turn_ended")
+NOBODY = ErrorInfo("Nobody can be asked for this: a channel without people sent the message.", "unattended")
 _UNKNOWN = ErrorInfo("The client of this turn offers no such tool.", "unknown_client_tool")
 _TOO_MANY = ErrorInfo(f"{MAX_ASKS} questions wait for the client already.", "too_many_requests")
 
@@ -120,6 +121,8 @@ def _refusal(turn: Turn, question: Ask) -> ErrorInfo | None:
         return LEFT
     if turn.interrupt is not None:
         return INTERRUPTED
+    if not turn.options.can_answer:
+        return NOBODY
     if len(turn.asks) >= MAX_ASKS:
         return _TOO_MANY
     offered = {tool.name for tool in turn.options.client_tools}

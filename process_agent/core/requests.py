@@ -50,12 +50,14 @@ class TurnOptions:
 
     `instructions`, `effort` and `output_schema`, the JSON schema of the answer, hold for this turn only.
     Where a turn is not `attended`, somebody waits for its end and cannot be asked: what needs an approval is
-    declined at once, unless another participant views the thread.
+    declined at once, unless another participant views the thread. Where its sender is a channel without
+    people, it `can_answer` nothing: no secret is asked for.
     """
 
     instructions: str | None = None
     client_tools: tuple[ClientTool, ...] = ()
     attended: bool = True
+    can_answer: bool = True
     effort: str | None = None
     output_schema: Mapping[str, Json] | None = None
     mcp_servers: tuple[McpServer, ...] = ()

@@ -114,6 +114,7 @@ def _again(request: StartTurn, last: LastMessage, model: ModelChoice | None) -> 
     the same client; that nobody could be asked before does not mean that nobody can now.
     """
     tools = last.options.client_tools if last.sender == viewer_of(request.envelope) else ()
-    options = replace(last.options, client_tools=tools, attended=request.options.attended)
+    now = request.options
+    options = replace(last.options, client_tools=tools, attended=now.attended, can_answer=now.can_answer)
     wish = request.wish if model is None else ModelWish(model.backend, model.provider, model.model)
     return replace(request, content=last.content, options=options, wish=wish, replaces=last.turn_id)

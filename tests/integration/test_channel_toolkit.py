@@ -10,8 +10,8 @@ import pytest
 
 from process_agent.channels.toolkit import tool_name
 from process_agent.core.content import ErrorInfo, Json
-from process_agent.core.events import EndReason, FileShown, TextDelta, TurnEnded
-from process_agent.core.ids import ItemId, ParticipantId, ThreadId
+from process_agent.core.events import EndReason, FileShown, SecretRequested, TextDelta, TurnEnded
+from process_agent.core.ids import AskId, ItemId, ParticipantId, ThreadId
 from process_agent.core.participants import Participant
 from process_agent.core.room_ports import ToolCaller
 from process_agent.errors import ToolFailedError
@@ -44,6 +44,18 @@ async def test_a_call_returns_the_text_of_its_turn(room: ChannelRoom) -> None:
         turn.answer("Second")
         assert await calling == "First\n\nSecond"
     assert room.toolkits.hosted == {}
+
+
+async def test_nobody_waits_for_a_secret_that_nobody_can_give(room: ChannelRoom) -> None:
+    async with room.agent(), asyncio.TaskGroup() as group:
+        calling = group.create_task(room.toolkits.run("helper", {"prompt": "Sum up"}, ANA))
+        turn = await room.backend.turn(0)
+        turn.say(SecretRequested(AskId("a1"), "github", "A token, please."))
+        await turn.answered.wait()
+        [(asked, answer)] = turn.answers
+        assert (asked, isinstance(answer, ErrorInfo)) == ("a1", True)
+        turn.answer("without it")
+        assert await calling == "without it"
 
 
 async def test_the_toolkit_tells_how_it_is_called(room: ChannelRoom) -> None:

@@ -189,6 +189,17 @@ def test_a_secret_is_for_the_backend_alone(world: World) -> None:
     assert "code-1" not in told
 
 
+def test_a_channel_without_people_is_asked_for_nothing(world: World) -> None:
+    options = r.TurnOptions(can_answer=False)
+    world.ask(r.StartThread(world.envelope(ANA), (TextPart("hello"),), options=options))
+    world.settle()
+    thread_id, turn_id = world.running()[-1]
+    world.backend(thread_id, turn_id, e.SecretRequested(ASK, "github", "A token, please."))
+    assert answers(world) == [asks.NOBODY]
+    assert tools(world, ANA) == []
+    assert not any(timer.kind is c.TimerKind.ASK for timer in world.timers)
+
+
 def test_others_cannot_steer_a_turn_that_uses_its_senders_client(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.ask(r.SteerTurn(world.envelope(BEN), thread_id, turn_id, (TextPart("also"),)))

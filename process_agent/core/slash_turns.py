@@ -5,6 +5,7 @@ ledger `/usage`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from process_agent.core import slash, typed
@@ -13,15 +14,21 @@ from process_agent.core.requests import ModelWish, StartThread, StartTurn
 from process_agent.core.selection import Catalogue
 from process_agent.core.slash import CommandName, SlashCommand
 from process_agent.core.thread_turns import ThreadTurns
-from process_agent.core.threads import viewer_of
+from process_agent.core.threads import Thread, viewer_of
 from process_agent.core.usage import UsageQuestion
 from process_agent.core.workspace import FileCommand
 
 
 def answer(
-    turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, command: SlashCommand
+    turns: ThreadTurns,
+    catalogue: Catalogue,
+    request: StartTurn | StartThread,
+    command: SlashCommand,
+    threads: Iterable[Thread] = (),
 ) -> None:
-    """Do what a command says, and say so in a turn of its own."""
+    """Do what a command says, and say so in a turn of its own. `threads` are the open ones, for what can be
+    meant for another.
+    """
     viewer = viewer_of(request.envelope)
     if command.name is CommandName.COMPACT and isinstance(request, StartTurn):
         turns.accept(request, viewer, None, compact=True)
@@ -36,7 +43,9 @@ def answer(
     if asked is not None:
         turns.asides.answer(request, viewer, lambda: asked)
         return
-    if command.name is CommandName.CLEAR:  # first, or what it forgets would have its own beginning in it
+    if command.name in (CommandName.APPROVE, CommandName.DENY):
+        turns.asides.answer(request, viewer, lambda: typed.decide(turns, request, command, threads))
+    elif command.name is CommandName.CLEAR:  # first, or what it forgets would have its own beginning in it
         turns.asides.answer(request, viewer, lambda: _clear(turns, request), act_first=True)
     else:
         turns.asides.answer(request, viewer, lambda: _reply(turns, catalogue, request, command))
@@ -79,8 +88,6 @@ def _reply(
         case CommandName.STOP:
             stopping = turns.interrupt_running(request.envelope.message_id)
             return slash.stopping_text(len(turns.queue)) if stopping else slash.NOTHING_RUNS
-        case CommandName.APPROVE | CommandName.DENY:
-            return typed.decide(turns, request, command)
         case CommandName.MODEL | CommandName.MODELS | CommandName.EFFORT:
             return _about_model(turns, catalogue, request, command)
         case CommandName.COMPACT | CommandName.FORK:  # a thread that begins with it
@@ -89,8 +96,8 @@ def _reply(
             return _clear(turns, request)
         case CommandName.RETRY:  # a thread that begins with it
             return slash.NOTHING_TO_RETRY
-        case CommandName.DIFF | CommandName.UNDO | CommandName.REDO | CommandName.USAGE:
-            raise ValueError(f"{command.name.value} is looked up")
+        case _:
+            raise ValueError(f"{command.name.value} is answered otherwise")
 
 
 def _about_model(

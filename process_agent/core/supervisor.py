@@ -260,7 +260,7 @@ class Supervisor(OpenThreads):
         if request.content and self._stopping:
             speaker.tell(e.TurnRejected(source, STOPPING), viewer)
         elif (command := slash.parse(request.content)) is not None:
-            slash_turns.answer(turns, self._setting.catalogue, request, command)
+            slash_turns.answer(turns, self._setting.catalogue, request, command, self._threads.values())
         elif request.content:
             turns.accept(request, viewer, None)
         self._watch_idle(entry.path)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from process_agent.core import deciding
 from process_agent.core.approval_texts import TYPED, brief, how_to_answer, listed
 from process_agent.core.approvals import NOTHING_WAITS
+from process_agent.core.commands import Viewer
 from process_agent.core.content import TextPart
 from process_agent.core.decisions import Decision, read_answer
 from process_agent.core.requests import StartThread, StartTurn, SteerTurn
 from process_agent.core.slash import CommandName, SlashCommand, parse
 from process_agent.core.thread_turns import ThreadTurns
-from process_agent.core.threads import viewer_of
+from process_agent.core.threads import Thread, viewer_of
 from process_agent.core.turn import Approval
 
 USAGE = {
@@ -23,6 +24,7 @@ USAGE = {
     "stop the turn too, with the number of a request or `all` if several wait, like `/deny 2`.",
 }
 NOTHING = "Nothing waits for a decision in this thread."
+ELSEWHERE = "Requests wait in several threads. Nothing was decided: send this in the thread that is meant."
 IS_QUESTION = "That is a question: answer it with a message, or decline with `/deny`."
 
 _DONE = {
@@ -65,11 +67,23 @@ def read(command: SlashCommand) -> Wanted | None:
     )
 
 
-def decide(turns: ThreadTurns, request: StartTurn | StartThread, command: SlashCommand) -> str:
-    """Do what `/approve` or `/deny` says; returns what to answer."""
+def decide(
+    turns: ThreadTurns,
+    request: StartTurn | StartThread,
+    command: SlashCommand,
+    threads: Iterable[Thread] = (),
+) -> str:
+    """Do what `/approve` or `/deny` says; returns what to answer. As the first message of a new thread it is
+    meant for another one of `threads`.
+    """
     wanted, sender = read(command), request.envelope.sender
     if wanted is None:
         return USAGE[command.name]
+    if isinstance(request, StartThread):
+        meant = _waiting_for(viewer_of(request.envelope), threads)
+        if len(meant) > 1:
+            return ELSEWHERE
+        turns = meant[0] if meant else turns
     if (refusal := turns.output.approvals.refusal(sender)) is not None:
         return refusal.message
     waiting = deciding.waiting(turns)
@@ -85,6 +99,18 @@ def decide(turns: ThreadTurns, request: StartTurn | StartThread, command: SlashC
             f"{_DONE[wanted.decision]}: {subject}." if error is None else f"{error.message} ({subject})"
         )
     return "\n\n".join(said)
+
+
+def _waiting_for(viewer: Viewer, threads: Iterable[Thread]) -> list[ThreadTurns]:
+    """Threads in which something waits, of those that somebody views or asked for what runs."""
+    return [
+        thread.turns
+        for thread in threads
+        if thread.turns is not None
+        and (turn := thread.turns.active) is not None
+        and (turn.sender == viewer or viewer in thread.speaker.viewers)
+        and deciding.waiting(thread.turns)
+    ]
 
 
 def _chosen(wanted: Wanted, waiting: Sequence[Approval]) -> Sequence[Approval] | str:

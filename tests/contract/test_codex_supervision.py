@@ -13,6 +13,7 @@ from codex_cli_bin import bundled_codex_path
 
 from backends.codex import app_server, client
 from backends.codex import thread as codex_thread
+from backends.codex.thread import CodexThread
 from process_agent.core.events import BackendEvent, EndReason, ToolStarted, TurnEnded, Working
 from process_agent.io import rpc
 from tests.contract.codex_room import codex_room, gone, processes_below, script
@@ -211,6 +212,7 @@ async def test_a_stop_that_waits_for_one_that_hangs_gets_to_codex(
             for thread in (hanging, behind)
         ]
         await room.model.wait_for_requests(2)
+        assert isinstance(behind, CodexThread)
         known = behind._talk.codex_thread
         await hanging.interrupt()
         await behind.interrupt()

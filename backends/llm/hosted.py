@@ -113,10 +113,15 @@ class HostedCalls:
 
 
 def for_provider(
-    items: Iterable[Item], origin: str, tools: frozenset[HostedTool] = frozenset()
+    items: Iterable[Item],
+    origin: str,
+    tools: frozenset[HostedTool] = frozenset(),
+    *,
+    reasoning: bool = True,
 ) -> tuple[Item, ...]:
-    """The conversation as this provider can read it: what others encrypted is left out, what their own tools
-    did is told in words. `tools` are those that the request offers: without them it cannot be replayed.
+    """The conversation as a model of this provider can read it: what others encrypted is left out, what their
+    own tools did is told in words. `tools` are those that the request offers: without them it cannot be
+    replayed. No `reasoning` is told where the model refuses it.
     """
     listed = list(items)
     images = [item for item in listed if isinstance(item, Hosted) and item.tool == "image_generation"]
@@ -127,7 +132,7 @@ def for_provider(
             case Message():
                 found.append(item if _is_plain(item) else _uncited(item, origin, "web_search" in tools))
             case Reasoning(_, known):
-                if known is not None and known.origin == origin:
+                if reasoning and known is not None and known.origin == origin:
                     found.append(item)
             case Hosted(tool, known, seen):
                 fits = known.origin == origin and tool in tools and not _given_up(listed, position)
@@ -143,6 +148,19 @@ def for_provider(
             case _:
                 found.append(item)
     return tuple(found)
+
+
+def reads_reasoning(provider: ModelProvider, model: str) -> bool:
+    """Whether a model takes back what one of its provider reasoned: over Responses others refuse it."""
+    return provider.dialect != "responses" or provider.reasons(model)
+
+
+def to_be_kept(said: Sequence[Item]) -> Sequence[Item]:
+    """What an answer said, without reasoning at its end: providers refuse it without what it led to."""
+    end = len(said)
+    while end and isinstance(said[end - 1], Reasoning):
+        end -= 1
+    return said[:end]
 
 
 def in_words(items: Iterable[Item]) -> Iterator[Item]:

@@ -14,7 +14,7 @@ from backends.llm.conversation import Conversation
 from backends.llm.estimates import of_frame
 from backends.llm.failures import told, waiting
 from backends.llm.host import Host
-from backends.llm.hosted import in_words, tool_names
+from backends.llm.hosted import in_words, reads_reasoning, to_be_kept, tool_names
 from backends.llm.output import Output
 from backends.llm.summarising import Summariser
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
@@ -222,7 +222,7 @@ class LlmThread:
                         running.failure = error
                     case e.Ended(reason):
                         running.finish(reason, provider, model)
-                        conversation.add(*output.said)
+                        conversation.add(*to_be_kept(output.said))
                         output.said = []
                     case _:
                         for shown in output.take(event):
@@ -239,9 +239,10 @@ class LlmThread:
         turn, conversation = running.input, self._conversation
         schema = turn.output_schema
         search, image_model = self._host.hosted(provider)
+        hosted, reasoning = tool_names(search, image_model), reads_reasoning(provider, model)
         return ModelRequest(
             model=model,
-            items=conversation.as_read.items(conversation.items, provider, tool_names(search, image_model)),
+            items=conversation.as_read.items(conversation.items, provider, hosted, reasoning=reasoning),
             search=search,
             image_model=image_model,
             instructions=self._instructions(turn),

@@ -70,6 +70,31 @@ async def test_reasoning_is_shown_and_given_back_to_who_made_it_only(
     assert sent(room).count("I thought about cats") == 1
 
 
+async def test_reasoning_that_led_to_nothing_is_not_given_back(room: LlmRoom, model: ModelChoice) -> None:
+    """Providers refuse it, with this turn and all later ones."""
+    thread = await room.thread()
+    cut = script({"think": "I wonder"}, {"fault": "incomplete", "code": "max_output_tokens"})
+    told = await room.turn(thread, cut, model=model)
+    assert told.end.error is not None
+    assert told.end.error.code == "output_limit_reached"
+    assert [delta.text for delta in told.of(e.ReasoningDelta)]
+    await room.turn(thread, "say on", model=model)
+    said = room.model.requests[-1].body
+    entries = said.get("input") or said["messages"]
+    kept = [entry for entry in entries if entry.get("role") == "assistant" or "reasoning" in str(entry)]
+    assert kept == []
+
+
+async def test_a_model_that_does_not_reason_is_given_no_reasoning_of_its_provider(room: LlmRoom) -> None:
+    thread, plain = await room.thread(), ModelChoice("llm", "openai", "gpt-4.1")
+    await room.turn(thread, "think about cats", model=MODELS["responses"])
+    await room.turn(thread, "say on", model=plain)
+    assert "**Thinking about cats**" not in sent(room)
+    assert sent(room).count("I thought about cats") == 1
+    await room.turn(thread, "say on", model=MODELS["responses"])
+    assert sent(room).count("**Thinking about cats**") == 1
+
+
 async def test_images_and_text_files_reach_the_model(room: LlmRoom, model: ModelChoice) -> None:
     notes = FilePart("data:text/plain;base64," + base64.b64encode(b"remember the milk").decode(), "notes.txt")
     broken = FilePart("data:image/png;base64,AAAA", "broken.png")

@@ -48,18 +48,26 @@ HOSTED = st.builds(
 )
 TOOLS = st.sampled_from([frozenset[HostedTool](), frozenset[HostedTool]({"web_search"})])
 STEPS = st.lists(
-    st.tuples(st.lists(st.one_of(PLAIN, PLAIN, HOSTED), max_size=4), st.sampled_from(PROVIDERS), TOOLS),
+    st.tuples(
+        st.lists(st.one_of(PLAIN, PLAIN, HOSTED), max_size=4),
+        st.sampled_from(PROVIDERS),
+        TOOLS,
+        st.booleans(),
+    ),
     max_size=6,
 )
 
 
 @given(STEPS)
-def test_it_is_read_alike(steps: list[tuple[list[Item], ModelProvider, frozenset[HostedTool]]]) -> None:
+def test_it_is_read_alike(
+    steps: list[tuple[list[Item], ModelProvider, frozenset[HostedTool], bool]],
+) -> None:
     read, items = AsRead(), list[Item]()
-    for more, provider, tools in steps:
+    for more, provider, tools, reasoning in steps:
         items += more
-        anew = for_provider(readable_documents(items, provider), provider.name, tools)
-        assert read.items(items, provider, tools) == anew
+        listed = readable_documents(items, provider)
+        anew = for_provider(listed, provider.name, tools, reasoning=reasoning)
+        assert read.items(items, provider, tools, reasoning=reasoning) == anew
 
 
 def test_a_request_costs_what_is_new_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,7 +197,8 @@ class LlmThread:
         if window is None:
             return None
         effort = turn.effort or self._host.effort
-        answer = CODECS[provider.dialect].longest(provider.reasons(model), effort, provider.max_output)
+        reasons, adapts = provider.reasons(model), provider.adapts(model)
+        answer = CODECS[provider.dialect].longest(reasons, effort, provider.max_output, adapts)
         return compaction.compacts_at(window, answer)
 
     async def _ask(
@@ -250,6 +251,7 @@ class LlmThread:
             origin=provider.name,
             output=None if schema is None else OutputSchema("answer", schema),
             reasons=provider.reasons(model),
+            adaptive=provider.adapts(model),
             effort=turn.effort or self._host.effort,
             max_output=provider.max_output,
             cache_key=self._cache_key,

@@ -21,8 +21,9 @@ class ModelProvider:
 
     `base_url` has no slash at its end; the dialect's path comes after it. `key` is the user's key, or a token
     that stands for it, read from `key_variable`; a `local` server needs none. `default_model` is the one that
-    `--backend llm` offers; `reasoning` are patterns of the models that show their reasoning when asked to.
-    `extra` are members of every request's body.
+    `--backend llm` offers; `reasoning` are patterns of the models that show their reasoning when asked to,
+    `adaptive` those of them that decide themselves how long they think, and refuse a budget. `extra` are
+    members of every request's body.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ModelProvider:
     local: bool = False
     default_model: str | None = None
     reasoning: tuple[str, ...] = ()
+    adaptive: tuple[str, ...] = ()
     max_output: int | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
     web_search: bool = False
@@ -54,6 +56,10 @@ class ModelProvider:
     def reasons(self, model: str) -> bool:
         """Whether this model shows its reasoning."""
         return any(fnmatchcase(model, pattern) for pattern in self.reasoning)
+
+    def adapts(self, model: str) -> bool:
+        """Whether this model decides itself how long it thinks."""
+        return any(fnmatchcase(model, pattern) for pattern in self.adaptive)
 
     def reads(self, kind: str) -> bool:
         """Whether its models read documents of this media type."""
@@ -139,7 +145,7 @@ def _provider(name: str, table: Mapping[str, Any], before: ModelProvider | None,
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{where}.base_url` is not a web address.")
     values = {member: value for member, value in table.items() if member not in ("dialect", "base_url")}
-    for listed in ("reasoning", "documents"):
+    for listed in ("reasoning", "adaptive", "documents"):
         if listed in values:
             values[listed] = tuple(map(str, values[listed]))
     _check_tools(values, dialect, where)
@@ -168,6 +174,7 @@ _KINDS: dict[str, type] = {
     "local": bool,
     "default_model": str,
     "reasoning": list,
+    "adaptive": list,
     "max_output": int,
     "extra": dict,
     "web_search": bool,

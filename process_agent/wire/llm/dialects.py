@@ -16,21 +16,21 @@ from process_agent.wire.llm.request import JsonObject, ModelRequest
 _ANTHROPIC_VERSION: Final = "2023-06-01"
 
 
-def _asked(reasons: bool, effort: str | None, max_output: int | None) -> int:
+def _asked(reasons: bool, effort: str | None, max_output: int | None, adaptive: bool) -> int:
     return max_output or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One dialect. `path` comes after the provider's base address. `longest` tells how many tokens of the
-    context a request reserves for its answer, from whether the model reasons, the effort, and the limit that
-    the provider's configuration gives.
+    context a request reserves for its answer, from whether the model reasons, the effort, the limit that the
+    provider's configuration gives, and whether the model decides itself how long it thinks.
     """
 
     path: str
     build: Callable[[ModelRequest], JsonObject]
     reader: Callable[[str], StreamReader]
-    longest: Callable[[bool, str | None, int | None], int] = _asked
+    longest: Callable[[bool, str | None, int | None, bool], int] = _asked
 
     def encode(self, request: ModelRequest) -> bytes:
         """The body of a request."""

@@ -36,6 +36,9 @@ MAX_OUTPUT: Final = 8_192
 _BUDGETS: Final = {"low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 24_576, "max": 32_768}
 """Tokens of thinking for an effort (gateway page, section 4.5)."""
 
+_USUAL: Final = "high"
+"""The effort of models that decide themselves how long to think, where none is asked for."""
+
 _CACHE: Final = {"cache_control": {"type": "ephemeral"}}
 
 _SEARCH: Final = {"type": "web_search_20250305", "name": "web_search", "max_uses": 10}
@@ -45,9 +48,12 @@ _GONE: Final = "Used earlier in this conversation. It is not available any more:
 _PLACEHOLDER: Final = {"type": "text", "text": "(The conversation goes on.)"}
 
 
-def longest(reasons: bool, effort: str | None, max_output: int | None) -> int:
-    """Tokens of the longest answer that a request allows; conversation and answer have to fit together."""
-    budget = _BUDGETS.get(effort or "", 0) if reasons else 0
+def longest(reasons: bool, effort: str | None, max_output: int | None, adaptive: bool = False) -> int:
+    """Tokens of the longest answer that a request allows, with what the model thinks before; conversation and
+    answer have to fit together.
+    """
+    asked = effort or (_USUAL if adaptive else "")
+    budget = _BUDGETS.get(asked, 0) if reasons else 0
     return max(max_output or MAX_OUTPUT, budget + MAX_OUTPUT if budget else 0)
 
 
@@ -61,7 +67,7 @@ def body(request: ModelRequest) -> JsonObject:
     messages = talk.marked()
     found: JsonObject = {
         "model": request.model,
-        "max_tokens": longest(request.reasons, request.effort, request.max_output),
+        "max_tokens": longest(request.reasons, request.effort, request.max_output, request.adaptive),
         "messages": messages,
         "stream": True,
     }
@@ -72,12 +78,17 @@ def body(request: ModelRequest) -> JsonObject:
         found["tools"] = tools
         if not request.tools and not request.search:
             found["tool_choice"] = {"type": "none"}
-    if request.effort in _BUDGETS and request.reasons:
+    output: JsonObject = {}
+    if request.reasons and request.adaptive:  # these refuse a budget, and keep their thoughts unless asked
+        found["thinking"] = {"type": "adaptive", "display": "summarized"}
+        if request.effort in _BUDGETS:
+            output["effort"] = request.effort
+    elif request.effort in _BUDGETS and request.reasons:
         found["thinking"] = {"type": "enabled", "budget_tokens": _BUDGETS[request.effort]}
     if request.output is not None:
-        found["output_config"] = {
-            "format": {"type": "json_schema", "schema": dict(request.output.schema)},
-        }
+        output["format"] = {"type": "json_schema", "schema": dict(request.output.schema)}
+    if output:
+        found["output_config"] = output
     return found | dict(request.extra)
 
 

@@ -170,9 +170,9 @@ class ModelRequest:
     `search` offers the provider's own search of the web, `image_model` its making of images with this model.
 
     `origin` names the provider for `Replay`. With `reasons` the model is asked to show its reasoning and to
-    give it back for replay. `effort` is low, medium, high, xhigh or max. `max_output` is in tokens, where the
-    provider demands a limit. `cache_key` names the conversation for the provider's cache, `caches` says
-    that the provider has to be told what to keep.
+    give it back for replay; an `adaptive` one decides itself how long it thinks. `effort` is low, medium,
+    high, xhigh or max. `max_output` is in tokens, where the provider demands a limit. `cache_key` names the
+    conversation for the provider's cache.
     """
 
     model: str
@@ -182,6 +182,7 @@ class ModelRequest:
     output: OutputSchema | None = None
     origin: str = ""
     reasons: bool = False
+    adaptive: bool = False
     effort: str | None = None
     max_output: int | None = None
     cache_key: str | None = None

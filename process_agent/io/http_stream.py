@@ -107,17 +107,18 @@ class HttpAnswer:
         self._pieces: AsyncGenerator[bytes] | None = None
         self._ahead: asyncio.Task[bytes | None] | None = None
         self._tasks = Tasks("HTTP answer", on_failure=lambda name, error: None)  # told to whoever reads
-        self._ends_at = 0.0
+        self._begins_by = self._ends_at = 0.0
 
     async def open(self) -> int:
         """Ask, and wait for the status of the answer. Raises `HttpError`, `Interrupted`."""
-        self._ends_at = asyncio.get_running_loop().time() + self._limits.whole
+        now = asyncio.get_running_loop().time()
+        self._begins_by, self._ends_at = now + self._limits.first, now + self._limits.whole
         asked = self._outgoing
         request = self._client.build_request(
             "POST", asked.url, headers=dict(asked.headers), content=asked.body
         )
         self._response = await self._within(
-            self._limits.first, lambda: self._client.send(request, stream=True)
+            self._limits.first, lambda: self._client.send(request, stream=True), self._begins_by
         )
         self._socket = _socket_of(self._response)
         return self._response.status_code
@@ -136,16 +137,19 @@ class HttpAnswer:
         if self._response is None:
             return
         self._pieces = _pieces(self._response)
-        size, patience, loop = 0, self._limits.first, asyncio.get_running_loop()
+        size, loop = 0, asyncio.get_running_loop()
         in_a_row = 0
         while True:
             asked = loop.time()
-            piece = await self._within(patience, self._next)
+            if size == 0:  # the head of an answer is not its beginning
+                piece = await self._within(self._limits.first, self._next, self._begins_by)
+            else:
+                piece = await self._within(self._limits.idle, self._next, asked + self._limits.idle)
             if piece is None:
                 return
             in_a_row = in_a_row + 1 if size > 0 and loop.time() - asked < WINDOW_SECONDS else 0
             whole = self._with_rest(piece)
-            size, patience = size + len(whole), self._limits.idle
+            size += len(whole)
             if size > MAX_ANSWER:
                 raise HttpError(f"The answer is larger than {MAX_ANSWER} bytes.", kind="large")
             yield whole
@@ -234,12 +238,13 @@ class HttpAnswer:
         except (TimeoutError, httpx.HTTPError, httpx.StreamError):
             pass  # it is gone either way
 
-    async def _within[T](self, seconds: float, call: Callable[[], Awaitable[T]]) -> T:
-        left = self._ends_at - asyncio.get_running_loop().time()
+    async def _within[T](self, seconds: float, call: Callable[[], Awaitable[T]], by: float) -> T:
+        """What `call()` gives until the moment `by`, which ends the `seconds` that it had."""
+        left = min(by, self._ends_at) - asyncio.get_running_loop().time()
         try:
-            return await self._interruption.wait(call, min(seconds, left))
+            return await self._interruption.wait(call, max(left, 0.0))
         except TimeoutError as error:
-            if left <= seconds:
+            if self._ends_at <= by:
                 text = f"The answer was not complete after {self._limits.whole:.0f} s."
                 raise HttpError(text, kind="long") from error
             raise HttpError(f"The server said nothing for {seconds:.0f} s.", kind="silent") from error

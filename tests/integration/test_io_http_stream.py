@@ -131,6 +131,35 @@ async def test_what_goes_wrong_has_a_kind_and_names_no_secret(
     assert "127.0.0.1" not in str(caught.value)
 
 
+async def test_the_head_of_an_answer_gives_no_more_time_until_it_begins() -> None:
+    ends: list[float] = []
+
+    class Noting(Interruption):
+        async def wait[T](self, call: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
+            assert seconds is not None
+            ends.append(asyncio.get_running_loop().time() + seconds)
+            return await super().wait(call, seconds)
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(HEAD + chunk(b"a") + END)
+
+    async with serving(play) as server, asking(server.url, HttpLimits(first=60), Noting()) as answer:
+        assert await read(answer) == b"a"
+    head, beginning, *_ = ends
+    assert beginning == pytest.approx(head, abs=0.01)
+
+
+async def test_a_server_that_takes_no_connection_in_time() -> None:
+    """It listens, and says nothing of the encryption that was asked for."""
+    async with serving(plays(None)) as server:
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(HttpError) as caught:
+            async with asking(url, HttpLimits(connect=0.05)) as answer:
+                await answer.open()
+    assert caught.value.kind == "connect"
+
+
 async def test_a_server_that_is_not_there() -> None:
     async with serving(plays()) as server:
         url = server.url

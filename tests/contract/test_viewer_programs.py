@@ -192,7 +192,7 @@ ONE = (*CHAT, "--message", "x")
     [
         (CHAT, 2, "needs a terminal"),
         ((*ONE, "--agent-name", "nobody", "--wait", "0.1"), 4, "codex-agent (agent)"),
-        ((*ONE, "--model", "nope"), 2, "on offer"),
+        ((*ONE, "--model", "nope"), 2, "No model here is called 'nope'"),
         ((*ONE, "--thread", "nope"), 2, "There is no thread 'nope'"),
         (("threads", "show", "dataset://agents/a/threads/nope", "--room", ROOM), 4, "There is no thread"),
         (("threads", "--room", "empty"), 2, "There is no agent in empty"),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.content import ErrorInfo
+from process_agent.core.model_names import LLM
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.requests import ModelWish
+from process_agent.core.selection import Catalogue
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
 
@@ -25,39 +28,21 @@ def model_names(providers: Sequence[ProviderModels]) -> Iterator[tuple[str, Prov
 
 
 def resolve_model(text: str, providers: Sequence[ProviderModels]) -> ModelWish:
-    """The model a text names: bare, `backend/model`, `provider/model` or the triple.
+    """The model a text names, as the agent reads `--model` and `/model`: bare, which means the llm backend
+    where that has it, `backend/model`, `provider/model` or the triple.
 
     Raises `UsageError` that lists what is on offer, or the candidates when there are several.
     """
-    found = [
-        (provider, model)
-        for provider in providers
-        for model in provider.models
-        if text in _spellings(provider, model)
-    ]
-    if len(found) == 1:
-        provider, model = found[0]
-        return ModelWish(provider.backend, provider.name, model.name)
-    if found:
-        candidates = ", ".join(f"{p.backend}/{p.name}/{m.name}" for p, m in found)
-        raise UsageError(f"{text!r} can be any of {candidates}.", fix="Name one of them.")
-    offered = ", ".join(name for name, _, _ in model_names(providers)) or "none"
-    raise UsageError(f"There is no model {text!r}; on offer: {offered}.")
+    nowhere = ModelChoice(LLM)
+    choice = Catalogue(providers, nowhere).resolve(ModelWish(model=text), nowhere)
+    if isinstance(choice, ErrorInfo):
+        raise UsageError(choice.message)
+    return ModelWish(choice.backend, choice.provider, choice.model)
 
 
 def full_name(wish: ModelWish) -> str:
     """All that a wish names, as `/model` takes it."""
     return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
-
-
-def _spellings(provider: ProviderModels, model: ModelInfo) -> set[str]:
-    name = model.name
-    return {
-        name,
-        f"{provider.backend}/{name}",
-        f"{provider.name}/{name}",
-        f"{provider.backend}/{provider.name}/{name}",
-    }
 
 
 def resolve_thread(ref: str, listed: Sequence[ThreadEntry], *, see: str = "/threads") -> ThreadEntry:

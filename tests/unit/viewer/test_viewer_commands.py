@@ -81,6 +81,8 @@ def test_every_command_of_the_help_is_understood() -> None:
         ("llm/gpt-5.5", "llm"),
         ("llm/openai/gpt-5.5", "llm"),
         ("openai/codex-mini", "codex"),
+        ("gpt-5.5", "llm"),
+        ("openai/gpt-5.5", "llm"),
     ],
 )
 def test_a_model_can_be_named_in_four_ways(text: str, backend: str) -> None:
@@ -89,9 +91,10 @@ def test_a_model_can_be_named_in_four_ways(text: str, backend: str) -> None:
 
 
 def test_an_ambiguous_or_unknown_model_says_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"codex/openai/gpt-5\.5, llm/openai/gpt-5\.5"):
-        naming.resolve_model("gpt-5.5", [CODEX, LLM])
-    with pytest.raises(UsageError, match=r"on offer: codex/gpt-5\.5, codex-mini, llm/gpt-5\.5"):
+    other = ProviderModels("openai", "Other", "own", None, (ModelInfo("gpt-5.5"),))
+    with pytest.raises(UsageError, match=r"codex/openai/gpt-5\.5, own/openai/gpt-5\.5"):
+        naming.resolve_model("gpt-5.5", [CODEX, other])
+    with pytest.raises(UsageError, match=r"There is: codex/openai/gpt-5\.5, codex/openai/codex-mini"):
         naming.resolve_model("nope", [CODEX, LLM])
 
 

@@ -21,7 +21,7 @@ from backends.codex.turn_settings import unsaid
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
-from process_agent.errors import AuthError, BackendError, RemoteError
+from process_agent.errors import AuthError, BackendError, RemoteError, UsageError
 from process_agent.io.codex_program import Program, check_version, find
 from process_agent.io.command_profile import PROFILE, MountPoints
 from process_agent.io.kept_from_commands import check_folder, fixed_parents, private_places
@@ -182,6 +182,17 @@ def test_links_are_followed_and_nothing_hidden_lies_below_another(tmp_path: Path
     used = private_places(given, tmp_path / ".codex", own_home=False)
     assert tmp_path / "real-codex" / "auth.json" in used
     assert tmp_path / "real-codex" not in used, "commands read skills there"
+
+
+def test_a_place_that_codex_would_take_for_a_pattern_is_refused(tmp_path: Path) -> None:
+    """Codex hides nothing by such a name, and has no way to write it otherwise (tried with 0.163.0)."""
+    for char in "[]*?":
+        given = config(tmp_path, working_dir=tmp_path / "work", data_dir=tmp_path / f"da{char}ta")
+        places = private_places(given, tmp_path / ".codex", own_home=False)
+        with pytest.raises(UsageError, match="commands could not be kept from it") as refused:
+            check_folder(given, places)
+        assert f"da{char}ta" in str(refused.value)
+        assert check_folder(config(tmp_path, sandbox="full-access"), places) == []
 
 
 def test_what_is_above_a_hidden_folder_stays_where_it_is(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from backends.codex.launch import Launch, prepare
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.record_upkeep import discard_thread
 from backends.codex.records import CodexRecords
-from backends.codex.sandbox import Sandbox, choose_sandbox
+from backends.codex.sandbox import Sandbox, choose_sandbox, unasked
 from backends.codex.shapes import as_dict
 from backends.codex.skills import offer_skills
 from backends.codex.thread import CodexThread
@@ -368,6 +368,7 @@ class CodexBackend(Unstarted):
         approvals = _APPROVAL_LINES[config.approvals]
         if config.sandbox == "full-access" and config.approvals == "deny":
             approvals = "deny: nothing needs one with full access"
+        rules = unasked(self._sandbox, launch.account.home, config.working_dir)
         return BackendSummary(
             (
                 ("codex", f"{program.version_text}, {program.path}"),
@@ -378,7 +379,7 @@ class CodexBackend(Unstarted):
                 ("working folder", self.folder),
                 *((("skills", ", ".join(self._skills)),) if self._skills else ()),
                 *(("warning", f"hooks of Codex are off: {key} could approve") for key in self._hooks),
-                *(("warning", text) for text in (*launch.warnings, *shown)),
+                *(("warning", text) for text in (*launch.warnings, *rules, *shown)),
             ),
             self._sandbox.caution,
         )

@@ -16,7 +16,6 @@ from backends.codex.catalogue import Window, read_windows
 from backends.codex.failures import last_words, steer_refused, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.models import default_choice, provider_models
-from backends.codex.sandbox import choose_sandbox
 from backends.codex.turn_settings import unsaid
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
@@ -208,24 +207,6 @@ def test_what_is_above_a_hidden_folder_stays_where_it_is(tmp_path: Path) -> None
         other = config(tmp_path, working_dir=tmp_path, sandbox=sandbox)
         assert fixed_parents(other, places) == []
         assert check_folder(other, places) == []
-
-
-@pytest.mark.parametrize(
-    ("sandbox", "approvals", "available", "policy", "mode"),
-    [
-        ("workspace-write", "ask", True, "on-request", {"permissions": PROFILE}),
-        ("workspace-write", "deny", True, "never", {"permissions": PROFILE}),
-        ("read-only", "auto", True, "on-request", {"permissions": PROFILE}),
-        ("workspace-write", "ask", False, "untrusted", {"sandbox": "danger-full-access"}),
-        ("full-access", "ask", True, "untrusted", {"sandbox": "danger-full-access"}),
-        ("full-access", "auto", True, "never", {"sandbox": "danger-full-access"}),
-    ],
-)
-def test_who_is_asked(
-    tmp_path: Path, sandbox: str, approvals: str, available: bool, policy: str, mode: dict[str, str]
-) -> None:
-    chosen = choose_sandbox(config(tmp_path, sandbox=sandbox, approvals=approvals), available=available)
-    assert (chosen.approval_policy, dict(chosen.thread)) == (policy, mode)
 
 
 def test_leftover_mount_points_go_and_real_folders_stay(tmp_path: Path) -> None:

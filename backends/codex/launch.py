@@ -148,8 +148,8 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         values["skills.bundled.enabled"] = "false"
     if account.provider is not None:
         values["features.image_generation"] = "false"
-    if not searches(config, account):
-        values["web_search"] = text("disabled")
+    if config.web_search or not searches(config, account):
+        values["web_search"] = text("live" if config.web_search else "disabled")
     if account.provider is not None:
         values["model_provider"] = text(account.provider)
         values[f"model_providers.{account.provider}"] = _provider(account)

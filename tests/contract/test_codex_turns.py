@@ -309,3 +309,20 @@ async def test_a_stray_ending_of_the_reader_interrupts_the_turn(tmp_path: Path) 
         with pytest.raises(Enough):
             await room.turn(thread, script({"say": "x ", "times": 600, "every_ms": 50}), leave)
         assert (await room.turn(thread, "say free again")).text == "free again"
+
+
+async def test_codex_searches_the_web_when_told_to_and_commands_stay_offline(tmp_path: Path) -> None:
+    async with codex_room(tmp_path, web_search=True) as room:
+        lines = dict(room.summary.lines)
+        assert lines["web search"] == "Codex"
+        assert lines["sandbox"].endswith("network off")
+        told = await room.turn(await room.thread(), script({"search": "pears"}, {"say": "found"}))
+        ((started, _),) = told.tools("web_search")
+        assert started.arguments["query"] == "pears"
+        assert told.text == "found"
+        (offered,) = [t for t in room.model.requests[0].body["tools"] if t["type"] == "web_search"]
+        assert offered["external_web_access"] is True
+    async with codex_room(tmp_path) as room:
+        await room.turn(await room.thread(), script({"say": "x"}))
+        assert "web search" not in dict(room.summary.lines)
+        assert not [t for t in room.model.requests[0].body["tools"] if t["type"] == "web_search"]

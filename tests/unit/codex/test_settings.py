@@ -129,6 +129,8 @@ def test_newer_versions_get_the_newer_switch() -> None:
     assert newer["agents"] == {"enabled": False}
     assert "multi_agent" not in newer["features"]
     assert "web_search" not in newer
+    asked = config(Path("/w"), web_search=True)
+    assert parsed(settings(asked, (0, 163, 0), account))["web_search"] == "live"
 
 
 def test_the_sandbox_profile(tmp_path: Path) -> None:

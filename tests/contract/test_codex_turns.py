@@ -326,3 +326,19 @@ async def test_codex_searches_the_web_when_told_to_and_commands_stay_offline(tmp
         await room.turn(await room.thread(), script({"say": "x"}))
         assert "web search" not in dict(room.summary.lines)
         assert not [t for t in room.model.requests[0].body["tools"] if t["type"] == "web_search"]
+
+
+async def test_of_an_endless_line_the_ends_are_shown_and_what_lies_between_is_counted(tmp_path: Path) -> None:
+    async with codex_room(tmp_path) as room:
+        thread = await room.thread()
+        run = "printf first; head -c 5000000 /dev/zero | tr '\\0' x; printf last; exit 4"
+        told = await room.turn(thread, script({"run": run}, {"say": "over"}))
+        result = result_of(told)
+        beginning, note, end = result["stdout"].split("\n")
+        assert (beginning[:6], end[-5:], result["exit_code"]) == ("firstx", "xlast", 4)
+        left_out = int("".join(char for char in note if char.isdigit()))
+        assert len(beginning) + left_out + len(end) == 5_000_000 + len("firstlast")
+        assert len(result["stdout"]) < 1024 * 1024 + 200
+        assert told.text == "over"
+        told = await room.turn(thread, script({"run": "echo next"}, {"say": "too"}))
+        assert (result_of(told)["stdout"], told.text) == ("next\n", "too")

@@ -20,6 +20,7 @@ from process_agent.core.events import (
     EndReason,
     ReasoningDelta,
     TextDelta,
+    ToolLog,
     ToolStarted,
     TurnEnded,
     UsageUpdated,
@@ -342,3 +343,22 @@ async def test_of_an_endless_line_the_ends_are_shown_and_what_lies_between_is_co
         assert told.text == "over"
         told = await room.turn(thread, script({"run": "echo next"}, {"say": "too"}))
         assert (result_of(told)["stdout"], told.text) == ("next\n", "too")
+
+
+async def test_output_is_seen_before_the_command_ends(tmp_path: Path) -> None:
+    async with codex_room(tmp_path) as room:
+        seen: list[str] = []
+
+        def go_on(event: BackendEvent) -> None:
+            if isinstance(event, ToolLog):
+                seen.extend(line.text for line in event.lines)
+                (room.folder / "go").touch()
+
+        # Codex leaves out of the stream what comes in the first moment (0.163.0); at the end it is there.
+        run = "while ! test -e go; do echo before; sleep 0.1; done; echo after"
+        async with asyncio.timeout(30):
+            told = await room.turn(await room.thread(), script({"run": run}, {"say": "over"}), go_on)
+        assert seen[0].startswith("before\n")
+        stdout = result_of(told)["stdout"]
+        assert stdout.endswith("".join(seen))
+        assert stdout.endswith("before\nafter\n")

@@ -179,6 +179,10 @@ def test_output_progress_and_typing_are_logged_up_to_a_limit() -> None:
     assert cut.endswith("x" + CUT_NOTE)
     assert len("a> y\nhalf\n" + cut) == MAX_TEXT + len(CUT_NOTE)
     assert feed(turn, "item/commandExecution/outputDelta", itemId="i", delta="x") == []
+    other = mapper()
+    feed(other, "item/started", item={"type": "commandExecution", "id": "i", "command": "x", "cwd": "/w"})
+    looked = feed(other, "item/commandExecution/terminalInteraction", itemId="i", stdin="", processId="1")
+    assert looked == [], "the model only looks at what was printed"
     assert feed(turn, "item/commandExecution/outputDelta", itemId="unknown", delta="x") == []
 
 

@@ -16,7 +16,6 @@ from backends.codex.account import (
     agent_folder,
     choose_account,
     endpoint_of,
-    no_model,
 )
 from backends.codex.app_server import AppServer
 from backends.codex.association import read_association, resume_command
@@ -24,15 +23,16 @@ from backends.codex.bare import BareTurns
 from backends.codex.catalogue import Windows, describe_models
 from backends.codex.diagnosis import Unstarted
 from backends.codex.launch import Launch, prepare
+from backends.codex.login import account_label
 from backends.codex.models import by_name, default_choice, efforts_of, provider_models
 from backends.codex.record_upkeep import discard_thread
 from backends.codex.records import CodexRecords
-from backends.codex.sandbox import Sandbox, choose_sandbox
+from backends.codex.sandbox import Sandbox, choose_sandbox, unasked
 from backends.codex.shapes import as_dict
 from backends.codex.skills import offer_skills
 from backends.codex.thread import CodexThread
 from backends.codex.titles import Titles
-from backends.codex.toolkits import mcp_toolkits, own_toolkit
+from backends.codex.toolkits import mcp_toolkits, own_toolkit, search_lines
 from backends.codex.turn_settings import Efforts, turn_settings
 from process_agent.core.backend import (
     BackendConfig,
@@ -44,6 +44,7 @@ from process_agent.core.backend import (
     ToolkitInfo,
     TurnInput,
 )
+from process_agent.core.hosting import WEB_SEARCH
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.title_words import asks_for_title
@@ -101,6 +102,9 @@ class CodexBackend(Unstarted):
         self._titles = Titles(self.bare)
         self._tasks = Tasks("codex")
 
+    hosts_tools: Final = WEB_SEARCH
+    """See `core.hosting.HostedTools`; images are made as the user's own login has it."""
+
     @property
     def name(self) -> str:
         """The name in model specs."""
@@ -147,7 +151,7 @@ class CodexBackend(Unstarted):
         self._launch = launch
         server = self._server = await self._greeted(launch)
         try:
-            label = await _account_label(server, account)
+            label = await account_label(server, account)
             if not account.own_home:
                 account = await self._configured(server, account)
             self._sandbox = await self._checked_sandbox(server)
@@ -368,6 +372,7 @@ class CodexBackend(Unstarted):
         approvals = _APPROVAL_LINES[config.approvals]
         if config.sandbox == "full-access" and config.approvals == "deny":
             approvals = "deny: nothing needs one with full access"
+        rules = unasked(self._sandbox, launch.account.home, config.working_dir)
         return BackendSummary(
             (
                 ("codex", f"{program.version_text}, {program.path}"),
@@ -376,24 +381,10 @@ class CodexBackend(Unstarted):
                 ("sandbox", self._sandbox.line),
                 ("approvals", approvals),
                 ("working folder", self.folder),
+                *search_lines(config),
                 *((("skills", ", ".join(self._skills)),) if self._skills else ()),
                 *(("warning", f"hooks of Codex are off: {key} could approve") for key in self._hooks),
-                *(("warning", text) for text in (*launch.warnings, *shown)),
+                *(("warning", text) for text in (*launch.warnings, *rules, *shown)),
             ),
             self._sandbox.caution,
         )
-
-
-async def _account_label(server: AppServer, account: Account) -> str:
-    """The kind of account. Raises `AuthError` when the user's Codex turns out to have no login."""
-    if account.provider is not None:
-        return account.label
-    answer = await client.read_account(server)
-    found = answer.get("account")
-    if isinstance(found, dict):
-        if found.get("type") == "chatgpt":
-            return f"ChatGPT login ({found.get('planType') or 'unknown plan'})"
-        return "API key of the Codex login" if found.get("type") == "apiKey" else f"{found.get('type')} login"
-    if answer.get("requiresOpenaiAuth"):
-        raise no_model(account.home)
-    return "provider of the user's Codex configuration"

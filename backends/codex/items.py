@@ -76,8 +76,17 @@ def outcome(item: Item, folder: str) -> Outcome:
 def command_result(stdout: str, exit_code: int | None, duration_ms: int | None) -> JsonResult:
     """What a command answers. Codex does not separate the two streams."""
     return JsonResult(
-        {"stdout": stdout[:MAX_TEXT], "stderr": "", "exit_code": exit_code, "duration_ms": duration_ms}
+        {"stdout": _both_ends(stdout), "stderr": "", "exit_code": exit_code, "duration_ms": duration_ms}
     )
+
+
+def _both_ends(text: str) -> str:
+    """The text, of a long one its beginning and its end. What Codex cut that way itself stays as it is."""
+    if len(text) <= MAX_TEXT + _CODEX_NOTE:
+        return text
+    half = MAX_TEXT // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n… {left_out:,} characters are left out …\n{text[-half:]}"
 
 
 def script_of(command: object) -> str:
@@ -98,6 +107,8 @@ def shorten(text: str, limit: int = 60) -> str:
 
 
 _SHELLS = ("bash", "sh", "zsh")
+_CODEX_NOTE: Final = 100
+"""Characters in which Codex says, between half a MiB of the beginning and of the end, what it left out."""
 
 
 def _text(item: Item, name: str) -> str:

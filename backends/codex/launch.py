@@ -18,7 +18,13 @@ from process_agent.core.backend import BackendConfig
 from process_agent.io.child import Command
 from process_agent.io.codex_program import Program, Version
 from process_agent.io.command_profile import profile_arguments, scratch_folder
-from process_agent.io.kept_from_commands import check_folder, check_readable, private_places
+from process_agent.io.kept_from_commands import (
+    check_folder,
+    check_readable,
+    make_private_folders,
+    private_patterns,
+    private_places,
+)
 from process_agent.io.leftovers import VARIABLE, Mark, mark_children
 from process_agent.wire.toml import Value, inline_table, text
 
@@ -84,11 +90,14 @@ class Launch:
 
 
 def prepare(config: BackendConfig, program: Program, account: Account) -> Launch:
-    """Make the folders and compose the command. The user's own home is used as it is.
+    """Make the folders and compose the command. The user's own home gets only what Codex would make there.
 
     Raises `UsageError` for a working folder in which commands could not be kept from anything.
     """
+    if not account.own_home and config.sandbox != "full-access":
+        make_private_folders(account.home)
     places = private_places(config, account.home, account.own_home)
+    patterns = private_patterns(account.home, account.own_home)
     warnings = tuple(check_folder(config, places))
     check_readable(config.skill_dirs, places)
     scratch = scratch_folder(config)
@@ -98,7 +107,7 @@ def prepare(config: BackendConfig, program: Program, account: Account) -> Launch
         str(program.path),
         "app-server",
         *settings(config, program.version, account),
-        *profile_arguments(config, places, scratch),
+        *profile_arguments(config, places, patterns, scratch),
         "-c",
         f"shell_environment_policy={_environment_policy(config, scratch, mark)}",
     ]
@@ -139,8 +148,8 @@ def settings(config: BackendConfig, version: Version, account: Account) -> list[
         values["skills.bundled.enabled"] = "false"
     if account.provider is not None:
         values["features.image_generation"] = "false"
-    if not searches(config, account):
-        values["web_search"] = text("disabled")
+    if config.web_search or not searches(config, account):
+        values["web_search"] = text("live" if config.web_search else "disabled")
     if account.provider is not None:
         values["model_provider"] = text(account.provider)
         values[f"model_providers.{account.provider}"] = _provider(account)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from backends.codex.account import Account, chosen_home
-from backends.codex.app_server import HELLO_TIMEOUT
+from backends.codex import client
+from backends.codex.account import Account, chosen_home, no_model
+from backends.codex.app_server import HELLO_TIMEOUT, AppServer
 from backends.codex.launch import child_environment
 from backends.codex.shapes import as_dict
 from process_agent import __version__
@@ -161,3 +162,18 @@ def account_text(account: object) -> str | None:
             return f"{kind} login"
         case _:
             return None
+
+
+async def account_label(server: AppServer, account: Account) -> str:
+    """The kind of account. Raises `AuthError` when the user's Codex turns out to have no login."""
+    if account.provider is not None:
+        return account.label
+    answer = await client.read_account(server)
+    found = answer.get("account")
+    if isinstance(found, dict):
+        if found.get("type") == "chatgpt":
+            return f"ChatGPT login ({found.get('planType') or 'unknown plan'})"
+        return "API key of the Codex login" if found.get("type") == "apiKey" else f"{found.get('type')} login"
+    if answer.get("requiresOpenaiAuth"):
+        raise no_model(account.home)
+    return "provider of the user's Codex configuration"

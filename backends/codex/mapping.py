@@ -266,8 +266,9 @@ class TurnMapper:
         return opened.log(f"{params.get('message', '')}\n") if opened else []
 
     def _typed(self, params: Params, _: float) -> Events:
-        opened = self.tool(str(params.get("itemId")))
-        return opened.log(f"> {params.get('stdin', '')}") if opened else []
+        """Typed nothing, the model only looks at what was printed since."""
+        opened, stdin = self.tool(str(params.get("itemId"))), params.get("stdin")
+        return opened.log(f"> {stdin}") if opened and stdin else []
 
     def _patch(self, params: Params, _: float) -> Events:
         opened = self.tool(str(params.get("itemId")))

@@ -34,8 +34,15 @@ def own_toolkit(config: BackendConfig, account: Account) -> ToolkitInfo:
 
 
 def searches(config: BackendConfig, account: Account) -> bool:
-    """Whether web search is left on."""
-    return config.network and not account.scripted
+    """Whether Codex may search the web: as the flag says, and else, as its own configuration has it, with the
+    network of commands.
+    """
+    return config.web_search or (config.network and not account.scripted)
+
+
+def search_lines(config: BackendConfig) -> list[tuple[str, str]]:
+    """The line of the start summary about searches of the web that were asked for."""
+    return [("web search", "Codex")] if config.web_search else []
 
 
 def mcp_toolkits(servers: Sequence[dict[str, Any]]) -> tuple[ToolkitInfo, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Final
 
@@ -21,6 +22,7 @@ from process_agent.core.backend import (
     ThreadState,
     ToolkitInfo,
 )
+from process_agent.core.hosting import IMAGES, WEB_SEARCH, ProviderTool
 from process_agent.core.ids import ThreadId
 from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.providers import ModelProvider
@@ -126,9 +128,9 @@ class LlmBackend:
         return provider, model
 
     @property
-    def hosts_tools(self) -> bool:
+    def hosts_tools(self) -> AbstractSet[ProviderTool]:
         """See `core.hosting.HostedTools`."""
-        return True
+        return WEB_SEARCH | IMAGES if self._calls is None else self._offer.hosts_tools
 
     def hosted(self, provider: ModelProvider) -> tuple[bool, str | None]:
         """Whether this provider's own search is offered, and with which model it makes images."""

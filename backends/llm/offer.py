@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
 from process_agent.core.backend import BackendConfig, ToolkitInfo
+from process_agent.core.hosting import IMAGES, WEB_SEARCH, ProviderTool
 from process_agent.core.models import ModelChoice, ModelFacts, ModelInfo, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import AuthError, UsageError
@@ -41,6 +43,13 @@ class Offer:
                 if (entry.name, model.name) == (choice.provider, choice.model):
                     return model.context_window
         return None
+
+    @property
+    def hosts_tools(self) -> AbstractSet[ProviderTool]:
+        """The tools that providers run themselves."""
+        searching = any(provider.web_search for provider in self.providers)
+        making = any(provider.image_generation for provider in self.providers)
+        return (WEB_SEARCH if searching else frozenset()) | (IMAGES if making else frozenset())
 
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Lines of the start summary."""
@@ -78,22 +87,9 @@ def make_offer(backend: str, config: BackendConfig) -> Offer:
 
 
 def hosted_lines(offer: Offer, config: BackendConfig) -> tuple[tuple[str, str], ...]:
-    """Lines of the start summary about tools of providers. Raises `UsageError` where no provider has one that
-    was asked for.
-    """
+    """Lines of the start summary about tools of providers: who has those that were asked for."""
     searching = [p for p in offer.providers if p.web_search] if config.web_search else []
     making = [p for p in offer.providers if p.image_generation] if config.image_model else []
-    names = ", ".join(provider.friendly_name for provider in offer.providers)
-    if config.web_search and not searching:
-        raise UsageError(
-            f"--web-search has no effect: no web search of {names} is known here.",
-            fix="Offer a model of OpenAI or Anthropic; docs/llm.md says what other providers can have.",
-        )
-    if config.image_model and not making:
-        raise UsageError(
-            f"--image-generation has no effect: no model of {names} is known to make images when asked to.",
-            fix="Offer a model of OpenAI; docs/llm.md says what other providers can have.",
-        )
     found = []
     if searching:
         found.append(("web search", ", ".join(provider.friendly_name for provider in searching)))

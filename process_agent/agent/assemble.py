@@ -20,7 +20,7 @@ from process_agent.agent.channels import (
     create_channels,
     first_mails,
 )
-from process_agent.agent.flags import check_flags
+from process_agent.agent.flags import check_flags, check_hosted
 from process_agent.agent.local_tools import make_shell, shell_lines
 from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
@@ -136,7 +136,8 @@ async def started(
     """Start backends side by side, before anything is joined, and close them at the end of the block. With
     `config` its shell is opened too, so that a sandbox that does not work is known before anybody waits.
 
-    Raises `BackendError` and `AuthError` when one does not start; all are closed then.
+    Raises `BackendError` and `AuthError` when one does not start, and `UsageError` where `config` wants a
+    tool of providers that no model has; all are closed then.
     """
     shell = None if config is None else make_shell(config.tools, config.backend)
     async with AsyncExitStack() as leaving:
@@ -152,6 +153,8 @@ async def started(
             logger.error("%s", error)
         if failed:
             raise failed[0]
+        if config is not None:
+            check_hosted(config.backend, backends)
         summaries = tuple(result for result in results if isinstance(result, BackendSummary))
         yield StartedBackends(tuple(backends), summaries, shell)
 

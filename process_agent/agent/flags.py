@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from process_agent.agent.local_tools import check_local
 from process_agent.agent.tools.mcp import check_installed
@@ -13,6 +14,10 @@ from process_agent.core.records import Recording
 from process_agent.errors import UsageError
 
 _ANOTHER_BACKEND = "Leave it out, or add a backend that does, like --backend codex."
+_HOSTED: Final = {
+    "--web-search": "no search of the web",
+    "--image-generation": "no tool that makes images",
+}
 
 
 def check_flags(tools: ToolOptions, config: BackendConfig, backends: Sequence[Backend]) -> None:
@@ -26,18 +31,28 @@ def check_flags(tools: ToolOptions, config: BackendConfig, backends: Sequence[Ba
         )
     check_local(tools, config, backends)
     _check_mcp(tools, backends)
-    _check_hosted(config, backends)
-
-
-def _check_hosted(config: BackendConfig, backends: Sequence[Backend]) -> None:
-    """Raise `UsageError` for tools of providers that no backend can have."""
-    flag = "--web-search" if config.web_search else "--image-generation" if config.image_model else None
-    if flag is not None and not any(isinstance(backend, HostedTools) for backend in backends):
-        names = " and ".join(backend.name for backend in backends)
+    for flag in _lacking(config, backends):
         raise UsageError(
-            f"{flag} has no effect: {names} offers no tools of model providers.",
-            fix="Offer a language model, like --model gpt-5.5. Codex searches the web with --network.",
+            f"{flag} has no effect: {names} has no such tool.",
+            fix="Offer a language model, like --model gpt-5.5. Codex searches the web, too.",
         )
+
+
+def check_hosted(config: BackendConfig, backends: Sequence[Backend]) -> None:
+    """Raise `UsageError` for a tool of providers that no model on offer has, now that backends run."""
+    who = ", ".join(models.friendly_name for backend in backends for models in backend.models())
+    for flag in _lacking(config, backends):
+        raise UsageError(
+            f"{flag} has no effect: {_HOSTED[flag]} is known of {who}.",
+            fix="Offer a model of OpenAI; docs/llm.md says what other providers can have.",
+        )
+
+
+def _lacking(config: BackendConfig, backends: Sequence[Backend]) -> list[str]:
+    """The flags about tools of providers that none of the backends can follow."""
+    wanted = {"--web-search": config.web_search, "--image-generation": config.image_model is not None}
+    had = {tool for each in backends if isinstance(each, HostedTools) for tool in each.hosts_tools}
+    return [flag for flag, given in wanted.items() if given and flag[2:].replace("-", "_") not in had]
 
 
 def _check_mcp(tools: ToolOptions, backends: Sequence[Backend]) -> None:

@@ -38,7 +38,8 @@ McpConfig = Annotated[
 
 
 WebSearch = Annotated[
-    bool, typer.Option("--web-search", help="Let language models search the web with their provider's tool.")
+    bool,
+    typer.Option("--web-search", help="Let models and Codex search the web with their provider's tool."),
 ]
 WebFetch = Annotated[
     bool, typer.Option("--web-fetch", help="Offer a tool that reads pages of the web; new addresses ask.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -60,13 +60,20 @@ def scratch_folder(config: BackendConfig) -> Path:
     return config.data_dir.absolute() / "scratch" / name
 
 
-def profile_arguments(config: BackendConfig, places: Iterable[Path], scratch: Path) -> list[str]:
-    """`-c` arguments that define the profile; none with full access. Commands cannot read `places`."""
+def profile_arguments(
+    config: BackendConfig, places: Iterable[Path], patterns: Sequence[str], scratch: Path
+) -> list[str]:
+    """`-c` arguments that define the profile; none with full access. Commands cannot read `places`, nor files
+    that lie right where the `patterns` say.
+    """
     base = _BASES.get(config.sandbox)
     if base is None:
         return []
     places = list(places)
     rules: dict[str, Value] = {str(path): "deny" for path in places}
+    rules |= dict.fromkeys(patterns, "deny")
+    if patterns:
+        rules["glob_scan_max_depth"] = 1
     rules |= {str(path): "read" for path in fixed_parents(config, places)}
     if config.sandbox == "workspace-write":
         rules |= {":slash_tmp": "read", ":tmpdir": "read", str(scratch.resolve()): "write"}

@@ -30,7 +30,13 @@ from process_agent.io.command_profile import (
     profile_arguments,
     scratch_folder,
 )
-from process_agent.io.kept_from_commands import check_folder, check_readable, fixed_parents, private_places
+from process_agent.io.kept_from_commands import (
+    check_folder,
+    check_readable,
+    fixed_parents,
+    private_patterns,
+    private_places,
+)
 from process_agent.io.leftovers import VARIABLE, Mark, mark_children
 from process_agent.io.private_places import codex_homes, resolved
 
@@ -131,9 +137,11 @@ class CommandSandbox:
         self.private, self.fixed = tuple(places), tuple(fixed_parents(config, places))
         self.warnings = tuple(check_folder(config, places))
         check_readable(config.skill_dirs, places)
+        patterns = private_patterns(home, own_home=False)
+        arguments = profile_arguments(config, places, patterns, self._scratch)
         try:
             program = await self._locate()
-            prepared = _Prepared(program, tuple(profile_arguments(config, places, self._scratch)))
+            prepared = _Prepared(program, tuple(arguments))
             await self._probe(prepared)
         except BackendError:
             if config.approvals != "ask":

@@ -6,6 +6,7 @@ what a link leads to is what has to be hidden.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterable
@@ -26,6 +27,17 @@ _READABLE: Final = frozenset({"skills", "AGENTS.md", "AGENTS.override.md", "plug
 _ALWAYS_PRIVATE: Final = frozenset(
     {"auth.json", "config.toml", ".credentials.json", "history.jsonl", "sessions"}
 )
+_FOLDERS: Final = (
+    "archived_sessions", "attachments", "db-backups", "generated_images", "log", "memories", "sessions",
+    "shell_snapshots", "thread-writer-locks",
+)  # fmt: skip
+"""Folders that Codex makes in its home when it first needs them (0.163.0)."""
+
+_LATER_FILES: Final = "[!A]*.*"
+"""Names of files that Codex makes in its home, whenever that is: all but `AGENTS.md`."""
+
+_PATTERN: Final = frozenset("*?[]")
+"""What makes Codex take a path for a pattern; there is no way to write it otherwise."""
 
 
 def private_places(config: BackendConfig, home: Path, own_home: bool) -> list[Path]:
@@ -46,6 +58,24 @@ def private_places(config: BackendConfig, home: Path, own_home: bool) -> list[Pa
         return places
     folder = resolved(config.working_dir)
     return [place for place in places if place.exists() or not place.is_relative_to(folder)]
+
+
+def private_patterns(home: Path, own_home: bool) -> list[str]:
+    """What commands must not read besides, as patterns: files that come when Codex runs in the user's home.
+
+    Codex looks for them anew for each command, a millisecond or so; folders it does not find that way.
+    """
+    return [] if own_home else [f"{resolved(home)}/{_LATER_FILES}"]
+
+
+def make_private_folders(home: Path) -> None:
+    """Make the folders that Codex would make later in the user's home: what is not there cannot be hidden.
+
+    (With `workspace-write`, hiding a folder that is missing puts a file in its place while a command runs.)
+    """
+    for name in _FOLDERS:
+        with contextlib.suppress(OSError):  # Codex could not make it either
+            (home / name).mkdir(mode=0o700)
 
 
 def check_readable(folders: Iterable[Path], private: Iterable[Path]) -> None:
@@ -82,10 +112,17 @@ def fixed_parents(config: BackendConfig, places: Iterable[Path]) -> list[Path]:
 def check_folder(config: BackendConfig, places: Iterable[Path]) -> list[str]:
     """What people should know of a working folder that holds private places.
 
-    Raises `UsageError` when commands could not be kept from anything there.
+    Raises `UsageError` when commands could not be kept from anything there, or from one of the places.
     """
     if config.sandbox == "full-access":
         return []
+    places = list(places)
+    odd = next((place for place in places if not _PATTERN.isdisjoint(str(place))), None)
+    if odd is not None:
+        raise UsageError(
+            f"Codex takes {odd} for a pattern: commands could not be kept from it.",
+            fix="Give it a name without any of * ? [ ], or choose another place for it.",
+        )
     folder, user = resolved(config.working_dir), resolved(user_home(config.environment))
     inside = next((place for place in places if folder.is_relative_to(place)), None)
     if inside is not None:

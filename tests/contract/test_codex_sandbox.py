@@ -113,6 +113,38 @@ async def test_no_login_and_nothing_of_the_room_can_be_read(tmp_path: Path, sand
         assert told.text.count("unable to locate image") + told.text.count("Permission denied") >= 2
 
 
+@pytest.mark.parametrize("sandbox", ["read-only", "workspace-write"])
+async def test_what_codex_makes_later_in_the_users_home_cannot_be_read(tmp_path: Path, sandbox: str) -> None:
+    """A fresh home holds the login alone; databases, records and folders come when Codex runs."""
+    home = tmp_path / "home"
+    (home / "skills/weighing").mkdir(parents=True)
+    (home / "skills/weighing/SKILL.md").write_text("Use the scales.")
+    (home / "AGENTS.md").write_text("Never say please.")
+    hide(home / "auth.json").write_text(f'{{"OPENAI_API_KEY": "{SECRET}"}}')
+    async with codex_room(tmp_path, home=home, sandbox=sandbox) as room:
+        thread = await room.thread()
+        await room.turn(thread, script({"say": "the-words-of-the-conversation"}))
+        late = [home / "session_index.jsonl", *(home / name / "late" for name in ("memories", "log"))]
+        for path in late:
+            hide(path)
+        told = [path for path in home.rglob("*") if path.is_file() and b"words-of-the" in path.read_bytes()]
+        assert len(told) > 1, "Codex wrote the conversation down, in more than the rollout"
+        output = await said(
+            room,
+            thread,
+            f"find {home} -type f -exec cat {{}} + | strings | grep -e {SECRET[:9]} -e words-of-.he",
+            f"cat {home}/*.sqlite* {home}/*.json* {home}/auth.json {home}/log/* {home}/memories/* | wc -c",
+            f"cat {home}/skills/weighing/SKILL.md {home}/AGENTS.md",
+        )
+        assert SECRET not in output
+        assert "words-of-the-conversation" not in output
+        assert "Use the scales." in output
+        assert "Never say please." in output
+        assert not [
+            path for path in home.rglob("*") if path.is_file() and path.stat().st_mode & 0o777 == 0o444
+        ]
+
+
 async def test_what_is_hidden_cannot_be_moved_into_the_open(tmp_path: Path) -> None:
     """A folder above a login would hide it until the next command only."""
     home = Path(os.environ["HOME"])

@@ -20,6 +20,7 @@ from process_agent.core.events import (
     EndReason,
     ReasoningDelta,
     TextDelta,
+    ToolLog,
     ToolStarted,
     TurnEnded,
     UsageUpdated,
@@ -309,3 +310,55 @@ async def test_a_stray_ending_of_the_reader_interrupts_the_turn(tmp_path: Path) 
         with pytest.raises(Enough):
             await room.turn(thread, script({"say": "x ", "times": 600, "every_ms": 50}), leave)
         assert (await room.turn(thread, "say free again")).text == "free again"
+
+
+async def test_codex_searches_the_web_when_told_to_and_commands_stay_offline(tmp_path: Path) -> None:
+    async with codex_room(tmp_path, web_search=True) as room:
+        lines = dict(room.summary.lines)
+        assert lines["web search"] == "Codex"
+        assert lines["sandbox"].endswith("network off")
+        told = await room.turn(await room.thread(), script({"search": "pears"}, {"say": "found"}))
+        ((started, _),) = told.tools("web_search")
+        assert started.arguments["query"] == "pears"
+        assert told.text == "found"
+        (offered,) = [t for t in room.model.requests[0].body["tools"] if t["type"] == "web_search"]
+        assert offered["external_web_access"] is True
+    async with codex_room(tmp_path) as room:
+        await room.turn(await room.thread(), script({"say": "x"}))
+        assert "web search" not in dict(room.summary.lines)
+        assert not [t for t in room.model.requests[0].body["tools"] if t["type"] == "web_search"]
+
+
+async def test_of_an_endless_line_the_ends_are_shown_and_what_lies_between_is_counted(tmp_path: Path) -> None:
+    async with codex_room(tmp_path) as room:
+        thread = await room.thread()
+        run = "printf first; head -c 5000000 /dev/zero | tr '\\0' x; printf last; exit 4"
+        told = await room.turn(thread, script({"run": run}, {"say": "over"}))
+        result = result_of(told)
+        beginning, note, end = result["stdout"].split("\n")
+        assert (beginning[:6], end[-5:], result["exit_code"]) == ("firstx", "xlast", 4)
+        left_out = int("".join(char for char in note if char.isdigit()))
+        assert len(beginning) + left_out + len(end) == 5_000_000 + len("firstlast")
+        assert len(result["stdout"]) < 1024 * 1024 + 200
+        assert told.text == "over"
+        told = await room.turn(thread, script({"run": "echo next"}, {"say": "too"}))
+        assert (result_of(told)["stdout"], told.text) == ("next\n", "too")
+
+
+async def test_output_is_seen_before_the_command_ends(tmp_path: Path) -> None:
+    async with codex_room(tmp_path) as room:
+        seen: list[str] = []
+
+        def go_on(event: BackendEvent) -> None:
+            if isinstance(event, ToolLog):
+                seen.extend(line.text for line in event.lines)
+                (room.folder / "go").touch()
+
+        # Codex leaves out of the stream what comes in the first moment (0.163.0); at the end it is there.
+        run = "while ! test -e go; do echo before; sleep 0.1; done; echo after"
+        async with asyncio.timeout(30):
+            told = await room.turn(await room.thread(), script({"run": run}, {"say": "over"}), go_on)
+        assert seen[0].startswith("before\n")
+        stdout = result_of(told)["stdout"]
+        assert stdout.endswith("".join(seen))
+        assert stdout.endswith("before\nafter\n")

@@ -52,6 +52,8 @@ type = "command"
 command = "{home}/allows"
 """
 
+RULES = 'prefix_rule(pattern = ["touch"], decision = "allow")\n'
+
 ALLOW = '{"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": {"behavior": "allow"}}}'
 
 
@@ -69,6 +71,8 @@ def home(tmp_path: Path) -> Path:
     (place / "skills" / "weighing" / "SKILL.md").write_text(about)
     (place / "AGENTS.md").write_text("Never say please.")
     (place / "auth.json").write_text('{"OPENAI_API_KEY": "sk-of-the-login"}')
+    (place / "rules").mkdir()
+    (place / "rules" / "default.rules").write_text(RULES)
     program(place / "told", f'echo "$@" >> {tmp_path}/told.log')
     (place / "config.toml").write_text(HOSTILE.format(home=place, folder=tmp_path / "work"))
     return place
@@ -93,11 +97,17 @@ async def test_sandbox_approvals_and_features_are_ours(tmp_path: Path, home: Pat
     async with codex_room(tmp_path, home=home) as room:
         command = f"env; touch {outside}/a; cat {home}/auth.json {home}/config.toml"
         told, asked = await asked_about(
-            room, {"run": command}, {"run": "echo escaped", "escalate": "x"}, {"report": True}
+            room,
+            {"run": command},
+            {"run": f"touch {outside}/b"},
+            {"run": f"touch {outside}/c", "escalate": "x"},
+            {"run": "echo escaped", "escalate": "x"},
+            {"report": True},
         )
         assert asked == ["echo escaped"], "neither never nor a reviewer decides"
         assert list(outside.iterdir()) == []
-        ((_, ended), _) = told.tools("shell")
+        assert not [text for name, text in room.summary.lines if name == "warning" and "rules" in text]
+        ((_, ended), *_) = told.tools("shell")
         assert "MINE=yes" in str(ended.result), "what the user gives commands stays"
         for secret in ("PROCESS_MODEL_KEY", room.model.api_key, "sk-of-the-login", "danger-full-access"):
             assert secret not in str(ended.result)
@@ -107,6 +117,22 @@ async def test_sandbox_approvals_and_features_are_ours(tmp_path: Path, home: Pat
             "view_image",
         }
     assert not (tmp_path / "told.log").exists(), "no program of the user hears of turns"
+
+
+@pytest.mark.parametrize(("approvals", "said"), [("ask", 1), ("auto", 0)])
+async def test_without_a_sandbox_rules_that_allow_are_said(
+    tmp_path: Path, home: Path, approvals: str, said: int
+) -> None:
+    """The app-server has no switch for them (0.163.0): who starts the agent has to know."""
+    async with codex_room(tmp_path, home=home, sandbox="full-access", approvals=approvals) as room:
+        warnings = [text for name, text in room.summary.lines if name == "warning" and "rules" in text]
+        assert len(warnings) == said
+        _, asked = await asked_about(room, {"run": "touch made"}, {"run": "echo x > other"}, {"say": "over"})
+        assert (room.folder / "made").exists()
+    if said:
+        assert warnings[0].startswith("1 file of Codex rules")
+        assert str(home / "rules" / "default.rules") in warnings[0]
+        assert asked == ["echo x > other"]
 
 
 async def test_what_does_not_loosen_anything_applies(tmp_path: Path, home: Path) -> None:

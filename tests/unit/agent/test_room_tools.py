@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -364,16 +363,6 @@ def test_a_flag_that_no_backend_can_use_is_refused_and_others_are_not(tmp_path: 
             create_backends(chat)
         both = AgentConfig("agent", config(tmp_path), backends=("chat", "codex"), tools=tools)
         assert [backend.name for backend in create_backends(both)] == ["chat", "codex"]
-
-
-def test_tools_of_providers_are_for_backends_that_have_providers(tmp_path: Path) -> None:
-    for backend, flag in (
-        (replace(config(tmp_path), web_search=True), "--web-search"),
-        (replace(config(tmp_path), image_model="i"), "--image-generation"),
-    ):
-        with pytest.raises(UsageError, match=f"{flag} has no effect: codex offers no tools"):
-            create_backends(AgentConfig("agent", backend, backends=("codex",)))
-        create_backends(AgentConfig("agent", backend, backends=("codex", "llm")))
 
 
 def test_servers_of_the_operator_are_for_backends_that_connect_to_none_themselves(tmp_path: Path) -> None:

@@ -64,8 +64,17 @@ class Turn:
     """Kinds of all items by their id."""
     completed: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Completed items that came before the end of the turn."""
+    heard: list[Notification | Request | Lost] = field(default_factory=list)
+    """Everything that was said to the turn, in order."""
+    ours: list[str] = field(default_factory=list)
+    """What people say in it, which is not shown again."""
+
+    def say(self, text: str) -> None:
+        self.ours.append(text)
+        self.running.mapper.said_by_us(text)
 
     def hear(self, message: Notification | Request | Lost) -> None:
+        self.heard.append(message)
         params = getattr(message, "params", {})
         item = params.get("item")
         if isinstance(item, dict) and params.get("turnId") == self.turn_id and not self.running.mapper.ended:
@@ -95,7 +104,7 @@ class Replay:
             text = input_text(params.get("input"))
             self._said.setdefault(params["threadId"], []).append(text)
             for turn in self.turns.values():
-                turn.running.mapper.said_by_us(text)
+                turn.say(text)
         elif message.get("method") == "thread/compact/start":
             self._compacted.add(params["threadId"])
         elif "method" not in message and message["id"] in self._asked:
@@ -143,9 +152,9 @@ class Replay:
         server = FakeServer()
         running.goes_to(server, thread, used)  # type: ignore[arg-type]
         running.accepted(turn_id)
+        turn = self.turns[turn_id] = Turn(turn_id, running, server)
         for text in self._said.get(thread, ()):
-            running.mapper.said_by_us(text)
-        self.turns[turn_id] = Turn(turn_id, running, server)
+            turn.say(text)
 
 
 def replay(name: str, client_tools: frozenset[str] = frozenset()) -> list[Turn]:

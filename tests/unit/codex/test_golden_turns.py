@@ -33,6 +33,7 @@ from process_agent.core.events import (
     TextDelta,
     TextStarted,
     ToolEnded,
+    ToolLog,
     ToolStarted,
     TurnEnded,
     UsageUpdated,
@@ -186,3 +187,34 @@ def test_every_conversation_has_its_expectation() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_viewer_sees(name: str) -> None:
     assert [line for turn in replay(name) for line in lines_of(turn)] == EXPECTED[name]
+
+
+def printed(name: str) -> dict[tuple[str, str], str]:
+    """Output of commands as it came, by turn and item, until the turn ended."""
+    found: dict[tuple[str, str], str] = {}
+    ended: set[str] = set()
+    for direction, message in messages(name):
+        params, method = message.get("params") or {}, message.get("method")
+        if method == "turn/completed":
+            ended.add(params["turn"]["id"])
+        if direction == "server->client" and method == "item/commandExecution/outputDelta":
+            key = (params["turnId"], params["itemId"])
+            if params["turnId"] not in ended:
+                found[key] = found.get(key, "") + params["delta"]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_output_is_shown_as_it_came_and_durations_are_those_of_the_recording(name: str) -> None:
+    shown: dict[tuple[str, str], str] = {}
+    for turn in replay(name):
+        prefix = f"{turn.running.frame.turn_id}:"
+        for event in turn.events:
+            if isinstance(event, ToolLog) and event.ref.tool == "shell":
+                key = (turn.turn_id, event.ref.item_id.removeprefix(prefix))
+                shown[key] = shown.get(key, "") + "".join(line.text for line in event.lines)
+            elif isinstance(event, ToolEnded) and isinstance(event.result, JsonResult):
+                item = turn.completed.get(event.ref.item_id.removeprefix(prefix), {})
+                if item.get("type") == "commandExecution" and isinstance(event.result.json, dict):
+                    assert event.result.json["duration_ms"] == item["durationMs"]
+    assert shown == printed(name)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.codex.frame import Frame
-from backends.codex.items import MAX_TEXT
+from backends.codex.items import MAX_TEXT, command_result
 from backends.codex.mapping import TurnMapper
 from backends.codex.patches import capped_diff
 from backends.codex.standing import MAX_DIFF
@@ -179,6 +179,10 @@ def test_output_progress_and_typing_are_logged_up_to_a_limit() -> None:
     assert cut.endswith("x" + CUT_NOTE)
     assert len("a> y\nhalf\n" + cut) == MAX_TEXT + len(CUT_NOTE)
     assert feed(turn, "item/commandExecution/outputDelta", itemId="i", delta="x") == []
+    other = mapper()
+    feed(other, "item/started", item={"type": "commandExecution", "id": "i", "command": "x", "cwd": "/w"})
+    looked = feed(other, "item/commandExecution/terminalInteraction", itemId="i", stdin="", processId="1")
+    assert looked == [], "the model only looks at what was printed"
     assert feed(turn, "item/commandExecution/outputDelta", itemId="unknown", delta="x") == []
 
 
@@ -363,3 +367,20 @@ def test_members_of_the_wrong_type_do_no_harm(method: str, junk: object) -> None
     feed(turn, "item/completed", item={"type": "mcpToolCall", "id": "m", "result": junk, "arguments": junk})
     feed(turn, "turn/completed", turn=junk)
     assert turn.ended
+
+
+def test_of_a_long_output_beginning_and_end_stay_with_a_note_between() -> None:
+    def stdout(text: str) -> str:
+        result = command_result(text, 0, 1).json
+        assert isinstance(result, dict)
+        return str(result["stdout"])
+
+    cut_by_codex = "a" * (MAX_TEXT // 2) + "\n... 7 bytes omitted ...\n" + "b" * (MAX_TEXT // 2)
+    for text in ("", "a" * MAX_TEXT, cut_by_codex):
+        assert stdout(text) == text
+    shown = stdout("a" * MAX_TEXT + "b" * MAX_TEXT + "end")
+    beginning, note, end = shown.split("\n")
+    assert set(beginning) == {"a"}
+    assert note == f"… {2 * MAX_TEXT + 3 - len(beginning) - len(end):,} characters are left out …"
+    assert end.endswith("bend")
+    assert len(shown) < MAX_TEXT + 100

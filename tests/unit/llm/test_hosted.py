@@ -10,7 +10,7 @@ import pytest
 
 from backends.llm.hosted import for_provider
 from backends.llm.offer import hosted_lines, hosted_toolkits, make_offer
-from process_agent.core.models import ModelFacts, Pricing
+from process_agent.core.models import ModelChoice, ModelFacts, Pricing
 from process_agent.core.providers import parse_providers
 from process_agent.core.usage import Usage
 from process_agent.errors import UsageError
@@ -148,7 +148,7 @@ def test_what_is_charged_by_the_piece_has_its_price_with_the_model() -> None:
     assert (usage.unpriced(model.pricing), usage.unpriced(None), usage.unpriced(Pricing(1, 2))) == (1, 5, 5)
 
 
-def test_flags_that_no_provider_on_offer_can_follow_are_refused() -> None:
+def test_who_has_a_tool_is_said_and_listed() -> None:
     openai = replace(OPENAI, web_search=True, image_generation=True)
     claude = replace(CLAUDE, key="k", web_search=True)
     wanted = config(("openai", "a"), ("anthropic", "b"), providers=(openai, claude, LOCAL))
@@ -161,13 +161,10 @@ def test_flags_that_no_provider_on_offer_can_follow_are_refused() -> None:
         ("openai", ["web_search", "image_generation"]),
         ("anthropic", ["web_search"]),
     ]
-    local = config(("ollama", "q"))
-    for wrong, flag in (
-        (replace(local, web_search=True), "--web-search"),
-        (replace(local, image_model="i"), "--image-generation"),
-    ):
-        with pytest.raises(UsageError, match=f"{flag} has no effect: no .* of Ollama"):
-            hosted_lines(make_offer("llm", local), wrong)
+    assert offer.hosts_tools == {"web_search", "image_generation"}
+    local = replace(both, models=(ModelChoice("llm", "ollama", "q"),))
+    assert make_offer("llm", local).hosts_tools == frozenset()
+    assert hosted_lines(make_offer("llm", local), local) == ()
 
 
 def test_a_provider_can_be_said_to_have_a_tool_that_its_dialect_has() -> None:

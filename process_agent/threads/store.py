@@ -282,9 +282,8 @@ class DatasetThreadStore:
     ) -> tuple[Sequence[ThreadEntry], int]:
         """A page of the list, newest first, and the number of all threads; see the port."""
         if owner is None:
-            entries = await self._index.all()
-        else:
-            entries = await self._index.among(await self._owned().theirs(owner))
+            return await self._index.page(limit, offset)
+        entries = await self._index.among(await self._owned().theirs(owner))
         return entries[offset : offset + limit], len(entries)
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from process_agent.core.store import ListChange, ThreadEntry, Unlisted
 from process_agent.errors import RoomRequestError
 from process_agent.io.tables import up_to_date
 from process_agent.threads.known import KnownEntries
+from process_agent.threads.rungs import Rungs
 from process_agent.threads.schema import INDEX, INDEX_TABLE
 from process_agent.threads.table import quoted
 from process_agent.threads.touches import Touches
@@ -38,6 +40,7 @@ class ThreadIndex:
         self._clock = clock
         self._touches = Touches(self._touch)
         self._seen: KnownEntries | None = None
+        self._rungs = Rungs()
         self.wrote: Callable[[TableRef], None] = lambda _table: None
         """Hears of each write, for upkeep."""
 
@@ -64,7 +67,26 @@ class ThreadIndex:
 
     async def all(self) -> list[ThreadEntry]:
         """Every entry, the latest changed first."""
-        return _newest_first(await self._read(None))
+        entries = _newest_first(await self._read(None))
+        self._rungs.learn(entries, whole=True)
+        return entries
+
+    async def page(self, limit: int, offset: int) -> tuple[list[ThreadEntry], int]:
+        """A page of `all`, and the number of all. Of a long list little more is read than what is in front of
+        the end of the page.
+        """
+        end = offset + limit
+        since = self._rungs.since(end)
+        if since is not None:
+            found, total = await asyncio.gather(
+                self._read(_changed_since(since)), self._datasets.count(self._table)
+            )
+            entries = [entry for entry in _newest_first(found) if entry.modified_at >= since]
+            if len(entries) >= end:
+                self._rungs.learn(entries, whole=False)
+                return entries[offset:end], max(total, len(entries))
+        entries = await self.all()  # it is short, the end of it is asked for, or threads were removed
+        return entries[offset:end], len(entries)
 
     async def among(self, paths: set[ThreadId]) -> list[ThreadEntry]:
         """The entries of these threads, the latest changed first."""
@@ -173,6 +195,14 @@ async def entries_of(datasets: Datasets, table: TableRef, where: str | None = No
 
 def _newest_first(entries: list[ThreadEntry]) -> list[ThreadEntry]:
     return sorted(entries, key=lambda t: (t.modified_at, t.created_at, t.path), reverse=True)
+
+
+def _changed_since(moment: datetime) -> str:
+    """What changed since a whole second. Text of the usual form, in UTC, is in the order of time; other rows
+    are read too.
+    """
+    usual = iso(moment).partition(".")[0]
+    return f"modified_at >= {quoted(usual)} OR modified_at IS NULL OR modified_at NOT LIKE '%Z'"
 
 
 def _any_of(paths: Sequence[ThreadId]) -> str:

@@ -17,6 +17,7 @@ from process_agent.core.redaction import NOTHING, Redaction
 from process_agent.core.store import LAST, Page
 from process_agent.errors import RoomError
 from process_agent.io.tasks import Tasks
+from process_agent.threads.budget import Budget
 from process_agent.threads.cursors import Cursors
 from process_agent.threads.ends import Tail
 from process_agent.threads.fold import Fold, ItemKey
@@ -75,6 +76,7 @@ class DatasetThreadLog:
         on_close: Callable[[DatasetThreadLog], None],
         lease: TurnLease | None = None,
         redaction: Redaction = NOTHING,
+        budget: Budget | None = None,
     ) -> None:
         self._thread_id = thread_id
         self._table = table
@@ -99,7 +101,7 @@ class DatasetThreadLog:
         self._time = tail.latest
         self._tasks = Tasks(f"log of {thread_id}")
         own = OwnTurns(table, self._lease, tail.sequence.writer, self._turn_closed)
-        self._writer = RowWriter(table, self._tasks, own=own)
+        self._writer = RowWriter(table, self._tasks, own=own, budget=budget)
         self._told_closed: Callable[[TurnId], None] = lambda _turn: None
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False

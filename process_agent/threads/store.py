@@ -17,6 +17,7 @@ from process_agent.core.store import ListChange, ThreadEntry
 from process_agent.errors import RoomError, RoomRequestError
 from process_agent.io.tasks import Tasks
 from process_agent.threads.belongings import belongings_of
+from process_agent.threads.budget import Budget
 from process_agent.threads.copying import copy_rows, name_of_copy
 from process_agent.threads.images import ImageTable
 from process_agent.threads.index import UNNAMED, ThreadIndex
@@ -73,6 +74,7 @@ class DatasetThreadStore:
         self._owners = ThreadOwners(datasets, self._namespace, clock) if apart else None
         self._images = ImageTable(datasets, agent_name, clock=clock, new_id=new_id)
         self._logs: dict[ThreadId, DatasetThreadLog] = {}
+        self._budget = Budget()
         # Opening and recovering one thread take turns; a few locks serve all threads.
         self._locks = [asyncio.Lock() for _ in range(64)]
         self._tasks = Tasks("thread store")
@@ -269,6 +271,7 @@ class DatasetThreadStore:
             on_close=self._closed,
             lease=self._lease,
             redaction=self._redaction,
+            budget=self._budget,
         )
 
     def _lock(self, thread_id: ThreadId) -> asyncio.Lock:
@@ -279,9 +282,8 @@ class DatasetThreadStore:
     ) -> tuple[Sequence[ThreadEntry], int]:
         """A page of the list, newest first, and the number of all threads; see the port."""
         if owner is None:
-            entries = await self._index.all()
-        else:
-            entries = await self._index.among(await self._owned().theirs(owner))
+            return await self._index.page(limit, offset)
+        entries = await self._index.among(await self._owned().theirs(owner))
         return entries[offset : offset + limit], len(entries)
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from process_agent.errors import RoomClosedError, RoomError, RoomRequestError
 from process_agent.io.backoff import Backoff
 from process_agent.io.tasks import Tasks
+from process_agent.threads.budget import Budget
 from process_agent.threads.own_turns import OwnTurns, Unshared
 from process_agent.threads.rows import Row
 from process_agent.threads.table import ThreadTable
@@ -29,11 +30,6 @@ LATER = 0.12
 AT_THE_END = 2.0
 """The same for the word that a turn is being stopped: its end takes it along, which comes in a moment; where
 many stop together, an insert for each such word would take the time of the ends.
-"""
-
-MAX_WAITING = 256 << 20
-"""Characters of rows that wait to be stored; above that the room has been away too long. What may wait in a
-thread has to fit: a turn's content is in three rows, two of them as soon as it is accepted.
 """
 
 MAX_BATCH = 4 << 20
@@ -79,14 +75,19 @@ class RowWriter:
     """One writer of one table. Not thread-safe."""
 
     def __init__(
-        self, table: ThreadTable, tasks: Tasks, backoff: Backoff | None = None, own: OwnTurns | None = None
+        self,
+        table: ThreadTable,
+        tasks: Tasks,
+        backoff: Backoff | None = None,
+        own: OwnTurns | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._table = table
         self._own = own or OwnTurns(table, Unshared(), 0, lambda _turn: None)
         self._tasks = tasks
         self._backoff = backoff or Backoff(ceiling=5.0)
         self._rows: deque[Row] = deque()
-        self._size = 0
+        self._share = (budget or Budget()).share(self._holds_too_much)
         self._added = 0
         self._written = 0
         self._inserts = table.row_count // ROWS_AN_INSERT % COMPACT_EVERY
@@ -117,9 +118,8 @@ class RowWriter:
         """Queue rows, which wait for others `within` seconds at most. After a failure rows are dropped."""
         if self._failure is not None or not rows:
             return
-        self._size += sum(len(row.data) for row in rows)
-        if self._size > MAX_WAITING:
-            self._fail(RoomError("Too much of the thread waits to be stored: the room was away too long."))
+        self._share.take(_size(rows))
+        if self._gave_up():
             return
         self._rows.extend(rows)
         self._added += len(rows)
@@ -144,7 +144,7 @@ class RowWriter:
         """
         if not (self._rows or self._writing):
             return self._failure is None
-        if self._behind or self._size > MAX_HANDED_OVER or not self._table.in_order:
+        if self._behind or self._share.size > MAX_HANDED_OVER or not self._table.in_order:
             return False
         if self._own.in_doubt(self._rows):  # the room is asked first
             return False
@@ -222,9 +222,11 @@ class RowWriter:
                 await self._insert(batch, sent)
             finally:
                 late.cancel()
+            if self._gave_up():
+                return
             self._is_behind(False)
             self._written += len(batch)
-            self._size -= sum(len(row.data) for row in batch)
+            self._share.give_back(_size(batch))
             self._moved.set()
             self._inserts += 1
             if not (self._rows or self._sent):
@@ -242,10 +244,11 @@ class RowWriter:
 
     async def _insert(self, batch: list[Row], sent: _Sent | None = None) -> None:
         """Insert rows that are not there. After a failure it is not known which of them are: the table is
-        asked, after a pause, before any are sent again. With `sent` they were sent already, once.
+        asked, after a pause, before any are sent again, unless the log has given up meanwhile. With `sent`
+        they were sent already, once.
         """
         delays, refusals, sure, rows = self._backoff.delays(), 0, True, batch
-        while rows:
+        while rows and self._failure is None:
             try:
                 if sure:
                     sure = False
@@ -299,11 +302,23 @@ class RowWriter:
         except RoomError as error:
             logger.info("the thread's table was not compacted: %s", error)
 
+    def _gave_up(self) -> bool:
+        return self._failure is not None
+
+    def _holds_too_much(self) -> None:
+        self._fail(RoomError("Too much of the thread waits to be stored: the room was away too long."))
+
     def _fail(self, error: RoomError) -> None:
         self._is_behind(True)
         self._failure = error
+        self._share.leave()
         self._rows.clear()
+        self._sent = None
         self._arm()
         self._moved.set()
         if self.waiting:
             logger.error("%d rows of the thread are not stored: %s", self.waiting, error)
+
+
+def _size(rows: list[Row]) -> int:
+    return sum(len(row.data) for row in rows)

@@ -166,3 +166,20 @@ async def test_a_watched_table_goes_on_after_a_restart(server: LocalRoom) -> Non
             await store.create("three")
             await see("three")
             watching.cancel()
+
+
+async def test_a_page_of_a_long_list_is_searched_for_by_time(
+    server: LocalRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_agent.threads.rungs.FEW", 2)
+    async with agent(server) as (store, room):
+        made = [(await store.create(f"thread {number}")).path for number in range(12)]
+        whole, _ = await store.list(100, 0)
+        index, odd = TableRef("index", NAMESPACE), {3: None, 4: "2999-01-01T00:00:00+02:00"}
+        for number, moment in odd.items():
+            await room.datasets.update(index, f"path = '{made[number]}'", {"modified_at": moment})
+        pages = [await store.list(3, offset) for offset in (0, 3, 6, 9)]
+    assert [total for _, total in pages] == [12] * 4
+    names = [entry.name for page, _ in pages for entry in page]
+    assert names[0] == "thread 4"
+    assert sorted(names) == sorted(entry.name for entry in whole)

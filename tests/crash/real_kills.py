@@ -20,6 +20,7 @@ from process_agent.core.room import TableRef
 from process_agent.core.turn_output import NOTICE
 from process_agent.threads.reading import Reading
 from process_agent.threads.rows import Row, from_table
+from process_agent.threads.sequence import writer_of
 from tests.crash.programs import Person, Programs, running
 
 TARGETS = ("agent", "room", "codex", "agent and room", "codex and agent")
@@ -131,6 +132,7 @@ class RealKills:
         rows = await self._rows(self._talk.thread)
         numbers = [row.sequence for row in rows]
         assert len(set(numbers)) == len(numbers), "doubled numbers"
+        _check_order(numbers)
         reading = Reading(self._talk.thread)
         events = [event for row in sorted(rows, key=lambda row: row.sequence) for event in reading.feed(row)]
         assert not reading.finish(), "texts without an end"
@@ -247,3 +249,13 @@ async def kill_many(
                 raise
             say(f"{sum(programs.killed.values())} kills, the last: {real.last}")
         return programs.killed
+
+
+def _check_order(numbers: Sequence[int]) -> None:
+    """The rows of each writer are in the table in the order in which it gave out their numbers."""
+    last: dict[int, int] = {}
+    for place, number in enumerate(numbers):
+        writer = writer_of(number)
+        before = last.get(writer, -1)
+        assert before < number, f"row {place} of writer {writer}: number {number} comes after {before}"
+        last[writer] = number

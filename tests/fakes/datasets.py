@@ -26,6 +26,7 @@ from process_agent.errors import RoomError, RoomRequestError
 
 _TERM = re.compile(r"(\w+) (=|>=|<=|<) ((?:timestamp )?'(?:[^']|'')*'|-?\d+)")
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
+_ODD = re.compile(r"(\w+) (?:(IS NULL)|NOT LIKE '%([^%']+)')")
 _LISTED = re.compile(r"(\w+) IN \((.*)\)")
 
 
@@ -261,6 +262,11 @@ def _matches_all(row: Mapping[str, Any], where: str) -> bool:
         if (listed := _LISTED.fullmatch(term)) is not None:
             literals = _LITERAL.findall(listed[2])
             if row[listed[1]] not in [literal[1:-1].replace("''", "'") for literal in literals]:
+                return False
+            continue
+        if (odd := _ODD.fullmatch(term)) is not None:
+            cell = row[odd[1]]
+            if (cell is not None) if odd[2] else (cell is None or cell.endswith(odd[3])):
                 return False
             continue
         found = _TERM.fullmatch(term)

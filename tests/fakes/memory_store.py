@@ -246,7 +246,8 @@ class MemoryThreadStore:
         return self.kept.pop(thread_id, [])
 
     async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:
-        return None
+        entry = self.entries.get(thread_id)
+        return None if entry is None or entry.modified_at >= before else await self.delete(thread_id)
 
     async def close(self) -> None:
         self.closed = True

@@ -26,14 +26,18 @@ class House:
         others_here = options.pop("others_here", None)
         if others_here is not None:
             options["presence"] = Presence(others_here=others_here)
+        budget = options.pop("budget", None)
         store = DatasetThreadStore(
             self.datasets, "bot", clock=self.clock, new_id=lambda: f"t{next(self._ids)}", **options
         )
+        store._budget = budget or store._budget
         self.stores.append(store)
         return store
 
-    async def thread(self, name: str = "New Chat") -> tuple[DatasetThreadStore, DatasetThreadLog, Speaker]:
-        store = self.agent()
+    async def thread(
+        self, name: str = "New Chat", **options: Any
+    ) -> tuple[DatasetThreadStore, DatasetThreadLog, Speaker]:
+        store = self.agent(**options)
         await store.start()
         entry = await store.create(name)
         return store, await store.open(entry.path), Speaker(entry.path, self.clock)

@@ -1,4 +1,4 @@
-"""`process threads show --follow` without an agent in the room: from the table, as rows come."""
+"""`process threads show --follow`: from the table, as rows come, or from the agent, if that is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ import pytest
 from process_agent.cli.thread_tools import following
 from process_agent.cli.threads import Options
 from process_agent.config import DataPaths
+from process_agent.core import events as e
+from process_agent.core.content import ErrorInfo
+from process_agent.core.ids import ItemId, MessageId
+from process_agent.core.replies import RequestRejected, ThreadLoaded
+from process_agent.errors import TurnRefusedError
+from tests.fakes.thread_events import Speaker
 from tests.fakes.thread_house import House, append
+from tests.fakes.viewer_room import FakeMessaging, agent, wire_event, wire_reply
 
 
 @pytest.fixture
@@ -96,4 +103,52 @@ async def test_rows_that_come_while_the_last_turns_are_read_are_told_once(
     ids = [event["message_id"] for event in found]
     assert len(ids) == len(set(ids))
     assert {event["turn_id"] for event in found} == {"u1", "u2", "u3"}
+    await store.close()
+
+
+async def test_what_an_agent_that_is_there_says_is_told_as_it_happens(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, log, _ = await house.thread()
+    messaging = FakeMessaging(agent("bot"))
+    room = SimpleNamespace(name="demo", datasets=house.datasets, messaging=messaging)
+
+    @asynccontextmanager
+    async def joined(_options: Any) -> AsyncIterator[tuple[Any, DataPaths]]:
+        yield room, DataPaths(Path("nowhere"))
+
+    monkeypatch.setattr(following, "joined", joined)
+    house.datasets.calls.clear()
+    async with aclosing(following.followed(Options(agent_name="bot"), log.thread_id, 3)) as lines:
+        waiting = asyncio.ensure_future(until(lines, "— done"))
+        stream = await messaging.stream(0)
+        opening = stream.opening
+        assert (opening["thread_id"], opening["load"]) == (log.thread_id, True)
+        assert opening["metadata"] == {"process": {"before": None, "limit": 3}}
+        said = Speaker(log.thread_id)
+        for each in (*said.begin("one"), *said.text("from the ", "agent")):
+            stream.say(wire_event(each))
+        stream.say(wire_reply(ThreadLoaded(MessageId(str(opening["message_id"])), log.thread_id)))
+        stream.say(wire_event(said.say(e.TextDelta(ItemId("late"), "live"))))
+        stream.say(wire_event(said.say(e.TextEnded(ItemId("late")))))
+        stream.say(wire_event(said.end()))
+        told = await waiting
+        assert [line for line in told if "agent" in line or "live" in line] == ["from the agent", "live"]
+        assert ("search", "t1") not in house.datasets.calls, "the rows are the agent's to read"
+    assert stream.closed, "the thread stays open at the agent no longer than somebody looks"
+    await store.close()
+
+
+async def test_what_the_agent_refuses_ends_it_with_the_reason(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, log, _ = await house.thread()
+    messaging = FakeMessaging(agent("bot"))
+    view = following._live(SimpleNamespace(messaging=messaging), "bot", log.thread_id, 3)  # type: ignore[arg-type]
+    waiting = asyncio.ensure_future(anext(view))
+    stream = await messaging.stream(0)
+    source = MessageId(str(stream.opening["message_id"]))
+    stream.say(wire_reply(RequestRejected(source, log.thread_id, ErrorInfo("It is Ben's.", "not_found"))))
+    with pytest.raises(TurnRefusedError, match="It is Ben's"):
+        await waiting
     await store.close()

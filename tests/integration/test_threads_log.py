@@ -17,7 +17,7 @@ from process_agent.core.room import TableRef
 from process_agent.core.speaker import Limits
 from process_agent.core.usage import Usage
 from process_agent.errors import RoomError, RoomRequestError
-from process_agent.threads import writer
+from process_agent.threads.budget import MAX_WAITING, Budget
 from process_agent.wire.agent_messages.limits import MAX_MESSAGE
 from tests.fakes.thread_events import texts
 from tests.fakes.thread_house import House, append, crash, replayed
@@ -333,11 +333,8 @@ async def test_a_refusal_for_good_fails_the_flush_and_later_ones(house: House) -
         await log.flush()
 
 
-async def test_a_room_away_too_long_is_an_error_and_not_endless_memory(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("process_agent.threads.writer.MAX_WAITING", 10_000)
-    _, log, say = await house.thread()
+async def test_a_room_away_too_long_is_an_error_and_not_endless_memory(house: House) -> None:
+    _, log, say = await house.thread(budget=Budget(10_000))
     house.datasets.gate.clear()
     for number in range(20):
         append(log, say.text("x" * 1000, item=f"i{number}"))
@@ -347,10 +344,9 @@ async def test_a_room_away_too_long_is_an_error_and_not_endless_memory(
 
 
 async def test_a_log_that_gives_up_while_rows_gather_says_only_why(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(writer, "MAX_WAITING", 1_000)
-    _, log, say = await house.thread()
+    _, log, say = await house.thread(budget=Budget(1_000))
     append(log, say.text("x", item="small"))
     await asyncio.sleep(0)  # the writer gathers
     append(log, say.text("x" * 2_000, item="large"))
@@ -364,7 +360,7 @@ async def test_a_log_that_gives_up_while_rows_gather_says_only_why(
 def test_what_may_wait_for_a_turn_fits_into_what_may_wait_to_be_stored() -> None:
     requested_accepted_started = 3
     limits = Limits()
-    assert requested_accepted_started * MAX_MESSAGE + 2 * limits.queued_size <= writer.MAX_WAITING
+    assert requested_accepted_started * MAX_MESSAGE + 2 * limits.queued_size <= MAX_WAITING
 
 
 async def test_closing_gives_up_when_the_room_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

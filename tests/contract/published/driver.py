@@ -239,6 +239,21 @@ class Commands:
             finally:
                 await storage.stop()
 
+    async def write_thread(
+        self, url: str, token: str, folder: str, thread: str, name: str, bodies: list[dict[str, Any]]
+    ) -> None:
+        """A thread as the published agent stores and lists it, of these messages in order."""
+        protocol: Any = WebSocketClientProtocol(url=url, token=token)
+        async with RoomClient(protocol_factory=protocol.create_factory()) as room:
+            storage = DatasetThreadStorage(room=room, path=thread)
+            await storage.start()
+            await storage.wait_until_ready()
+            for body in bodies:
+                storage.push_message(message=parse_agent_message(body))
+            await storage.stop()
+            listing: Any = DatasetThreadStorage
+            await listing.upsert_thread(client=room.datasets, thread_dir=folder, path=thread, name=name)
+
     async def types(self) -> list[str]:
         """Every type the published models have."""
         return [

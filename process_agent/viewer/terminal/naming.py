@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.content import ErrorInfo
+from process_agent.core.model_names import LLM
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.requests import ModelWish
+from process_agent.core.selection import Catalogue
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
 
@@ -24,40 +27,27 @@ def model_names(providers: Sequence[ProviderModels]) -> Iterator[tuple[str, Prov
             yield f"{provider.backend}/{provider.name}/{model.name}", provider, model
 
 
-def resolve_model(text: str, providers: Sequence[ProviderModels]) -> ModelWish:
-    """The model a text names: bare, `backend/model`, `provider/model` or the triple.
+def resolve_model(
+    text: str, providers: Sequence[ProviderModels], current: ModelChoice | None = None
+) -> ModelWish:
+    """The model a text names, by the agent's own rule: see `Catalogue.resolve`. `current` is the thread's.
 
     Raises `UsageError` that lists what is on offer, or the candidates when there are several.
     """
-    found = [
-        (provider, model)
-        for provider in providers
-        for model in provider.models
-        if text in _spellings(provider, model)
-    ]
-    if len(found) == 1:
-        provider, model = found[0]
-        return ModelWish(provider.backend, provider.name, model.name)
-    if found:
-        candidates = ", ".join(f"{p.backend}/{p.name}/{m.name}" for p, m in found)
-        raise UsageError(f"{text!r} can be any of {candidates}.", fix="Name one of them.")
-    offered = ", ".join(name for name, _, _ in model_names(providers)) or "none"
-    raise UsageError(f"There is no model {text!r}; on offer: {offered}.")
+    if not text.strip():
+        raise UsageError(
+            "No model is named.", fix="Write it like gpt-5.5, codex/gpt-5.5 or llm/openai/gpt-5.5."
+        )
+    nobodys = ModelChoice(LLM)
+    meant = Catalogue(providers, nobodys).resolve(ModelWish(model=text), current or nobodys)
+    if isinstance(meant, ErrorInfo):
+        raise UsageError(meant.message)
+    return ModelWish(meant.backend, meant.provider, meant.model)
 
 
 def full_name(wish: ModelWish) -> str:
     """All that a wish names, as `/model` takes it."""
     return "/".join(part for part in (wish.backend, wish.provider, wish.model) if part)
-
-
-def _spellings(provider: ProviderModels, model: ModelInfo) -> set[str]:
-    name = model.name
-    return {
-        name,
-        f"{provider.backend}/{name}",
-        f"{provider.name}/{name}",
-        f"{provider.backend}/{provider.name}/{name}",
-    }
 
 
 def resolve_thread(ref: str, listed: Sequence[ThreadEntry], *, see: str = "/threads") -> ThreadEntry:

@@ -71,7 +71,8 @@ def messages_as(events: Sequence[ThreadEvent], form: Form) -> Iterator[str]:
 
 
 def matches_as(transcript: Transcript, pattern: str, form: Form) -> Iterator[str]:
-    """The items of a thread in whose text the regular expression is found, whatever the case.
+    """What is said in a thread where the regular expression is found, whatever the case: messages, calls of
+    tools with their arguments, output, errors.
 
     Raises `UsageError` for a pattern that is none.
     """
@@ -81,18 +82,36 @@ def matches_as(transcript: Transcript, pattern: str, form: Form) -> Iterator[str
         wanted = re.compile(pattern, re.IGNORECASE)
     except re.error as error:
         raise UsageError(f"{pattern!r} is not a regular expression: {error}.") from error
-    found = [row for row in records(transcript) if wanted.search(str(row.get("text") or ""))]
+    found = [row for record in records(transcript) for row in _said(record) if wanted.search(row["text"])]
     match form:
         case Form.JSON:
             yield from _json(found)
         case Form.TABLE:
-            yield from _table(found, ("turn_id", "item_id", "type", "text"))
+            yield from _table(found, ("turn_id", "item_id", "role", "text"))
         case Form.TEXT:
             for row in found:
-                who = row.get("role") or row.get("tool") or row["type"]
-                for line in str(row["text"]).splitlines():
+                for line in row["text"].splitlines():
                     if wanted.search(line):
-                        yield f"{row['turn_id']}  {who}: {_plain(line)}"
+                        yield f"{row['turn_id']}  {row['role']}: {_plain(line)}"
+
+
+def _said(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A record once for each text of it, with the `role` that says it; calls and errors are texts, too."""
+    text, error = record.get("text"), (record.get("error") or {}).get("message")
+    if record["type"] == "tool_call":
+        call, arguments = f"{record['toolkit']}.{record['tool']}", record["arguments"]
+        shown = f"{call} {json_module.dumps(arguments, ensure_ascii=False)}" if arguments else call
+        yield from _in_role("tool", record, shown, text, f"error: {error}" if error else None)
+        return
+    yield from _in_role(record.get("role") or record["type"], record, text)
+    if record["type"] != "message" or record.get("steer"):  # why a turn was refused is in its own record
+        yield from _in_role("error", record, error)
+
+
+def _in_role(role: str, record: dict[str, Any], *texts: str | None) -> Iterator[dict[str, Any]]:
+    for text in texts:
+        if text:
+            yield {**record, "role": role, "text": text}
 
 
 def _text(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import RenderableType
 
 from process_agent.core.ids import ThreadId
-from process_agent.core.models import ProviderModels
+from process_agent.core.models import ModelChoice, ProviderModels
 from process_agent.core.replies import ThreadDeleted
 from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
@@ -46,10 +46,12 @@ class Known:
             return  # only completion misses them; /models and /threads ask again and say why not
         self._changed()
 
-    async def model(self, name: str) -> ModelWish:
-        """The model that a text names, as things stand now. Raises `UsageError`, `RoomError`."""
+    async def model(self, name: str, current: ModelChoice | None) -> ModelWish:
+        """The model that a text names, as things stand now; `current` is the thread's. Raises `UsageError`,
+        `RoomError`.
+        """
         self.providers = await self._client.models()
-        return naming.resolve_model(name, self.providers)
+        return naming.resolve_model(name, self.providers, current)
 
     async def thread(self, ref: str) -> ThreadId:
         """The thread that a text names: see `naming.resolve_thread`. Raises `UsageError`, `RoomError`."""

@@ -27,17 +27,22 @@ def model_names(providers: Sequence[ProviderModels]) -> Iterator[tuple[str, Prov
             yield f"{provider.backend}/{provider.name}/{model.name}", provider, model
 
 
-def resolve_model(text: str, providers: Sequence[ProviderModels]) -> ModelWish:
-    """The model a text names, as the agent reads `--model` and `/model`: bare, which means the llm backend
-    where that has it, `backend/model`, `provider/model` or the triple.
+def resolve_model(
+    text: str, providers: Sequence[ProviderModels], current: ModelChoice | None = None
+) -> ModelWish:
+    """The model a text names, by the agent's own rule: see `Catalogue.resolve`. `current` is the thread's.
 
     Raises `UsageError` that lists what is on offer, or the candidates when there are several.
     """
-    nowhere = ModelChoice(LLM)
-    choice = Catalogue(providers, nowhere).resolve(ModelWish(model=text), nowhere)
-    if isinstance(choice, ErrorInfo):
-        raise UsageError(choice.message)
-    return ModelWish(choice.backend, choice.provider, choice.model)
+    if not text.strip():
+        raise UsageError(
+            "No model is named.", fix="Write it like gpt-5.5, codex/gpt-5.5 or llm/openai/gpt-5.5."
+        )
+    nobodys = ModelChoice(LLM)
+    meant = Catalogue(providers, nobodys).resolve(ModelWish(model=text), current or nobodys)
+    if isinstance(meant, ErrorInfo):
+        raise UsageError(meant.message)
+    return ModelWish(meant.backend, meant.provider, meant.model)
 
 
 def full_name(wish: ModelWish) -> str:

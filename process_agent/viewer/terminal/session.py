@@ -318,7 +318,7 @@ class Session:
         self._follow_view(self.client.open_thread(thread_id, recent=LOADED_TURNS))
 
     async def _choose_model(self, command: c.ChooseModel) -> None:
-        wish = await self.known.model(command.name)
+        wish = await self.known.model(command.name, None if self.view is None else self.view.model)
         if self.view is None:
             self.wish = wish
         else:

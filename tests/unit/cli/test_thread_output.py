@@ -9,7 +9,7 @@ import pytest
 
 from process_agent.cli.thread_output import Form, matches_as, messages_as, threads_as
 from process_agent.core import events as e
-from process_agent.core.content import TextPart
+from process_agent.core.content import ErrorInfo, LogLine, TextPart
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
@@ -65,6 +65,57 @@ def test_matches_are_lines_whatever_the_case_and_drive_no_terminal() -> None:
         "message"
     ]
     assert "\x1b" not in "".join(matches_as(transcript(), "needle", Form.TABLE))
+
+
+def worked() -> Transcript:
+    """A turn that called a tool twice, the second time in vain, and failed."""
+    shell = e.ToolRef(ItemId("i1"), "shell", "shell")
+    patch = e.ToolRef(ItemId("i2"), "shell", "apply_patch")
+    bodies: list[e.EventBody] = [
+        e.TurnRequested(ASKED, "ana"),
+        e.TurnStarted(MessageId("m0"), ASKED, "ana"),
+        e.ToolStarted(shell, {"command": "pytest -q"}),
+        e.ToolLog(shell, (LogLine("3 passed"),)),
+        e.ToolEnded(shell),
+        e.ToolStarted(patch, {}),
+        e.ToolEnded(patch, None, ErrorInfo("No such hunk", "tool_failed")),
+        e.TurnEnded(e.EndReason.FAILED, ErrorInfo("The provider is away", "provider_error")),
+    ]
+    found = Transcript()
+    for n, body in enumerate(bodies):
+        found.apply(e.ThreadEvent(MessageId(f"m{n}"), PATH, TurnId("U"), MOMENT, body))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        ("PYTEST", 'U  tool: shell.shell {"command": "pytest -q"}'),
+        ("passed", "U  tool: 3 passed"),
+        ("patch$", "U  tool: shell.apply_patch"),
+        ("hunk", "U  tool: error: No such hunk"),
+        ("provider", "U  error: The provider is away"),
+        ("needle", "U  user: Find the needle"),
+    ],
+)
+def test_tools_and_errors_are_looked_through_too(pattern: str, line: str) -> None:
+    assert list(matches_as(worked(), pattern, Form.TEXT)) == [line]
+    [row] = json.loads("".join(matches_as(worked(), pattern, Form.JSON)))
+    role, _, text = line.removeprefix("U  ").partition(": ")
+    assert (row["role"], row["turn_id"]) == (role, "U")
+    assert text in row["text"]
+    assert role in "".join(matches_as(worked(), pattern, Form.TABLE))
+
+
+def test_why_a_message_was_refused_is_found_once() -> None:
+    refused = Transcript()
+    bodies: list[e.EventBody] = [
+        e.TurnRequested(ASKED, "ana"),
+        e.TurnRejected(MessageId("m0"), ErrorInfo("queue is full", "full")),
+    ]
+    for n, body in enumerate(bodies):
+        refused.apply(e.ThreadEvent(MessageId(f"m{n}"), PATH, TurnId("U"), MOMENT, body))
+    assert list(matches_as(refused, "full", Form.TEXT)) == ["U  error: queue is full"]
 
 
 def test_what_is_no_pattern_is_said() -> None:

@@ -27,34 +27,35 @@ CATALOGUE = Catalogue(
 )
 
 
-@pytest.mark.parametrize(
-    ("wish", "current", "choice"),
-    [
-        (ModelWish(), CODEX, CODEX),
-        (ModelWish("", "", ""), CODEX, CODEX),
-        (ModelWish(model="gpt-5.5"), CODEX, LLM),
-        (ModelWish(provider="openai", model="gpt-5.5"), CODEX, LLM),
-        (ModelWish("codex", model="gpt-5.5"), LLM, CODEX),
-        (ModelWish("codex", "openai", "gpt-5.5"), LLM, CODEX),
-        (ModelWish(model="gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
-        (ModelWish(model="openai/gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
-        (ModelWish(model="openai/gpt-5.5"), CODEX, LLM),
-        (ModelWish(model="shared"), CODEX, ModelChoice("llm", "openai", "shared")),
-        (ModelWish(model="shared"), CLAUDE, ModelChoice("llm", "anthropic", "shared")),
-        (ModelWish(model="gpt-5.5"), LLM, LLM),
-        (ModelWish(model="gpt-5.5"), CLAUDE, LLM),
-        (ModelWish(model="claude-x"), CODEX, CLAUDE),
-        (ModelWish(model="codex/gpt-5.5"), LLM, CODEX),
-        (ModelWish(model="anthropic/claude-x"), LLM, CLAUDE),
-        (ModelWish(model="llm/anthropic/claude-x"), CODEX, CLAUDE),
-        (ModelWish(model="org/odd"), CODEX, ModelChoice("llm", "openai", "org/odd")),
-        (ModelWish(model="llm/openai/org/odd"), CODEX, ModelChoice("llm", "openai", "org/odd")),
-        (ModelWish(backend="codex"), LLM, CODEX),
-        (ModelWish(backend="llm"), CLAUDE, CLAUDE),
-        (ModelWish(provider="anthropic"), CODEX, CLAUDE),
-        (ModelWish("codex", "openai", "gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
-    ],
-)
+MEANT = [
+    (ModelWish(), CODEX, CODEX),
+    (ModelWish("", "", ""), CODEX, CODEX),
+    (ModelWish(model="gpt-5.5"), CODEX, LLM),
+    (ModelWish(provider="openai", model="gpt-5.5"), CODEX, LLM),
+    (ModelWish("codex", model="gpt-5.5"), LLM, CODEX),
+    (ModelWish("codex", "openai", "gpt-5.5"), LLM, CODEX),
+    (ModelWish(model="gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
+    (ModelWish(model="openai/gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
+    (ModelWish(model="openai/gpt-5.5"), CODEX, LLM),
+    (ModelWish(model="shared"), CODEX, ModelChoice("llm", "openai", "shared")),
+    (ModelWish(model="shared"), CLAUDE, ModelChoice("llm", "anthropic", "shared")),
+    (ModelWish(model="gpt-5.5"), LLM, LLM),
+    (ModelWish(model="gpt-5.5"), CLAUDE, LLM),
+    (ModelWish(model="claude-x"), CODEX, CLAUDE),
+    (ModelWish(model="codex/gpt-5.5"), LLM, CODEX),
+    (ModelWish(model="anthropic/claude-x"), LLM, CLAUDE),
+    (ModelWish(model="llm/anthropic/claude-x"), CODEX, CLAUDE),
+    (ModelWish(model="org/odd"), CODEX, ModelChoice("llm", "openai", "org/odd")),
+    (ModelWish(model="llm/openai/org/odd"), CODEX, ModelChoice("llm", "openai", "org/odd")),
+    (ModelWish(backend="codex"), LLM, CODEX),
+    (ModelWish(backend="llm"), CLAUDE, CLAUDE),
+    (ModelWish(provider="anthropic"), CODEX, CLAUDE),
+    (ModelWish("codex", "openai", "gpt-5.5-codex"), LLM, ModelChoice("codex", "openai", "gpt-5.5-codex")),
+]
+"""What wishes mean, by the model of the thread: wish, current, choice."""
+
+
+@pytest.mark.parametrize(("wish", "current", "choice"), MEANT)
 def test_what_a_wish_means(wish: ModelWish, current: ModelChoice, choice: ModelChoice) -> None:
     assert CATALOGUE.resolve(wish, current) == choice
 

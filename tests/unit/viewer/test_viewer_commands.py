@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from process_agent.core.ids import ThreadId
-from process_agent.core.models import ModelInfo, ProviderModels
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.requests import ModelWish
 from process_agent.core.store import ThreadEntry
 from process_agent.errors import UsageError
@@ -13,6 +15,7 @@ from process_agent.viewer.terminal import commands as c
 from process_agent.viewer.terminal import naming
 from process_agent.viewer.terminal.completing import completions
 from tests.fakes.viewer_room import START
+from tests.unit.core.test_core_selection import CATALOGUE, MEANT
 
 CODEX = ProviderModels(
     "openai", "OpenAI Codex", "codex", "gpt-5.5", (ModelInfo("gpt-5.5"), ModelInfo("codex-mini"))
@@ -81,8 +84,6 @@ def test_every_command_of_the_help_is_understood() -> None:
         ("llm/gpt-5.5", "llm"),
         ("llm/openai/gpt-5.5", "llm"),
         ("openai/codex-mini", "codex"),
-        ("gpt-5.5", "llm"),
-        ("openai/gpt-5.5", "llm"),
     ],
 )
 def test_a_model_can_be_named_in_four_ways(text: str, backend: str) -> None:
@@ -90,12 +91,28 @@ def test_a_model_can_be_named_in_four_ways(text: str, backend: str) -> None:
     assert (wish.backend, wish.provider) == (backend, "openai")
 
 
+@pytest.mark.parametrize(("wish", "current", "choice"), [row for row in MEANT if row[0].model])
+def test_a_name_means_what_it_means_to_the_agent(
+    wish: ModelWish, current: ModelChoice, choice: ModelChoice
+) -> None:
+    text = naming.full_name(wish)
+    meant = ModelWish(choice.backend, choice.provider, choice.model)
+    assert naming.resolve_model(text, CATALOGUE.providers, current) == meant
+
+
+def test_a_bare_name_is_the_llm_backends() -> None:
+    for text in ("gpt-5.5", "openai/gpt-5.5"):
+        assert naming.resolve_model(text, [CODEX, LLM]) == ModelWish("llm", "openai", "gpt-5.5")
+
+
 def test_an_ambiguous_or_unknown_model_says_what_there_is() -> None:
-    other = ProviderModels("openai", "Other", "own", None, (ModelInfo("gpt-5.5"),))
-    with pytest.raises(UsageError, match=r"codex/openai/gpt-5\.5, own/openai/gpt-5\.5"):
-        naming.resolve_model("gpt-5.5", [CODEX, other])
-    with pytest.raises(UsageError, match=r"There is: codex/openai/gpt-5\.5, codex/openai/codex-mini"):
+    others = [replace(CODEX, backend="a"), replace(CODEX, backend="b")]
+    with pytest.raises(UsageError, match=r"a/openai/gpt-5\.5, b/openai/gpt-5\.5"):
+        naming.resolve_model("gpt-5.5", others)
+    with pytest.raises(UsageError, match=r"codex/openai/gpt-5\.5, codex/openai/codex-mini, llm/openai/gpt-5"):
         naming.resolve_model("nope", [CODEX, LLM])
+    with pytest.raises(UsageError, match="No model is named"):
+        naming.resolve_model(" ", [CODEX, LLM])
 
 
 def test_the_names_shown_resolve_to_their_models() -> None:

@@ -65,6 +65,7 @@ class Reading:
         self._logs: dict[ItemKey, ThreadEvent] = {}
         self._turns: dict[TurnId, None] = {}
         self._ended: set[TurnId] = set()
+        self._stopped: TurnId | None = None
         self._time = datetime.fromtimestamp(0, UTC)
 
     def feed(self, row: Row) -> list[ThreadEvent]:
@@ -105,11 +106,12 @@ class Reading:
         event, body = stored, stored.body
         if isinstance(body, e.TurnEnded) and event.turn_id in self._ended:
             return []  # closed as lost by another agent, while this one was away too long
+        event = self._as_stopped(event)
         self._note_turn(event)
         if isinstance(body, e.ToolLog):
             self._gather(event, body)
             return []
-        return [*self._log_before(event), *self._take_other(event, body)]
+        return [*self._log_before(event), *self._take_other(event, event.body)]
 
     def _take_other(self, event: ThreadEvent, body: e.EventBody) -> list[ThreadEvent]:
         match body:
@@ -132,6 +134,16 @@ class Reading:
             case e.Status() | e.Working():
                 return []
         return [event]
+
+    def _as_stopped(self, event: ThreadEvent) -> ThreadEvent:
+        """Published agents with Codex tell of a turn that was stopped only that it was interrupted, right
+        before its end; one that goes on after that has completed.
+        """
+        stopped = self._stopped is not None and self._stopped == event.turn_id
+        self._stopped = event.turn_id if isinstance(event.body, e.Interrupted) else None
+        if stopped and event.body == e.TurnEnded(e.EndReason.COMPLETED):
+            return replace(event, body=e.TurnEnded(e.EndReason.INTERRUPTED))
+        return event
 
     def _gather(self, event: ThreadEvent, body: e.ToolLog) -> None:
         key = (event.turn_id, body.ref.item_id)

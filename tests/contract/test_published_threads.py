@@ -36,7 +36,9 @@ ANSWER = 'Fixed 1 0 0 ha ha, "quoted", ünï 💡\n\nof them.'
 
 
 CANCELLED = {"message": "turn cancelled", "code": "cancelled"}
-"""How the published agent ends a turn that was stopped."""
+"""How the published agent ends a turn that was stopped; with Codex there is no error. A turn for which steers
+wait goes on after it was interrupted.
+"""
 
 
 def asked(turn: str, text: str) -> list[dict[str, Any]]:
@@ -99,6 +101,14 @@ WRITTEN: dict[ThreadId, list[dict[str, Any]]] = {
         {"type": "turn.interrupt", "message_id": "stop", "turn_id": "stopped"},
         {"type": "turn.interrupted", "turn_id": "stopped", "source_message_id": "stop"},
         {"type": "turn.ended", "turn_id": "stopped", "error": CANCELLED},
+        *asked("by codex", "count again"),
+        *content("text", "by codex", "1 2", ended=False),
+        {"type": "turn.interrupted", "turn_id": "by codex", "source_message_id": "source by codex"},
+        {"type": "turn.ended", "turn_id": "by codex"},
+        *asked("went on", "stop, and do that instead"),
+        {"type": "turn.interrupted", "turn_id": "went on", "source_message_id": "stop"},
+        *content("text", "went on", "Done that."),
+        {"type": "turn.ended", "turn_id": "went on"},
     ],
 }
 
@@ -183,7 +193,10 @@ async def test_a_turn_that_failed_and_one_that_was_stopped_are_told_so(written: 
     assert failed.error is not None
     assert (failed.error.message, failed.error.code) == ("no model", "bad_model")
     assert stopped.reason == e.EndReason.INTERRUPTED
-    assert texts(events) == {("fails", "text fails"): "I tr", ("stopped", "text stopped"): "1 2 3"}
+    (by_codex,), (went_on,) = bodies(events, e.TurnEnded, "by codex"), bodies(events, e.TurnEnded, "went on")
+    assert (by_codex.reason, went_on.reason) == (e.EndReason.INTERRUPTED, e.EndReason.COMPLETED)
+    said = {turn: text for (turn, _), text in texts(events).items()}
+    assert said == {"fails": "I tr", "stopped": "1 2 3", "by codex": "1 2", "went on": "Done that."}
 
 
 async def test_a_model_is_told_them_as_they_were(written: Written) -> None:

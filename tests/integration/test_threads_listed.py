@@ -22,12 +22,8 @@ from tests.fakes.thread_house import House
 
 TABLE = TableRef("index", ("agents", "bot", "threads"))
 ODD_TIMES = (
-    None,
-    "",
-    "yesterday",
-    "2026-05-01T14:00:00.5+02:00",
-    "2026-05-01T12:00:00",
-    "2026-05-01T12:00:01Z",
+    *(None, "", "yesterday", "2026-05-01T12:00:00", "2026-05-01T12:00:01Z"),
+    *("2026-05-01T14:00:00.5+02:00", "2026-05-01T05:30:00-09:00"),
 )
 
 

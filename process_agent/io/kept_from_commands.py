@@ -63,7 +63,7 @@ def private_places(config: BackendConfig, home: Path, own_home: bool) -> list[Pa
 def private_patterns(home: Path, own_home: bool) -> list[str]:
     """What commands must not read besides, as patterns: files that come when Codex runs in the user's home.
 
-    Codex looks for them anew for each command, a millisecond or so; folders it does not find that way.
+    Codex looks for them anew for each command; folders it does not find that way.
     """
     return [] if own_home else [f"{resolved(home)}/{_LATER_FILES}"]
 

@@ -117,10 +117,6 @@ TokenFromEnv = Annotated[
         help="The variable that holds the agent's token. [default: MESHAGENT_TOKEN]",
     ),
 ]
-ProjectId = Annotated[
-    str | None,
-    typer.Option("--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"),
-]
 JoinTimeout = Annotated[
     float,
     typer.Option("--join-timeout", metavar="SECONDS", min=0.1, help="How long the first join may take."),

@@ -28,7 +28,7 @@ from process_agent.cli import (
     usage,
     usage_prune,
 )
-from process_agent.cli.help_groups import GroupedCommand
+from process_agent.cli.help_groups import GroupedCommand, UseCommand
 from process_agent.cli.thread_tools import show as thread_show
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ app.command(name="run", cls=GroupedCommand)(run.run)
 app.command(name="chat", short_help="Talk to an agent in this terminal, or run one turn with --message.")(
     chat.chat
 )
-app.command(name="use", hidden=True)(chat.chat)
+app.command(name="use", cls=UseCommand, hidden=True)(chat.chat)
 app.add_typer(threads.app, name="threads")
 thread_tools.add_to(threads.app)
 threads.app.command("owners", short_help="List whose the threads are.")(thread_owners.owners)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.options import DataDir, Local, ProjectId
 from process_agent.cli.talking import (
     DEFAULT_WAIT,
     Attach,
@@ -59,6 +59,7 @@ def chat(
             "--wait", metavar="SECONDS", min=0.0, help="Seconds to wait for the agent to be in the room."
         ),
     ] = DEFAULT_WAIT,
+    project_id: ProjectId = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -84,7 +85,7 @@ def chat(
         attach=attach,
         wait=wait,
     )
-    wish = JoinWish(room, name or login_name(), "user", local)
+    wish = JoinWish(room, name or login_name(), "user", local, project_id)
 
     async def work() -> None:
         from process_agent.cli.local import join_target

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from process_agent.cli import spec as spec_command
-from process_agent.cli.agent_options import Port, ProjectId
+from process_agent.cli.agent_options import Port
 from process_agent.cli.flag_sets import with_flags
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.options import DataDir, Local, ProjectId
 from process_agent.cli.service_place import Project, Room
 
 WAIT_SECONDS = 180.0

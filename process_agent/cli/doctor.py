@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from process_agent.cli.agent_options import Port, ProjectId, Provider, Room, Sandbox, WorkingDir
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.agent_options import Port, Provider, Room, Sandbox, WorkingDir
+from process_agent.cli.options import DataDir, Local, ProjectId
 
 if TYPE_CHECKING:
     from process_agent.core.diagnosis import Finding

@@ -59,12 +59,8 @@ class GroupedCommand(TyperCommand):
         """See `click.Command.parse_args`. Raises `UsageError` for a flag of MeshAgent's that is not taken."""
         from process_agent.cli.reference_flags import rewritten
 
-        names, valued = set[str](), set[str]()
-        for option in (each for each in self.get_params(ctx) if isinstance(each, TyperOption)):
-            names |= {*option.opts, *option.secondary_opts}
-            if not option.is_flag:
-                valued |= {*option.opts}
-        return super().parse_args(ctx, rewritten(args, frozenset(names), frozenset(valued)))
+        names, valued = _flags(self, ctx)
+        return super().parse_args(ctx, rewritten(args, names, valued))
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """See `click.Command.format_options`."""
@@ -76,6 +72,27 @@ class GroupedCommand(TyperCommand):
         for section, names in grouped(records).items():
             with formatter.section(section):
                 formatter.write_dl([records[name] for name in names])
+
+
+class UseCommand(TyperCommand):
+    """The published program's name of `process chat`, which says why it does not take some of its flags."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """See `click.Command.parse_args`. Raises `UsageError` for a flag of MeshAgent's that is not taken."""
+        from process_agent.cli.reference_flags import refuse
+
+        refuse(args, _flags(self, ctx)[1])
+        return super().parse_args(ctx, args)
+
+
+def _flags(command: TyperCommand, ctx: Context) -> tuple[frozenset[str], frozenset[str]]:
+    """All options of a command, and those that take a value."""
+    names, valued = set[str](), set[str]()
+    for option in (each for each in command.get_params(ctx) if isinstance(each, TyperOption)):
+        names |= {*option.opts, *option.secondary_opts}
+        if not option.is_flag:
+            valued |= {*option.opts}
+    return frozenset(names), frozenset(valued)
 
 
 def grouped(names: Iterable[str]) -> dict[str, list[str]]:

@@ -13,4 +13,8 @@ DataDir = Annotated[
         "--data-dir", metavar="FOLDER", help="Data folder. [default: $PROCESS_DATA_DIR, or the user's]"
     ),
 ]
+ProjectId = Annotated[
+    str | None,
+    typer.Option("--project-id", metavar="ID", help="MeshAgent project. [default: $MESHAGENT_PROJECT_ID]"),
+]
 Local = Annotated[bool, typer.Option("--local", help="The local room, whatever credentials are set.")]

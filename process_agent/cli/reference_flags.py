@@ -120,6 +120,22 @@ REFUSED: Final[Mapping[str, str]] = {
 }
 """Flags that have no effect here, and what there is instead."""
 
+_IN_ITS_ROOM: Final = (
+    "process use talks to an agent in its room; programs of the websocket channel are clients of their own."
+)
+
+OF_USE: Final[Mapping[str, str]] = {"--websocket-url": _IN_ITS_ROOM, "--websocket-auth": _IN_ITS_ROOM}
+"""Flags of the published `process use` that ours does not take, and why."""
+
+
+def refuse(args: Iterable[str], with_value: frozenset[str]) -> None:
+    """Raise `UsageError` for a flag that `process use` does not take, with the reason. `with_value` are the
+    options that take a value, which may look like a flag.
+    """
+    for name, _ in _names(iter(args), with_value):
+        if (why := OF_USE.get(name)) is not None:
+            raise UsageError(f"{name} is not taken here: {why}")
+
 
 def rewritten(args: Iterable[str], flags: frozenset[str], with_value: frozenset[str]) -> list[str]:
     """The arguments with our own names: `flags` are all options of the command, `with_value` those that take

@@ -15,7 +15,6 @@ from process_agent.cli.agent_options import (
     Models,
     Network,
     Port,
-    ProjectId,
     Provider,
     Sandbox,
     ThreadDir,
@@ -34,7 +33,7 @@ from process_agent.cli.channel_flags import (
     channel_flags,
 )
 from process_agent.cli.model_flags import CodexHome, ModelsFile, ReasoningEffort, SkillDirs, model_flags
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.options import DataDir, Local, ProjectId
 from process_agent.cli.outside_flags import (
     ImageGeneration,
     McpConfig,

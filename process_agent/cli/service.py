@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from process_agent.cli.agent_options import ProjectId
 from process_agent.cli.flag_sets import with_flags
 from process_agent.cli.help_groups import GroupedCommand
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.options import DataDir, Local, ProjectId
 from process_agent.cli.service_place import Project
 from process_agent.cli.service_serve import serve
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.options import DataDir, Local, ProjectId
 from process_agent.cli.thread_output import Form, Output, threads_as
 from process_agent.errors import UsageError
 
@@ -47,6 +47,12 @@ ThreadDir = Annotated[
     str | None,
     typer.Option("--thread-dir", metavar="PATH", help="Folder of the threads, instead of an agent."),
 ]
+ThreadStorage = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--thread-storage", metavar="KIND", help="Where threads are: dataset, in the room. The first counts."
+    ),
+]
 Thread = Annotated[
     str,
     typer.Argument(
@@ -77,6 +83,7 @@ class Options:
     limit: int | None = None
     offset: int = 0
     thread_dir: str | None = None
+    project_id: str | None = None
 
     def over(self, outer: Options) -> Options:
         """These, with what was given before the sub-command where these say nothing."""
@@ -91,6 +98,7 @@ class Options:
             limit=self.limit or outer.limit,
             offset=self.offset or outer.offset,
             thread_dir=self.thread_dir or outer.thread_dir,
+            project_id=self.project_id or outer.project_id,
         )
 
 
@@ -104,11 +112,16 @@ def threads(
     limit: Limit = None,
     offset: Offset = 0,
     thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = None,
+    project_id: ProjectId = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """List the threads, or show one."""
-    context.obj = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
+    check_storage(thread_storage)
+    context.obj = Options(
+        room, agent_name, json, local, data_dir, output, limit, offset, thread_dir, project_id
+    )
     if context.invoked_subcommand is None:
         _run(context.obj)
 
@@ -123,12 +136,29 @@ def list_threads(
     limit: Limit = None,
     offset: Offset = 0,
     thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = None,
+    project_id: ProjectId = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """List the threads, the latest changed first: path, name, time of the last change."""
-    said = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir)
+    check_storage(thread_storage)
+    said = Options(room, agent_name, json, local, data_dir, output, limit, offset, thread_dir, project_id)
     _run(said.over(context.obj))
+
+
+def check_storage(kinds: Sequence[str] | None) -> None:
+    """Raise `UsageError` unless the first storage that is named, the one that counts, can be read here."""
+    from process_agent.cli.checked import THREAD_STORAGES, one_of
+
+    match one_of("--thread-storage", next(iter(kinds or ()), "dataset"), THREAD_STORAGES):
+        case "codex":
+            what = "Threads in Codex's own records are not in the room"
+        case "none":
+            what = "Threads that are not kept end with their agent, and are not in the room"
+        case _:
+            return
+    raise UsageError(f"{what}; only the agent itself shows them.", fix="Open them with `process chat`.")
 
 
 def run(lines: AsyncGenerator[str]) -> None:
@@ -167,7 +197,7 @@ async def joined(options: Options) -> AsyncIterator[tuple[JoinedRoom, DataPaths]
     from process_agent.rooms.join import join_room
 
     settings = config.load()
-    wish = JoinWish(options.room, login_name(), "user", options.local)
+    wish = JoinWish(options.room, login_name(), "user", options.local, options.project_id)
     target = await join_target(settings, wish, data_dir=options.data_dir)
     async with join_room(target) as room:
         yield room, settings.paths(options.data_dir)

@@ -52,6 +52,7 @@ async def agent_in(
     workspace: WorkspaceMode = "shared",
     recorded: bool = False,
     skills: tuple[Path, ...] = (),
+    single_thread: bool = False,
 ) -> AsyncIterator[Agent]:
     """An agent that joined; with `model` its backend is the real Codex. `channels` as for `--channel`."""
     work = folder / "work"
@@ -78,6 +79,7 @@ async def agent_in(
         approvers=Approvers(tuple(approvers)),
         approval_seconds=approval_seconds,
         isolation=isolation,
+        single_thread=single_thread,
         tools=tools or ToolOptions(),
         rules=rules or RulesOptions(),
         workspace=workspace,

@@ -8,7 +8,7 @@ import re
 import subprocess
 
 from tests.contract.published.install import for_published, python_programs
-from tests.unit.cli.test_reference_flags import PUBLISHED
+from tests.unit.cli.test_reference_flags import OTHERS, PUBLISHED
 
 pytestmark = for_published
 
@@ -27,5 +27,8 @@ def listed(command: str) -> set[str]:
 
 
 async def test_the_list_of_flags_is_that_of_the_published_program() -> None:
-    join, run = await asyncio.gather(*(asyncio.to_thread(listed, command) for command in ("join", "run")))
+    join, run, *others = await asyncio.gather(
+        *(asyncio.to_thread(listed, command) for command in ("join", "run", *OTHERS))
+    )
     assert join | run == PUBLISHED
+    assert dict(zip(OTHERS, others, strict=True)) == OTHERS

@@ -240,6 +240,7 @@ async def test_a_program_that_does_not_prove_itself_is_not_heard(
 
 
 async def test_a_program_that_never_connects(room: ProgramRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert program_module.CONNECT_SECONDS == 10
     monkeypatch.setattr(program_module, "CONNECT_SECONDS", 0.2)
     with pytest.raises(TimeLimitError, match="did not connect in 0 s"):
         async with room.agent(mode="silent"):

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from process_agent.channels import outbox
 from process_agent.channels.specs import ChatSpec, WebsocketSpec
 from process_agent.channels.websocket import channel as module
+from process_agent.channels.websocket import server
 from process_agent.channels.websocket.door import WebsocketOptions
 from process_agent.core import events as e
 from process_agent.core.events import EndReason
@@ -78,6 +79,22 @@ async def test_a_turn_over_a_websocket(room: SocketRoom) -> None:
         await ana.wait("thread.loaded", source_message_id=opened)
         await ana.send("models.request")
         assert (await ana.wait("models.response"))["providers"]
+
+
+async def test_frames_are_compressed_and_who_answers_no_ping_is_gone(
+    room: SocketRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server.PING_SECONDS == 30
+    monkeypatch.setattr(server, "PING_SECONDS", 0.3)
+    async with room.agent() as port, socket_client(port, token()) as ana:
+        assert [extension.name for extension in ana.connection.protocol.extensions] == ["permessage-deflate"]
+        async with socket_client(port, token("gone")) as gone:
+            gone.connection.transport.pause_reading()
+            await asyncio.sleep(1.5)
+            gone.connection.transport.resume_reading()
+            assert await gone.closed() == 1006
+        await ana.send("models.request")
+        assert await ana.wait("models.response")
 
 
 async def test_two_sockets_and_a_chat_viewer_see_one_thread(room: SocketRoom) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from process_agent.cli.options import DataDir, Local
+from process_agent.cli.options import DataDir, Local, ProjectId
 from process_agent.cli.thread_output import (
     Form,
     Output,
@@ -25,6 +25,8 @@ from process_agent.cli.threads import (
     Thread,
     ThreadDir,
     ThreadRef,
+    ThreadStorage,
+    check_storage,
     folders_of,
     joined,
     place_of,
@@ -81,12 +83,15 @@ def messages(
     agent_name: AgentName = None,
     output: Output = None,
     thread_dir: ThreadDir = None,
+    thread_storage: ThreadStorage = None,
+    project_id: ProjectId = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """Print the stored messages of a thread."""
+    check_storage(thread_storage)
     form = output or Form.TEXT
-    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
+    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir, project_id=project_id)
     printing: Printing | None = None if form is Form.TEXT else lambda events, _: messages_as(events, form)
     run(_shown(options, thread, None, printing))
 
@@ -98,11 +103,12 @@ def grep(
     agent_name: AgentName = None,
     output: Output = None,
     thread_dir: ThreadDir = None,
+    project_id: ProjectId = None,
     local: Local = False,
     data_dir: DataDir = None,
 ) -> None:
     """Print what was said in a thread where a pattern fits."""
-    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir)
+    options = Options(room, agent_name, False, local, data_dir, thread_dir=thread_dir, project_id=project_id)
     form = output or Form.TEXT
     run(_shown(options, thread, None, lambda _, transcript: matches_as(transcript, pattern, form)))
 

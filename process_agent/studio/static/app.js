@@ -1,7 +1,7 @@
 /** Puts room, agent and views together: what the user does goes out, what is heard goes into the store. */
 
 import { readAddress, showAddress } from "./address.js";
-import { agentToChoose, currentAgent, nextInput, onlyThread, stoppable, wish } from "./model/select.js";
+import { agentToChoose, asksForNewThread, currentAgent, nextInput, onlyThread, stoppable, wish } from "./model/select.js";
 import { PAGE_TURNS } from "./model/older.js";
 import { PREFIX } from "./model/thread.js";
 import { AgentClient } from "./protocol/agent.js";
@@ -166,6 +166,10 @@ export class App {
 
   /** @param {ContentPart[]} content @param {boolean} queue as a turn of its own, although the running one could be steered */
   send(content, queue) {
+    if (asksForNewThread(content) && !onlyThread(this.store.state)) {
+      this.newThread();
+      return;
+    }
     const next = nextInput(this.store.state);
     if (next.kind === "start") this.#startThread(content);
     else if (next.kind === "steer" && !queue) this.#steer(content, next.turnId);

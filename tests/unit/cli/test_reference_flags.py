@@ -1,4 +1,4 @@
-"""Every flag of MeshAgent's own `process join` and `process run` is taken, or refused with the reason."""
+"""Every flag of MeshAgent's own `process` commands is taken, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -15,13 +15,27 @@ from process_agent.cli.agent_options import with_token
 from process_agent.cli.app import app
 from process_agent.cli.checked import JoinOptions
 from process_agent.cli.help_groups import GroupedCommand
-from process_agent.cli.reference_flags import ALIASES, AS_IT_IS, OFF, REFUSED, ROLE, rewritten
+from process_agent.cli.reference_flags import ALIASES, AS_IT_IS, OF_USE, OFF, REFUSED, ROLE, rewritten
 from process_agent.config import Settings, load
 from process_agent.errors import UsageError
+from process_agent.rooms.credentials import JoinWish
 from tests.unit.cli.test_join_options import process
 
 DATA = Path(__file__).parents[2] / "data" / "published-flags.txt"
 PUBLISHED = frozenset(line for line in DATA.read_text().splitlines() if line.startswith("--"))
+
+
+_NAMED = ("--project-id", "--room", "--help")
+_STORED = ("--agent-name", "--thread-dir", "--thread-storage", "--output")
+OTHERS = {
+    "threads": frozenset((*_NAMED, *_STORED, "--limit", "--offset")),
+    "messages": frozenset((*_NAMED, *_STORED, "--thread-id")),
+    "grep": frozenset((*_NAMED, "--thread-id", "--output")),
+    "use": frozenset(
+        (*_NAMED, "--agent-name", "--thread-id", "--message", "--websocket-url", "--websocket-auth", "--user")
+    ),
+}
+"""The flags of the commands of `meshagent process` that make no agent, as version 0.55.1 lists them."""
 
 
 def flags(command: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -45,11 +59,72 @@ def test_no_published_flag_is_unknown(command: str) -> None:
     assert PUBLISHED - known - (elsewhere if command != "join" else elsewhere - {"--token-from-env"}) == set()
 
 
+@pytest.mark.parametrize("command", OTHERS)
+def test_no_published_flag_of_the_other_commands_is_unknown(command: str) -> None:
+    ours, _ = flags(command)
+    assert OTHERS[command] - ours - {*(OF_USE if command == "use" else ())} == set()
+
+
+@pytest.mark.parametrize("flag", ["--websocket-url ws://127.0.0.1:8765", "--websocket-auth=none"])
+def test_use_says_why_it_goes_through_no_websocket(
+    flag: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert process(monkeypatch, "use", "--room", "r", *flag.split(), "--message", "hi") == 2
+    assert "is not taken here: process use talks to an agent in its room" in capsys.readouterr().err
+
+
+def test_use_takes_what_only_looks_like_a_refused_flag(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert process(monkeypatch, "use", "--message", "--websocket-url", "--approve", "ask") == 2
+    assert "--approve ask needs the interactive terminal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["threads", "threads list", "messages --thread-id 1"])
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        ("codex", "Codex's own records"),
+        ("none", "end with their agent"),
+        ("tape", "--thread-storage cannot be 'tape'"),
+    ],
+)
+def test_only_threads_in_the_room_are_read(
+    command: str, storage: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = f"{command} --room r --local --thread-storage {storage} --thread-storage dataset"
+    assert process(monkeypatch, *typed.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "threads --thread-storage dataset --thread-storage codex",
+        "threads list",
+        "messages --thread-id 1 --thread-storage dataset",
+        "grep x --thread-id 1",
+        "use --message hi",
+        "chat --message hi",
+    ],
+)
+def test_the_project_is_that_of_the_command_line(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[JoinWish] = []
+
+    async def join_target(_settings: Settings, wish: JoinWish, **_where: object) -> None:
+        seen.append(wish)
+        raise UsageError("far enough")
+
+    monkeypatch.setattr("process_agent.cli.local.join_target", join_target)
+    assert process(monkeypatch, *typed.split(), "--room", "r", "--project-id", "p") == 2
+    assert [(wish.room, wish.project_id) for wish in seen] == [("r", "p")]
+
+
 def test_what_is_ours_is_no_alias_and_every_reason_is_a_sentence() -> None:
     ours, _ = flags("join")
     assert not ours & {*ALIASES, *OFF, *AS_IT_IS, *REFUSED}
     assert {*ALIASES.values(), *OFF.values()} <= ours
-    assert all(why.endswith(".") for why in REFUSED.values())
+    assert all(why.endswith(".") for why in (*REFUSED.values(), *OF_USE.values()))
 
 
 JOIN = flags("join")

@@ -66,7 +66,7 @@ def test_the_backend_gets_the_tools_and_the_sender_the_question(world: World) ->
     assert status.text == "Waiting for the client of ana"
     assert not any(isinstance(x.body, e.ClientToolRequested) for x in world.logs[thread_id])
     timer = c.Timer(c.TimerKind.ASK, thread_id, turn_id, ask_id=ASK)
-    assert world.timers[timer] == Limits().client_tool
+    assert world.timers[timer] == Limits().client_tool == 300
     reply(world, ANA, thread_id, turn_id)
     assert answers(world) == [TextResult("seen")]
     assert timer not in world.timers

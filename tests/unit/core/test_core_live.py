@@ -85,6 +85,19 @@ def test_of_an_image_only_the_last_picture(world: World, load: bool) -> None:
     assert world.got(BEN).events[-1].body == done
 
 
+def test_of_a_long_turn_one_who_loads_nothing_gets_the_last_512_events(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    for number in range(2_000):
+        item = ItemId(f"i{number}")
+        world.backend(
+            thread_id, turn_id, e.TextStarted(item), e.TextDelta(item, str(number)), e.TextEnded(item)
+        )
+    seen = joined(world, thread_id, load=False)
+    assert 512 <= len(seen) <= 2 * 512
+    assert isinstance(seen[-2], e.TextDelta)
+    assert seen[-2].text == "1999"
+
+
 def test_an_image_that_was_not_made_in_time_has_failed(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.backend(thread_id, turn_id, e.ImageStarted(IMAGE), e.TurnEnded(e.EndReason.COMPLETED))

@@ -142,6 +142,40 @@ def test_interrupting_again_changes_nothing(world: World) -> None:
     assert sum(isinstance(x, c.InterruptBackend) for x in world.done) == 1
 
 
+def test_an_interrupt_of_an_unknown_turn_is_accepted_without_effect(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    stored, unknown = len(world.logs[thread_id]), TurnId("unknown")
+    for named in (thread_id, ThreadId("dataset://agents/bot/threads/closed")):
+        request = r.InterruptTurn(world.envelope(BEN), named, unknown)
+        world.ask(request)
+        assert world.got(BEN).events[-1].body == e.InterruptAccepted(request.envelope.message_id)
+        assert world.got(BEN).events[-1].turn_id == unknown
+    assert not any(isinstance(x, c.InterruptBackend) for x in world.done)
+    assert world.running() == [(thread_id, turn_id)]
+    assert (len(world.logs[thread_id]), world.open_logs) == (stored, {thread_id})
+
+
+def test_steers_that_wait_do_not_keep_an_interrupted_turn_alive(world: World) -> None:
+    thread_id, turn_id = begin(world)
+    for text in ("more", "and more"):
+        world.ask(r.SteerTurn(world.envelope(ANA), thread_id, turn_id, (TextPart(text),)))
+    world.ask(r.InterruptTurn(world.envelope(ANA), thread_id, turn_id))
+    world.backend_done(turn_id)
+    world.backend(thread_id, turn_id, e.TurnEnded(e.EndReason.INTERRUPTED))
+    timer = c.Timer(c.TimerKind.STEER, thread_id, turn_id)
+    assert world.timers.pop(timer) == Limits().steer
+    world.carry_out(world.supervisor.timer_fired(timer))
+    world.happen(world.oldest(c.StoreTurnEnd))
+    kinds = [type(x.body) for x in world.logs[thread_id]][-4:]
+    assert kinds == [e.SteerRejected, e.SteerRejected, e.Interrupted, e.TurnEnded]
+    (ended,) = bodies(world, ANA, e.TurnEnded)
+    assert ended == e.TurnEnded(e.EndReason.INTERRUPTED)
+    assert len(bodies(world, ANA, e.SteerRejected)) == 2
+    world.settle()
+    assert world.running() == []
+    assert not bodies(world, ANA, e.Steered)
+
+
 def test_a_thread_nobody_needs_is_released_and_comes_back(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.ask(r.ChangeModel(world.envelope(ANA), thread_id, r.ModelWish(model="gpt-5.5-mini")))

@@ -174,6 +174,15 @@ def test_numbers_that_are_none_are_refused() -> None:
             decode("client_tool_call.response", **ASK, response={"type": "json", "json": [number]})
 
 
+@pytest.mark.parametrize(
+    ("asked", "given"), [(None, 200), (1, 1), (0, 1), (-7, 1), (200, 200), (201, 200), (10**9, 200)]
+)
+def test_a_page_of_the_list_has_1_to_200_threads(asked: int | None, given: int) -> None:
+    request = decode("thread.list", **({} if asked is None else {"limit": asked}))
+    assert isinstance(request, r.ListThreads)
+    assert (request.limit, request.offset) == (given, 0)
+
+
 def test_nesting_without_end_is_refused() -> None:
     deep: Json = []
     for _ in range(100_000):

@@ -5,6 +5,7 @@ import { runningTurn } from "./thread.js";
 /**
  * @typedef {import("./types.js").Body} Body
  * @typedef {import("./types.js").Choice} Choice
+ * @typedef {import("./types.js").ContentPart} ContentPart
  * @typedef {import("./types.js").Member} Member
  * @typedef {import("./types.js").State} State
  * @typedef {Member & {clients: number}} Person `clients` are those that are here
@@ -83,6 +84,12 @@ export function onlyThread(state) {
   const attributes = currentAgent(state)?.attributes ?? {};
   const path = attributes["meshagent.chatbot.thread-path"];
   return typeof path === "string" && path && !attributes["meshagent.chatbot.threading"] ? path : null;
+}
+
+/** Whether a message is the command that clients carry out themselves. @param {ContentPart[]} content */
+export function asksForNewThread(content) {
+  const [part, ...more] = content;
+  return more.length === 0 && part?.type === "text" && part.text.trim().toLowerCase() === "/new";
 }
 
 /** What the page shows as the open thread: while a thread is read again, its former state. @param {State} state */

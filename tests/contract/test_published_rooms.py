@@ -279,3 +279,46 @@ async def test_the_attributes_by_which_clients_choose(
         connected = await ana.wait("connection.status")
         assert connected["status"] == "connected"
         assert AGENT in connected["message"]
+
+
+async def test_commands_that_change_the_thread_as_plain_text(
+    published: Program, server: LocalRoom, tmp_path: Path
+) -> None:
+    backend = FakeBackend()
+    async with agent_in(server, tmp_path, [backend]), joined(published, server, "ana") as ana:
+        session = await ana.session()
+        assert "Nothing is running" in await session.do("ask", text="/stop")
+        assert "started by your client" in await session.do("ask", text="/new")
+        asked = session.doing("ask", text="remember this")
+        (await backend.turn(0)).answer("I do")
+        assert await asked == "I do"
+        asked = session.doing("ask", text="work for long")
+        turn = await backend.turn(1)
+        await ana.wait("thread.status", mode="steerable")
+        typed: list[Json] = [{"type": "text", "text": "/stop"}]
+        stop = await ana.send("turn.start", thread_id=await session.path(), content=typed)
+        with pytest.raises(PublishedError) as error:
+            await asked
+        assert error.value.code == "cancelled"
+        assert turn.interrupted.is_set()
+        ended = [m for m in ana.got if m["type"] == "meshagent.agent.turn.interrupt.accepted"]
+        assert [m["source_message_id"] for m in ended] == [stop]
+        asked = session.doing("ask", text="/compact")
+        shortened = await backend.turn(2)
+        assert shortened.input.compact
+        shortened.say(e.ContextCompacted("c1", automatic=False))
+        shortened.end()
+        await ana.wait("context.compacted")
+        assert isinstance(await asked, str)
+        assert "was cleared" in await session.do("ask", text="/clear")
+        await ana.wait("thread.cleared")
+        asked = session.doing("ask", text="what do you remember?")
+        (await backend.turn(3)).answer("nothing")
+        assert await asked == "nothing"
+        assert [played.text for played in backend.turns] == [
+            "remember this",
+            "work for long",
+            "",  # what shortens is no message to a model
+            "what do you remember?",
+        ]
+        assert backend.threads[-1].history == ()

@@ -263,7 +263,7 @@ async def test_commands() -> None:
         ana.types("/nonsense", ENTER)
         await ana.sees("/nonsense is no command.")
         ana.types("/model nope", ENTER)
-        await ana.sees("There is no model 'nope'")
+        await ana.sees("No model here is called 'nope'")
         ana.types("/stop", ENTER)
         await ana.sees("Nothing runs.")
 

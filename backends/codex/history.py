@@ -6,12 +6,12 @@ Codex accepts unknown items in silence, so everything is built here from known t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, assert_never
 
 from process_agent.core.attached import image_problem, is_image, part_text
-from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
-from process_agent.core.content import FilePart, plain_text
+from process_agent.core.backend import AgentMessage, HistoryItem, MadeImages, ToolCall, UserMessage
+from process_agent.core.content import ContentPart, FilePart, plain_text
 from process_agent.core.recalled import CODEX, SUMMARY, call_arguments, call_name, call_output, is_notice
 from process_agent.core.senders import sender_line
 
@@ -77,14 +77,15 @@ def loses(history: Sequence[HistoryItem], limit: int = MAX_HISTORY) -> bool:
     told = [call for call in calls if not is_notice(call)]
     long = any(max(len(call_output(call)), len(call_arguments(call, limit))) > MAX_OUTPUT for call in told)
     items = [item for n, each in enumerate(history) for item in _items(each, n, MAX_IMAGES, senders=False)]
-    images = sum(map(is_image, (p for x in history if isinstance(x, UserMessage) for p in x.content)))
+    said = [item for item in history if isinstance(item, UserMessage | MadeImages)]
+    images = sum(map(is_image, (part for item in said for part in item.content)))
     return long or images > MAX_IMAGES or sum(map(_length, items)) > limit
 
 
 def _items(item: HistoryItem, position: int, images: int, senders: bool) -> Iterator[dict[str, Any]]:
     match item:
         case UserMessage():
-            parts = _user_parts(item, images)
+            parts = _seen_parts(item.content, images)
             if parts:
                 if senders and not plain_text(item.content).startswith(SUMMARY):
                     parts.insert(0, {"type": "input_text", "text": sender_line(item.sender_name, item.at)})
@@ -93,6 +94,8 @@ def _items(item: HistoryItem, position: int, images: int, senders: bool) -> Iter
             if item.text:
                 parts = [{"type": "output_text", "text": item.text}]
                 yield {"type": "message", "role": "assistant", "content": parts}
+        case MadeImages():
+            yield {"type": "message", "role": "user", "content": _seen_parts(item.content, images)}
         case ToolCall():
             yield from _tool_call(item, position)
         case _:
@@ -112,9 +115,9 @@ def _tool_call(call: ToolCall, position: int) -> Iterator[dict[str, Any]]:
     yield {"type": "function_call_output", "call_id": call_id, "output": call_output(call)[:MAX_OUTPUT]}
 
 
-def _user_parts(message: UserMessage, images: int) -> list[dict[str, Any]]:
+def _seen_parts(content: Iterable[ContentPart], images: int) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
-    for part in message.content:
+    for part in content:
         if isinstance(part, FilePart) and is_image(part) and images > 0 and image_problem(part) is None:
             images -= 1
             parts.append({"type": "input_image", "image_url": part.url})

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from process_agent.core.attached import is_image
-from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
+from process_agent.core.backend import AgentMessage, HistoryItem, MadeImages, ToolCall, UserMessage
 from process_agent.core.content import ContentPart, FilePart, JsonResult, TextPart, TextResult, plain_text
 from process_agent.core.events import (
     BackendEvent,
     ContextCompacted,
+    ImageCompleted,
     Phase,
     TextDelta,
     TextEnded,
@@ -21,7 +22,7 @@ from process_agent.core.events import (
     ToolStarted,
 )
 from process_agent.core.ids import ItemId, TurnId
-from process_agent.core.recalled import SUMMARY
+from process_agent.core.recalled import SUMMARY, made_images
 from process_agent.core.senders import Senders
 
 MAX_ITEMS: Final = 2_000
@@ -85,6 +86,9 @@ class Memory:
                 started = self._tools.pop(ref.item_id, None)
                 arguments = started.arguments if started else {}
                 self._keep(ToolCall(ref, arguments, (), result, error, self._turn))
+            case ImageCompleted(_, images) if images:
+                self._keep(made_images(event, self._turn))
+                self._forget_images()
             case ContextCompacted(checkpoint, _, str(summary)):
                 self._compact(summary, ItemId(checkpoint))
             case _:
@@ -114,7 +118,7 @@ class Memory:
         left = MAX_IMAGES
         for position in range(len(self._items) - 1, -1, -1):
             item = self._items[position]
-            if not isinstance(item, UserMessage) or not any(map(is_image, item.content)):
+            if not isinstance(item, UserMessage | MadeImages) or not any(map(is_image, item.content)):
                 continue
             size = sum(len(part.url) for part in item.content if isinstance(part, FilePart))
             left -= size
@@ -126,7 +130,7 @@ class Memory:
 def size_of(item: HistoryItem) -> int:
     """About how many characters an item holds; images, which have a limit of their own, are left out."""
     match item:
-        case UserMessage(content):
+        case UserMessage(content) | MadeImages(content):
             return sum(map(_size_of_part, content))
         case AgentMessage(text):
             return len(text)

@@ -12,7 +12,7 @@ from backends.llm.estimates import of_item
 from backends.llm.fill import Fill
 from backends.llm.parts import said
 from process_agent.core.attached import image_problem, is_image, part_text
-from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
+from process_agent.core.backend import AgentMessage, HistoryItem, MadeImages, ToolCall, UserMessage
 from process_agent.core.content import ContentPart, FilePart, plain_text
 from process_agent.core.recalled import SUMMARY, call_arguments, call_name, call_output, is_notice
 from process_agent.core.senders import Senders, sender_line
@@ -132,8 +132,9 @@ def recalled(history: Sequence[HistoryItem], several: bool = False) -> Iterable[
             case UserMessage(content, sender):
                 named = several and not plain_text(content).startswith(SUMMARY)
                 line = (Text(sender_line(sender, item.at)),) if named else ()
-                seen = (_recalled_part(p, (position, n) in with_images) for n, p in enumerate(content))
-                yield Message("user", (*line, *(part for part in seen if part != Text(""))))
+                yield Message("user", (*line, *_recalled_parts(content, position, with_images)))
+            case MadeImages(content):
+                yield Message("user", tuple(_recalled_parts(content, position, with_images)))
             case AgentMessage(text):
                 if text:
                     yield Message("assistant", (Text(text),))
@@ -191,14 +192,18 @@ def _newest_images(history: Sequence[HistoryItem]) -> set[tuple[int, int]]:
     found = [
         (position, number)
         for position, item in enumerate(history)
-        if isinstance(item, UserMessage)
+        if isinstance(item, UserMessage | MadeImages)
         for number, part in enumerate(item.content)
         if isinstance(part, FilePart) and is_image(part) and image_problem(part) is None
     ]
     return set(found[-MAX_IMAGES:])
 
 
-def _recalled_part(part: ContentPart, as_image: bool) -> Part:
-    if isinstance(part, FilePart) and as_image:
-        return Image(part.url)
-    return Text(part_text(part))
+def _recalled_parts(
+    content: Iterable[ContentPart], position: int, with_images: set[tuple[int, int]]
+) -> Iterable[Part]:
+    for number, part in enumerate(content):
+        if isinstance(part, FilePart) and (position, number) in with_images:
+            yield Image(part.url)
+        elif text := part_text(part):
+            yield Text(text)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import logging
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
 from process_agent.agent.shelf import Shelf
-from process_agent.core.backend import HistoryItem, UserMessage
+from process_agent.core.attached import is_image
+from process_agent.core.backend import HistoryItem, MadeImages, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import ThreadId
 from process_agent.core.images import id_of
@@ -39,11 +41,14 @@ MAX_COPY = 64 * 1024 * 1024
 MAX_TOTAL = 4 * MAX_BYTES
 """Bytes of all files of one message that are given to a backend themselves."""
 
+MAX_RECALLED = 4
+"""Images of a thread that were said or made before and are fetched, the newest."""
+
 MAX_COPIES = 4 * MAX_COPY
 """Bytes of all copies of one message."""
 
 FETCH_SECONDS = 60.0
-"""How long one file may take."""
+"""How long one file may take, or all images of before."""
 
 
 @dataclass(slots=True)
@@ -78,13 +83,14 @@ class Attachments:
                 found.append(part)
         return tuple(found)
 
-    def recalled(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> Sequence[HistoryItem]:
-        """What was said before, with the paths of copies that are still there."""
-        if self.shelf is None:
-            return history
+    async def recalled(self, thread_id: ThreadId, history: Sequence[HistoryItem]) -> Sequence[HistoryItem]:
+        """What was said and made before, with the paths of copies that are still there, and with the newest
+        images of the room as a backend gets them.
+        """
+        found = await self._images_of(history)
         return [
-            replace(item, content=tuple(self._recalled(thread_id, part) for part in item.content))
-            if isinstance(item, UserMessage)
+            replace(item, content=tuple(self._recalled(thread_id, part, found) for part in item.content))
+            if isinstance(item, UserMessage | MadeImages)
             else item
             for item in history
         ]
@@ -94,10 +100,24 @@ class Attachments:
         if self.shelf is not None:
             await self.shelf.forget(thread_id)
 
-    def _recalled(self, thread_id: ThreadId, part: ContentPart) -> ContentPart:
-        if self.shelf is None or not isinstance(part, FilePart):
+    def _recalled(self, thread_id: ThreadId, part: ContentPart, found: Mapping[str, str]) -> ContentPart:
+        if not isinstance(part, FilePart):
             return part
-        return replace(part, path=self.shelf.find(thread_id, part.url, _name_of(part)))
+        path = None if self.shelf is None else self.shelf.find(thread_id, part.url, _name_of(part))
+        return replace(part, url=found.get(part.url, part.url), path=path)
+
+    async def _images_of(self, history: Sequence[HistoryItem]) -> Mapping[str, str]:
+        """The newest images of the room in what was said and made before, as `data:` URLs by address. One
+        that cannot be fetched now is not looked at, and nothing waits for it.
+        """
+        found: dict[str, str] = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FETCH_SECONDS):
+                for part in _newest_images(history):
+                    with contextlib.suppress(RoomError):
+                        data, kind = await self._read(part.url, MAX_BYTES)
+                        found[part.url] = _data_url(kind or _kind_of(_name_of(part)), data)
+        return found
 
     async def _fetched(self, thread_id: ThreadId, part: FilePart, left: _Left) -> ContentPart:
         """A file of the room."""
@@ -148,6 +168,19 @@ class Attachments:
         except (OSError, ToolFailedError) as error:
             logger.warning("no copy of an attached file can be kept: %s", error)
             return None
+
+
+def _newest_images(history: Sequence[HistoryItem]) -> Sequence[FilePart]:
+    """Those at an address of the room, among the newest images of all."""
+    said = [item.content for item in history if isinstance(item, UserMessage | MadeImages)]
+    images = [part for content in said for part in content if isinstance(part, FilePart) and _is_image(part)]
+    return [part for part in images[-MAX_RECALLED:] if not is_image(part)]
+
+
+def _is_image(part: FilePart) -> bool:
+    """Whether it is an image, or an address of the room at which there seems to be one."""
+    by_name = is_room_address(part.url) and _kind_of(_name_of(part)).startswith("image/")
+    return is_image(part) or id_of(part.url) is not None or by_name
 
 
 def _name_of(part: FilePart) -> str:

@@ -208,7 +208,7 @@ class TurnWork:
         state = LoggedState(self.log, name, on_keep=None if self._new else self._recorded)
         if not self._new:  # nothing was said in a new thread before
             said, kept = await self.log.history(), await self.log.kept()
-            history = self._provisions.attachments.recalled(self._thread_id, said)
+            history = await self._provisions.attachments.recalled(self._thread_id, said)
             state = LoggedState(self.log, name, kept.get(name), self._recorded)
             for other in [each for each in kept if each != name and kept[each] and turn.replaces is not None]:
                 self.log.keep(other, {})  # it remembers the turn that is replaced, and nobody tells it

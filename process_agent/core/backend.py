@@ -61,7 +61,16 @@ class ToolCall:
     turn_id: TurnId | None = field(default=None, compare=False)
 
 
-type HistoryItem = UserMessage | AgentMessage | ToolCall
+@dataclass(frozen=True, slots=True)
+class MadeImages:
+    """Images that a model made: a line that says so, and the images."""
+
+    content: tuple[ContentPart, ...]
+    turn_id: TurnId | None = field(default=None, compare=False)
+    item_id: ItemId | None = field(default=None, compare=False)
+
+
+type HistoryItem = UserMessage | AgentMessage | ToolCall | MadeImages
 
 type KeptState = Mapping[str, Json]
 """What a backend keeps with a thread of the room."""

@@ -1,4 +1,6 @@
-"""Tool calls that a thread remembers, as any model can be told of them, whichever backend made them. Pure."""
+"""Tool calls and images that a thread remembers, as any model can be told of them, whichever backend made
+them. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import json
 import re
 from typing import Final, assert_never
 
-from process_agent.core.backend import ToolCall
-from process_agent.core.content import EmptyResult, JsonResult, LinkResult, TextResult
+from process_agent.core.backend import MadeImages, ToolCall
+from process_agent.core.content import EmptyResult, FilePart, JsonResult, LinkResult, TextPart, TextResult
+from process_agent.core.events import ImageCompleted
+from process_agent.core.ids import TurnId
 
 SUMMARY: Final = "The conversation so far was shortened. A model left this summary of it:\n\n"
 """Before the summary that stands for an earlier conversation."""
@@ -34,6 +38,9 @@ NOTICES: Final = frozenset({"warning", "retry", "notice", "diff_updated", "plan"
 a model.
 """
 
+IMAGE_MADE: Final = "[An image was made.]"
+"""Before each image that a model made: models are told of it as if somebody had shown it."""
+
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -47,6 +54,12 @@ def call_name(call: ToolCall) -> str:
     own = call.ref.toolkit in (CODEX, CLIENT, SHELL, SKILLS)
     name = call.ref.tool if own else f"{call.ref.toolkit}_{call.ref.tool}"
     return _UNFIT.sub("_", name)[:64] or "tool"
+
+
+def made_images(made: ImageCompleted, turn: TurnId | None) -> MadeImages:
+    """What is remembered of images that were made in a turn."""
+    parts = [(TextPart(IMAGE_MADE), FilePart(image.uri)) for image in made.images]
+    return MadeImages(tuple(part for pair in parts for part in pair), turn, made.item_id)
 
 
 def call_arguments(call: ToolCall, limit: int) -> str:
@@ -70,7 +83,7 @@ def call_output(call: ToolCall) -> str:
         case JsonResult(value):
             return json.dumps(value, ensure_ascii=False, default=str)
         case LinkResult(name, url):
-            return f"{name}: {url}"
+            return f"[image {name}]" if url.startswith("data:image/") else f"{name}: {url}"
         case EmptyResult() | None:
             return "".join(line.text for line in call.log)
     assert_never(call.result)

@@ -10,6 +10,7 @@ from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, User
 from process_agent.core.content import ContentPart, ErrorInfo, TextPart, TextResult, plain_text
 from process_agent.core.events import ThreadEvent
 from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.recalled import made_images
 from process_agent.core.slash import CommandName, parse
 from process_agent.core.turn_output import NOTICE
 from process_agent.core.workspace import TOOLKIT, for_model
@@ -105,6 +106,9 @@ class History:
                 call = self._call(event.turn_id, ref)
                 self._tools.pop((event.turn_id, ref.item_id), None)
                 self._items.append(replace(call, ref=ref, result=result, error=error))
+            case e.ImageCompleted(_, images) if images:
+                self._hear_turn(event.turn_id)
+                self._items.append(made_images(event.body, event.turn_id))
             case _:
                 return
 

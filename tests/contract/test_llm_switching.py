@@ -17,13 +17,16 @@ from process_agent.config import load, load_providers
 from process_agent.core.backend import Backend, BackendConfig
 from process_agent.core.models import ModelChoice
 from process_agent.core.providers import behind
+from process_agent.core.recalled import IMAGE_MADE
 from process_agent.scripted.server import RecordedRequest, ScriptedServer
 from tests.contract.agent_room import AGENT, ChatClient, agent_in, chat_client
 from tests.contract.codex_room import script
+from tests.contract.test_images import PNG
 from tests.fakes.room import LocalRoom
 
 OPENAI = {"backend": "llm", "provider": "openai", "model": "gpt-5.5"}
 CLAUDE = {"backend": "llm", "provider": "anthropic", "model": "claude-x"}
+KIMI = {"backend": "llm", "provider": "kimi", "model": "kimi-k2"}
 CODEX = {"backend": "codex", "model": "gpt-5.5"}
 
 
@@ -37,7 +40,7 @@ def backends(model: ScriptedServer, folder: Path) -> list[Backend]:
     """Both backends, with the scripted model behind everything."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
-    llm = (ModelChoice("llm", "openai", "gpt-5.5"), ModelChoice("llm", "anthropic", "claude-x"))
+    llm = tuple(ModelChoice(**choice) for choice in (OPENAI, CLAUDE, KIMI))
     known = load_providers(load({"HOME": str(folder)}), {})
 
     def config(*models: ModelChoice) -> BackendConfig:
@@ -136,3 +139,34 @@ async def test_the_selection_of_a_thread_survives_the_agent(
         assert "error" not in ended, ended
     assert model.requests[-1].path == "/v1/messages"
     assert told(model.requests[-1]).count("one.") == 1
+
+
+@pytest.mark.timeout(300)
+async def test_an_image_that_a_model_made_is_told_to_the_next_model_after_a_restart_too(
+    server: LocalRoom, model: ScriptedServer, tmp_path: Path
+) -> None:
+    picture = {"image": PNG.partition(",")[2], "prompt": "a pear"}
+    async with talking(server, model, tmp_path) as ana:
+        await ana.say("thread.start", script(picture, {"say": "Drawn."}))
+        thread = (await ana.wait("thread.started"))["thread_id"]
+        shown = (await ana.wait("image_generation.completed"))["images"][0]["uri"]
+        assert shown.startswith("dataset://images?id=")
+        await ana.wait("turn.ended")
+    async with talking(server, model, tmp_path) as ben:
+        await ben.send("thread.open", thread_id=thread)
+        for choice in (OPENAI, CODEX, CLAUDE, CODEX, KIMI):
+            await ben.say("turn.start", script({"say": "Seen."}), thread_id=thread, **choice)
+            ended = await ben.wait("turn.ended")
+            assert "error" not in ended, ended
+    data = PNG.partition(",")[2]
+    for request in [each for each in model.requests if IMAGE_MADE in json.dumps(each.body)]:
+        text = json.dumps(request.body)
+        assert (text.count(IMAGE_MADE), text.count(data)) == (1, 2), text
+    asked = [request for request in model.requests if IMAGE_MADE in json.dumps(request.body)]
+    assert [("codex" if of_codex(each) else each.path) for each in asked] == [
+        "/v1/responses",
+        "codex",
+        "/v1/messages",
+        "codex",
+        "/v1/chat/completions",
+    ]

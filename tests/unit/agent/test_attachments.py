@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from process_agent.agent import attachments
-from process_agent.agent.attachments import Attachments
+from process_agent.agent.attachments import MAX_RECALLED, Attachments
 from process_agent.agent.shelf import Shelf, plain_name
-from process_agent.core.backend import AgentMessage, HistoryItem, UserMessage
+from process_agent.core.backend import AgentMessage, HistoryItem, MadeImages, UserMessage
 from process_agent.core.content import ContentPart, FilePart, TextPart
 from process_agent.core.ids import ThreadId
 from tests.fakes.memory_room import MemoryFiles
@@ -170,12 +170,40 @@ async def test_what_was_said_before_has_the_paths_of_its_copies(tmp_path: Path) 
     (part,) = await attachments.resolve(THREAD, (attached,))
     assert isinstance(part, FilePart)
     history: list[HistoryItem] = [UserMessage((TEXT, attached, gone), "ana"), AgentMessage("yes")]
-    said, answered = attachments.recalled(THREAD, history)
+    said, answered = await attachments.recalled(THREAD, history)
     assert isinstance(said, UserMessage)
     assert said.content == (TEXT, FilePart("room:///a.pdf", None, part.path), gone)
     assert answered == history[1]
     await attachments.forget(THREAD)
-    assert attachments.recalled(THREAD, history) == history
+    assert await attachments.recalled(THREAD, history) == history
+
+
+async def test_the_newest_images_of_before_are_fetched_and_what_fails_stays_an_address() -> None:
+    files = MemoryFiles({f"{n}.png": b"%d" % n for n in range(MAX_RECALLED + 1) if n != 2})
+    images = [FilePart(f"room:///{n}.png") for n in range(MAX_RECALLED + 1)]
+    history: list[HistoryItem] = [
+        UserMessage((TEXT, *images[:3], FilePart("room:///notes.txt")), "ana"),
+        MadeImages(tuple(images[3:])),
+    ]
+    said, made = await Attachments(files).recalled(THREAD, history)
+    assert isinstance(said, UserMessage)
+    assert isinstance(made, MadeImages)
+    urls = [part.url for part in (*said.content, *made.content) if isinstance(part, FilePart)]
+    one, three, four = (f"data:image/png;base64,{base64.b64encode(b'%d' % n).decode()}" for n in (1, 3, 4))
+    assert urls == ["room:///0.png", one, "room:///2.png", "room:///notes.txt", three, four]
+
+
+async def test_a_room_that_does_not_send_images_of_before_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Silent(MemoryFiles):
+        async def read(self, path: str, limit: int) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+    monkeypatch.setattr(attachments, "FETCH_SECONDS", 0.01)
+    history: list[HistoryItem] = [MadeImages((FilePart("room:///a.png"),))]
+    assert await Attachments(Silent()).recalled(THREAD, history) == history
 
 
 async def test_old_copies_and_too_many_are_removed_at_the_start(

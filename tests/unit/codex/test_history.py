@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from backends.codex.history import MAX_IMAGES, MAX_OUTPUT, responses_items
 from backends.codex.memory import MAX_ITEMS, Memory
-from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
+from process_agent.core.backend import AgentMessage, HistoryItem, MadeImages, ToolCall, UserMessage
 from process_agent.core.content import (
     EmptyResult,
     ErrorInfo,
     FilePart,
+    GeneratedImage,
     JsonResult,
     LinkResult,
     LogLine,
@@ -22,6 +23,7 @@ from process_agent.core.content import (
 )
 from process_agent.core.events import (
     ContextCompacted,
+    ImageCompleted,
     TextDelta,
     TextEnded,
     TextStarted,
@@ -30,7 +32,7 @@ from process_agent.core.events import (
     ToolStarted,
 )
 from process_agent.core.ids import ItemId
-from process_agent.core.recalled import SUMMARY
+from process_agent.core.recalled import IMAGE_MADE, SUMMARY
 from tests.unit.codex.replay import PNG
 
 SHELL = ToolRef(ItemId("i"), "codex", "shell", "codex")
@@ -67,8 +69,10 @@ def test_outputs_of_every_kind() -> None:
         call(result=LinkResult("n", "u")),
         call(result=EmptyResult(), log=(LogLine("a"), LogLine("b"))),
         call(),
+        call(result=LinkResult("n.png", PNG)),
     ]
-    assert [i["output"] for i in responses_items(calls) if "output" in i] == ["t", "n: u", "ab", ""]
+    outputs = [i["output"] for i in responses_items(calls) if "output" in i]
+    assert outputs == ["t", "n: u", "ab", "", "[image n.png]"]
 
 
 def test_notices_diffs_and_plans_are_not_told() -> None:
@@ -107,6 +111,13 @@ def test_the_newest_images_are_shown_again_and_the_others_named() -> None:
     ]
     assert items[0]["content"][1]["text"] == "[image 0.png]"
     assert items[-1]["content"][1]["image_url"] == PNG
+
+
+def test_images_that_a_model_made_count_among_the_newest() -> None:
+    made = MadeImages((TextPart(IMAGE_MADE), FilePart(PNG)))
+    named, *shown = responses_items([made] * (MAX_IMAGES + 1))
+    assert [part["text"] for part in named["content"]] == [IMAGE_MADE, "[image]"]
+    assert [item["content"][1] for item in shown] == [{"type": "input_image", "image_url": PNG}] * MAX_IMAGES
 
 
 def test_the_limit_is_one_of_bytes_not_characters() -> None:
@@ -150,6 +161,15 @@ def test_memory_forgets_old_images_and_keeps_their_names() -> None:
     kept = [item.content[0] for item in memory.items() if isinstance(item, UserMessage)]
     assert kept[-1] == FilePart(large, "2.png")
     assert kept[:2] == [TextPart(f"[image {n}.png, no longer remembered]") for n in (0, 1)]
+
+
+def test_memory_keeps_images_that_codex_made_and_forgets_old_ones() -> None:
+    memory = Memory([])
+    for _ in range(3):
+        memory.observe(ImageCompleted(ItemId("i"), (GeneratedImage(PNG + "A" * 9 * 1024 * 1024),)))
+    kept = [item.content for item in memory.items() if isinstance(item, MadeImages)]
+    assert [content[0] for content in kept] == [TextPart(IMAGE_MADE)] * 3
+    assert [isinstance(content[1], FilePart) for content in kept] == [False, False, True]
 
 
 def test_memory_keeps_what_ended_and_has_a_limit() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from process_agent.core import events as e
-from process_agent.core.backend import AgentMessage, ToolCall, UserMessage
-from process_agent.core.content import TextPart
+from process_agent.core.backend import AgentMessage, MadeImages, ToolCall, UserMessage
+from process_agent.core.content import FilePart, GeneratedImage, TextPart
 from process_agent.core.ids import ItemId, MessageId, TurnId
+from process_agent.core.recalled import IMAGE_MADE
 from process_agent.threads.history import SUMMARY, History
 from tests.fakes.thread_events import Speaker
 
@@ -103,6 +104,15 @@ def test_a_call_that_nobody_ended_counts_as_failed() -> None:
     assert isinstance(call, ToolCall)
     assert call.error is not None
     assert call.error.code == "incomplete"
+
+
+def test_images_that_a_model_made_are_told_with_the_turn_they_are_of() -> None:
+    say = Speaker()
+    made = say.say(e.ImageCompleted(ItemId("i"), (GeneratedImage("dataset://images?id=1"),)))
+    image = MadeImages((TextPart(IMAGE_MADE), FilePart("dataset://images?id=1")))
+    none = say.say(e.ImageCompleted(ItemId("j"), ()))
+    assert told(*say.begin()[:2], made, none) == [UserMessage(CONTENT, "Ana"), image]
+    assert told(made, again(say, "t2", str(made.turn_id))) == [UserMessage(CONTENT, "Ana")]
 
 
 def test_whitespace_is_no_message() -> None:

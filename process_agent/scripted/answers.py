@@ -81,14 +81,15 @@ class Answer:
         self.stream = stream
         self._actions = actions
         self._seed = seed
-        self._input = _tokens(_asked_chars(request))
+        told = [action.count for action in actions if isinstance(action, Tokens)]
+        self._input = told[-1] if told else _tokens(_asked_chars(request))
         self._items = 0
         self._said = 0
         self._thought = 0
 
     def parts(self) -> Iterator[Part]:
         """All parts in order."""
-        yield from self.stream.begin()
+        yield from self.stream.begin(self._input)
         for action in self._actions:
             if isinstance(action, StreamFault):
                 yield from self._fault(action)
@@ -111,8 +112,8 @@ class Answer:
                 yield Pause(action.ms)
             case RawEvents():
                 yield from map(self.stream.raw, action.events)
-            case Tokens(count):
-                self._input = count
+            case Tokens():
+                pass  # counted from the beginning
             case HttpFault() | StreamFault():
                 yield from self._fault(action)
             case _:

@@ -39,8 +39,8 @@ class ChatStream:
         """One chunk as server-sent event; chunks have no names."""
         return encode_event("[DONE]" if event == DONE else msgspec.json.encode(event).decode())
 
-    def begin(self) -> list[Event]:
-        """The chunk before any content."""
+    def begin(self, read: int = 0) -> list[Event]:
+        """The chunk before any content; what was read is told at the end only."""
         return [self._chunk({"role": "assistant", "content": ""})]
 
     def message_begin(self, item_id: str, phase: Phase = None) -> list[Event]:

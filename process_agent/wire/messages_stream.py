@@ -42,8 +42,9 @@ class MessagesStream:
         """One event as server-sent event."""
         return encode(event)
 
-    def begin(self) -> list[Event]:
-        """The event before any content."""
+    def begin(self, read: int = 0) -> list[Event]:
+        """The event before any content; it tells how many tokens were read."""
+        self._message["usage"] = {"input_tokens": read, "output_tokens": 0}
         return [{"type": "message_start", "message": self._message | {"content": []}}]
 
     def message_begin(self, item_id: str, phase: Phase = None) -> list[Event]:
@@ -153,7 +154,7 @@ class MessagesStream:
     def stop_short(self, reason: str) -> list[Event]:
         """The message ends unfinished."""
         stops = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
-        return self._end(stops.get(reason, reason), {"output_tokens": 0})
+        return self._end(stops.get(reason, reason), dict(self._message["usage"]))
 
     def raw(self, event: Mapping[str, object]) -> Event:
         """An event as given."""

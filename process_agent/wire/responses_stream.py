@@ -75,8 +75,8 @@ class ResponseStream:
         """One event as server-sent event."""
         return encode(event)
 
-    def begin(self) -> list[Event]:
-        """The two events before any output."""
+    def begin(self, read: int = 0) -> list[Event]:
+        """The two events before any output; what was read is told at the end only."""
         return [
             self._event("response.created", response=self._body),
             self._event("response.in_progress", response=self._body),

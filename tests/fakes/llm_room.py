@@ -61,6 +61,14 @@ def charged_by(model: ScriptedServer) -> list[tuple[int, int]]:
     return [each for each in told if any(each)]
 
 
+def ended_by(model: ScriptedServer) -> list[bool]:
+    """Of each of these answers whether it came to its end: in Messages it tells tokens before, too."""
+    bodies = [r.answer.body for r in model.requests if r.answer is not None]
+    return [
+        each.get("stop_reason", "") is not None for each in bodies if any((each.get("usage") or {}).values())
+    ]
+
+
 @dataclass
 class LlmRoom:
     """A backend that has been started, and its model. `calls` heard of every answer."""
@@ -74,6 +82,11 @@ class LlmRoom:
     def charged(self) -> list[tuple[int, int]]:
         """See `charged_by`."""
         return charged_by(self.model)
+
+    @property
+    def ended(self) -> list[bool]:
+        """See `ended_by`."""
+        return ended_by(self.model)
 
     async def thread(self, history: Sequence[HistoryItem] = ()) -> BackendThread:
         return await self.backend.open_thread(ThreadId("dataset://t"), history, PlayedState())

@@ -69,7 +69,7 @@ def charged_once(room: LlmRoom, *turns: Told) -> None:
     assert heard == room.charged
     told = [turn.of(e.UsageUpdated)[-1].usage for turn in turns if turn.of(e.UsageUpdated)]
     assert sum(told, Usage()) == room.calls.total
-    assert all(call.whole for call in room.calls.heard if call.usage is not None)
+    assert [call.whole for call in room.calls.heard if call.usage is not None] == room.ended
 
 
 @pytest.mark.parametrize("dialect", MODELS)
@@ -128,7 +128,7 @@ async def test_a_wrong_key_is_said_without_the_key(tmp_path: Path, dialect: str)
 
 
 @pytest.mark.parametrize("dialect", MODELS)
-async def test_an_answer_that_is_stopped_is_taken_down_as_one_nobody_knows_the_usage_of(
+async def test_an_answer_that_is_stopped_is_taken_down_with_what_the_provider_had_told(
     tmp_path: Path, dialect: str
 ) -> None:
     async with llm_room(tmp_path) as room:
@@ -140,7 +140,10 @@ async def test_an_answer_that_is_stopped_is_taken_down_as_one_nobody_knows_the_u
 
         told = await room.turn(thread, text, stop, model=MODELS[dialect])
         assert told.end.reason is e.EndReason.INTERRUPTED
-        assert [(call.usage, call.whole) for call in room.calls.heard] == [(None, False)]
+        (call,) = room.calls.heard
+        assert (call.usage is not None, call.whole) == (dialect == "messages", False)
+        known = [] if call.usage is None else [(call.usage.input, call.usage.output)]
+        assert known == room.charged
         await room.turn(thread, "say on", model=MODELS[dialect])
         assert [call.whole for call in room.calls.heard] == [False, True]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -260,7 +261,8 @@ async def test_usage_by_model_and_day_is_shown(studio: Studio) -> None:
         await dialog.get_by_role("button", name="Close").click()
         await expect(dialog).to_have_count(0)
         async with studio.room.client("writer", role="agent") as client:
-            rows = to_table([replace(each, agent="fake-agent") for each in (KNOWN, UNPRICED, UNTOLD)])
+            before = replace(UNPRICED, at=UNPRICED.at - timedelta(days=1))
+            rows = to_table([replace(each, agent="fake-agent") for each in (KNOWN, before, UNTOLD)])
             where = {"name": "usage", "namespace": ["agents", "fake-agent"]}
             await client.datasets.create_table_with_schema(**where, schema=rows.schema, mode="create")
             await client.datasets.insert(
@@ -272,6 +274,12 @@ async def test_usage_by_model_and_day_is_shown(studio: Studio) -> None:
         await expect(dialog).to_contain_text("$0.50+")
         await expect(dialog).to_contain_text("No price is known for codex/openai/gpt-5.5 (1 call).")
         await expect(dialog).to_contain_text("1 call broke off before the provider said what was used.")
+        days = dialog.get_by_role("table").filter(has_text="By day").locator("tbody tr")
+        today, yesterday = (each.at.astimezone().date().isoformat() for each in (KNOWN, before))
+        await expect(days).to_have_count(2)
+        await expect(days.locator("th")).to_have_text([today, yesterday])
+        await expect(days.nth(0).locator("td")).to_have_text(["2", "1k", "400", "50", "20", "$0.50+"])
+        await expect(days.nth(1).locator("td")).to_have_text(["1", "300", "10", "20", "5", "unknown"])
         await studio.picture(page, "usage")
         phone = await page.context.new_page()
         await phone.set_viewport_size({"width": 390, "height": 844})

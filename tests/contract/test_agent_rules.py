@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from process_agent.agent.standing_rules import RuleFile, RulesOptions
 from process_agent.core.rules import Rules
 from process_agent.scripted.server import ScriptedServer
 from tests.contract.agent_room import ChatClient, agent_in, chat_client
+from tests.contract.test_llm_switching import CLAUDE, KIMI, OPENAI, backends
 from tests.fakes.room import local_room
 
 
@@ -59,3 +62,52 @@ async def test_rules_in_the_room_are_read_for_each_turn_and_people_are_told_apar
         assert '[From "cy", ' in str(model.requests[-1].body["input"])
         assert "[From" not in str([*bo.got, *cy.got]), "nothing of it is on the wire"
         assert len({request.body["prompt_cache_key"] for request in model.requests}) == 1
+
+
+@pytest.mark.parametrize("choice", [OPENAI, CLAUDE, KIMI], ids=lambda choice: choice["provider"])
+async def test_a_language_model_is_told_edited_rules_and_instructions_in_its_next_turn(
+    tmp_path: Path, choice: dict[str, str]
+) -> None:
+    files = (RuleFile("/team/rules.txt"), RuleFile("/team/how.md", "instructions"))
+    rules = RulesOptions(Rules(("Be kind.",), {"boards": ("Use tables.",)}), files)
+    async with local_room(tmp_path) as server, ScriptedServer() as model, server.client("ana") as storage:
+        made = backends(model, tmp_path)[:1]
+
+        async def write(name: str, text: str) -> None:
+            await storage.storage.upload(path=f"team/{name}", data=text.encode(), overwrite=True)
+
+        await write("rules.txt", "Be brief.\n")
+        await write("how.md", "# Work slowly")
+        async with (
+            agent_in(server, tmp_path, made, rules=rules),
+            chat_client(server, "bo") as bo,
+            chat_client(server, "cy", client="boards") as cy,
+        ):
+            await bo.send("thread.start")
+            thread = {"thread_id": (await bo.wait("thread.started"))["thread_id"], **choice}
+            assert await turn(bo, "say one", **thread) == "one"
+            assert {"Be kind.", "Be brief.", "# Work slowly"} <= set(_lines(model))
+            await write("rules.txt", "Be long.\n")
+            await write("how.md", "# Work fast")
+            assert await turn(bo, "say two", **thread) == "two"
+            now = {"Be kind.", "Be long.", "# Work fast"}
+            assert now <= set(_lines(model))
+            assert not {"Be brief.", "# Work slowly", "Use tables."} & set(_lines(model))
+            await cy.send("thread.open", thread_id=thread["thread_id"])
+            assert await turn(cy, "say three", **thread) == "three"
+            assert {*now, "Use tables."} <= set(_lines(model))
+
+
+def _lines(model: ScriptedServer) -> list[str]:
+    """The lines that a language model was told with authority in the last request of a turn."""
+    bodies = [each.body for each in model.requests]
+    body = [each for each in bodies if "say " in str(each.get("input") or each["messages"])][-1]
+    told = body.get("instructions") or body.get("system")
+    if told is None:
+        told = [each["content"] for each in body["messages"] if each["role"] in ("system", "developer")]
+    texts = [told] if isinstance(told, str) else [_text(each) for each in told]
+    return "\n".join(texts).splitlines()
+
+
+def _text(part: Any) -> str:
+    return str(part["text"]) if isinstance(part, dict) else str(part)

@@ -17,8 +17,10 @@ from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import JsonResult
 from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, UsageUpdated
+from process_agent.core.models import ModelChoice
 from process_agent.errors import AuthError, BackendError
 from process_agent.io.child import Child
+from process_agent.scripted.server import ScriptedServer
 from tests.contract.codex_room import codex_room, gone, processes_below, script
 
 
@@ -32,6 +34,16 @@ def program(folder: Path, text: str) -> str:
 async def start(base: Path, **settings: Any) -> None:
     async with codex_room(base, **settings):
         raise AssertionError("it started")
+
+
+async def test_without_a_model_it_is_the_documented_one(tmp_path: Path) -> None:
+    async with (
+        ScriptedServer() as model,
+        codex_room(tmp_path, connect=False, base_url=model.base_url, api_key=model.api_key) as room,
+    ):
+        assert room.backend.default_model() == ModelChoice("codex", "openai", "gpt-5.5")
+        (provider,) = room.backend.models()
+        assert [each.name for each in provider.models if each.active] == ["gpt-5.5"]
 
 
 async def test_without_credentials_it_says_the_three_ways(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_the_first_model_decides_the_default() -> None:
 
 
 def test_neither_flag_means_the_default_model() -> None:
-    assert select([], [], ["codex"]).backends[0][0] == "llm"
+    default = ModelChoice("llm", "openai", "gpt-5.5")
+    assert select([], [], ["codex"]) == Selection((("llm", (default,)),), default)
 
 
 def test_an_unknown_backend_names_those_that_exist() -> None:

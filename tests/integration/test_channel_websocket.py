@@ -86,11 +86,19 @@ async def test_frames_are_compressed_and_who_answers_no_ping_is_gone(
 ) -> None:
     assert server.PING_SECONDS == 30
     monkeypatch.setattr(server, "PING_SECONDS", 0.3)
+    given_up = asyncio.Event()
+    unanswered = server.Link.keepalive_timeout
+
+    def noted(link: server.Link) -> None:
+        unanswered(link)
+        given_up.set()
+
+    monkeypatch.setattr(server.Link, "keepalive_timeout", noted)
     async with room.agent() as port, socket_client(port, token()) as ana:
         assert [extension.name for extension in ana.connection.protocol.extensions] == ["permessage-deflate"]
         async with socket_client(port, token("gone")) as gone:
             gone.connection.transport.pause_reading()
-            await asyncio.sleep(1.5)
+            await given_up.wait()
             gone.connection.transport.resume_reading()
             assert await gone.closed() == 1006
         await ana.send("models.request")

@@ -26,16 +26,11 @@ from tests.fakes.viewer_room import FakeMessaging, agent, wire_event, wire_reply
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
+def house(monkeypatch: pytest.MonkeyPatch) -> House:
     made = House()
     messaging = SimpleNamespace(participants=tuple)
     room = SimpleNamespace(name="demo", datasets=made.datasets, messaging=messaging)
-
-    @asynccontextmanager
-    async def joined(_options: Any) -> AsyncIterator[tuple[Any, DataPaths]]:
-        yield room, DataPaths(tmp_path)
-
-    monkeypatch.setattr(following, "joined", joined)
+    _enters(monkeypatch, room)
     monkeypatch.setattr(following, "LOOK_SECONDS", 0.0)
     return made
 
@@ -112,12 +107,7 @@ async def test_what_an_agent_that_is_there_says_is_told_as_it_happens(
     store, log, _ = await house.thread()
     messaging = FakeMessaging(agent("bot"))
     room = SimpleNamespace(name="demo", datasets=house.datasets, messaging=messaging)
-
-    @asynccontextmanager
-    async def joined(_options: Any) -> AsyncIterator[tuple[Any, DataPaths]]:
-        yield room, DataPaths(Path("nowhere"))
-
-    monkeypatch.setattr(following, "joined", joined)
+    _enters(monkeypatch, room)
     house.datasets.calls.clear()
     async with aclosing(following.followed(Options(agent_name="bot"), log.thread_id, 3)) as lines:
         waiting = asyncio.ensure_future(until(lines, "— done"))
@@ -139,12 +129,11 @@ async def test_what_an_agent_that_is_there_says_is_told_as_it_happens(
     await store.close()
 
 
-async def test_what_the_agent_refuses_ends_it_with_the_reason(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_the_agent_refuses_ends_it_with_the_reason(house: House) -> None:
     store, log, _ = await house.thread()
     messaging = FakeMessaging(agent("bot"))
-    view = following._live(SimpleNamespace(messaging=messaging), "bot", log.thread_id, 3)  # type: ignore[arg-type]
+    room: Any = SimpleNamespace(messaging=messaging)  # what it uses of a room
+    view = following._live(room, "bot", log.thread_id, 3)
     waiting = asyncio.ensure_future(anext(view))
     stream = await messaging.stream(0)
     source = MessageId(str(stream.opening["message_id"]))
@@ -152,3 +141,13 @@ async def test_what_the_agent_refuses_ends_it_with_the_reason(
     with pytest.raises(TurnRefusedError, match="It is Ben's"):
         await waiting
     await store.close()
+
+
+def _enters(monkeypatch: pytest.MonkeyPatch, room: Any) -> None:
+    """Have the tool enter this room; it reads nothing of a data folder."""
+
+    @asynccontextmanager
+    async def joined(_options: Any) -> AsyncIterator[tuple[Any, DataPaths]]:
+        yield room, DataPaths(Path("nowhere"))
+
+    monkeypatch.setattr(following, "joined", joined)

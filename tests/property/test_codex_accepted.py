@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 from unittest.mock import Mock, patch
 
 from hypothesis import given
@@ -45,7 +46,8 @@ def joined(events: Iterable[BackendEvent]) -> list[object]:
 def heard(turn: Turn, position: int, at_once: bool) -> list[BackendEvent]:
     """Events of a turn that is accepted after so many messages; read `at_once` or when all has been said."""
     running = RunningTurn(turn.running.frame)
-    running.goes_to(FakeServer(), turn.running.codex_thread or "", Usage())  # type: ignore[arg-type]
+    server: Any = FakeServer()  # it has what a turn uses of a server
+    running.goes_to(server, turn.running.codex_thread or "", Usage())
     for text in turn.ours:
         running.mapper.said_by_us(text)
     events: list[BackendEvent] = []

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from process_agent.core.room import Datasets, Messaging
 from process_agent.core.room_ports import Queues, RoomFiles, Toolkits
 from process_agent.errors import ProcessError, RoomClosedError, RoomError
+from process_agent.io.loading import load
 from process_agent.rooms.tokens import read_claims
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class JoinedRoom:
 
 def load_client() -> None:
     """Import the published client, which takes most of the time to join; a thread may do it beforehand."""
-    import_module("meshagent.api.room_server_client")
+    load("meshagent.api.room_server_client")
 
 
 @asynccontextmanager
@@ -104,6 +104,7 @@ async def join_room(target: JoinTarget, *, join_seconds: float = JOIN_SECONDS) -
     """
     import pyarrow
 
+    load_client()
     from process_agent.rooms.connection import RoomConnection
     from process_agent.rooms.queues import RoomQueues
     from process_agent.rooms.requests import Room

@@ -14,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.driver import Visitor, conversation, ended, say, turns
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, ViewportSize
@@ -39,7 +39,7 @@ async def joined(folder: Path) -> AsyncIterator[str]:
     """`process join` in a folder of its own; gives the link it printed."""
     work = folder / "work"
     work.mkdir()
-    program = Program(folder / "home", PROCESS_DATA_DIR=str(folder / "data"), LOGNAME="ana")
+    program = Loaded(folder / "home", PROCESS_DATA_DIR=str(folder / "data"), LOGNAME="ana")
     running = program.running(f"{JOIN} --provider scripted --working-dir {work}")
     _, said = await asyncio.to_thread(running.__enter__)
     try:

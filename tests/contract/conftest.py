@@ -13,7 +13,7 @@ from tests.contract.hosted import Typed
 from tests.contract.published.program import Program as Published
 from tests.contract.published.program import python_client
 from tests.fakes.meshagent_rest import RestStandIn, rest_stand_in
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded, Program
 from tests.fakes.room import LocalRoom, local_room
 
 
@@ -27,7 +27,7 @@ async def model() -> AsyncIterator[ScriptedServer]:
 @pytest.fixture
 async def program(tmp_path: Path, model: ScriptedServer) -> AsyncIterator[Program]:
     """The program in a home of its own, with a key for that model as if it were OpenAI."""
-    started = Program(
+    started = Loaded(
         tmp_path / "home",
         OPENAI_BASE_URL=model.base_url,
         OPENAI_API_KEY=model.api_key,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.contract.codex_room import script
 from tests.fakes.backend import FakeBackend
 from tests.fakes.mail_room import BOX, item, letter
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded, Program, Started
 from tests.fakes.room import LocalRoom
 from tests.fakes.smtp import SmtpRoom, smtp_server
 
@@ -194,7 +193,7 @@ JOIN = "join --local --room demo --agent-name bot --backend codex --provider scr
 
 
 async def test_the_program_says_what_is_missing(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     told = await asyncio.to_thread(program.run, f"{JOIN} mail:{BOX}")
     assert told.returncode == 2
     assert "Set SMTP_HOSTNAME" in told.stderr
@@ -202,7 +201,7 @@ async def test_the_program_says_what_is_missing(tmp_path: Path) -> None:
 
 
 async def test_the_program_answers_mail_also_when_it_was_killed(tmp_path: Path, smtp: SmtpRoom) -> None:
-    program = Program(
+    program = Loaded(
         tmp_path / "home",
         PROCESS_DATA_DIR=str(tmp_path / "data"),
         SMTP_HOSTNAME="127.0.0.1",
@@ -229,7 +228,7 @@ async def test_the_program_answers_mail_also_when_it_was_killed(tmp_path: Path, 
 
 
 @asynccontextmanager
-async def _running(program: Program) -> AsyncIterator[tuple[subprocess.Popen[str], str]]:
+async def _running(program: Program) -> AsyncIterator[tuple[Started, str]]:
     running = program.running(f"{JOIN} mail:{BOX}")
     started = await asyncio.to_thread(running.__enter__)
     try:

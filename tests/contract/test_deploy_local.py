@@ -16,7 +16,7 @@ from process_agent.cli.services_local import LocalPlace
 from process_agent.config import DataPaths
 from process_agent.room_server.state import running
 from process_agent.scripted.server import ScriptedServer
-from tests.fakes.program import Program, TypedHere, alive, children_of
+from tests.fakes.program import Loaded, Program, TypedHere, alive, children_of
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_ends_with_2_and_starts_nothing(tmp_path: Path, flags: st
 
 
 def test_a_dry_run_starts_no_server_and_one_that_fails_says_why(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     tried = done(program, f"{DEPLOY} --dry-run --diff")
     assert "+  command: process join --agent-name codex-agent --channel chat --backend codex" in tried.stdout
     assert "would be made" in tried.stdout

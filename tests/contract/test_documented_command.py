@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from process_agent.scripted.server import ScriptedServer
-from tests.fakes.program import Program, alive, children_of
+from tests.fakes.program import Loaded, Program, alive, children_of
 
 JOIN = "join --room gettingstarted --agent-name codex-agent --channel chat --backend codex"
 
 
-async def test_join_chat_threads_and_a_clean_end(program: Program, model: ScriptedServer) -> None:
-    await asyncio.to_thread(_join_chat_threads, program)
+async def test_join_chat_threads_and_a_clean_end(
+    program: Program, model: ScriptedServer, tmp_path: Path
+) -> None:
+    installed = Program(tmp_path / "installed", **program.environment)
+    await asyncio.to_thread(_join_chat_threads, installed)
     assert any(request.path.endswith("/responses") for request in model.requests)
 
 
@@ -131,7 +134,7 @@ def _join_with_foreign_token(program: Program, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", ["", " --local"])
 def test_without_credentials_join_stops_with_3_and_says_three_ways(tmp_path: Path, more: str) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     try:
         done = program.run(JOIN + more)
         assert done.returncode == 3, done
@@ -162,7 +165,7 @@ def test_without_credentials_join_stops_with_3_and_says_three_ways(tmp_path: Pat
 def test_bad_input_ends_with_its_code_and_a_clear_word(
     tmp_path: Path, variables: dict[str, str], more: str, code: int, said: str
 ) -> None:
-    program = Program(tmp_path / "home", **{"PROCESS_DATA_DIR": str(tmp_path / "data"), **variables})
+    program = Loaded(tmp_path / "home", **{"PROCESS_DATA_DIR": str(tmp_path / "data"), **variables})
     try:
         done = program.run(f"join --room gettingstarted --agent-name codex-agent --channel chat {more}")
         assert (done.returncode, said in done.stderr) == (code, True), done
@@ -173,7 +176,7 @@ def test_bad_input_ends_with_its_code_and_a_clear_word(
 
 
 def test_a_hosted_room_that_is_not_there_ends_with_4(tmp_path: Path) -> None:
-    program = Program(
+    program = Loaded(
         tmp_path / "home",
         PROCESS_DATA_DIR=str(tmp_path / "data"),
         MESHAGENT_API_URL="http://127.0.0.1:9",
@@ -187,7 +190,7 @@ def test_a_hosted_room_that_is_not_there_ends_with_4(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     try:
         with program.running(f"{JOIN} --provider scripted") as (agent, _):
             below = children_of(agent.pid)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded
 from tests.fakes.room import ROOM, LocalRoom
 
 
@@ -30,7 +30,7 @@ async def test_threads_from_before_go_to_who_began_them_or_to_whom_the_operator_
         await ben.wait("turn.ended")
         await ben.send("thread.start")
         empty = (await ben.wait("thread.started"))["thread_id"]
-    operator = Program(
+    operator = Loaded(
         tmp_path / "home", MESHAGENT_API_URL=server.url, MESHAGENT_TOKEN=server.token("operator", "user")
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from process_agent.scripted.server import RecordedRequest, ScriptedServer
 from tests.contract.codex_room import script
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded, Program
 
 MIXED = (
     "join --room gettingstarted --agent-name codex-agent --channel chat --model gpt-5.5 --model codex/gpt-5.5"
@@ -70,7 +70,7 @@ def _ask(program: Program, text: str, *more: str) -> str:
 
 
 async def test_without_a_key_the_program_says_which_to_set(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
     for command, key in (("--model gpt-5.5", "OPENAI_API_KEY"), ("--model kimi/k2", "MOONSHOT_API_KEY")):
         told = await asyncio.to_thread(
             program.run, f"join --room r --agent-name a --channel chat --local {command}"
@@ -85,7 +85,7 @@ async def test_a_provider_of_the_users_own(tmp_path: Path, model: ScriptedServer
     own.write_text(
         f'[providers.mine]\ndialect = "chat"\nbase_url = "{model.base_url}"\nkey_variable = "MY_KEY"\n'
     )
-    program = Program(
+    program = Loaded(
         tmp_path / "home",
         PROCESS_PROVIDERS=str(own),
         MY_KEY=model.api_key,

@@ -17,7 +17,7 @@ from tests.contract.agent_room import AGENT, chat_client
 from tests.contract.codex_room import script
 from tests.fakes.hosted_toolkit import HostedToolkit
 from tests.fakes.mcp_server import mcp_server
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded, Program
 from tests.fakes.room import ROOM, LocalRoom
 
 JOIN = (
@@ -154,7 +154,7 @@ def _skills(folder: Path) -> Path:
 
 
 def _program(server: LocalRoom, model: ScriptedServer, folder: Path, name: str, role: str) -> Program:
-    return Program(
+    return Loaded(
         folder / name,
         OPENAI_BASE_URL=model.base_url,
         OPENAI_API_KEY=model.api_key,

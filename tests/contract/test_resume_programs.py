@@ -6,14 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from process_agent.scripted.server import ScriptedServer
-from tests.fakes.program import PROCESS, Program
+from tests.fakes.program import PROCESS, Loaded, Program, Started
 
 JOIN = "join --room demo --agent-name bot --local --port 0 --channel chat --backend codex --approvals auto"
 CHAT = "chat --room demo --agent-name bot"
@@ -34,7 +33,7 @@ def said(model: ScriptedServer) -> list[str]:
 @pytest.mark.timeout(300)
 async def test_both_are_killed_in_the_middle_of_a_turn(tmp_path: Path) -> None:
     async with ScriptedServer() as model:
-        program = Program(
+        program = Loaded(
             tmp_path / "home",
             PROCESS_DATA_DIR=str(tmp_path / "data"),
             OPENAI_BASE_URL=model.base_url,
@@ -72,7 +71,7 @@ async def chat(program: Program, message: str, *more: str) -> str:
     return str(json.loads(done.stdout.splitlines()[0])["thread_id"])
 
 
-async def cut(program: Program, thread: str, message: str, agent: subprocess.Popen[str]) -> None:
+async def cut(program: Program, thread: str, message: str, agent: Started) -> None:
     """Say something, and kill agent and room server once part of the answer is stored."""
     talking = await asyncio.create_subprocess_exec(
         *(PROCESS, *CHAT.split(), "--thread", thread, "--message", message),

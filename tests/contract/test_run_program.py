@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.program import Program, children_of
+from tests.fakes.program import Loaded, children_of
 
 CODEX = "--backend codex --provider scripted"
 
 
 def test_one_turn_without_a_room_keeps_nothing_and_starts_no_server(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home")
+    program = Loaded(tmp_path / "home")
     done = program.run(f"run {CODEX} --message", "say 7 7 7 and ha ha ha")
     assert (done.returncode, done.stdout) == (0, "7 7 7 and ha ha ha\n"), done.stderr
     assert program.run("room status --json").returncode != 0
 
 
 def test_a_thread_of_a_room_goes_on_in_the_next_run(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home")
+    program = Loaded(tmp_path / "home")
     try:
         first = program.run(f"run --room demo {CODEX} --message", "say the word is plum")
         assert (first.returncode, first.stdout) == (0, "the word is plum\n"), first.stderr
@@ -39,7 +39,7 @@ def test_a_thread_of_a_room_goes_on_in_the_next_run(tmp_path: Path) -> None:
 
 
 def test_others_talk_to_it_through_a_channel_it_opens(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home")
+    program = Loaded(tmp_path / "home")
     try:
         with program.running(f"run --room demo --channel chat {CODEX} --json --message hang", "turn.started"):
             done = program.run("chat --room demo --message", "say hello from outside")
@@ -49,7 +49,7 @@ def test_others_talk_to_it_through_a_channel_it_opens(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_the_turn_and_leaves_no_process_behind(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home")
+    program = Loaded(tmp_path / "home")
     with program.running(f"run {CODEX} --json --message hang", "turn.started") as (child, _):
         family = children_of(child.pid)
         child.send_signal(signal.SIGTERM)
@@ -67,6 +67,6 @@ def test_sigterm_ends_the_turn_and_leaves_no_process_behind(tmp_path: Path) -> N
     ],
 )
 def test_what_cannot_be_is_a_usage_error(tmp_path: Path, command: str, says: str) -> None:
-    done = Program(tmp_path / "home").run(command)
+    done = Loaded(tmp_path / "home").run(command)
     assert done.returncode == 2
     assert says in done.stderr

@@ -25,7 +25,7 @@ from process_agent.services.calls import CallRules
 from process_agent.wire.participant_token import ParticipantToken, encode
 from process_agent.wire.room_calls import MAX_BYTES
 from tests.contract.agent_room import AGENT, ChatClient, chat_client
-from tests.fakes.program import Program
+from tests.fakes.program import Loaded, Program
 from tests.fakes.room import ROOM, LocalRoom, local_room
 from tests.fakes.talk import SLOW, talking
 
@@ -220,6 +220,6 @@ async def _call(program: Program, server: str, url: str, room: str) -> None:
 def test_without_a_good_secret_it_does_not_listen(
     tmp_path: Path, variables: dict[str, str], said: str
 ) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"), **variables)
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"), **variables)
     ended = program.run(f"service serve {FLAGS}")
     assert (ended.returncode, said in ended.stderr) == (2, True), ended

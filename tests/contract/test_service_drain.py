@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.program import Program, alive
+from tests.fakes.program import Loaded, alive
 from tests.fakes.talk import SLOW, talking
 
 DEPLOY = (
@@ -19,7 +19,7 @@ DEPLOY = (
 
 @pytest.mark.timeout(180)
 async def test_a_stopped_service_ends_its_running_turn_visibly(tmp_path: Path) -> None:
-    program = Program(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
+    program = Loaded(tmp_path / "home", PROCESS_DATA_DIR=str(tmp_path / "data"))
 
     async def run(command: str, *more: str) -> str:
         done = await asyncio.to_thread(program.run, command, *more)

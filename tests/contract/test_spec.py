@@ -16,7 +16,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.contract.published.install import for_published, python_programs
-from tests.fakes.program import Program, TypedHere
+from tests.fakes.program import Loaded, Program, TypedHere
 from tests.fakes.room import ROOM, LocalRoom, participant
 
 pytestmark = for_published
@@ -32,7 +32,7 @@ KEYS = {"OPENAI_API_KEY": KEY, "MESHAGENT_TOKEN": KEY, "MESHAGENT_API_KEY": KEY}
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    return Program(tmp_path / "home", **KEYS)
+    return Loaded(tmp_path / "home", **KEYS)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_annotations_are_what_the_agent_says_itself(
     typed = f"--agent-name bot --channel chat --backend codex --provider scripted {flags}"
     annotations = parsed(await asyncio.to_thread(printed, program, typed)).agents[0].annotations
     assert annotations.pop("meshagent.agent.type") == "ChatBot"
-    agent = Program(
+    agent = Loaded(
         tmp_path / "agent-home", MESHAGENT_API_URL=server.url, MESHAGENT_TOKEN=server.token("bot", "agent")
     )
     running = agent.running(f"join --room {ROOM} {typed}")
@@ -160,7 +160,7 @@ async def test_the_printed_command_starts_the_agent(
     text = await asyncio.to_thread(printed, program, typed, "--rule", 'say: "it\'s"\nno [b]bold[/b] ü')
     name, *words = shlex.split(parsed(text).container.command)
     assert (name, words[0]) == ("process", "join")
-    container = Program(
+    container = Loaded(
         tmp_path / "container-home",
         MESHAGENT_API_URL=server.url,
         MESHAGENT_TOKEN=server.token("join", "agent"),

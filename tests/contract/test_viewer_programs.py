@@ -21,6 +21,8 @@ import pytest
 
 from process_agent.core.room import TableRef
 from process_agent.rooms.join import JoinTarget, join_room
+from tests.fakes.forked import Forked
+from tests.fakes.forking import forks
 
 ROOM = "chatting"
 START_SECONDS = 50.0
@@ -43,16 +45,13 @@ class House:
         return [*PROGRAM, *arguments, "--data-dir", str(self.data)]
 
     def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            env=self.env,
-            input=text,
-            stdin=subprocess.DEVNULL if text is None else None,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
+        child = self.start(*arguments)
+        said, errors = child.communicate(text, timeout=50)
+        return subprocess.CompletedProcess(child.args, child.wait(), said, errors)
+
+    def start(self, *arguments: str) -> Forked:
+        """Begin a command with its modules loaded."""
+        return forks().start(["process", *arguments, "--data-dir", str(self.data)], self.env, self.work)
 
     def chat(
         self, message: str, *arguments: str, text: str | None = None
@@ -76,16 +75,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = House(tmp_path_factory.mktemp("house"))
     join = ["join", "--room", ROOM, "--agent-name", "codex-agent", "--channel", "chat", "--backend", "codex"]
     join += ["--provider", "scripted", "--local", "--port", "0", "--working-dir", str(house.work), "--json"]
-    agent = subprocess.Popen(house.command(*join), env=house.env, stdout=subprocess.PIPE, text=True)
-    assert agent.stdout is not None
+    agent = house.start(*join)
     try:
         assert select.select([agent.stdout], [], [], START_SECONDS)[0], "the agent did not start in time"
         assert json.loads(agent.stdout.readline())["agent"] == "codex-agent"
         yield house
     finally:
         agent.terminate()
-        agent.wait(30)
-        agent.stdout.close()
+        agent.communicate(timeout=30)
         house.run("room", "stop")
 
 

@@ -20,7 +20,7 @@ from process_agent.core.room import RoomMessage
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
 from process_agent.wire.agent_messages import PREFIX
-from tests.fakes.program import PATIENCE, PROCESS, Program, alive, children_of, read_until
+from tests.fakes.program import PATIENCE, PROCESS, Loaded, Program, Started, alive, children_of, read_until
 
 AGENT, ROOM = "bot", "demo"
 READY = "Ctrl-C stops the agent"
@@ -85,7 +85,7 @@ class Programs:
     model: ScriptedServer
     port: int
     leaving: AsyncExitStack
-    agent: subprocess.Popen[str] | None = None
+    agent: Started | None = None
     killed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -154,7 +154,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Programs, Person]]:
         port = free.getsockname()[1]
     async with AsyncExitStack() as leaving:
         model = await leaving.enter_async_context(ScriptedServer())
-        program = Program(
+        program = Loaded(
             folder / "home",
             PROCESS_DATA_DIR=str(folder / "data"),
             OPENAI_BASE_URL=model.base_url,

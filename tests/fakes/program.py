@@ -14,10 +14,17 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
+from tests.fakes.forked import Forked
+from tests.fakes.forking import forks
+
 PROCESS = str(Path(sys.executable).with_name("process"))
 READY = "Ctrl-C stops the agent"
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "40"))
 """Seconds for anything that people wait for; more on a machine that is busy with other work."""
+
+
+type Started = subprocess.Popen[str] | Forked
+"""A program that runs, or has ended."""
 
 
 class Program:
@@ -31,28 +38,18 @@ class Program:
 
     def run(self, command: str, *more: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `process COMMAND` to its end; `command` is split at blanks, `more` is not."""
-        return subprocess.run(
-            [PROCESS, *command.split(), *more],
-            env=self.environment,
-            cwd=self.work,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-            input=stdin,
-        )
+        child = self._start(command, *more)
+        try:
+            said, errors = child.communicate(stdin, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise
+        return subprocess.CompletedProcess([PROCESS, *command.split(), *more], child.wait(), said, errors)
 
     @contextmanager
-    def running(self, command: str, until: str = READY) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def running(self, command: str, until: str = READY) -> Iterator[tuple[Started, str]]:
         """Start `process COMMAND`, wait for a line with `until`, give what it printed; end it after."""
-        child = subprocess.Popen(
-            [PROCESS, *command.split()],
-            env=self.environment,
-            cwd=self.work,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        child = self._start(command)
         try:
             yield child, read_until(child, until)
         finally:
@@ -63,6 +60,24 @@ class Program:
     def stop_room(self) -> None:
         """End the local room's server."""
         self.run("room stop")
+
+    def _start(self, command: str, *more: str) -> Started:
+        return subprocess.Popen(
+            [PROCESS, *command.split(), *more],
+            env=self.environment,
+            cwd=self.work,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+class Loaded(Program):
+    """The same, beginning with its modules loaded: see `forking`."""
+
+    def _start(self, command: str, *more: str) -> Started:
+        return forks().start([PROCESS, *command.split(), *more], self.environment, self.work)
 
 
 class TypedHere(Program):
@@ -94,7 +109,7 @@ class TypedHere(Program):
         return subprocess.CompletedProcess(words, code, said.read(), errors.read())
 
 
-def read_until(child: subprocess.Popen[str], wanted: str) -> str:
+def read_until(child: Started, wanted: str) -> str:
     """What a child prints, up to what is wanted."""
     assert child.stdout is not None
     seen = ""

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +19,9 @@ from process_agent.core.room import RoomMessage
 from process_agent.rooms.join import JoinedRoom, JoinTarget, join_room
 from process_agent.scripted.server import ScriptedServer
 from process_agent.wire.agent_messages import PREFIX
-from tests.fakes.program import PATIENCE, PROCESS, Loaded, Program, Started, alive, children_of, read_until
+from tests.fakes.forked import Forked
+from tests.fakes.forking import forks
+from tests.fakes.program import PATIENCE, PROCESS, Loaded, Program, alive, children_of, read_until
 
 AGENT, ROOM = "bot", "demo"
 READY = "Ctrl-C stops the agent"
@@ -85,7 +86,7 @@ class Programs:
     model: ScriptedServer
     port: int
     leaving: AsyncExitStack
-    agent: Started | None = None
+    agent: Forked | None = None
     killed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -98,16 +99,9 @@ class Programs:
 
     def start_agent(self) -> None:
         command = f"join --room {ROOM} --agent-name {AGENT} --local --port {self.port} --channel chat"
+        words = [PROCESS, *command.split(), "--backend", "codex", "--approvals", "auto"]
         log = self.program.home / "agent.log"
-        with log.open("a") as errors:
-            self.agent = subprocess.Popen(
-                [PROCESS, *command.split(), "--backend", "codex", "--approvals", "auto"],
-                env=self.program.environment,
-                cwd=self.program.work,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+        self.agent = forks().start(words, self.program.environment, self.program.work, log)
         read_until(self.agent, READY)
 
     def kill(self, what: str) -> None:
@@ -117,9 +111,8 @@ class Programs:
             return
         os.kill(pid, signal.SIGKILL)
         self.killed[what] = self.killed.get(what, 0) + 1
-        if what == "agent" and self.agent is not None and self.agent.stdout is not None:
-            self.agent.wait(PATIENCE)
-            self.agent.stdout.close()
+        if what == "agent" and self.agent is not None:
+            self.agent.communicate(timeout=PATIENCE)
 
     def _agent_pid(self) -> int | None:
         return None if self.agent is None or self.agent.poll() is not None else self.agent.pid

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from tests.fakes.forked import Forked
@@ -54,10 +55,15 @@ class Forks:
                 env={"PATH": os.environ["PATH"], "HOME": "/", "LANG": "C.UTF-8", **ONE_THREAD},
             )
 
-    def start(self, words: Sequence[str], environment: Mapping[str, str], folder: Path) -> Forked:
-        """Begin a command with pipes as its files."""
+    def start(
+        self, words: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path | None = None
+    ) -> Forked:
+        """Begin a command with pipes as its files; what it says on stderr is added to a `log`."""
         (stdin, to), *pipes = [os.pipe() for _ in range(4)]
         theirs = [stdin, *(writes for _, writes in pipes)]
+        if log is not None:
+            os.close(theirs[2])
+            theirs[2] = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         told = json.dumps([list(words), dict(environment), str(folder)]).encode()
         socket.send_fds(self._control, [told], theirs)
         for end in theirs:
@@ -65,9 +71,17 @@ class Forks:
         return Forked(words, to, *(reads for reads, _ in pipes))
 
 
-@cache
+_one_at_a_time = Lock()
+
+
 def forks() -> Forks:
-    """That of this worker."""
+    """That of this worker; programs are started in threads."""
+    with _one_at_a_time:
+        return _forks()
+
+
+@cache
+def _forks() -> Forks:
     return Forks()
 
 

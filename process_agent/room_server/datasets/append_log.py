@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from typing import Final
 
 from process_agent.io.tasks import Tasks
 from process_agent.room_server.datasets import log_records
-from process_agent.room_server.datasets.durable import sync_folder
+from process_agent.room_server.datasets.disk import Disk
 from process_agent.room_server.datasets.log_records import Record
 from process_agent.room_server.datasets.names import TableKey
 from process_agent.room_server.toolkit import OPERATION_FAILED, ToolError
@@ -60,8 +59,9 @@ type _Waiting = tuple[int, bytes, asyncio.Future[None]]
 class AppendLog:
     """The log in one folder. Used from the event loop; a thread of its own writes and flushes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self._folder = folder
+        self._disk = Disk() if disk is None else disk
         self._files: deque[_File] = deque()
         self._descriptor: int | None = None
         self._next = 1
@@ -91,9 +91,9 @@ class AppendLog:
         self._release()
         self._files.clear()
         self._next = 1
-        paths = sorted(self._folder.glob(f"*{_SUFFIX}"))
+        paths = self._disk.paths(self._folder, _SUFFIX)
         for path in paths:
-            data, end = path.read_bytes(), 0
+            data, end = self._disk.read(path), 0
             for end, record in log_records.decode(data, self._next - 1):  # noqa: B007 - the last one counts
                 self._next = record.position + 1
                 yield record
@@ -102,7 +102,7 @@ class AppendLog:
             if end:
                 self._files.append(_File(int(path.stem), path, end, end))
             else:
-                path.unlink()
+                self._disk.remove(path)
 
     def add(self, kind: bytes, key: TableKey, payload: bytes) -> tuple[int, asyncio.Future[None]]:
         """Queue a record; its position, and a future that is done when it is on disk.
@@ -129,10 +129,10 @@ class AppendLog:
             return False
         file = self._files[-1]
         try:
-            if os.write(descriptor, record) == len(record):
+            if self._disk.write(descriptor, record) == len(record):
                 file.written += len(record)
                 return True
-            os.ftruncate(descriptor, file.written)
+            self._disk.shorten(descriptor, file.written)
         except OSError as error:
             logger.warning("a record waits for its place in the log of rows: %s", error)
         return False
@@ -219,7 +219,7 @@ class AppendLog:
         if self._broken is not None:
             raise self._broken
         if self._descriptor is not None:
-            os.fdatasync(self._descriptor)
+            self._disk.flush(self._descriptor)
         file.size = written
 
     def _write(self, first: int, records: list[bytes]) -> None:
@@ -230,10 +230,11 @@ class AppendLog:
             descriptor = self._begin(first)
         file, data = self._files[-1], b"".join(records)
         try:
+            self._disk.shorten(descriptor, file.written)  # a write that failed at once may have left a part
             view = memoryview(data)
             while view:
-                view = view[os.write(descriptor, view) :]
-            os.fdatasync(descriptor)
+                view = view[self._disk.write(descriptor, view) :]
+            self._disk.flush(descriptor)
         except OSError:
             self._take_back(file)
             raise
@@ -242,21 +243,18 @@ class AppendLog:
 
     def _begin(self, first: int) -> int:
         self._release()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._disk.make_folder(self._folder)
         path = self._folder / f"{first:020d}{_SUFFIX}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = self._descriptor = os.open(path, flags, 0o600)
+        descriptor = self._descriptor = self._disk.create(path)
         self._files.append(_File(first, path, 0, 0))
-        sync_folder(self._folder)
+        self._disk.sync_names(self._folder)
         return descriptor
 
     def _take_back(self, file: _File) -> None:
         """After a failed write nobody knows what is on disk: end the file where it was known."""
         try:
             self._release()
-            with file.path.open("r+b") as written:
-                written.truncate(file.size)
-                os.fsync(written.fileno())
+            self._disk.cut(file.path, file.size)
             file.written = file.size
         except OSError as error:
             self._broken = error
@@ -272,20 +270,18 @@ class AppendLog:
     def _unlink(self) -> None:
         """Each name goes for good before the next: a later file may say that the rows of an earlier one are
         in their tables."""
-        self._files.popleft().path.unlink(missing_ok=True)
-        sync_folder(self._folder)
+        self._disk.remove(self._files.popleft().path)
+        self._disk.sync_names(self._folder)
 
     def _release(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            self._disk.close(self._descriptor)
             self._descriptor = None
 
     def _cut(self, path: Path, end: int, size: int, *, last: bool) -> None:
         if not last:
             logger.error("the log of rows is damaged at byte %d of %s; what follows in it is lost", end, path)
-            path.with_suffix(_DAMAGED).write_bytes(path.read_bytes())
+            self._disk.copy(path, path.with_suffix(_DAMAGED))
         else:
             logger.warning("%d bytes of an unfinished write were cut off the log of rows", size - end)
-        with path.open("r+b") as written:
-            written.truncate(end)
-            os.fsync(written.fileno())
+        self._disk.cut(path, end)

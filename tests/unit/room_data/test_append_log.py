@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_agent.room_server.datasets import append_log, log_records
+from process_agent.room_server.datasets import append_log, disk, log_records
 from process_agent.room_server.datasets.append_log import AppendLog
+from process_agent.room_server.datasets.disk import Disk
 from process_agent.room_server.datasets.log_records import FOLDED, ROWS, Record, decode, encode
 from process_agent.room_server.datasets.names import Place, TableKey
 from process_agent.room_server.toolkit import ToolError
@@ -182,6 +183,15 @@ async def test_a_log_that_cannot_take_back_refuses_everything(
                 await log.add(ROWS, KEY, b"a")[1]
         with pytest.raises(ToolError, match="Input/output"):
             await log.add(ROWS, KEY, b"b")[1]
+
+
+def test_names_of_new_folders_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(disk, "sync_folder", synced.append)
+    Disk().make_folder(tmp_path / "room" / "log")
+    assert synced == [tmp_path, tmp_path / "room"]
+    Disk().make_folder(tmp_path / "room" / "log")
+    assert len(synced) == 2
 
 
 async def test_too_much_that_waits_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

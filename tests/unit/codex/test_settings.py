@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from backends.codex import create_backend
+from backends.codex import create_backend, launch
 from backends.codex.account import Account, choose_account
 from backends.codex.catalogue import Window, read_windows
 from backends.codex.failures import last_words, steer_refused, turn_error
 from backends.codex.launch import catalog, catalog_path, child_environment, prepare, settings
 from backends.codex.models import default_choice, provider_models
 from backends.codex.turn_settings import unsaid
+from process_agent.cli.joining import BACKEND_ENVIRONMENT
 from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
@@ -333,6 +334,10 @@ def test_only_what_programs_need_is_passed_on() -> None:
     assert "SECRET" not in environment
     assert environment["CODEX_HOME"] == "/c"
     assert environment["PATH"].startswith("/opt/tools:/")
+
+
+def test_the_command_line_gives_the_backend_all_that_is_passed_on() -> None:
+    assert set(launch._PASSED_ON) <= set(BACKEND_ENVIRONMENT)
 
 
 @pytest.mark.parametrize(

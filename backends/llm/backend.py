@@ -73,7 +73,7 @@ class LlmBackend:
 
     @property
     def takes_mcp(self) -> bool:
-        """Models over HTTP know no MCP servers yet."""
+        """The agent connects to the servers of a turn, and models get their tools like its other ones."""
         return False
 
     @property

@@ -130,6 +130,7 @@ def _info(name: str, provider: ModelProvider, config: BackendConfig, active: boo
     if pricing is not None and image_model is not None and provider.image_generation:
         making = known.get((provider.name, image_model)) or ModelFacts()
         pricing = replace(pricing, images=making.images)
+    efforts = provider.efforts_of(name)
     return ModelInfo(
         name,
         facts.friendly_name,
@@ -137,6 +138,8 @@ def _info(name: str, provider: ModelProvider, config: BackendConfig, active: boo
         accepts=_ACCEPTS,
         active=active,
         pricing=pricing,
+        efforts=efforts or (),
+        takes_efforts=efforts != (),
     )
 
 

@@ -59,7 +59,7 @@ type KnownModels = Mapping[tuple[str, str], ModelFacts]
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """One model as a picker shows it; `context_window` in tokens, `efforts` from the least on, empty where
-    they are not known.
+    they are not known, or where it takes none (`takes_efforts`).
     """
 
     name: str
@@ -71,6 +71,11 @@ class ModelInfo:
     pricing: Pricing | None = None
     efforts: tuple[str, ...] = ()
     default_effort: str | None = None
+    takes_efforts: bool = True
+
+    def has_effort(self, level: str) -> bool:
+        """Whether it may be asked to reason that much, as far as that is known."""
+        return self.takes_efforts and (not self.efforts or level in self.efforts)
 
 
 @dataclass(frozen=True, slots=True)

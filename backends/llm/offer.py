@@ -9,7 +9,7 @@ from typing import Final
 
 from process_agent.core.backend import BackendConfig, ToolkitInfo
 from process_agent.core.hosting import IMAGES, WEB_SEARCH, ProviderTool
-from process_agent.core.models import ModelChoice, ModelFacts, ModelInfo, ProviderModels
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels, facts_of
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import AuthError, UsageError
 
@@ -125,10 +125,10 @@ def _models(
 
 def _info(name: str, provider: ModelProvider, config: BackendConfig, active: bool) -> ModelInfo:
     known, image_model = config.facts, config.image_model
-    facts = known.get((provider.name, name)) or ModelFacts()
+    facts = facts_of(known, provider.name, name)
     pricing = facts.pricing if provider.listed else None
     if pricing is not None and image_model is not None and provider.image_generation:
-        making = known.get((provider.name, image_model)) or ModelFacts()
+        making = facts_of(known, provider.name, image_model)
         pricing = replace(pricing, images=making.images)
     efforts = provider.efforts_of(name)
     return ModelInfo(

@@ -292,7 +292,7 @@ class LlmThread:
             if not automatic:
                 yield running.end
             return
-        self._conversation.summarised(summary, compaction.room_for_said(window))
+        self._conversation.summarised(summary, compaction.room_for_said(summariser.window))
         yield ContextCompacted(running.checkpoint(), automatic, summary)
         for event in self._usage(running):
             yield event

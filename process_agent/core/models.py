@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,15 @@ class ModelFacts:
 
 type KnownModels = Mapping[tuple[str, str], ModelFacts]
 """By provider and model."""
+
+_DATED: Final = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
+
+
+def facts_of(known: KnownModels, provider: str, model: str) -> ModelFacts:
+    """What is known of a model. One that is named with the day it was made (`claude-opus-4-5-20251101`) is
+    the model of that name, unless more is known of it.
+    """
+    return known.get((provider, model)) or known.get((provider, _DATED.sub("", model))) or ModelFacts()
 
 
 @dataclass(frozen=True, slots=True)

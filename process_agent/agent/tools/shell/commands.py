@@ -176,8 +176,8 @@ class CommandTools:
         return Plan(run, need)
 
     def _planned_write(self, arguments: Arguments, scope: Scope) -> Plan:
-        """What a session outside of the sandbox is told to do was not approved with its start. Allowed for the
-        session is this very text to this one: a shell that was let do one thing would be let do everything.
+        """What a session outside of the sandbox is told to do was not approved with its start. Allowed for
+        the session is this very text to this one: a shell that may do one thing could do everything else.
         """
         session, chars = self._session(arguments, scope), arguments.get("chars") or ""
         if not isinstance(chars, str):

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Final
 
 from backends.llm.calling import ModelCalls, Retries
+from backends.llm.efforts import effort_lines
 from backends.llm.failures import told
 from backends.llm.offer import Offer, hosted_lines, hosted_toolkits, make_offer
 from backends.llm.skills import skills_text
@@ -73,7 +74,7 @@ class LlmBackend:
 
     @property
     def takes_mcp(self) -> bool:
-        """Models over HTTP know no MCP servers yet."""
+        """The agent connects to the servers of a turn, and models get their tools like its other ones."""
         return False
 
     @property
@@ -104,7 +105,8 @@ class LlmBackend:
         self._skills = skills_text(skills)
         self._calls = ModelCalls(HttpStreams(limits=self._limits), self._retries)
         names = ", ".join(skill.name for skill in skills)
-        lines = (*self._offer.lines(), *hosted_lines(self._offer, self._config))
+        offer, config = self._offer, self._config
+        lines = (*offer.lines(), *effort_lines(offer, config.effort), *hosted_lines(offer, config))
         return BackendSummary((*lines, *((("skills", names),) if names else ())))
 
     def models(self) -> Sequence[ProviderModels]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,15 +59,28 @@ class Retries:
         return next(islice(self.backoff.delays(), attempt - 1, None))
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What time it is, and how to let it pass."""
+
+    now: Callable[[], datetime] = _now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
 type Heard = e.StreamEvent | Waiting
 
 
 class ModelCalls:
     """Calls models of any provider. Whoever makes it closes it."""
 
-    def __init__(self, streams: HttpStreams, retries: Retries) -> None:
+    def __init__(self, streams: HttpStreams, retries: Retries, clock: Clock | None = None) -> None:
         self._streams = streams
         self._retries = retries
+        self._clock = clock or Clock()
         self._tasks = Tasks("model calls")
 
     async def ask(
@@ -107,7 +120,7 @@ class ModelCalls:
                 yield e.Broken(failure)
                 return
             yield Waiting(failure, pause)
-            await interruption.wait(partial(asyncio.sleep, pause))
+            await interruption.wait(partial(self._clock.sleep, pause))
 
     async def close(self) -> None:
         """Stop what is under way. Idempotent."""
@@ -142,7 +155,7 @@ class ModelCalls:
             status = await answer.open()
             if status >= 300:
                 body = await answer.error_body()
-                yield e.Broken(http_error(status, answer.headers, body, datetime.now(UTC)))
+                yield e.Broken(http_error(status, answer.headers, body, self._clock.now()))
                 return
             async with aclosing(answer.pieces()) as pieces:
                 async for piece in pieces:

@@ -20,6 +20,9 @@ FILL: Final = 0.9
 UNKNOWN_WINDOW: Final = 100_000
 """Tokens that are given to the model to summarise where nobody says how many it takes."""
 
+LEAST_ROOM: Final = 2_000
+"""With fewer tokens no summary is tried: each time the provider says that it is too much, it gets half."""
+
 RESERVE: Final = 8_000
 """Tokens that stay free for the summary and what is said around it."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from process_agent.core.backend import BackendConfig, ToolkitInfo
 from process_agent.core.hosting import IMAGES, WEB_SEARCH, ProviderTool
-from process_agent.core.models import ModelChoice, ModelFacts, ModelInfo, ProviderModels
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels, facts_of
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import AuthError, UsageError
 
@@ -125,11 +125,12 @@ def _models(
 
 def _info(name: str, provider: ModelProvider, config: BackendConfig, active: bool) -> ModelInfo:
     known, image_model = config.facts, config.image_model
-    facts = known.get((provider.name, name)) or ModelFacts()
+    facts = facts_of(known, provider.name, name)
     pricing = facts.pricing if provider.listed else None
     if pricing is not None and image_model is not None and provider.image_generation:
-        making = known.get((provider.name, image_model)) or ModelFacts()
+        making = facts_of(known, provider.name, image_model)
         pricing = replace(pricing, images=making.images)
+    efforts = provider.efforts_of(name)
     return ModelInfo(
         name,
         facts.friendly_name,
@@ -137,6 +138,8 @@ def _info(name: str, provider: ModelProvider, config: BackendConfig, active: boo
         accepts=_ACCEPTS,
         active=active,
         pricing=pricing,
+        efforts=efforts or (),
+        takes_efforts=efforts != (),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from backends.llm import compaction, documents
 from backends.llm.calling import Waiting
 from backends.llm.conversation import Conversation
+from backends.llm.efforts import effort_of
 from backends.llm.estimates import of_frame
 from backends.llm.failures import told, waiting
 from backends.llm.host import Host
@@ -134,6 +135,7 @@ class LlmThread:
             async for event in self._compact(running, provider, model, automatic=False):
                 yield event
             return
+        running.effort = effort_of(provider, model, turn.effort, self._host.effort)
         tools = tools_of(turn)
         running.output = Output(turn.turn_id, tools.names, provider.name)
         self._conversation.fill.frame = of_frame(self._instructions(turn), tools.offered)
@@ -161,7 +163,7 @@ class LlmThread:
     ) -> AsyncGenerator[BackendEvent]:
         """Ask the model once, shortening the conversation before if it does not fit."""
         for attempt in (1, 2):
-            if attempt == 2 or self._is_full(running.input, provider, model):
+            if attempt == 2 or self._is_full(running, provider, model):
                 async with aclosing(self._compact(running, provider, model, automatic=True)) as events:
                     async for event in events:
                         yield event
@@ -187,18 +189,17 @@ class LlmThread:
             return ErrorInfo(text, info.code)
         return info
 
-    def _is_full(self, turn: TurnInput, provider: ModelProvider, model: str) -> bool:
-        limit = self._limit(turn, provider, model)
+    def _is_full(self, running: _Turn, provider: ModelProvider, model: str) -> bool:
+        limit = self._limit(running, provider, model)
         return limit is not None and self._conversation.fill.tokens(_full(provider, model)) > limit
 
-    def _limit(self, turn: TurnInput, provider: ModelProvider, model: str) -> int | None:
+    def _limit(self, running: _Turn, provider: ModelProvider, model: str) -> int | None:
         """The fill at which the conversation is shortened, in tokens; None where the context is not known."""
-        window = self._host.window(turn.model)
+        window = self._host.window(running.input.model)
         if window is None:
             return None
-        effort = turn.effort or self._host.effort
         reasons, adapts = provider.reasons(model), provider.adapts(model)
-        answer = CODECS[provider.dialect].longest(reasons, effort, provider.max_output, adapts)
+        answer = CODECS[provider.dialect].longest(reasons, running.effort, provider.max_output, adapts)
         return compaction.compacts_at(window, answer)
 
     async def _ask(
@@ -252,7 +253,8 @@ class LlmThread:
             output=None if schema is None else OutputSchema("answer", schema),
             reasons=provider.reasons(model),
             adaptive=provider.adapts(model),
-            effort=turn.effort or self._host.effort,
+            effort=running.effort,
+            reasoned_calls=provider.calls_after_reasoning(model),
             max_output=provider.max_output,
             cache_key=self._cache_key,
             built=conversation.built,
@@ -290,7 +292,7 @@ class LlmThread:
             if not automatic:
                 yield running.end
             return
-        self._conversation.summarised(summary, compaction.room_for_said(window))
+        self._conversation.summarised(summary, compaction.room_for_said(summariser.window))
         yield ContextCompacted(running.checkpoint(), automatic, summary)
         for event in self._usage(running):
             yield event
@@ -303,7 +305,7 @@ class LlmThread:
         provider, model = self._host.provider(running.input.model)
         used = self._conversation.fill.tokens(_full(provider, model))
         window = self._host.window(running.input.model)
-        limit = self._limit(running.input, provider, model)
+        limit = self._limit(running, provider, model)
         yield UsageUpdated(running.usage, ContextWindow(used, window, limit))
 
     def _take_steers(self, running: _Turn) -> None:
@@ -339,6 +341,7 @@ class _Turn:
         self.steers: list[tuple[tuple[ContentPart, ...], str | None]] = []
         self.over = False
         self.goes_on = False
+        self.effort: str | None = None
         self.end: TurnEnded | None = None
         self.failure: e.ApiError | None = None
         """Why the last call of the model failed."""

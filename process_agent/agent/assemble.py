@@ -20,7 +20,7 @@ from process_agent.agent.channels import (
     create_channels,
     first_mails,
 )
-from process_agent.agent.flags import check_flags, check_hosted
+from process_agent.agent.flags import check_effort, check_flags, check_hosted
 from process_agent.agent.local_tools import make_shell, shell_lines
 from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
@@ -155,6 +155,7 @@ async def started(
             raise failed[0]
         if config is not None:
             check_hosted(config.backend, backends)
+            check_effort(config.backend, backends)
         summaries = tuple(result for result in results if isinstance(result, BackendSummary))
         yield StartedBackends(tuple(backends), summaries, shell)
 

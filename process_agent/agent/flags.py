@@ -38,6 +38,19 @@ def check_flags(tools: ToolOptions, config: BackendConfig, backends: Sequence[Ba
         )
 
 
+def check_effort(config: BackendConfig, backends: Sequence[Backend]) -> None:
+    """Raise `UsageError` for a reasoning effort that no model on offer has, now that backends run."""
+    wanted, listed = config.effort, [each for backend in backends for each in backend.models()]
+    models = [model for each in listed for model in each.models]
+    if wanted is None or not models or any(model.has_effort(wanted) for model in models):
+        return
+    levels = list(dict.fromkeys(level for model in models for level in model.efforts))
+    raise UsageError(
+        f"--reasoning-effort {wanted} has no effect: no model on offer has it.",
+        fix=f"They have {', '.join(levels)}." if levels else "They take none; leave it out.",
+    )
+
+
 def check_hosted(config: BackendConfig, backends: Sequence[Backend]) -> None:
     """Raise `UsageError` for a tool of providers that no model on offer has, now that backends run."""
     who = ", ".join(models.friendly_name for backend in backends for models in backend.models())

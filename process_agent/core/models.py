@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,20 @@ class ModelFacts:
 type KnownModels = Mapping[tuple[str, str], ModelFacts]
 """By provider and model."""
 
+_DATED: Final = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
+
+
+def facts_of(known: KnownModels, provider: str, model: str) -> ModelFacts:
+    """What is known of a model. One that is named with the day it was made (`claude-opus-4-5-20251101`) is
+    the model of that name, unless more is known of it.
+    """
+    return known.get((provider, model)) or known.get((provider, _DATED.sub("", model))) or ModelFacts()
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """One model as a picker shows it; `context_window` in tokens, `efforts` from the least on, empty where
-    they are not known.
+    they are not known, or where it takes none (`takes_efforts`).
     """
 
     name: str
@@ -71,6 +82,11 @@ class ModelInfo:
     pricing: Pricing | None = None
     efforts: tuple[str, ...] = ()
     default_effort: str | None = None
+    takes_efforts: bool = True
+
+    def has_effort(self, level: str) -> bool:
+        """Whether it may be asked to reason that much, as far as that is known."""
+        return self.takes_efforts and (not self.efforts or level in self.efforts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from process_agent.core.content import Json
 from process_agent.errors import UsageError
@@ -13,6 +13,9 @@ from process_agent.errors import UsageError
 type Dialect = Literal["responses", "messages", "chat"]
 
 _DIALECTS: tuple[str, ...] = get_args(Dialect.__value__)
+
+MESSAGES_EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
+"""Levels of the dialect `messages`, which has them for all models that reason: as a budget, or by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,10 @@ class ModelProvider:
     `base_url` has no slash at its end; the dialect's path comes after it. `key` is the user's key, or a token
     that stands for it, read from `key_variable`; a `local` server needs none. `default_model` is the one that
     `--backend llm` offers; `reasoning` are patterns of the models that show their reasoning when asked to,
-    `adaptive` those of them that decide themselves how long they think, and refuse a budget. `extra` are
-    members of every request's body.
+    `adaptive` those of them that decide themselves how long they think, and refuse a budget. `efforts` are
+    levels of reasoning effort by such patterns, the first that fits counts; `reasoned_calls` are patterns of
+    the models that refuse a call of a tool without the reasoning before it. `extra` are members of every
+    request's body.
     """
 
     name: str
@@ -37,6 +42,8 @@ class ModelProvider:
     default_model: str | None = None
     reasoning: tuple[str, ...] = ()
     adaptive: tuple[str, ...] = ()
+    efforts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    reasoned_calls: tuple[str, ...] = ()
     max_output: int | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
     web_search: bool = False
@@ -60,6 +67,23 @@ class ModelProvider:
     def adapts(self, model: str) -> bool:
         """Whether this model decides itself how long it thinks."""
         return any(fnmatchcase(model, pattern) for pattern in self.adaptive)
+
+    def efforts_of(self, model: str) -> tuple[str, ...] | None:
+        """The levels of reasoning effort that this model has, from the least on: none for one that takes no
+        effort, None where nobody knows, and the server may say.
+        """
+        for pattern, levels in self.efforts:
+            if fnmatchcase(model, pattern):
+                return levels
+        if self.dialect != "messages":
+            return None
+        if self.adapts(model):
+            return MESSAGES_EFFORTS
+        return ("none", *MESSAGES_EFFORTS) if self.reasons(model) else ()
+
+    def calls_after_reasoning(self, model: str) -> bool:
+        """Whether this model refuses calls of tools without the reasoning before them."""
+        return any(fnmatchcase(model, pattern) for pattern in self.reasoned_calls)
 
     def reads(self, kind: str) -> bool:
         """Whether its models read documents of this media type."""
@@ -145,12 +169,25 @@ def _provider(name: str, table: Mapping[str, Any], before: ModelProvider | None,
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{where}.base_url` is not a web address.")
     values = {member: value for member, value in table.items() if member not in ("dialect", "base_url")}
-    for listed in ("reasoning", "adaptive", "documents"):
+    for listed in ("reasoning", "adaptive", "documents", "reasoned_calls"):
         if listed in values:
             values[listed] = tuple(map(str, values[listed]))
+    if "efforts" in values:
+        values["efforts"] = _efforts(values["efforts"], before, where)
     _check_tools(values, dialect, where)
     start = before or ModelProvider(name, name, dialect, url)
     return replace(start, dialect=dialect, base_url=url.rstrip("/"), **values)
+
+
+def _efforts(
+    table: Mapping[str, Any], before: ModelProvider | None, where: str
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Those of a file come before those known: the first that fits counts."""
+    for pattern, levels in table.items():
+        if not isinstance(levels, list) or not all(isinstance(level, str) for level in levels):
+            raise UsageError(f'{where}.efforts."{pattern}"` is not a list of words.')
+    own = tuple((pattern, tuple(levels)) for pattern, levels in table.items())
+    return own + (before.efforts if before is not None else ())
 
 
 def _check_tools(values: Mapping[str, Any], dialect: str, where: str) -> None:
@@ -175,6 +212,8 @@ _KINDS: dict[str, type] = {
     "default_model": str,
     "reasoning": list,
     "adaptive": list,
+    "efforts": dict,
+    "reasoned_calls": list,
     "max_output": int,
     "extra": dict,
     "web_search": bool,

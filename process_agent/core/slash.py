@@ -143,6 +143,8 @@ def current_text(current: ModelChoice) -> str:
 
 def effort_text(current: ModelChoice, info: ModelInfo | None) -> str:
     """What `/effort` says."""
+    if info is not None and not info.takes_efforts:
+        return f"`{name_of(current)}` takes no reasoning effort: it reasons as it sees fit, or not at all."
     own = f", which is `{info.default_effort}`" if info is not None and info.default_effort else ""
     used = f"`{current.effort}`" if current.effort else f"the default{own}"
     levels = ", ".join(f"`{level}`" for level in (info.efforts if info is not None else ()))
@@ -152,6 +154,8 @@ def effort_text(current: ModelChoice, info: ModelInfo | None) -> str:
 
 def no_effort_text(wanted: str, current: ModelChoice, info: ModelInfo) -> str:
     """What `/effort` says about a level that the model does not have."""
+    if not info.takes_efforts:
+        return f"`{name_of(current)}` takes no reasoning effort."
     levels = ", ".join(f"`{level}`" for level in info.efforts)
     return f"`{name_of(current)}` has no reasoning effort `{wanted}`. There is: {levels}, `{DEFAULT}`."
 

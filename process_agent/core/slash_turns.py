@@ -132,7 +132,7 @@ def _change_effort(
     turns: ThreadTurns, catalogue: Catalogue, request: StartTurn | StartThread, wanted: str
 ) -> str:
     info, effort = catalogue.info(turns.model), None if wanted == slash.DEFAULT else wanted
-    if effort is not None and info is not None and info.efforts and effort not in info.efforts:
+    if effort is not None and info is not None and not info.has_effort(effort):
         return slash.no_effort_text(wanted, turns.model, info)
     choice = replace(turns.model, effort=effort)
     turns.change_model(choice, request.envelope.message_id, viewer_of(request.envelope))

@@ -90,6 +90,8 @@ class ScriptedServer:
         self.api_key = f"scripted-{secrets.token_urlsafe(24)}"
         self.requests: deque[RecordedRequest] = deque(maxlen=kept_requests)
         self.total_requests = 0
+        self.context: int | None = None
+        """Tokens that fit, at four bytes each; a longer request is refused as providers do."""
         self._arrived = asyncio.Condition()
         self._attempts: OrderedDict[str, int] = OrderedDict()
         self._address: tuple[str, int] | None = None
@@ -177,6 +179,10 @@ class ScriptedServer:
         except WireError as error:
             record.over.set()
             return dialect.refuse(400, "invalid_request_error", error.message)
+        if self.context is not None and len(body) > 4 * self.context:
+            record.over.set()
+            text = f"This model's maximum context length is {self.context} tokens."
+            return dialect.refuse(400, "context_length_exceeded", text)
         seed = seed_of(asked)
         actions = self._failing(answer(asked), seed)
         fault = http_fault(actions)

@@ -141,6 +141,7 @@ class MessagesStream:
             "input_tokens": usage.input - usage.cached,
             "cache_read_input_tokens": usage.cached,
             "output_tokens": usage.output,
+            "output_tokens_details": {"thinking_tokens": usage.reasoning},
         }
         if self._searches:
             counted["server_tool_use"] = {"web_search_requests": self._searches}

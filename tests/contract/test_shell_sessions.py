@@ -14,6 +14,8 @@ import pytest
 
 from process_agent.core.decisions import Decision
 from process_agent.core.events import ApprovalRequested, EndReason, ToolLog
+from process_agent.errors import BackendError
+from process_agent.io.command_profile import NO_SANDBOX
 from tests.contract.codex_room import script
 from tests.contract.test_shell_commands import gone, mark_of
 from tests.fakes.shell_house import THREAD, logged, outcome, shell_house
@@ -104,6 +106,86 @@ async def test_what_a_session_outside_is_told_to_do_asks_too(tmp_path: Path) -> 
         assert not outside.exists()
         told = await house.turn(script(write(1, f"echo x > {outside}; exit\n")), decide=Decision.ACCEPT)
         assert outside.read_text() == "x\n"
+
+
+async def test_an_allowed_text_is_no_leave_for_another(tmp_path: Path) -> None:
+    """A model that was let answer a question for the session cannot then write commands to a shell."""
+    outside = tmp_path / "outside"
+    escalate: dict[str, Any] = {"sandbox_permissions": "require_escalated"}
+    async with shell_house(tmp_path, lasting=True) as house:
+        await house.turn(script(start("sh", **escalate)), decide=Decision.ACCEPT)
+        harmless = write(1, "echo ok\n", 500)
+        await house.turn(script(harmless), decide=Decision.ACCEPT_FOR_SESSION)
+        told = await house.turn(script(harmless, write(1, f"echo x > {outside}\n", 500)))
+        (asked,) = told.of(ApprovalRequested)
+        assert str(outside) in str(asked.arguments)
+        assert not outside.exists()
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> dict[str, str]:
+    """An environment in which no sandbox works."""
+    (tmp_path / "broken").write_text("#!/bin/sh\n[ $1 = --version ] && echo codex-cli 0.163.0 || exit 1\n")
+    (tmp_path / "broken").chmod(0o755)
+    return {"PROCESS_CODEX_BINARY": str(tmp_path / "broken")}
+
+
+@pytest.mark.parametrize("mode", ["auto", "deny"])
+async def test_sessions_without_a_sandbox_are_refused_where_nobody_is_asked(
+    tmp_path: Path, broken: dict[str, str], mode: str
+) -> None:
+    with pytest.raises(BackendError, match=r"does not work on this machine.*--sandbox full-access"):
+        async with shell_house(tmp_path, one_shot=False, lasting=True, approvals=mode, environment=broken):
+            raise AssertionError("it would be offered now")
+
+
+async def test_without_a_sandbox_each_start_and_each_text_asks(
+    tmp_path: Path, broken: dict[str, str]
+) -> None:
+    mark = tmp_path / "mark"
+    async with shell_house(tmp_path, one_shot=False, lasting=True, environment=broken) as house:
+        told = await house.turn(script(start(f"touch {mark}; cat")))
+        (asked,) = told.of(ApprovalRequested)
+        assert (asked.reason, outcome(told, "exec_command")["code"]) == (NO_SANDBOX, "declined")
+        assert not mark.exists()
+        told = await house.turn(script({"call": "list_sessions"}))
+        assert (outcome(told, "list_sessions")["sessions"], told.of(ApprovalRequested)) == ([], [])
+
+        told = await house.turn(script(start("sh")), decide=Decision.ACCEPT)
+        assert outcome(told, "exec_command")["session_id"] == 1
+        attempts = (
+            write(1, f"touch {mark}\n", 500),
+            write(1, f"touch {mark}", 500),
+            write(1, "\n", 500),
+            write(1, "\x04", 500),
+        )
+        told = await house.turn(script(*attempts))
+        asked_for = [asked.arguments.get("chars") for asked in told.of(ApprovalRequested)]
+        assert asked_for == [attempt["arguments"]["chars"] for attempt in attempts]
+        assert not mark.exists()
+        told = await house.turn(script(write(1, wait_ms=200), {"call": "list_sessions"}))
+        assert not told.of(ApprovalRequested), "reading asks nobody"
+        told = await house.turn(script(write(1, f"touch {mark}; exit 3\n")), decide=Decision.ACCEPT)
+        assert outcome(told, "write_stdin")["exit_code"] == 3
+        assert mark.exists()
+
+
+async def test_without_a_sandbox_a_session_is_ended_without_asking(
+    tmp_path: Path, broken: dict[str, str]
+) -> None:
+    async with shell_house(tmp_path, one_shot=False, lasting=True, environment=broken) as house:
+        await house.turn(script(start("cat")), decide=Decision.ACCEPT)
+        told = await house.turn(script({"call": "kill_session", "arguments": {"session_id": 1}}))
+        assert not told.of(ApprovalRequested)
+        assert outcome(told, "kill_session")["exit_code"] is not None
+
+
+async def test_who_insists_is_asked_nothing(tmp_path: Path, broken: dict[str, str]) -> None:
+    given: dict[str, Any] = {"sandbox": "full-access", "approvals": "auto", "environment": broken}
+    async with shell_house(tmp_path, one_shot=False, lasting=True, **given) as house:
+        told = await house.turn(script(start("read x; exit $x"), write(1, "4\n")))
+        assert not told.of(ApprovalRequested)
+        assert outcome(told, "write_stdin")["exit_code"] == 4
 
 
 async def test_there_are_only_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

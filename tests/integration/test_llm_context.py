@@ -105,6 +105,40 @@ async def test_a_thread_that_does_not_fit_the_next_model_is_summarised_whole(
         assert "question-39 " in answer  # the newest of what people said stays as it was
 
 
+@pytest.mark.parametrize("dialect", MODELS)
+async def test_without_a_known_context_the_provider_s_word_shortens_a_conversation(
+    tmp_path: Path, dialect: str
+) -> None:
+    """How much fits is found by halving what was refused; nothing of it is lost on the way."""
+    async with llm_room(tmp_path, facts={}) as room:
+        room.model.context = 4_000
+        thread = await room.thread(long_history())
+        told = await room.turn(thread, "say it-goes-on", model=MODELS[dialect])
+        assert told.text == "it-goes-on", told.end
+        [compacted] = told.of(e.ContextCompacted)
+        assert compacted.automatic
+        context = told.of(e.UsageUpdated)[-1].context
+        assert context is not None
+        assert (context.total, context.compacts_at) == (None, None)
+        answered = [r for r in room.model.requests if r.answered]
+        *parts, answer = (" ".join(_texts(request.body)) for request in answered)
+        summarised = " ".join(parts)
+        for number in range(40):
+            assert f"question-{number} " in summarised
+        assert answer.count("Summary by the scripted model") == 1
+        again = await room.turn(thread, "say on-and-on", model=MODELS[dialect])
+        assert (again.text, again.of(e.ContextCompacted)) == ("on-and-on", [])
+
+
+async def test_a_context_that_holds_nothing_ends_the_turn(tmp_path: Path) -> None:
+    async with llm_room(tmp_path, facts={}) as room:
+        room.model.context = 100
+        told = await room.turn(await room.thread(long_history()), "say x")
+        assert told.end.error is not None
+        assert told.end.error.code == "context_window_exceeded"
+        assert len(room.model.requests) < 12
+
+
 async def test_a_switch_to_a_provider_with_less_room_summarises(tmp_path: Path) -> None:
     small = {key: facts for key, facts in SMALL.items() if key[0] == "anthropic"}
     async with llm_room(tmp_path, facts=small) as room:

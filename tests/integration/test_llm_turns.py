@@ -13,6 +13,7 @@ import pytest
 from process_agent.core import events as e
 from process_agent.core.backend import AgentMessage, HistoryItem, ToolCall, UserMessage
 from process_agent.core.content import ErrorInfo, FilePart, JsonResult, TextPart, TextResult
+from process_agent.core.ids import ItemId
 from process_agent.core.models import ModelChoice
 from process_agent.core.requests import ClientTool
 from process_agent.core.tools import ToolkitSpec, ToolOutput, ToolSpec
@@ -311,12 +312,41 @@ async def test_rules_instructions_effort_and_schema_are_told(room: LlmRoom, mode
         model=model,
         rules="Never say dog.",
         instructions="Be brief, this once.",
-        effort="high",
+        effort=None if model.provider == "kimi" else "high",
         output_schema=schema,
     )
     for once in ("Never say dog.", "Be brief, this once.", "'cats'"):
         assert sent(room).count(once) == 1
     assert "high" in sent(room) or "budget_tokens" in sent(room) or model.provider == "kimi"
+
+
+GROK = ModelChoice("llm", "grok", "grok-4.3")
+
+
+async def test_a_level_that_a_model_has_is_sent_and_another_is_refused(tmp_path: Path) -> None:
+    models = (GROK, ModelChoice("llm", "grok", "grok-build-0.1"), ModelChoice("llm", "ollama", "q"))
+    async with llm_room(tmp_path, models=models, effort="medium") as room:
+        thread = await room.thread()
+        for model, effort in zip(models, ("medium", None, "medium"), strict=True):
+            await room.turn(thread, "say ok", model=model)
+            assert room.model.requests[-1].body.get("reasoning_effort") == effort
+        asked = len(room.model.requests)
+        for model, says in ((GROK, "it has none, low"), (models[1], "takes no reasoning effort")):
+            told = await room.turn(thread, "say ok", model=model, effort="max")
+            assert told.end.error is not None
+            assert told.end.error.code == "unknown_effort"
+            assert says in told.end.error.message
+        assert len(room.model.requests) == asked
+        summary = dict((await room.backend.start()).lines)
+        assert summary["reasoning effort"] == "medium, not for grok/grok-build-0.1 (takes none)"
+
+
+async def test_what_a_model_needs_before_calls_is_there_after_a_restart(room: LlmRoom) -> None:
+    call = ToolCall(e.ToolRef(ItemId("i"), "shell", "shell"), {}, result=TextResult("done"))
+    thread = await room.thread([UserMessage((TextPart("go"),), None), call])
+    await room.turn(thread, "say ok", model=MODELS["chat"])
+    [calling] = [m for m in room.model.requests[-1].body["messages"] if "tool_calls" in m]
+    assert calling["reasoning_content"] == " "
 
 
 async def test_titles_are_made_where_a_script_has_one(room: LlmRoom) -> None:

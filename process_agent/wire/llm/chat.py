@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, assert_never
 
+from process_agent.wire.llm import chat_reasoning as reasoned
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.failures import stream_error
 from process_agent.wire.llm.reader import StreamReader, count_of, list_of, object_of, text_of
@@ -20,11 +21,15 @@ from process_agent.wire.llm.request import (
     ModelRequest,
     Part,
     Reasoning,
+    Replay,
     Text,
 )
 from process_agent.wire.sse import SseEvent
 
 _DONE: Final = "[DONE]"
+
+MAX_CITED: Final = 256
+"""Sources of one answer."""
 
 
 def body(request: ModelRequest) -> JsonObject:
@@ -35,7 +40,8 @@ def body(request: ModelRequest) -> JsonObject:
     talk = request.built.made(
         "chat", request.origin, request.items, _Talk, lambda talk, item: talk.add(request.origin, item)
     )
-    messages += talk.messages()
+    said = talk.messages()
+    messages += reasoned.with_blanks(said) if request.reasoned_calls else said
     found: JsonObject = {
         "model": request.model,
         "messages": messages,
@@ -54,7 +60,7 @@ def body(request: ModelRequest) -> JsonObject:
             }
             for tool in request.tools
         ]
-    if request.effort is not None and request.reasons:
+    if request.effort is not None:
         found["reasoning_effort"] = request.effort
     if request.output is not None:
         schema = {"name": request.output.name, "schema": dict(request.output.schema), "strict": True}
@@ -89,7 +95,7 @@ class _Talk:
                 found.append({"role": "system" if role == "developer" else role, "content": _content(parts)})
             case Reasoning(text, replay):
                 if replay is not None and replay.origin == origin:
-                    found.append({"role": "assistant", "content": None, "reasoning_content": text})
+                    reasoned.think(found, text, replay.data)
             case Call(call_id, name, arguments):
                 function = {"name": name, "arguments": arguments}
                 call = {"id": call_id, "type": "function", "function": function}
@@ -149,6 +155,9 @@ class ChatReader(StreamReader):
         super().__init__(origin)
         self._finish: str | None = None
         self._ids: dict[str, int] = {}
+        self._thinks_in = reasoned.TEXTS[0]
+        self._details = reasoned.Details()
+        self._cited: set[str] = set()
 
     def _event(self, event: SseEvent) -> None:
         if event.data.strip() == _DONE:
@@ -169,20 +178,32 @@ class ChatReader(StreamReader):
         for choice in list_of(event, "choices")[:1]:
             self._delta(object_of(choice, "delta"))
             self._finish = text_of(choice, "finish_reason") or self._finish
+            self._count(object_of(choice, "usage"))  # Kimi tells it here, too
         self._named(event)
-        usage = object_of(event, "usage")
+        self._count(object_of(event, "usage"))
+        self._cite_all(event.get("citations"))
+
+    def _count(self, usage: JsonObject) -> None:
         if usage:
             self.usage = _usage(usage)
 
+    def _cite_all(self, citations: object) -> None:
+        """The addresses that a whole answer rests on (xAI, Perplexity); some repeat it with every piece."""
+        for url in citations if isinstance(citations, list) else []:
+            if isinstance(url, str) and url and url not in self._cited and len(self._cited) < MAX_CITED:
+                self._cited.add(url)
+                self._out.append(e.Cited(url))
+
     def _delta(self, delta: JsonObject) -> None:
-        thought = text_of(delta, "reasoning_content") or text_of(delta, "reasoning")
+        member, thought = reasoned.thought(delta)
         if thought:
+            self._thinks_in = member
             self._think(thought)
-        text = text_of(delta, "content")
-        if text:
-            self._thought()
-            self._say(text)
-        self._say(text_of(delta, "refusal"), refusal=True)
+        self._details.add(list_of(delta, reasoned.DETAILS))
+        for said, refusal in ((text_of(delta, "content"), False), (text_of(delta, "refusal"), True)):
+            if said:
+                self._thought()
+                self._say(said, refusal=refusal)
         for position, call in enumerate(list_of(delta, "tool_calls")):
             self._call(call, position)
         for annotation in list_of(delta, "annotations"):
@@ -192,7 +213,8 @@ class ChatReader(StreamReader):
 
     def _thought(self) -> None:
         """Reasoning is over as soon as something else comes; servers that show it want it back."""
-        self._close_reasoning({})
+        shown = self._thinks_in in reasoned.TEXTS
+        self._close_reasoning({self._thinks_in: "".join(self._thoughts)} if shown else None)
 
     def _call(self, call: JsonObject, position: int) -> None:
         function = object_of(call, "function")
@@ -212,8 +234,15 @@ class ChatReader(StreamReader):
             return self._ids.setdefault(call_id, len(self._calls))
         return max(self._calls, default=position)
 
+    def _detailed(self) -> None:
+        """Blocks of reasoning go back as one: what is signed or encrypted may come with the last piece."""
+        if blocks := self._details.taken():
+            kept = Replay(self._origin, {reasoned.DETAILS: blocks})
+            self._out += [e.ReasoningBegun(), e.ReasoningDone(Reasoning("", kept))]
+
     def _finished(self) -> None:
         self._thought()
+        self._detailed()
         reason = _STOPS.get(self._finish or "", e.StopReason.END)
         if reason not in (e.StopReason.END, e.StopReason.CALLS):
             self._calls.clear()  # cut off while it was written
@@ -230,10 +259,9 @@ _STOPS: Final = {
 
 def _usage(usage: JsonObject) -> e.TokenUsage:
     given, made = object_of(usage, "prompt_tokens_details"), object_of(usage, "completion_tokens_details")
-    return e.TokenUsage(
-        count_of(usage, "prompt_tokens"),
-        count_of(given, "cached_tokens"),
-        0,
-        count_of(usage, "completion_tokens"),
-        count_of(made, "reasoning_tokens"),
-    )
+    read, written = count_of(usage, "prompt_tokens"), count_of(usage, "completion_tokens")
+    thought = count_of(made, "reasoning_tokens")
+    if thought and count_of(usage, "total_tokens") == read + written + thought:
+        written += thought  # xAI counts it beside what was written, all others within
+    cached = count_of(given, "cached_tokens") or count_of(usage, "cached_tokens")  # the latter is Kimi's
+    return e.TokenUsage(read, cached, count_of(given, "cache_write_tokens"), written, thought)

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from process_agent.wire.llm.events import ApiError, ErrorKind
+from process_agent.wire.llm.waits import wait_of
 
 MAX_MESSAGE: Final = 2_000
 """Characters of a provider's message that are kept."""
-
-MAX_RETRY_AFTER: Final = 7 * 24 * 3600.0
 
 _KINDS: Final[Mapping[str, ErrorKind]] = {
     "authentication_error": ErrorKind.AUTH,
     "invalid_api_key": ErrorKind.AUTH,
     "permission_error": ErrorKind.FORBIDDEN,
+    "invalid_authentication_error": ErrorKind.AUTH,
+    "permission_denied_error": ErrorKind.FORBIDDEN,
     "insufficient_quota": ErrorKind.QUOTA,
+    "credit_balance_exhausted": ErrorKind.QUOTA,
+    "enforced_spend_limit_reached": ErrorKind.QUOTA,
+    "exceeded_current_quota_error": ErrorKind.QUOTA,
     "billing_error": ErrorKind.QUOTA,
     "usage_limit_reached": ErrorKind.QUOTA,
     "not_found_error": ErrorKind.NOT_FOUND,
+    "resource_not_found_error": ErrorKind.NOT_FOUND,
     "model_not_found": ErrorKind.NOT_FOUND,
     "request_too_large": ErrorKind.TOO_LARGE,
     "context_length_exceeded": ErrorKind.CONTEXT_LENGTH,
     "rate_limit_error": ErrorKind.RATE_LIMITED,
     "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
+    "rate_limit_reached_error": ErrorKind.RATE_LIMITED,
+    "engine_overloaded_error": ErrorKind.OVERLOADED,
     "overloaded_error": ErrorKind.OVERLOADED,
     "server_is_overloaded": ErrorKind.OVERLOADED,
     "slow_down": ErrorKind.OVERLOADED,
@@ -59,8 +65,6 @@ _TOO_LONG: Final = re.compile(
 )
 """How servers say that a conversation does not fit, which have no code for it."""
 
-_WAIT_IN_TEXT: Final = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s)\b", re.IGNORECASE)
-
 
 def http_error(status: int, headers: Mapping[str, str], body: bytes, now: datetime | None = None) -> ApiError:
     """The error behind an HTTP answer that is none of success. `headers` have lower-case names."""
@@ -72,14 +76,22 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     if not message:
         message = _plain(body, headers.get("content-type", ""))
     kind = _kind(code, message, status)
-    return ApiError(kind, message[:MAX_MESSAGE], code, status, _wait(headers, raw, message, now))
+    return ApiError(kind, message[:MAX_MESSAGE], code, status, wait_of(headers, raw, message, now))
 
 
 def stream_error(raw: object) -> ApiError:
-    """The error inside a stream that began well: an `error` object, or one that holds it."""
+    """The error inside a stream that began well: an `error` object, or one that holds it. OpenRouter's has
+    the status as code that the whole answer would have had.
+    """
     code, message = _members(raw)
-    kind = _kind(code, message, None)
-    return ApiError(kind, message[:MAX_MESSAGE], code, None, _wait({}, raw, message, None))
+    kind = _kind(code, message, _status(raw))
+    return ApiError(kind, message[:MAX_MESSAGE], code, None, wait_of({}, raw, message, None))
+
+
+def _status(raw: Any) -> int | None:
+    inner = raw.get("error") if isinstance(raw, dict) else None
+    code = (inner if isinstance(inner, dict) else raw if isinstance(raw, dict) else {}).get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else None
 
 
 def _members(raw: Any) -> tuple[str, str]:
@@ -119,39 +131,3 @@ def _plain(body: bytes, content_type: str) -> str:
     if "html" in content_type:
         return ""
     return " ".join(body[: 4 * MAX_MESSAGE].decode("utf-8", "replace").split())
-
-
-def _wait(headers: Mapping[str, str], raw: Any, message: str, now: datetime | None) -> float | None:
-    for value, scale in ((headers.get("retry-after-ms"), 0.001), (headers.get("retry-after"), 1.0)):
-        seconds = _number(value)
-        if seconds is not None:
-            return _limited(seconds * scale)
-    date = headers.get("retry-after")
-    if date is not None and now is not None:
-        try:
-            at = parsedate_to_datetime(date)
-        except ValueError:
-            at = None
-        if at is not None:
-            return _limited((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
-    inner = raw.get("error") if isinstance(raw, dict) else None
-    for holder in (raw, inner):
-        found = holder.get("retry_after") if isinstance(holder, dict) else None
-        if isinstance(found, int | float) and not isinstance(found, bool):
-            return _limited(float(found))
-    match = _WAIT_IN_TEXT.search(message)
-    if match is not None:
-        return _limited(float(match[1]) * (0.001 if match[2].lower() == "ms" else 1))
-    return None
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value is not None else None
-    except ValueError:
-        return None
-    return number if number is None or number == number else None
-
-
-def _limited(seconds: float) -> float:
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

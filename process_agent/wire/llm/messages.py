@@ -322,21 +322,17 @@ class MessagesReader(StreamReader):
         self._out.append(search_done(use, block, self._origin))
 
     def _count(self, usage: JsonObject) -> None:
-        searched = count_of(object_of(usage, "server_tool_use"), "web_search_requests")
-        self._usage["searches"] = max(self._usage.get("searches", 0), searched)
-        for name in (
-            "input_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_input_tokens",
-            "output_tokens",
-        ):
-            self._usage[name] = max(self._usage.get(name, 0), count_of(usage, name))
-        counted = self._usage
+        counted, details = self._usage, object_of(usage, "output_tokens_details")
+        told = {name: count_of(usage, name) for name in _COUNTS}
+        told["thinking_tokens"] = count_of(details, "thinking_tokens")
+        told["searches"] = count_of(object_of(usage, "server_tool_use"), "web_search_requests")
+        for name, number in told.items():
+            counted[name] = max(counted.get(name, 0), number)
         if any(counted.values()):
             cached, written = counted["cache_read_input_tokens"], counted["cache_creation_input_tokens"]
-            given = counted["input_tokens"] + cached + written
-            output, searches = counted["output_tokens"], counted["searches"]
-            self.usage = e.TokenUsage(given, cached, written, output, searches=searches)
+            given, output = counted["input_tokens"] + cached + written, counted["output_tokens"]
+            thought, searches = counted["thinking_tokens"], counted["searches"]
+            self.usage = e.TokenUsage(given, cached, written, output, thought, searches)
 
     def _finish(self) -> None:
         for use in self._searches.values() if self._stop == "pause_turn" else ():
@@ -354,6 +350,13 @@ def _use(block: JsonObject) -> JsonObject:
     given = _input(written) if written else object_of(block, "input")
     return {**{name: value for name, value in block.items() if name != "written"}, "input": given}
 
+
+_COUNTS: Final = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+)
 
 _STOPS: Final = {
     "tool_use": e.StopReason.CALLS,

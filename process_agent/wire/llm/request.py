@@ -170,8 +170,9 @@ class ModelRequest:
     `search` offers the provider's own search of the web, `image_model` its making of images with this model.
 
     `origin` names the provider for `Replay`. With `reasons` the model is asked to show its reasoning and to
-    give it back for replay; an `adaptive` one decides itself how long it thinks. `effort` is low, medium,
-    high, xhigh or max. `max_output` is in tokens, where the provider demands a limit. `cache_key` names the
+    give it back for replay; an `adaptive` one decides itself how long it thinks. `effort` is a level that the
+    model has (`ModelProvider.efforts_of`). With `reasoned_calls` it takes no call of a tool without the
+    reasoning before it. `max_output` is in tokens, where the provider demands a limit. `cache_key` names the
     conversation for the provider's cache.
     """
 
@@ -184,6 +185,7 @@ class ModelRequest:
     reasons: bool = False
     adaptive: bool = False
     effort: str | None = None
+    reasoned_calls: bool = False
     max_output: int | None = None
     cache_key: str | None = None
     search: bool = False

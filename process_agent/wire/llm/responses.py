@@ -56,10 +56,12 @@ def body(request: ModelRequest) -> JsonObject:
     if tools := [*tools, *hosted.offered(request)]:
         found["tools"] = tools
     include = hosted.included(request)
+    effort = {} if request.effort is None else {"effort": request.effort}
     if request.reasons:
-        effort = {} if request.effort is None else {"effort": request.effort}
         found["reasoning"] = {"summary": "auto", **effort}
         include = ["reasoning.encrypted_content", *include]
+    elif effort:  # a model of which nobody said that it reasons: the server knows
+        found["reasoning"] = effort
     if include:
         found["include"] = include
     if request.output is not None:

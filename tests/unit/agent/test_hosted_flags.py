@@ -12,7 +12,7 @@ from backends.llm import create_backend as create_llm
 from process_agent.agent.assemble import AgentConfig, create_backends, started
 from process_agent.core.backend import Backend, BackendConfig
 from process_agent.core.hosting import WEB_SEARCH
-from process_agent.core.models import ModelChoice
+from process_agent.core.models import ModelChoice, ModelInfo, ProviderModels
 from process_agent.core.providers import ModelProvider
 from process_agent.errors import UsageError
 from tests.fakes.backend import FakeBackend
@@ -58,3 +58,25 @@ async def test_one_backend_that_has_it_is_enough(tmp_path: Path) -> None:
     wanted = config(tmp_path, "llm", web_search=True)
     async with started([create_llm(wanted.backend), Searching()], wanted) as backends:
         assert "web search" not in dict(backends.summaries[0].lines)
+
+
+class Reasoning(FakeBackend):
+    """A backend whose models have levels of effort."""
+
+    def models(self) -> Sequence[ProviderModels]:
+        """One that has two, and one that takes none."""
+        listed = (ModelInfo("a", efforts=("low", "high")), ModelInfo("b", takes_efforts=False))
+        return [ProviderModels("p", "P", self.name, "a", listed)]
+
+
+async def test_an_effort_that_no_model_has_is_refused(tmp_path: Path) -> None:
+    wanted = config(tmp_path, "chat")
+    for effort, had in (("high", True), (None, True), ("medium", False)):
+        asked = replace(wanted, backend=replace(wanted.backend, effort=effort))
+        if had:
+            async with started([Reasoning()], asked):
+                continue
+        with pytest.raises(UsageError, match=f"--reasoning-effort {effort} has no effect") as refused:
+            async with started([Reasoning()], asked):
+                raise AssertionError("it would join now")
+        assert "They have low, high." in str(refused.value.fix)

@@ -51,6 +51,10 @@ def test_a_file_of_the_users_own_adds_and_changes(tmp_path: Path) -> None:
         ("[providers.x]\nlocal = 3", "`providers.x.local` has the wrong type"),
         ("[providers.x]\nlocal = true", "`providers.x.base_url` is not a web address"),
         ('[providers.x]\nbase_url = "http://h"\ndialect = "latin"', "none of responses, messages, chat"),
+        (
+            '[providers.x]\nbase_url = "http://h"\n[providers.x.efforts]\n"a" = "low"',
+            "is not a list of words",
+        ),
         ('[providers."a/b"]\nbase_url = "http://h"', "cannot be a provider's name"),
     ],
 )
@@ -77,3 +81,43 @@ def test_a_project_pays_for_openai_and_anthropic() -> None:
 def test_the_command_line_adds_one() -> None:
     assert further("gpu", "http://h/v1", None).usable
     assert further("gpu", "http://h/v1", "k").key == "k"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "levels"),
+    [
+        ("openai", "gpt-5.5", None),
+        ("openai", "gpt-4.1", ()),
+        ("anthropic", "claude-3-5-sonnet-latest", ()),
+        ("anthropic", "claude-sonnet-4-6", ("none", "low", "medium", "high", "xhigh", "max")),
+        ("anthropic", "claude-opus-5", ("low", "medium", "high", "xhigh", "max")),
+        ("grok", "grok-3-mini", ("low", "high")),
+        ("grok", "grok-3", ()),
+        ("grok", "grok-4", ()),
+        ("grok", "grok-4-1-fast-reasoning", ()),
+        ("grok", "grok-4.20-0309-reasoning", ()),
+        ("grok", "grok-4.20-multi-agent-0309", ("low", "medium", "high", "xhigh")),
+        ("grok", "grok-4.5", ("low", "medium", "high")),
+        ("grok", "grok-9", None),
+        ("kimi", "kimi-k3", ("low", "high", "max")),
+        ("kimi", "kimi-k2.6", ()),
+        ("openrouter", "x-ai/grok-4", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+        ("ollama", "qwen3", None),
+    ],
+)
+def test_which_levels_of_effort_models_have(
+    provider: str, model: str, levels: tuple[str, ...] | None
+) -> None:
+    assert known()[provider].efforts_of(model) == levels
+
+
+def test_levels_of_a_file_of_the_users_own_come_first() -> None:
+    text = '[providers.grok.efforts]\n"grok-4" = ["low"]'
+    grok = parse_providers(tomllib.loads(text), known(), "file")["grok"]
+    assert (grok.efforts_of("grok-4"), grok.efforts_of("grok-4.5")) == (("low",), ("low", "medium", "high"))
+
+
+def test_kimi_takes_no_calls_without_reasoning() -> None:
+    kimi = known()["kimi"]
+    assert kimi.calls_after_reasoning("kimi-k2.6")
+    assert not kimi.calls_after_reasoning("moonshot-v1-8k")

@@ -211,7 +211,11 @@ LEVELS = Catalogue(
     [
         ProviderModels(
             *("openai", "OpenAI Codex", "codex", "gpt-5.5"),
-            (ModelInfo("gpt-5.5", efforts=("low", "high"), default_effort="low"), ModelInfo("gpt-5.5-mini")),
+            (
+                ModelInfo("gpt-5.5", efforts=("low", "high"), default_effort="low"),
+                ModelInfo("gpt-5.5-mini"),
+                ModelInfo("gpt-4", takes_efforts=False),
+            ),
         )
     ],
     ModelChoice("codex", "openai", "gpt-5.5"),
@@ -252,6 +256,18 @@ def test_the_effort_of_a_thread_stays_until_its_model_changes() -> None:
     world.start_turn(ANA, thread_id, "/effort high")
     world.start_turn(ANA, thread_id, "/effort default")
     assert efforts(r.ModelWish()) is None
+
+
+def test_a_model_that_takes_no_effort_is_not_given_one() -> None:
+    world = World(catalogue=LEVELS)
+    thread_id = begin(world, "/model gpt-4")
+    world.start_turn(ANA, thread_id, "/effort high")
+    assert answer(world, thread_id) == "`codex/openai/gpt-4` takes no reasoning effort."
+    stored = world.stored_model(thread_id)
+    assert stored is not None
+    assert stored.effort is None
+    world.start_turn(ANA, thread_id, "/effort")
+    assert "takes no reasoning effort: it reasons as it sees fit" in answer(world, thread_id)
 
 
 def test_new_is_for_the_client(world: World) -> None:

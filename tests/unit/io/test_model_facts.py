@@ -28,6 +28,8 @@ def test_every_shipped_entry_has_a_source_and_nothing_is_free(tmp_path: Path) ->
     for facts in found.values():
         assert facts.source
         assert facts.pricing is None or 0 < facts.pricing.input < facts.pricing.output
+    unknown = [model for (_, model), facts in found.items() if facts.context_window is None]
+    assert unknown == ["gpt-image-1"], "of every other model its context is known"
     images = found["openai", "gpt-image-1"].images
     assert 0 < images["low 1024x1024"] < images["medium 1024x1024"] < images["high 1024x1024"]
     assert ("openai", "*") not in found

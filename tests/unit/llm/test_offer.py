@@ -63,3 +63,15 @@ def test_what_is_known_of_a_model_is_told_and_prices_count_for_the_provider_itse
     assert offer.window(ModelChoice("llm", "openai", "gpt-x")) == 1000
     elsewhere = config(("openai", "gpt-x"), providers=(replace(OPENAI, listed=False),))
     assert make_offer("llm", elsewhere).models[0].models[0].pricing is None
+
+
+@pytest.mark.parametrize("model", ["gpt-x", "gpt-x-20261101", "gpt-x-2026-11-01"])
+def test_a_model_named_with_its_day_is_the_model(model: str) -> None:
+    [info] = make_offer("llm", config(("openai", model))).models[0].models
+    assert (info.context_window, info.pricing) == (1000, Pricing(1, 2))
+
+
+@pytest.mark.parametrize("model", ["gpt-x-mini", "gpt-x-1", "gpt-x-20261101-b"])
+def test_another_model_is_not(model: str) -> None:
+    [info] = make_offer("llm", config(("openai", model))).models[0].models
+    assert (info.context_window, info.pricing) == (None, None)

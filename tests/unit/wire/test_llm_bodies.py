@@ -14,6 +14,7 @@ from process_agent.wire.llm.dialects import CODECS
 from process_agent.wire.llm.request import (
     Call,
     CallOutput,
+    Item,
     JsonObject,
     Message,
     ModelRequest,
@@ -75,7 +76,9 @@ def test_responses() -> None:
         "text": {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}},
         "prompt_cache_key": "thread-1",
     }
-    plain = body("responses", reasons=False)
+    unknown = body("responses", reasons=False)
+    assert unknown["reasoning"] == {"effort": "high"}, "of a model of which nothing is known the server knows"
+    plain = body("responses", reasons=False, effort=None)
     assert "reasoning" not in plain
     assert "include" not in plain
 
@@ -164,7 +167,57 @@ def test_chat() -> None:
             "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
         },
     }
-    assert "reasoning_effort" not in body("chat", reasons=False)
+    assert body("chat", reasons=False)["reasoning_effort"] == "high", "who asks knows the model's levels"
+    assert "reasoning_effort" not in body("chat", effort=None)
+
+
+def said(*items: Item, **changed: object) -> list[JsonObject]:
+    found: list[JsonObject] = body("chat", items=items, instructions="", **changed)["messages"]
+    return found
+
+
+THOUGHT = Reasoning("hm", Replay("us", {"reasoning": "hm"}))
+BLOCKS: list[Json] = [{"type": "reasoning.text", "text": "hm", "signature": "s", "index": 0}]
+DETAILS = Reasoning("", Replay("us", {"reasoning_details": BLOCKS}))
+CALL = Call("c1", "ls", "{}")
+TEXT = Message("assistant", (Text("I look."),))
+
+
+def test_chat_gives_reasoning_back_under_the_name_it_came_with() -> None:
+    [message] = said(THOUGHT, CALL)
+    assert message["reasoning"] == "hm"
+    assert "reasoning_content" not in message
+    assert said(Reasoning("hm", Replay("others", {"reasoning": "hm"})), TEXT) == [
+        {"role": "assistant", "content": "I look."}
+    ]
+
+
+@pytest.mark.parametrize("order", [(THOUGHT, TEXT, DETAILS, CALL), (THOUGHT, DETAILS, TEXT, CALL)])
+def test_chat_gives_blocks_of_reasoning_back_with_what_they_led_to_and_not_their_text_twice(
+    order: tuple[Item, ...],
+) -> None:
+    [message] = said(*order)
+    assert message["reasoning_details"] == BLOCKS
+    assert not {"reasoning", "reasoning_content"} & set(message)
+    assert message["content"] == "I look."
+    assert [call["id"] for call in message["tool_calls"]] == ["c1"]
+
+
+def test_blocks_of_one_answer_are_not_given_to_another() -> None:
+    output = CallOutput("c1", (Text("a"),))
+    first, tool, second = said(THOUGHT, DETAILS, CALL, output, DETAILS, TEXT)
+    assert (first["reasoning_details"], second["reasoning_details"]) == (BLOCKS, BLOCKS)
+    assert (first["content"], tool["role"], second["content"]) == (None, "tool", "I look.")
+
+
+def test_chat_puts_a_blank_where_a_model_demands_reasoning_that_nobody_has() -> None:
+    """As after a restart, or for calls that another model made: Kimi refuses the conversation otherwise."""
+    output = CallOutput("c1", (Text("a"),))
+    kept = Reasoning("hm", Replay("us", {"reasoning_content": "hm"}))
+    items = (CALL, output, TEXT, kept, Call("c2", "ls", "{}"), CallOutput("c2", (Text("b"),)))
+    demanded = said(*items, reasoned_calls=True)
+    assert [message.get("reasoning_content") for message in demanded] == [" ", None, None, "hm", None]
+    assert [message.get("reasoning_content") for message in said(*items)] == [None, None, None, "hm", None]
 
 
 @pytest.mark.parametrize(

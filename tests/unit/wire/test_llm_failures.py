@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from process_agent.wire.llm.events import ErrorKind
-from process_agent.wire.llm.failures import MAX_RETRY_AFTER, http_error, stream_error
+from process_agent.wire.llm.failures import http_error, stream_error
+from process_agent.wire.llm.waits import MAX_RETRY_AFTER
 
 
 def error(status: int, body: Any = None, **headers: str) -> Any:
@@ -70,6 +71,20 @@ def test_kinds(status: int, body: Any, kind: ErrorKind) -> None:
         ({}, {"error": {"retry_after": 3, "message": "m"}}, 3.0),
         ({}, {"error": {"message": "Please try again in 20s."}}, 20.0),
         ({}, {"error": {"message": "Please try again in 300ms."}}, 0.3),
+        ({}, {"error": {"message": "Please try again in 6m0s. Visit us."}}, 360.0),
+        ({}, {"error": {"message": "Please try again in 1h2m3.5s."}}, 3_723.5),
+        ({}, {"error": {"message": "Please try again in 2m."}}, 120.0),
+        ({}, {"error": {"message": "Please try again in 5 minutes or so."}}, None),
+        ({}, {"error": {"message": "Please try again in a moment."}}, None),
+        ({"x_ratelimit_reset": "1767225630000"}, {}, 30.0),
+        ({"x_ratelimit_reset": "1767225630"}, {}, 30.0),
+        ({"x_ratelimit_reset": "30"}, {}, None),
+        ({"x_ratelimit_reset": "1s"}, {}, None),
+        (
+            {},
+            {"error": {"message": "m", "metadata": {"headers": {"X-RateLimit-Reset": "1767225660000"}}}},
+            60.0,
+        ),
         ({}, {}, None),
     ],
 )
@@ -90,3 +105,10 @@ def test_errors_inside_a_stream() -> None:
     assert stream_error({"error": {"code": "context_length_exceeded", "message": "m"}}).kind is (
         ErrorKind.CONTEXT_LENGTH
     )
+
+
+def test_a_status_as_code_inside_a_stream_counts() -> None:
+    """As OpenRouter tells what happened after the answer began."""
+    for code, kind in ((429, ErrorKind.RATE_LIMITED), (502, ErrorKind.SERVER), (402, ErrorKind.QUOTA)):
+        assert stream_error({"error": {"code": code, "message": "m"}, "choices": []}).kind is kind
+    assert stream_error({"error": {"code": 7, "message": "m"}}).kind is ErrorKind.SERVER

@@ -176,14 +176,16 @@ class CommandTools:
         return Plan(run, need)
 
     def _planned_write(self, arguments: Arguments, scope: Scope) -> Plan:
-        """What a session outside of the sandbox is told to do was not approved with its start."""
+        """What a session outside of the sandbox is told to do was not approved with its start. Allowed for
+        the session is this very text to this one: a shell that may do one thing could do everything else.
+        """
         session, chars = self._session(arguments, scope), arguments.get("chars") or ""
         if not isinstance(chars, str):
             raise ToolFailedError("chars must be text.")
         need = None
         if chars and (session.outside or self.commands.sandbox.asks_always):
             reason = f"Write to this command, which runs outside of any sandbox: {session.script[:500]}"
-            need = Need(f"shell:stdin:{session.number}", reason, lasting=True)
+            need = Need(f"shell:stdin:{session.number}: {chars!r}", reason, lasting=True)
 
         async def run(call: Call) -> ToolOutput:
             wait_ms = call.number("yield_time_ms", AFTER_INPUT_MS if chars else POLL_MS, MAX_WAIT_MS)

@@ -35,7 +35,7 @@ class TurnUsage:
         self._before = self.total = before
 
     def item_done(self, item: Mapping[str, Any]) -> None:
-        """A search of the web is charged by the piece, and Codex counts none; looking at a page found is none.
+        """A search of the web is charged by the piece, and Codex counts none; to look at a page is none.
 
         It belongs to the call of the model whose tokens are told next.
         """

@@ -1,4 +1,4 @@
-"""`--storage` with the real Codex: it reads, writes and deletes files of the room, as far as people let it."""
+"""`--storage` with the real Codex: it reads, writes and deletes files of the room, as people let it."""
 
 from __future__ import annotations
 

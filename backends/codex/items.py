@@ -154,7 +154,8 @@ def _output_view(item: Item) -> ToolView:
 
 def _search_view(item: Item) -> ToolView:
     query = _text(item, "query")
-    return ToolView("web_search", {"query": query, **_present(item, "action")}, f"Searching {shorten(query)}")
+    working = f"Searching {shorten(query) or 'the web'}"
+    return ToolView("web_search", {"query": query, **_present(item, "action")}, working)
 
 
 def _image_view(item: Item) -> ToolView:

@@ -66,6 +66,7 @@ _FEATURES_OFF: Final = (
     "plugin_sharing",
     "tool_suggest",
     "goals",
+    "multi_agent_v2",
     "unbounded_connection_retries",
     "shell_snapshot",
 )

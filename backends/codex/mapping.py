@@ -81,7 +81,10 @@ class TurnMapper:
         if handler is not None:
             return [*handler(self, params, now), *self._diff.due(now)]
         notice = notice_of(method, params)
-        return self._diff.due(now) if notice is None else self.notice(*notice)
+        if notice is None:
+            return self._diff.due(now)
+        after = self.thinking() if method == "hook/completed" else []
+        return [*self.notice(*notice), *after]
 
     def notice(self, tool: str, text: str) -> Events:
         """Something to be seen that is no item, as a finished tool call."""
@@ -204,6 +207,7 @@ class TurnMapper:
             return [*events, *opened.complete(item)]
         if isinstance(opened, OpenImage):
             return [*events, *opened.complete(item), *self.thinking()]
+        self.usage.item_done(item)
         events += self._grown(opened, item)
         events += opened.end(*outcome(item, self._folder))
         return [*events, *self.thinking()]

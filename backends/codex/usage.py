@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from backends.codex.shapes import as_dict
 from process_agent.core.events import UsageUpdated
@@ -27,10 +27,22 @@ class TurnUsage:
         self._before: Usage | None = Usage()
         self.total: Usage | None = Usage()
         """Of the Codex thread, once it is known."""
+        self._searched = Usage()
+        self._uncounted = Usage()
 
     def begin(self, before: Usage | None) -> None:
         """What the Codex thread has used by now; None when it is not known: all but the first call then."""
         self._before = self.total = before
+
+    def item_done(self, item: Mapping[str, Any]) -> None:
+        """A search of the web is charged by the piece, and Codex counts none; to look at a page is none.
+
+        It belongs to the call of the model whose tokens are told next.
+        """
+        action = as_dict(item.get("action")).get("type")
+        if item.get("type") == "webSearch" and action in (None, "search"):
+            self._searched += _SEARCH
+            self._uncounted += _SEARCH
 
     def update(self, params: Mapping[str, Any]) -> list[UsageUpdated]:
         """Take a `thread/tokenUsage/updated`."""
@@ -42,14 +54,18 @@ class TurnUsage:
         now = self.total
         if self._before is None or known is None:
             self._before = known = now - _usage(last)
-        if (call := now - known) != Usage():
+        if (call := now - known + self._uncounted) != Usage():
             self._meter.used(ModelCall(call, self._purpose))
+        self._uncounted = Usage()
         if now == self._before:
             return []  # a compaction begins with what was said before
         window = told.get("modelContextWindow")
         window = window if isinstance(window, int) else None
         context = ContextWindow(_count(last, "totalTokens"), window, self._compacts_at(window))
-        return [UsageUpdated(now - self._before, context)]
+        return [UsageUpdated(now - self._before + self._searched, context)]
+
+
+_SEARCH: Final = Usage(searches=1)
 
 
 def _usage(counts: Mapping[str, Any]) -> Usage:

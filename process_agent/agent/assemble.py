@@ -20,7 +20,7 @@ from process_agent.agent.channels import (
     create_channels,
     first_mails,
 )
-from process_agent.agent.flags import check_effort, check_flags, check_hosted
+from process_agent.agent.flags import check_effort, check_flags, check_hosted, mcp_lines
 from process_agent.agent.local_tools import make_shell, shell_lines
 from process_agent.agent.metering import Metering
 from process_agent.agent.models import Selection, select
@@ -101,6 +101,8 @@ class Ready:
     """The toolkits that flags asked for, and on mixed agents, whose models can use them."""
     shell: tuple[tuple[str, str], ...] = ()
     """What commands of models may do that have none of their own."""
+    mcp: tuple[tuple[str, str], ...] = ()
+    """The MCP servers that flags asked for, and on mixed agents, whose models can use them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ class Agent:
             thread_dir=self._room.store.directory,
             tools=self._tools_line(),
             shell=shell_lines(self._shell, self._config.tools, self._backends),
+            mcp=mcp_lines(self._config.tools, self._backends),
         )
         return self
 

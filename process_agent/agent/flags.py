@@ -14,6 +14,10 @@ from process_agent.core.records import Recording
 from process_agent.errors import UsageError
 
 _ANOTHER_BACKEND = "Leave it out, or add a backend that does, like --backend codex."
+_BROUGHT: Final = {
+    "public": "messages may bring servers at public addresses, over https",
+    "any": "messages may bring servers at any address that this machine reaches",
+}
 _HOSTED: Final = {
     "--web-search": "no search of the web",
     "--image-generation": "no tool that makes images",
@@ -81,6 +85,29 @@ def _check_mcp(tools: ToolOptions, backends: Sequence[Backend]) -> None:
         )
     if through_us and (tools.servers or tools.mcp != "none"):
         check_installed()
+
+
+def mcp_lines(tools: ToolOptions, backends: Sequence[Backend]) -> tuple[tuple[str, str], ...]:
+    """Lines of the start summary about MCP servers of the operator and of messages, and on mixed agents, who
+    uses them.
+    """
+    through_us = [each.name for each in backends if each.takes_tools and not each.takes_mcp]
+    own = [each.name for each in backends if each.takes_mcp]
+    neither = [each.name for each in backends if not each.takes_tools and not each.takes_mcp]
+    without = [f"not for {', '.join(neither)}"] if neither else []
+    lines = []
+    if tools.servers:
+        names = ", ".join(server.name for server in tools.servers)
+        other = [f"{', '.join(own)} reads its own configuration"] if own else []
+        lines.append(("mcp servers", _whose(names, through_us, [*other, *without])))
+    if tools.mcp != "none":
+        users = [each.name for each in backends if each.name not in neither]
+        lines.append(("mcp", _whose(_BROUGHT[tools.mcp], users, without)))
+    return tuple(lines)
+
+
+def _whose(what: str, users: Sequence[str], others: Sequence[str]) -> str:
+    return "; ".join([f"{what}, for {', '.join(users)}", *others]) if others or len(users) > 1 else what
 
 
 def _check_recording(backends: Sequence[Backend]) -> None:

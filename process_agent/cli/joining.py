@@ -54,11 +54,6 @@ BACKEND_ENVIRONMENT = (
 """Variables a backend may see; credentials are passed by name, never by inheritance."""
 
 
-_MCP = {
-    "public": "messages may bring servers at public addresses, over https",
-    "any": "messages may bring servers at any address that this machine reaches",
-}
-
 MAX_NAME = 100
 """Characters of an agent's name. It becomes part of its threads' paths, and so has no slash either."""
 
@@ -213,8 +208,8 @@ def summary(options: JoinOptions, room: JoinedRoom, ready: Ready, link: str) -> 
         ("channels", ", ".join(ready.channels)),
         *((file.kind, f"{file.path}, read for each turn") for file in options.rules.files),
         *((("tools", ready.tools),) if ready.tools else ()),
+        *ready.mcp,
         *ready.shell,
-        *((("mcp", _MCP[options.tool_flags.mcp]),) if options.tool_flags.mcp in _MCP else ()),
         *options.outside.lines(),
         *([("workspace", "a Git work tree for each thread")] if options.workspace == "per-thread" else []),
         *websocket_lines(options),

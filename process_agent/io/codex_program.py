@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ OVERRIDE: Final = "PROCESS_CODEX_BINARY"
 """Variable that names the program to use instead of the installed one."""
 
 INSTALL: Final = "Install it with: pip install 'process-agent[codex]'."
+_OR: Final = f"unset {OVERRIDE}: the installed Codex is used then."
+_NAMED: Final = f"Name the Codex program there, or {_OR}"
+_ANOTHER: Final = f"Name another program in {OVERRIDE}, or {INSTALL[0].lower()}{INSTALL[1:]}"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _TIMEOUT: Final = 20.0
 
@@ -56,9 +60,14 @@ def find(environment: Mapping[str, str]) -> tuple[Path, Path | None]:
     """Path of the program and of its folder of tools. Raises `BackendError` when there is none."""
     chosen = environment.get(OVERRIDE)
     if chosen:
-        path = Path(chosen).expanduser()
+        path = Path(chosen).expanduser().absolute()  # it runs in other folders than this one
         if not path.is_file():
-            raise BackendError(f"{OVERRIDE} names {chosen}, and there is no such file.")
+            raise BackendError(f"{OVERRIDE} names {chosen}, and there is no such file.", fix=_NAMED)
+        if not os.access(path, os.X_OK):
+            raise BackendError(
+                f"{OVERRIDE} names {chosen}, which may not be executed.",
+                fix=f"Make it so (chmod +x), or {_OR}",
+            )
         return path, None
     bundled = _bundled()
     if bundled is not None:
@@ -73,7 +82,9 @@ def check_version(text: str, path: Path) -> Version:
     """The version in what `--version` or the server's user agent says. Raises `BackendError` if too old."""
     found = _VERSION.search(text)
     if found is None:
-        raise BackendError(f"{path} does not say its version; is it Codex? It said: {text.strip()[:200]!r}.")
+        raise BackendError(
+            f"{path} does not say its version; is it Codex? It said: {text.strip()[:200]!r}.", fix=_ANOTHER
+        )
     version = (int(found[1]), int(found[2]), int(found[3]))
     if version < MINIMUM:
         wanted = ".".join(map(str, MINIMUM))
@@ -92,7 +103,8 @@ def _bundled() -> tuple[Path, Path | None] | None:
     try:
         return codex_cli_bin.bundled_codex_path(), codex_cli_bin.bundled_path_dir()
     except FileNotFoundError as error:
-        raise BackendError(f"The installed Codex is damaged: {error}", fix=INSTALL) from error
+        said = str(error).rstrip(".")
+        raise BackendError(f"The installed Codex is damaged: {said}.", fix=INSTALL) from error
 
 
 async def _version_text(path: Path, environment: Mapping[str, str], folder: Path) -> str:
@@ -105,10 +117,13 @@ async def _version_text(path: Path, environment: Mapping[str, str], folder: Path
                 output = (output + data)[:4096]
             code = await child.wait()
     except TimeoutError as error:
-        raise BackendError(f"{path} --version did not end within {_TIMEOUT:g} s.") from error
+        raise BackendError(f"{path} --version did not end within {_TIMEOUT:g} s.", fix=_ANOTHER) from error
     finally:
         await child.stop(grace=0)
     if code != 0:
         said = child.stderr_tail() or output.decode(errors="replace")
-        raise BackendError(f"{path} --version ended with {code}: {said[-500:].strip() or 'no message'}")
+        raise BackendError(
+            f"{path} --version ended with {code}: {(said[-500:].strip() or 'no message').rstrip('.')}.",
+            fix=_ANOTHER,
+        )
     return output.decode(errors="replace")

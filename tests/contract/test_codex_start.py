@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,12 @@ from backends.codex import client
 from process_agent.core.backend import ToolkitInfo
 from process_agent.core.content import JsonResult
 from process_agent.core.decisions import Decision
-from process_agent.core.events import ApprovalRequested, EndReason, ToolStarted, UsageUpdated
+from process_agent.core.events import ApprovalRequested, EndReason, UsageUpdated
 from process_agent.core.models import ModelChoice
 from process_agent.errors import AuthError, BackendError
 from process_agent.io.child import Child
 from process_agent.scripted.server import ScriptedServer
-from tests.contract.codex_room import codex_room, gone, processes_below, script
+from tests.contract.codex_room import codex_room, script
 
 
 def program(folder: Path, text: str) -> str:
@@ -283,56 +281,3 @@ async def test_a_codex_that_cannot_come_back_fails_the_turn_and_not_the_agent(tm
         launch.command.arguments[0] = str(launch.program.path)  # type: ignore[index]
         assert (await room.turn(thread, "say three")).text == "three"
         assert Child.spawn == real
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the guard needs Linux")
-async def test_closing_takes_running_commands_along_and_leaves_the_folder_clean(tmp_path: Path) -> None:
-    async with codex_room(tmp_path) as room:
-        thread = await room.thread()
-        started = asyncio.Event()
-        running = asyncio.ensure_future(
-            room.turn(
-                thread,
-                script({"run": "setsid sleep 300 & sleep 300"}),
-                lambda e: started.set() if isinstance(e, ToolStarted) else None,
-            )
-        )
-        await started.wait()
-        below = room.processes()
-        assert "codex" in below.values()
-        await room.backend.close()
-        assert (await running).end.reason is EndReason.LOST
-        for pid in below:
-            assert await gone(pid, 2)
-        assert list(room.folder.iterdir()) == []
-
-
-AGENT = """
-import asyncio, sys
-from pathlib import Path
-from process_agent.core.events import ToolStarted
-from tests.contract.codex_room import codex_room, script
-async def main():
-    async with codex_room(Path(sys.argv[1])) as room:
-        say = lambda e: print("up", flush=True) if isinstance(e, ToolStarted) else None
-        await room.turn(await room.thread(), script({"run": "setsid sleep 300 & sleep 300"}), say)
-asyncio.run(main())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the guard needs Linux")
-async def test_nothing_survives_kill_9_of_the_agent(tmp_path: Path) -> None:
-    agent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", AGENT, str(tmp_path)),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert agent.stdout is not None
-    assert await agent.stdout.readline() == b"up\n"
-    below = processes_below(agent.pid)
-    assert "codex" in below.values()
-    agent.kill()
-    killed = time.monotonic()
-    await agent.wait()
-    for pid, name in below.items():
-        assert await gone(pid, 2 - (time.monotonic() - killed)), f"{name} outlived the agent"

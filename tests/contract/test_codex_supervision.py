@@ -16,7 +16,7 @@ from backends.codex import thread as codex_thread
 from backends.codex.thread import CodexThread
 from process_agent.core.events import BackendEvent, EndReason, ToolStarted, TurnEnded, Working
 from process_agent.io import rpc
-from tests.contract.codex_room import codex_room, gone, processes_below, script
+from tests.contract.codex_room import codex_room, gone, script
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the guard needs Linux")
 
@@ -231,78 +231,3 @@ async def test_a_provider_that_refuses_connections_ends_the_turn(tmp_path: Path)
         assert end.reason is EndReason.FAILED
         assert end.error is not None
         assert "127.0.0.1" not in end.error.message
-
-
-# --- What it leaves behind ---------------------------------------------------------------------------
-
-LOSE_THE_GUARD = """
-setsid nohup sleep 300 > /dev/null 2>&1 &
-echo $! > left
-guard=$(cut -d' ' -f4 /proc/{codex}/stat)
-kill -9 $guard
-"""
-
-AGENT = """
-import asyncio, os, sys
-from pathlib import Path
-from process_agent.core.events import ToolStarted
-from tests.contract.codex_room import codex_room, script
-async def main():
-    base = Path(sys.argv[1])
-    async with codex_room(base, sandbox="full-access", approvals="auto") as room:
-        command = Path(sys.argv[2]).read_text().format(codex=room.app_server())
-        told = await room.turn(await room.thread(), script({"run": command}))
-        print(told.end.reason, flush=True)
-        await asyncio.sleep(60)
-asyncio.run(main())
-"""
-
-
-@needs_linux
-@pytest.mark.parametrize("end", ["closed", "killed"])
-async def test_a_command_that_killed_its_guard_is_swept(tmp_path: Path, end: str) -> None:
-    """With full access a command can detach itself and kill the guard that would take it along."""
-    (tmp_path / "command").write_text(LOSE_THE_GUARD)
-    left = tmp_path / "work" / "left"
-    if end == "closed":
-        async with codex_room(tmp_path, sandbox="full-access", approvals="auto") as room:
-            told = await room.turn(
-                await room.thread(), script({"run": LOSE_THE_GUARD.format(codex=room.app_server())})
-            )
-            assert told.end.reason is EndReason.LOST
-            pid = int(left.read_text())
-            assert not await gone(pid, 0), "it did escape"
-        assert await gone(pid, 2)
-        return
-    agent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", AGENT, str(tmp_path), str(tmp_path / "command")),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert agent.stdout is not None
-    assert await agent.stdout.readline() == b"lost\n"
-    agent.kill()
-    await agent.wait()
-    pid = int(left.read_text())
-    assert not await gone(pid, 0), "it did escape"
-    async with codex_room(tmp_path, sandbox="full-access", approvals="auto"):
-        assert await gone(pid, 2)
-
-
-@needs_linux
-async def test_an_agent_beside_it_keeps_its_commands(tmp_path: Path) -> None:
-    """Two agents of one name share a folder; the start and the end of one leave the other alone."""
-    async with codex_room(tmp_path) as first:
-        thread = await first.thread()
-        running = asyncio.ensure_future(first.turn(thread, script({"run": "sleep 60"})))
-        await first.model.wait_for_requests(1)
-        while "sleep" not in first.processes().values():  # noqa: ASYNC110 - the command starts by itself
-            await asyncio.sleep(0.02)
-        async with codex_room(tmp_path) as second:
-            assert (await second.turn(await second.thread(), "say hello")).text == "hello"
-        assert "sleep" in first.processes().values()
-        assert first.backend._server is not None
-        assert first.backend._server._child is not None
-        assert "codex" in processes_below(first.backend._server._child.pid).values()
-        await thread.interrupt()
-        await running

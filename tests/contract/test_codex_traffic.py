@@ -1,13 +1,21 @@
-"""Where Codex connects to: behind a proxy that writes down every host, only the model's is seen."""
+"""Where Codex connects to: only to the model's host.
+
+Behind a proxy that writes down every host, and, as not everybody heeds a proxy, in a network of its own where
+every packet is seen (`tests.fakes.watched_network`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from process_agent.core.events import ContextCompacted, EndReason
 from tests.contract.codex_room import codex_room, script
@@ -82,9 +90,8 @@ async def test_with_a_key_only_the_model_is_spoken_to(tmp_path: Path) -> None:
         assert len(proxy.hosts) == len(other.model.requests)
 
 
-async def test_with_a_login_only_its_provider_is_spoken_to(tmp_path: Path) -> None:
-    """Codex by itself would fetch catalogues of plugins from GitHub and chatgpt.com."""
-    home = tmp_path / "home"
+def log_in(home: Path) -> None:
+    """A Codex folder with a key for OpenAI."""
     home.mkdir()
     (home / "auth.json").write_text(json.dumps({"OPENAI_API_KEY": "sk-not-a-key"}))
     (home / "config.toml").write_text(
@@ -92,6 +99,12 @@ async def test_with_a_login_only_its_provider_is_spoken_to(tmp_path: Path) -> No
         'base_url = "https://api.openai.com/v1"\nrequires_openai_auth = true\n'
         "request_max_retries = 0\nstream_max_retries = 0\n"
     )
+
+
+async def test_with_a_login_only_its_provider_is_spoken_to(tmp_path: Path) -> None:
+    """Codex by itself would fetch catalogues of plugins from GitHub and chatgpt.com."""
+    home = tmp_path / "home"
+    log_in(home)
     async with proxied() as (proxy, environment):
         own = {**environment, "CODEX_HOME": str(home)}
         async with codex_room(tmp_path, connect=False, environment=own) as room:
@@ -99,3 +112,66 @@ async def test_with_a_login_only_its_provider_is_spoken_to(tmp_path: Path) -> No
             told = await room.turn(await room.thread(), "say hello")
             assert told.end.reason is EndReason.FAILED
         assert set(proxy.hosts) == {"api.openai.com"}
+
+
+WATCHED = """
+import asyncio, json, socket, sys
+from pathlib import Path
+from tests.fakes.watched_network import Watch, enter
+try:
+    enter()
+except OSError as error:
+    print(error, file=sys.stderr)
+    sys.exit(77)
+from process_agent.scripted.server import ScriptedServer
+from tests.contract.codex_room import codex_room, script
+
+async def main():
+    watch, base, home = Watch(), Path(sys.argv[1]), sys.argv[2]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
+        noise.sendto(b"seen?", ("192.0.2.1", 9))
+    own = dict(connect=False, environment={"CODEX_HOME": home}) if home else {}
+    async with ScriptedServer() as model, codex_room(base, model=model, **own) as room:
+        thread = await room.thread()
+        actions = ({"run": "echo hi"}, {"write": "a", "content": "a\\n"}, {"report": True})
+        ends = [(await room.turn(thread, script(*actions))).end.reason]
+        if not home:
+            await room.backend.title("A day at the sea")
+            ends.append((await room.turn(thread, None, compact=True)).end.reason)
+    watch.close()
+    port = int(model.base_url.rpartition(":")[2].partition("/")[0])
+    tried = [(a.what, a.address, "model" if a.port == port else a.port) for a in sorted(watch.attempts)]
+    print(json.dumps([ends, tried]))
+
+asyncio.run(main())
+"""
+
+
+def watched(base: Path, home: Path | None = None) -> tuple[list[str], set[tuple[str, str, str | int]]]:
+    """How turns ended in a network where all is seen, and what was tried there, the test's noise left out."""
+    ran = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(base), str(home or "")],
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    if ran.returncode == 77:
+        pytest.skip(f"this machine allows no network of one's own: {ran.stderr}")
+    assert ran.returncode == 0, ran.stderr
+    ends, tried = json.loads(ran.stdout)
+    found = {tuple(each) for each in tried}
+    assert ("udp", "192.0.2.1", 9) in found, "packets are seen"
+    return ends, found - {("udp", "192.0.2.1", 9)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+def test_with_a_key_no_packet_goes_elsewhere_whether_by_the_proxy_or_not(tmp_path: Path) -> None:
+    ends, tried = watched(tmp_path)
+    assert ends == ["completed", "completed"]
+    assert tried == {("tcp", "127.0.0.1", "model")}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+def test_with_a_login_no_other_name_is_asked_for(tmp_path: Path) -> None:
+    log_in(tmp_path / "home")
+    ends, tried = watched(tmp_path, tmp_path / "home")
+    assert ends == ["failed"]
+    assert {name for name, _, _ in tried} == {"api.openai.com"}

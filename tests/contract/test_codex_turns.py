@@ -283,18 +283,6 @@ async def test_a_steer_is_taken_up_by_the_running_turn(tmp_path: Path) -> None:
         assert refused.value.code == "turn_not_in_progress"
 
 
-async def test_many_threads_at_once(tmp_path: Path) -> None:
-    async with codex_room(tmp_path) as room:
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(
-                    room.turn(await room.thread(), script({"sleep_ms": 300}, {"say": f"number {n}"}))
-                )
-                for n in range(40)
-            ]
-        assert [task.result().text for task in tasks] == [f"number {n}" for n in range(40)]
-
-
 async def test_a_stray_ending_of_the_reader_interrupts_the_turn(tmp_path: Path) -> None:
     """Whoever stops listening to a turn stops the turn."""
     async with codex_room(tmp_path) as room:

@@ -30,6 +30,7 @@ apps = true
 plugins = true
 goals = true
 multi_agent = true
+multi_agent_v2 = true
 shell_snapshot = true
 
 [analytics]

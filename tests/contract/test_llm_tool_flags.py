@@ -99,6 +99,7 @@ async def test_each_flag_offers_its_tools_and_what_they_give_back_is_in_the_next
         person = _program(server, model, tmp_path, "ana", "user")
         async with _running(agent, f"{JOIN} {typed}") as said:
             assert "gpt-5.5" in said
+            assert ("messages may bring servers at any address" in said) == ("--mcp-any" in typed)
             calls = [call for flag in flags for call in flag.calls]
             actions = [{"call": name, "arguments": arguments} for name, arguments, _ in calls]
             told = await asyncio.to_thread(

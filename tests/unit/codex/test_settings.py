@@ -22,7 +22,7 @@ from process_agent.core.backend import BackendConfig
 from process_agent.core.discretion import without_addresses
 from process_agent.core.models import ModelChoice, Pricing
 from process_agent.errors import AuthError, BackendError, RemoteError, UsageError
-from process_agent.io.codex_program import Program, check_version, find
+from process_agent.io.codex_program import Program
 from process_agent.io.command_profile import PROFILE, MountPoints
 from process_agent.io.kept_from_commands import check_folder, fixed_parents, private_places
 from process_agent.io.model_facts import known_models
@@ -282,20 +282,6 @@ def test_context_windows_are_read_from_the_catalogue() -> None:
     assert read_windows(listed) == {"m": Window(272_000, 258_400)}
     assert read_windows(listed)["m"].compacts_at == 244_800
     assert read_windows([]) == {}
-
-
-def test_versions() -> None:
-    assert check_version("codex-cli 0.163.0", Path("x")) == (0, 163, 0)
-    assert check_version("process_agent/1.0.2 (Debian)", Path("x")) == (1, 0, 2)
-    for bad in ("codex-cli 0.162.9", "hello"):
-        with pytest.raises(BackendError):
-            check_version(bad, Path("x"))
-
-
-def test_the_program_named_by_the_operator_comes_first(tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.write_text("")
-    assert find({"PROCESS_CODEX_BINARY": str(mine)}) == (mine, None)
 
 
 def test_toml_values_survive(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from process_agent.core.turn import Steer, Turn
 _ENDED = ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
 _ENDING = ErrorInfo("The turn is ending; send the message as a new turn.", "turn_ended")
 _OVER = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
+_STOPPED = ErrorInfo(
+    "The turn was stopped before it took this up; send it again if it still holds.", "cancelled"
+)
 _NOT_RUNNING = ErrorInfo("This turn is not running; send the message as a new turn.", "turn_not_in_progress")
 _NO_INPUT = ErrorInfo("This turn takes no input; send the message as a new turn.", "turn_not_in_progress")
 _TOO_MANY = ErrorInfo("This turn has not taken up what was said to it yet; wait.", "too_many_requests")
@@ -70,10 +73,17 @@ class Steering:
             self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
             turn.added += steer.content
         else:
-            self._speaker.say(e.SteerRejected(source, error), turn)
+            self._speaker.say(e.SteerRejected(source, _why(turn, error)), turn)
         return True
 
     def over(self, turn: Turn) -> None:
         """The turn ends; steers it did not take up are refused."""
         for source in turn.steers:
-            self._speaker.say(e.SteerRejected(source, _OVER), turn)
+            self._speaker.say(e.SteerRejected(source, _why(turn, _OVER)), turn)
+
+
+def _why(turn: Turn, error: ErrorInfo) -> ErrorInfo:
+    """Why a steer was not taken up. What was said before somebody stopped the turn is not to begin another by
+    itself, as clients do with what came too late.
+    """
+    return error if turn.interrupt is None else _STOPPED

@@ -45,7 +45,7 @@ class Steering:
         said = e.SteerRequested(request.content, name)
         self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
         self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
-        turn.steers[source] = Steer(request.content, name)
+        turn.steers[source] = Steer(request.content, name, viewer)
         self._speaker.out(c.SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
 
     def _refusal(self, turn: Turn | None, viewer: c.Viewer) -> ErrorInfo | None:
@@ -70,16 +70,28 @@ class Steering:
         if error is None:
             said = e.SteerRequested(steer.content, steer.sender_name)
             self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
-            self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
+            self._tell(e.Steered(source, steer.content, steer.sender_name), turn, steer)
             turn.added += steer.content
         else:
-            self._speaker.say(e.SteerRejected(source, _why(turn, error)), turn)
+            self._tell(e.SteerRejected(source, _why(turn, error)), turn, steer)
         return True
 
     def over(self, turn: Turn) -> None:
         """The turn ends; steers it did not take up are refused."""
-        for source in turn.steers:
-            self._speaker.say(e.SteerRejected(source, _why(turn, _OVER)), turn)
+        for source, steer in turn.steers.items():
+            self._tell(e.SteerRejected(source, _why(turn, _OVER)), turn, steer)
+
+    def left(self, turn: Turn, viewer: c.Viewer) -> None:
+        """A participant is gone; nobody waits to hear what came of its steers."""
+        for steer in turn.steers.values():
+            if steer.sender == viewer:
+                steer.sender = None
+
+    def _tell(self, outcome: e.Steered | e.SteerRejected, turn: Turn, steer: Steer) -> None:
+        if steer.sender is None:
+            self._speaker.say(outcome, turn)
+        else:
+            self._speaker.say_to(outcome, steer.sender, turn)
 
 
 def _why(turn: Turn, error: ErrorInfo) -> ErrorInfo:

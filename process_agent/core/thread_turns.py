@@ -179,6 +179,8 @@ class ThreadTurns:
 
     def left(self, viewer: c.Viewer) -> None:
         """A participant is gone; nothing can be asked of it any more."""
+        if self.running is not None:
+            self._steering.left(self.running, viewer)
         for turn in (self.running, *self.queue):
             if turn is not None and turn.sender == viewer:
                 turn.present = False

@@ -16,7 +16,7 @@ from process_agent.core.turn import Approval, Turn, TurnState
 from process_agent.core.views import MAX_VIEWS
 from tests.fakes.supervised import DEFAULT, OTHER, World, person
 
-ANA, BEN = person("ana"), person("ben")
+ANA, BEN, EVA = person("ana"), person("ben"), person("eva")
 
 
 @pytest.fixture
@@ -120,6 +120,28 @@ def test_a_steer_the_backend_never_answers(world: World) -> None:
     world.carry_out(world.supervisor.timer_fired(timer))
     kinds = [type(x.body) for x in world.logs[thread_id]][-2:]
     assert kinds == [e.SteerRejected, e.TurnEnded]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_who_steers_without_viewing_hears_what_came_of_it(world: World, *, taken: bool) -> None:
+    thread_id, turn_id = begin(world)
+    for who in (BEN, EVA):
+        world.ask(r.SteerTurn(world.envelope(who), thread_id, turn_id, (TextPart(f"more, says {who.name}"),)))
+    world.ask(r.Left(EVA, "chat"))
+    if taken:
+        for _ in range(2):
+            world.happen(world.oldest(c.SteerBackend))
+    world.backend_done(turn_id)
+    world.backend(thread_id, turn_id, e.TurnEnded(e.EndReason.COMPLETED))
+    if not taken:
+        timer = c.Timer(c.TimerKind.STEER, thread_id, turn_id)
+        world.carry_out(world.supervisor.timer_fired(timer))
+    world.settle()
+    outcome = e.Steered if taken else e.SteerRejected
+    assert len(bodies(world, BEN, outcome)) == 1
+    assert not bodies(world, BEN, e.TurnEnded), "steering makes no viewer"
+    assert not bodies(world, EVA, outcome), "nobody is there to hear it"
+    assert len(bodies(world, ANA, outcome)) == 2
 
 
 def test_a_backend_that_ignores_interrupts_is_abandoned(world: World) -> None:

@@ -307,9 +307,9 @@ class ThreadTurns:
 
     # --- Inside ----------------------------------------------------------------------------------
 
-    def _touch(self) -> None:
+    def _touch(self, *, begun: bool = False) -> None:
         if not self.deleted:
-            self._out(c.TouchThread(self._speaker.thread_id))
+            self._out(c.TouchThread(self._speaker.thread_id, begun))
 
     def _under_way(self, turn_id: TurnId) -> Turn | None:
         turn = self.running
@@ -332,6 +332,7 @@ class ThreadTurns:
             self._speaker.say(changed, turn)
         self._begin(turn, choice)
         self._out(c.RunTurn(self._speaker.thread_id, input_of(turn, choice)))
+        self._touch(begun=True)
 
     def _begin(self, turn: Turn, choice: ModelChoice | None) -> None:
         turn.start(self._speaker.setting.clock(), choice)

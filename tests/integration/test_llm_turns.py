@@ -217,7 +217,7 @@ async def test_a_steer_is_confirmed_with_the_request_that_has_it(room: LlmRoom, 
 
     told = await room.turn(thread, "say this", steer, model=model)
     assert told.text == "this\nand that too"
-    assert [await each for each in steers] == [None, None]
+    await asyncio.gather(*steers)
     assert (requests, room.model.total_requests) == ([1], 2)
     assert sent(room).index("and this") < sent(room).index("and that too")
     with pytest.raises(TurnRefusedError):

@@ -65,6 +65,7 @@ class CodexThread:
         self._tasks = Tasks("codex thread")
         self._talk = Conversation(host, thread_id, self._memory, state, self._tasks, self._receive)
         self._turn: RunningTurn | None = None
+        self._steering = asyncio.Lock()
         self._early: list[Notification] = []
         self._warned: set[str] = set()
 
@@ -97,6 +98,10 @@ class CodexThread:
 
     async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
         """Give the running turn more input; see the port."""
+        async with self._steering:  # Codex gets one after the other, in the order of the calls
+            await self._steer(content, sender_name)
+
+    async def _steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
         running = self._turn
         if running is None:
             raise TurnRefusedError("No turn is running.", code="turn_not_in_progress")

@@ -17,6 +17,7 @@ from backends.llm.failures import told, waiting
 from backends.llm.host import Host
 from backends.llm.hosted import in_words, reads_reasoning, to_be_kept, tool_names
 from backends.llm.output import Output
+from backends.llm.running import RunningTurn, failed
 from backends.llm.summarising import Summariser
 from backends.llm.tools import RunningCalls, TurnTools, tools_of
 from process_agent.core.backend import Answered, HistoryItem, TurnInput
@@ -33,9 +34,9 @@ from process_agent.core.events import (
 )
 from process_agent.core.ids import AskId, ItemId, ThreadId
 from process_agent.core.providers import ModelProvider
-from process_agent.core.usage import ContextWindow, ModelCall, Usage
+from process_agent.core.usage import ContextWindow
 from process_agent.errors import ProcessError, TurnRefusedError
-from process_agent.io.interruption import Interrupted, Interruption
+from process_agent.io.interruption import Interrupted
 from process_agent.io.tasks import Tasks, rounds
 from process_agent.wire.llm import events as e
 from process_agent.wire.llm.dialects import CODECS
@@ -64,12 +65,12 @@ class LlmThread:
         self._host = host
         self._conversation = Conversation(history)
         self._cache_key = hashlib.sha256(thread_id.encode()).hexdigest()[:32]
-        self._turn: _Turn | None = None
+        self._turn: RunningTurn | None = None
         self._tasks = Tasks("llm thread")
 
     async def run(self, turn: TurnInput) -> AsyncGenerator[BackendEvent]:
         """Run a turn; see the port."""
-        running = self._turn = _Turn(turn)
+        running = self._turn = RunningTurn(turn)
         try:
             end = TurnEnded(EndReason.COMPLETED)
             try:
@@ -82,30 +83,30 @@ class LlmThread:
             except Interrupted:
                 end = TurnEnded(EndReason.INTERRUPTED)
             except TurnRefusedError as error:
-                end = _failed(ErrorInfo(str(error), error.code))
+                end = failed(ErrorInfo(str(error), error.code))
             except ProcessError as error:
-                end = _failed(ErrorInfo(str(error), "model_failed"))
-            running.over = True
+                end = failed(ErrorInfo(str(error), "model_failed"))
+            running.refuse_steers()
             for event in running.close(INTERRUPTED if end.reason is EndReason.INTERRUPTED else ENDED):
                 yield event
             for event in self._usage(running):  # of an answer that broke off
                 yield event
             yield end
         finally:
-            running.over = True
+            running.refuse_steers()
             self._keep(running)
             if self._turn is running:
                 self._turn = None
 
     async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
-        """Give the running turn more input; the model gets it with its next call, which there will be."""
+        """Give the running turn more input; the model gets it with its next call."""
         running = self._turn
         if running is None or running.over or running.interruption.asked:
             raise TurnRefusedError("The turn takes no more input.", code="turn_not_in_progress")
         if running.input.compact:
             text = "The conversation is being compacted; say it again when that is done."
             raise TurnRefusedError(text, code="turn_not_in_progress")
-        running.steers.append((content, sender_name))
+        await running.steer(content, sender_name)
 
     async def interrupt(self) -> None:
         """Stop the running turn; see the port."""
@@ -128,7 +129,7 @@ class LlmThread:
 
     # --- A turn ----------------------------------------------------------------------------------
 
-    async def _work(self, running: _Turn) -> AsyncGenerator[BackendEvent]:
+    async def _work(self, running: RunningTurn) -> AsyncGenerator[BackendEvent]:
         turn = running.input
         provider, model = self._host.provider(turn.model)
         if turn.compact:
@@ -154,12 +155,11 @@ class LlmThread:
             elif not running.steers and not running.goes_on:
                 running.over = True  # from here on no steer is taken
                 return
-            self._take_steers(running)
         text = f"The turn was ended after {MAX_CALLS} calls of the model."
-        yield _failed(ErrorInfo(text, "too_many_model_calls"))
+        yield failed(ErrorInfo(text, "too_many_model_calls"))
 
     async def _answer(
-        self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools
+        self, running: RunningTurn, provider: ModelProvider, model: str, tools: TurnTools
     ) -> AsyncGenerator[BackendEvent]:
         """Ask the model once, shortening the conversation before if it does not fit."""
         for attempt in (1, 2):
@@ -169,6 +169,8 @@ class LlmThread:
                         yield event
                 if running.end is not None:
                     return
+            for content, sender_name in running.take_steers():
+                self._conversation.said(content, sender_name)
             async with aclosing(self._ask(running, provider, model, tools)) as events:
                 async for event in events:
                     yield event
@@ -177,7 +179,7 @@ class LlmThread:
                 return
             too_long = failure.kind is e.ErrorKind.CONTEXT_LENGTH and not running.output.said
             if not too_long or attempt == 2:
-                running.end = _failed(self._told(failure, provider, model))
+                running.end = failed(self._told(failure, provider, model))
                 return
 
     def _told(self, failure: e.ApiError, provider: ModelProvider, model: str) -> ErrorInfo:
@@ -189,11 +191,12 @@ class LlmThread:
             return ErrorInfo(text, info.code)
         return info
 
-    def _is_full(self, running: _Turn, provider: ModelProvider, model: str) -> bool:
+    def _is_full(self, running: RunningTurn, provider: ModelProvider, model: str) -> bool:
         limit = self._limit(running, provider, model)
-        return limit is not None and self._conversation.fill.tokens(_full(provider, model)) > limit
+        tokens = self._conversation.fill.tokens(_full(provider, model)) + running.steer_tokens()
+        return limit is not None and tokens > limit
 
-    def _limit(self, running: _Turn, provider: ModelProvider, model: str) -> int | None:
+    def _limit(self, running: RunningTurn, provider: ModelProvider, model: str) -> int | None:
         """The fill at which the conversation is shortened, in tokens; None where the context is not known."""
         window = self._host.window(running.input.model)
         if window is None:
@@ -203,7 +206,7 @@ class LlmThread:
         return compaction.compacts_at(window, answer)
 
     async def _ask(
-        self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools
+        self, running: RunningTurn, provider: ModelProvider, model: str, tools: TurnTools
     ) -> AsyncGenerator[BackendEvent]:
         output, conversation, told = running.output, self._conversation, False
         output.begin()
@@ -237,7 +240,9 @@ class LlmThread:
         for event_of_usage in self._usage(running):
             yield event_of_usage
 
-    def _request(self, running: _Turn, provider: ModelProvider, model: str, tools: TurnTools) -> ModelRequest:
+    def _request(
+        self, running: RunningTurn, provider: ModelProvider, model: str, tools: TurnTools
+    ) -> ModelRequest:
         turn, conversation = running.input, self._conversation
         schema = turn.output_schema
         search, image_model = self._host.hosted(provider)
@@ -265,7 +270,7 @@ class LlmThread:
         about = (self._host.instructions, self._conversation.senders.rule(), turn.rules, turn.instructions)
         return "\n\n".join(text for text in about if text)
 
-    async def _call_tools(self, running: _Turn, tools: TurnTools) -> AsyncGenerator[BackendEvent]:
+    async def _call_tools(self, running: RunningTurn, tools: TurnTools) -> AsyncGenerator[BackendEvent]:
         output, wanted = running.output, running.output.calls
         asked = running.calls.asked if running.calls else 0
         calls = running.calls = RunningCalls(tools, output, self._tasks, asked)
@@ -276,10 +281,10 @@ class LlmThread:
         self._conversation.add(*calls.outputs(wanted))
 
     async def _compact(
-        self, running: _Turn, provider: ModelProvider, model: str, *, automatic: bool
+        self, running: RunningTurn, provider: ModelProvider, model: str, *, automatic: bool
     ) -> AsyncGenerator[BackendEvent]:
         if not self._conversation.items:
-            running.end = _failed(NOTHING)
+            running.end = failed(NOTHING)
             if not automatic:
                 yield running.end
             return
@@ -288,7 +293,7 @@ class LlmThread:
         summariser = Summariser(self._host.calls, provider, model, window, self._host.instructions)
         summary = await summariser.summarise(self._conversation.items, running.interruption, running)
         if isinstance(summary, ErrorInfo):
-            running.end = _failed(summary)
+            running.end = failed(summary)
             if not automatic:
                 yield running.end
             return
@@ -297,7 +302,7 @@ class LlmThread:
         for event in self._usage(running):
             yield event
 
-    def _usage(self, running: _Turn) -> Iterator[UsageUpdated]:
+    def _usage(self, running: RunningTurn) -> Iterator[UsageUpdated]:
         """What the turn has used and how full the context is, unless that was told."""
         if running.usage == running.told:
             return
@@ -308,12 +313,7 @@ class LlmThread:
         limit = self._limit(running, provider, model)
         yield UsageUpdated(running.usage, ContextWindow(used, window, limit))
 
-    def _take_steers(self, running: _Turn) -> None:
-        for content, sender_name in running.steers:
-            self._conversation.said(content, sender_name)
-        running.steers.clear()
-
-    def _keep(self, running: _Turn) -> None:
+    def _keep(self, running: RunningTurn) -> None:
         """What was said and done by now stays, whatever ended the turn; no call stays without an output."""
         conversation = self._conversation
         # Reasoning without what it led to is refused by providers, and the other way around.
@@ -325,74 +325,8 @@ class LlmThread:
             if known != done:
                 conversation.add(*done)
         conversation.close_calls(NOT_DONE)
-        self._take_steers(running)
-
-
-class _Turn:
-    """The turn that runs. `over` once it takes no more input, `end` when it cannot go on, `goes_on` when the
-    provider wants to be asked again. It is the meter of its own calls: `usage` is of the whole turn.
-    """
-
-    def __init__(self, given: TurnInput) -> None:
-        self.input = given
-        self.interruption = Interruption()
-        self.output = Output(given.turn_id, {})
-        self.calls: RunningCalls | None = None
-        self.steers: list[tuple[tuple[ContentPart, ...], str | None]] = []
-        self.over = False
-        self.goes_on = False
-        self.effort: str | None = None
-        self.end: TurnEnded | None = None
-        self.failure: e.ApiError | None = None
-        """Why the last call of the model failed."""
-        self.usage = self.told = Usage()
-        self._counted: int | None = None
-        self._checkpoints = 0
-
-    def finish(self, reason: e.StopReason, provider: ModelProvider, model: str) -> None:
-        """An answer came to its end."""
-        self.goes_on = reason is e.StopReason.PAUSED
-        who = provider.friendly_name
-        match reason:
-            case e.StopReason.LENGTH:
-                text = f"The answer was cut off: it reached the longest that {model} may answer."
-                self.end = _failed(ErrorInfo(text, "output_limit_reached"))
-            case e.StopReason.CONTEXT:
-                text = f"The answer was cut off: the context of {model} is full. /compact makes room."
-                self.end = _failed(ErrorInfo(text, "context_window_exceeded"))
-            case e.StopReason.REFUSED if not self.output.refused:
-                self.end = _failed(ErrorInfo(f"{who} refused to answer this.", "model_refused"))
-            case _:
-                pass
-
-    def used(self, call: ModelCall) -> None:
-        """An answer is over; see `core.usage.Meter`."""
-        if call.usage is not None:
-            self.usage += call.usage
-            self._counted = call.usage.total if call.whole else None
-        self.input.meter.used(call)
-
-    def take_count(self) -> int | None:
-        """Tokens that the provider counted in the last answer and everything before it, told once."""
-        counted, self._counted = self._counted, None
-        return counted
-
-    def checkpoint(self) -> str:
-        """A name for the next compaction."""
-        self._checkpoints += 1
-        return f"{self.input.turn_id}:compacted-{self._checkpoints}"
-
-    def close(self, error: ErrorInfo) -> Iterator[BackendEvent]:
-        """Whatever is open ends."""
-        if self.calls is not None:
-            yield from self.calls.stop(error.message)
-        yield from self.output.close(error)
 
 
 def _full(provider: ModelProvider, model: str) -> str:
     """What tells one model from another."""
     return f"{provider.name}/{model}"
-
-
-def _failed(error: ErrorInfo) -> TurnEnded:
-    return TurnEnded(EndReason.FAILED, error)

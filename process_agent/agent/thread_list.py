@@ -56,10 +56,8 @@ class ThreadListWork:
         supervisor, store = self._supervisor, self._store
         try:
             match command:
-                case c.TouchThread(thread_id):
-                    entry = await store.touch(thread_id)
-                    self._report(supervisor.thread_updated(entry))
-                    self._names.listed(entry)
+                case c.TouchThread():
+                    await self._touch(command)
                 case c.NameThread(thread_id, name, before):
                     entry = await store.rename(thread_id, name, instead_of=before)
                     self._report(supervisor.thread_updated(entry))
@@ -85,6 +83,16 @@ class ThreadListWork:
                     assert_never(command)
         except ProcessError as error:
             self._failed(command, error)
+
+    async def _touch(self, command: c.TouchThread) -> None:
+        """Note that a thread was used, and report its entry."""
+        if command.begun:
+            entry = await self._store.begin(command.thread_id, told=self._supervisor.watched)
+        else:
+            entry = await self._store.touch(command.thread_id)
+        if entry is not None:
+            self._report(self._supervisor.thread_updated(entry))
+            self._names.listed(entry)
 
     async def expire(self, thread_id: ThreadId, before: datetime) -> bool:
         """Delete a thread that nobody used since and that is not open; whether it did. Raises `RoomError`."""

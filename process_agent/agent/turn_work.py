@@ -223,22 +223,25 @@ class TurnWork:
     async def steer(
         self, turn_id: TurnId, content: tuple[ContentPart, ...], sender_name: str | None
     ) -> ErrorInfo | None:
-        """Give the running turn more input, in the order of the calls; why not, if it cannot."""
+        """Give the running turn more input, in the order of the calls, and return when its model has it; why
+        not, if it does not get it.
+        """
         running = self._runs.get(turn_id)
-        async with self._steering:
-            if running is not None:
-                await running.begun.wait()
+        try:
+            async with self._steering:
+                if running is not None:
+                    await running.begun.wait()
+                files = await self._provisions.attachments.resolve(self._thread_id, content)
+            # Nothing else runs between this and the call: the order stays, though the next need not wait.
             thread = self._thread
             if thread is None or turn_id not in self._runs:
                 return ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
-            try:
-                files = await self._provisions.attachments.resolve(self._thread_id, content)
-                await thread.steer(files, sender_name)
-            except TurnRefusedError as error:
-                return ErrorInfo(str(error), error.code)
-            except ProcessError as error:
-                return ErrorInfo(str(error), "steer_failed")
-            return None
+            await thread.steer(files, sender_name)
+        except TurnRefusedError as error:
+            return ErrorInfo(str(error), error.code)
+        except ProcessError as error:
+            return ErrorInfo(str(error), "steer_failed")
+        return None
 
     async def interrupt(self, turn_id: TurnId) -> None:
         """Stop the running turn soon, also while its backend thread is still being opened."""

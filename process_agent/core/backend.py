@@ -228,7 +228,10 @@ class BackendThread(Protocol):
         ...
 
     async def steer(self, content: tuple[ContentPart, ...], sender_name: str | None) -> None:
-        """Give the running turn more input. Raises `TurnRefusedError` when it cannot be taken up."""
+        """Give the running turn more input. Called in the order in which it was said, also while earlier
+        input still waits; returns when the model gets it. Raises `TurnRefusedError` when it does not, also
+        when the turn ends first: then it must not get to the model later either.
+        """
         ...
 
     async def interrupt(self) -> None:

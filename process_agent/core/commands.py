@@ -147,9 +147,12 @@ class StoreTurnEnd:
 
 @dataclass(frozen=True, slots=True)
 class TouchThread:
-    """Note in the index that something happened; report `thread_updated`."""
+    """Note in the index that something happened; report `thread_updated`. With `begun` a turn begins: that is
+    kept in memory until its end is noted, and reported only where it is known and news.
+    """
 
     thread_id: ThreadId
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

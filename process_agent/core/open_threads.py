@@ -32,6 +32,11 @@ class OpenThreads(ABC):
         self._views = Views(setting, self._do)
         self._threads: dict[ThreadId, Thread] = {}
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches the list of threads."""
+        return bool(self._views.watchers)
+
     # --- What came of commands: replays ----------------------------------------------------------
 
     def replaying(self, replay_id: str) -> bool:

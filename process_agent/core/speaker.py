@@ -136,9 +136,9 @@ class Speaker:
             self._hold(event)
         return event
 
-    def say_to(self, body: EventBody, viewer: Viewer) -> None:
+    def say_to(self, body: EventBody, viewer: Viewer, turn: Turn | None = None) -> None:
         """Like `say`, and also to one who does not view the thread."""
-        event = self.say(body)
+        event = self.say(body, turn)
         if viewer not in self.viewers:
             self.tell_event(event, viewer)
 

@@ -14,6 +14,9 @@ from process_agent.core.turn import Steer, Turn
 _ENDED = ErrorInfo("The turn has ended; send the message as a new turn.", "turn_ended")
 _ENDING = ErrorInfo("The turn is ending; send the message as a new turn.", "turn_ended")
 _OVER = ErrorInfo("The turn ended before it took this up; send it as a new turn.", "turn_ended")
+_STOPPED = ErrorInfo(
+    "The turn was stopped before it took this up; send it again if it still holds.", "cancelled"
+)
 _NOT_RUNNING = ErrorInfo("This turn is not running; send the message as a new turn.", "turn_not_in_progress")
 _NO_INPUT = ErrorInfo("This turn takes no input; send the message as a new turn.", "turn_not_in_progress")
 _TOO_MANY = ErrorInfo("This turn has not taken up what was said to it yet; wait.", "too_many_requests")
@@ -42,7 +45,7 @@ class Steering:
         said = e.SteerRequested(request.content, name)
         self._speaker.relay(self._speaker.make(said, turn, message_id=source), viewer, store=False)
         self._speaker.say_with(e.SteerAccepted(source, request.content, name), turn, viewer)
-        turn.steers[source] = Steer(request.content, name)
+        turn.steers[source] = Steer(request.content, name, viewer)
         self._speaker.out(c.SteerBackend(self._speaker.thread_id, turn.id, source, request.content, name))
 
     def _refusal(self, turn: Turn | None, viewer: c.Viewer) -> ErrorInfo | None:
@@ -67,13 +70,32 @@ class Steering:
         if error is None:
             said = e.SteerRequested(steer.content, steer.sender_name)
             self._speaker.store_relayed(self._speaker.make(said, turn, message_id=source))
-            self._speaker.say(e.Steered(source, steer.content, steer.sender_name), turn)
+            self._tell(e.Steered(source, steer.content, steer.sender_name), turn, steer)
             turn.added += steer.content
         else:
-            self._speaker.say(e.SteerRejected(source, error), turn)
+            self._tell(e.SteerRejected(source, _why(turn, error)), turn, steer)
         return True
 
     def over(self, turn: Turn) -> None:
         """The turn ends; steers it did not take up are refused."""
-        for source in turn.steers:
-            self._speaker.say(e.SteerRejected(source, _OVER), turn)
+        for source, steer in turn.steers.items():
+            self._tell(e.SteerRejected(source, _why(turn, _OVER)), turn, steer)
+
+    def left(self, turn: Turn, viewer: c.Viewer) -> None:
+        """A participant is gone; nobody waits to hear what came of its steers."""
+        for steer in turn.steers.values():
+            if steer.sender == viewer:
+                steer.sender = None
+
+    def _tell(self, outcome: e.Steered | e.SteerRejected, turn: Turn, steer: Steer) -> None:
+        if steer.sender is None:
+            self._speaker.say(outcome, turn)
+        else:
+            self._speaker.say_to(outcome, steer.sender, turn)
+
+
+def _why(turn: Turn, error: ErrorInfo) -> ErrorInfo:
+    """Why a steer was not taken up. What was said before somebody stopped the turn is not to begin another by
+    itself, as clients do with what came too late.
+    """
+    return error if turn.interrupt is None else _STOPPED

@@ -217,6 +217,12 @@ class ThreadStore(Protocol):
         """
         ...
 
+    async def begin(self, thread_id: ThreadId, *, told: bool) -> ThreadEntry | None:
+        """A turn begins in a thread: from now on `list` says so. It is stored with the next `touch`, so that
+        a short turn costs the room no more. The entry of which watchers are to be `told`, None for none.
+        """
+        ...
+
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""
         ...

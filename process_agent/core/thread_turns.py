@@ -179,6 +179,8 @@ class ThreadTurns:
 
     def left(self, viewer: c.Viewer) -> None:
         """A participant is gone; nothing can be asked of it any more."""
+        if self.running is not None:
+            self._steering.left(self.running, viewer)
         for turn in (self.running, *self.queue):
             if turn is not None and turn.sender == viewer:
                 turn.present = False
@@ -305,9 +307,9 @@ class ThreadTurns:
 
     # --- Inside ----------------------------------------------------------------------------------
 
-    def _touch(self) -> None:
+    def _touch(self, *, begun: bool = False) -> None:
         if not self.deleted:
-            self._out(c.TouchThread(self._speaker.thread_id))
+            self._out(c.TouchThread(self._speaker.thread_id, begun))
 
     def _under_way(self, turn_id: TurnId) -> Turn | None:
         turn = self.running
@@ -330,6 +332,7 @@ class ThreadTurns:
             self._speaker.say(changed, turn)
         self._begin(turn, choice)
         self._out(c.RunTurn(self._speaker.thread_id, input_of(turn, choice)))
+        self._touch(begun=True)
 
     def _begin(self, turn: Turn, choice: ModelChoice | None) -> None:
         turn.start(self._speaker.setting.clock(), choice)

@@ -54,12 +54,15 @@ class Approval:
     answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Steer:
-    """Input the running turn was given and has not confirmed yet."""
+    """Input the running turn was given and has not confirmed yet. `sender` hears what comes of it, whether or
+    not it views the thread; None once it left.
+    """
 
     content: tuple[ContentPart, ...]
     sender_name: str | None
+    sender: Viewer | None
 
 
 @dataclass(slots=True)

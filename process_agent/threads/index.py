@@ -16,6 +16,7 @@ from process_agent.core.store import ListChange, ThreadEntry, Unlisted
 from process_agent.errors import RoomRequestError
 from process_agent.io.tables import up_to_date
 from process_agent.threads.known import KnownEntries
+from process_agent.threads.recency import Recency
 from process_agent.threads.rungs import Rungs
 from process_agent.threads.schema import INDEX, INDEX_TABLE
 from process_agent.threads.table import quoted
@@ -41,6 +42,7 @@ class ThreadIndex:
         self._touches = Touches(self._touch)
         self._seen: KnownEntries | None = None
         self._rungs = Rungs()
+        self._recency = Recency()
         self.wrote: Callable[[TableRef], None] = lambda _table: None
         """Hears of each write, for upkeep."""
 
@@ -58,6 +60,7 @@ class ThreadIndex:
         }
         self._writing(entry)
         await self._datasets.merge(self._table, pa.Table.from_pylist([row], schema=INDEX), "path")
+        self._recency.stored(entry)
         self.wrote(self._table)
 
     async def get(self, path: ThreadId) -> ThreadEntry | None:
@@ -69,21 +72,21 @@ class ThreadIndex:
         """Every entry, the latest changed first."""
         entries = _newest_first(await self._read(None))
         self._rungs.learn(entries, whole=True)
-        return entries
+        return self._as_used(entries)
 
     async def page(self, limit: int, offset: int) -> tuple[list[ThreadEntry], int]:
         """A page of `all`, and the number of all. Of a long list little more is read than what is in front of
         the end of the page.
         """
-        end = offset + limit
-        since = self._rungs.since(end)
+        end, ahead = offset + limit, self._recency.ahead
+        since = self._rungs.since(end) if len(ahead) <= MAX_NAMED else None
         if since is not None:
-            found, total = await asyncio.gather(
-                self._read(_changed_since(since)), self._datasets.count(self._table)
-            )
+            where = _changed_since(since) + (f" OR {_any_of(sorted(ahead))}" if ahead else "")
+            found, total = await asyncio.gather(self._read(where), self._datasets.count(self._table))
             entries = [entry for entry in _newest_first(found) if entry.modified_at >= since]
             if len(entries) >= end:
                 self._rungs.learn(entries, whole=False)
+                entries = [entry for entry in self._as_used(found) if entry.modified_at >= since]
                 return entries[offset:end], max(total, len(entries))
         entries = await self.all()  # it is short, the end of it is asked for, or threads were removed
         return entries[offset:end], len(entries)
@@ -92,11 +95,25 @@ class ThreadIndex:
         """The entries of these threads, the latest changed first."""
         if len(paths) > MAX_NAMED:
             return [entry for entry in await self.all() if entry.path in paths]
-        return _newest_first(await self._read(_any_of(sorted(paths)))) if paths else []
+        return self._as_used(await self._read(_any_of(sorted(paths)))) if paths else []
 
     async def rename(self, path: ThreadId, name: str) -> ThreadEntry:
         """Change the name; `created_at` stays."""
         return await self._change(path, {"name": name})
+
+    async def begin(self, path: ThreadId, *, told: bool) -> ThreadEntry | None:
+        """A turn begins in a thread: it is the latest from now on for who asks here, and in the table with
+        its next touch. What others are to be `told`; None when the thread was the latest just now. Where
+        nobody is told, or the watch has told the entry lately, nothing is asked of the room.
+        """
+        now = self._clock()
+        if not self._recency.begin(path, now) or not told:
+            return None
+        entry = self._recent(path)
+        return await self.touch(path) if entry is None else replace(entry, modified_at=now)
+
+    def _as_used(self, entries: list[ThreadEntry]) -> list[ThreadEntry]:
+        return _newest_first(self._recency.over(entries))
 
     async def touch(self, path: ThreadId) -> ThreadEntry:
         """Set `modified_at` to the present and nothing else; see `Touches` for when."""
@@ -109,6 +126,7 @@ class ThreadIndex:
     async def remove(self, path: ThreadId) -> None:
         """Remove an entry."""
         self._touches.forget(path)
+        self._recency.forget(path)
         if self._seen is not None:
             self._seen.removing(path)
         await self._datasets.delete(self._table, _same(path))
@@ -123,6 +141,7 @@ class ThreadIndex:
                 for each in await self._found(seen, change):
                     if isinstance(each, Unlisted):
                         self._touches.forget(each.path)  # it would be listed again
+                        self._recency.forget(each.path)
                     yield each
         except RoomRequestError:
             seen.forget()
@@ -178,6 +197,8 @@ class ThreadIndex:
         if found:
             await self._datasets.update(self._table, _any_of(paths), {"modified_at": iso(now)})
             self.wrote(self._table)
+            for entry in found.values():
+                self._recency.stored(entry)
         for path in paths:
             if path not in found:
                 found[path] = ThreadEntry(path, UNNAMED, now, now)

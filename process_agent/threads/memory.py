@@ -284,6 +284,10 @@ class MemoryThreadStore:
         for change in none:
             yield change
 
+    async def begin(self, thread_id: ThreadId, *, told: bool) -> ThreadEntry | None:
+        """A turn begins in a thread; see the port."""
+        return await self.touch(thread_id)
+
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""
         return self._change(thread_id, None)

@@ -156,6 +156,10 @@ class RecordedThreadStore:
         for change in none:
             yield change
 
+    async def begin(self, thread_id: ThreadId, *, told: bool) -> ThreadEntry | None:
+        """A turn begins in a thread; see the port."""
+        return await self.touch(thread_id)
+
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""
         known = self._known(thread_id)

@@ -309,6 +309,10 @@ class DatasetThreadStore:
         """What others do to the list; see the port."""
         return self._index.changes()
 
+    async def begin(self, thread_id: ThreadId, *, told: bool) -> ThreadEntry | None:
+        """A turn begins in a thread; see the port."""
+        return await self._index.begin(thread_id, told=told)
+
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         """Set `modified_at` to now and nothing else."""
         table_of(thread_id, self._namespace)

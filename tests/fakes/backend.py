@@ -97,6 +97,8 @@ class FakeThread:
         if self.backend.refuses_steers:
             raise TurnRefusedError("not now", code="turn_ended")
         self.turn.steers.append(plain_text(content))
+        self.backend.stir()
+        await self.backend.takes_steers.wait()
 
     async def interrupt(self) -> None:
         if self.turn is not None:
@@ -133,6 +135,8 @@ class FakeBackend:
         self.takes_mcp = True
         self.runs_commands = True
         self.refuses_steers = False
+        self.takes_steers = asyncio.Event()
+        self.takes_steers.set()
         self.started = False
         self.closed = False
         self.threads: list[FakeThread] = []
@@ -193,7 +197,17 @@ class FakeBackend:
 
     def played(self, turn: PlayedTurn) -> None:
         self.turns.append(turn)
+        self.stir()
+
+    def stir(self) -> None:
+        """Something happened that a test may wait for."""
         self._wake.set()
+
+    async def steered(self, turn: PlayedTurn, count: int) -> None:
+        """Wait until a turn got this many steers, whether or not they are taken yet."""
+        while len(turn.steers) < count:
+            self._wake.clear()
+            await self._wake.wait()
 
     async def turn(self, number: int) -> PlayedTurn:
         """The turn of this number, counted from 0, once it runs."""

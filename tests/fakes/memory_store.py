@@ -235,6 +235,11 @@ class MemoryThreadStore:
         while True:
             yield await self.elsewhere.get()
 
+    async def begin(self, thread_id: ThreadId, *, told: bool) -> ThreadEntry | None:
+        latest = max(self.entries.values(), key=lambda entry: entry.modified_at).path
+        entry = await self.touch(thread_id)
+        return entry if told and thread_id != latest else None
+
     async def touch(self, thread_id: ThreadId) -> ThreadEntry:
         old = self.entries[thread_id]
         return self._put(ThreadEntry(thread_id, old.name, old.created_at, self._tick()))

@@ -29,6 +29,7 @@ DIRECT = (
     e.SteerRejected,
     e.InterruptAccepted,
     e.SteerAccepted,
+    e.Steered,
     e.ModelChanged,
     e.ThreadCleared,
 )

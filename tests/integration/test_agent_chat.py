@@ -279,6 +279,22 @@ async def test_thread_list_and_watching(room: Room, ana: Client) -> None:
     assert not ben.all("thread.deleted")
 
 
+async def test_a_thread_moves_to_the_front_when_a_turn_begins_in_it(room: Room, ana: Client) -> None:
+    first = await start(ana)
+    second = await start(ana)
+    for number in range(2):
+        (await room.backend.turn(number)).end()
+        await ana.wait("turn.ended")
+    ben = room.messaging.join("ben")
+    ben.send("thread.watch")
+    ana.send("turn.start", thread_id=first, content=said("work for an hour"))
+    await room.backend.turn(2)
+    assert (await ben.wait("thread.updated"))["thread"]["path"] == first
+    listing = ben.send("thread.list")
+    page = await ben.wait("thread.listed", source_message_id=listing)
+    assert [x["path"] for x in page["threads"]] == [first, second]
+
+
 async def test_refused_threads_get_both_rejections(room: Room, ana: Client) -> None:
     source = ana.send("thread.start", content=HELLO, model="nothing")
     await ana.wait("thread.start.rejected", source_message_id=source)

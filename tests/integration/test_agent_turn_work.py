@@ -177,6 +177,23 @@ async def test_steers_wait_for_the_turn_to_begin_and_keep_their_order(bench: Ben
     assert late.code == "turn_ended"
 
 
+async def test_a_steer_does_not_wait_until_the_model_has_the_one_before(bench: Bench) -> None:
+    bench.codex.takes_steers.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run("a"))
+        turn = await bench.codex.turn(0)
+        turn.say(e.Working("busy"))
+        steers = [
+            group.create_task(bench.work.steer(TurnId("a"), (TextPart(text),), None)) for text in ("1", "2")
+        ]
+        await bench.codex.steered(turn, 2)
+        assert turn.steers == ["1", "2"]
+        assert not any(steer.done() for steer in steers)
+        bench.codex.takes_steers.set()
+        assert [await steer for steer in steers] == [None, None]
+        turn.end()
+
+
 async def test_a_backend_that_stops_without_a_word(bench: Bench) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(bench.run("a"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from itertools import count
@@ -203,23 +204,52 @@ async def test_tools_that_the_agent_runs(room: LlmRoom, model: ModelChoice) -> N
     assert end.result == TextResult("watered")
 
 
-async def test_a_steer_is_taken_up_after_the_running_call(room: LlmRoom, model: ModelChoice) -> None:
+async def test_a_steer_is_confirmed_with_the_request_that_has_it(room: LlmRoom, model: ModelChoice) -> None:
     thread = await room.thread()
-    steered = False
+    steers, requests = list[asyncio.Future[None]](), list[int]()
 
     async def steer(event: e.BackendEvent) -> None:
-        nonlocal steered
-        if isinstance(event, e.TextDelta) and not steered:
-            steered = True
-            await thread.steer((TextPart("say and that too"),), "eva")
+        if isinstance(event, e.TextDelta) and not steers:
+            for text in ("and this", "say and that too"):
+                steers.append(asyncio.ensure_future(thread.steer((TextPart(text),), "eva")))
+            steers[-1].add_done_callback(lambda _: requests.append(room.model.total_requests))
+        elif isinstance(event, e.TextEnded) and not requests:
+            assert not any(each.done() for each in steers), "the first request does not have them"
 
     told = await room.turn(thread, "say this", steer, model=model)
     assert told.text == "this\nand that too"
-    assert room.model.total_requests == 2
+    await asyncio.gather(*steers)
+    assert (requests, room.model.total_requests) == ([1], 2)
+    assert sent(room).index("and this") < sent(room).index("and that too")
     with pytest.raises(TurnRefusedError):
         await thread.steer((TextPart("too late"),), "eva")
     await room.turn(thread, "say on", model=model)
     assert sent(room).count("and that too") == 2  # the steer, and the answer to it
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_a_steer_that_no_request_had_is_refused_and_not_told_later(
+    room: LlmRoom, model: ModelChoice, *, stopped: bool
+) -> None:
+    thread = await room.thread()
+    steers: list[asyncio.Future[None]] = []
+
+    async def steer(event: e.BackendEvent) -> None:
+        if isinstance(event, e.TextDelta) and not steers:
+            steers.append(asyncio.ensure_future(thread.steer((TextPart("a wish nobody heard"),), "eva")))
+            await asyncio.sleep(0)  # it begins
+            if stopped:
+                await thread.interrupt()
+
+    cut = script({"say": "so far"}, {"fault": "incomplete", "code": "max_output_tokens"})
+    prompt = "go silent" if stopped else cut
+    told = await room.turn(thread, prompt, steer, model=model)
+    assert told.end.reason is (e.EndReason.INTERRUPTED if stopped else e.EndReason.FAILED)
+    with pytest.raises(TurnRefusedError) as refused:
+        await steers[0]
+    assert refused.value.code == "turn_ended"
+    await room.turn(thread, "say on", model=model)
+    assert "a wish nobody heard" not in sent(room)
 
 
 async def test_an_interrupt_closes_the_upstream_at_once(room: LlmRoom, model: ModelChoice) -> None:

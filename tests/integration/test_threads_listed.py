@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -99,21 +100,65 @@ async def test_pages_are_those_of_the_whole_list_whatever_others_write(
     monkeypatch.setattr(rungs, "FEW", 4)
     chance, datasets = random.Random(seed), MemoryDatasets()
     await filled(datasets, [entry(number, chance.randint(0, 300)) for number in range(40)])
-    index = ThreadIndex(datasets, TABLE.namespace, TestClock(START + timedelta(hours=2)))
+    clock = TestClock(START + timedelta(hours=2))
+    index, begun = ThreadIndex(datasets, TABLE.namespace, clock), dict[str, datetime]()
     for number in range(150):
         path = entry(chance.randint(0, 60), 0).path
-        match chance.randint(0, 4):
+        match chance.randint(0, 5):
             case 0:
-                await index.put(entry(chance.randint(0, 60), chance.randint(0, 300)))
+                made = entry(chance.randint(0, 60), chance.randint(0, 300))
+                await index.put(made)
+                if made.modified_at >= begun.get(made.path, made.modified_at):
+                    begun.pop(made.path, None)  # the table says it now
             case 1:
                 await index.rename(path, f"renamed {number}")
             case 2:
                 await index.remove(path)
+                begun.pop(path, None)
+            case 4:
+                assert await index.begin(path, told=False) is None
+                begun[path] = clock.now
             case 3:
                 await datasets.update(TABLE, f"path = '{path}'", {"modified_at": chance.choice(ODD_TIMES)})
             case _:
                 pass
-        whole = await entries_of(datasets, TABLE)
+        whole = [
+            replace(each, modified_at=max(each.modified_at, begun.get(each.path, each.modified_at)))
+            for each in await entries_of(datasets, TABLE)
+        ]
         whole.sort(key=lambda each: (each.modified_at, each.created_at, each.path), reverse=True)
         limit, offset = chance.randint(1, 20), chance.choice([0, 0, 3, 30, 100])
         assert await index.page(limit, offset) == (whole[offset : offset + limit], len(whole))
+
+
+async def test_a_turn_that_begins_is_listed_at_once_and_stored_with_its_end() -> None:
+    house = House()
+    store = house.agent()
+    await store.start()
+    first, second = await store.create("first"), await store.create("second")
+    house.clock.now += timedelta(hours=1)
+    house.datasets.calls.clear()
+    assert await store.begin(first.path, told=False) is None
+    assert house.datasets.calls == []
+    assert [each.name for each in (await store.list(10, 0))[0]] == ["first", "second"]
+    stored = {each.path: each.modified_at for each in await entries_of(house.datasets, TABLE)}
+    assert stored[first.path] == first.modified_at
+    ended = await store.touch(first.path)
+    stored = {each.path: each.modified_at for each in await entries_of(house.datasets, TABLE)}
+    assert stored[first.path] == ended.modified_at > second.modified_at
+    await store.close()
+
+
+async def test_who_watches_hears_of_a_turn_that_begins_unless_the_thread_was_used_just_now() -> None:
+    house = House()
+    store = house.agent()
+    await store.start()
+    entry = await store.create("new")
+    assert await store.begin(entry.path, told=True) is None
+    house.clock.now += timedelta(hours=1)
+    begun = await store.begin(entry.path, told=True)  # nothing watches the table here: the list is touched
+    assert begun is not None
+    assert begun.modified_at > entry.modified_at
+    [stored] = await entries_of(house.datasets, TABLE)
+    assert stored == begun
+    await store.close()

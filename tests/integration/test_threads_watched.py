@@ -84,6 +84,20 @@ async def test_others_are_told_and_our_own_writes_are_not(house: House) -> None:
         assert changes.seen.empty()
 
 
+async def test_a_turn_that_begins_asks_nothing_of_a_room_that_told_the_entry(house: House) -> None:
+    store = house.agent()
+    await store.start()
+    async with followed(house, store) as changes:
+        await write(house, "theirs")
+        await changes.next()
+        house.datasets.calls.clear()
+        begun = await store.begin(THEIRS, told=True)
+        assert begun is not None
+        assert (begun.name, begun.modified_at) == ("theirs", house.clock.now)
+        assert house.datasets.calls == []
+    await store.close()
+
+
 async def test_a_removed_entry_is_not_listed_again_by_a_late_touch(house: House) -> None:
     store = house.agent()
     await store.start()

@@ -16,7 +16,7 @@ from process_agent.core.turn import Approval, Turn, TurnState
 from process_agent.core.views import MAX_VIEWS
 from tests.fakes.supervised import DEFAULT, OTHER, World, person
 
-ANA, BEN = person("ana"), person("ben")
+ANA, BEN, EVA = person("ana"), person("ben"), person("eva")
 
 
 @pytest.fixture
@@ -122,6 +122,28 @@ def test_a_steer_the_backend_never_answers(world: World) -> None:
     assert kinds == [e.SteerRejected, e.TurnEnded]
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_who_steers_without_viewing_hears_what_came_of_it(world: World, *, taken: bool) -> None:
+    thread_id, turn_id = begin(world)
+    for who in (BEN, EVA):
+        world.ask(r.SteerTurn(world.envelope(who), thread_id, turn_id, (TextPart(f"more, says {who.name}"),)))
+    world.ask(r.Left(EVA, "chat"))
+    if taken:
+        for _ in range(2):
+            world.happen(world.oldest(c.SteerBackend))
+    world.backend_done(turn_id)
+    world.backend(thread_id, turn_id, e.TurnEnded(e.EndReason.COMPLETED))
+    if not taken:
+        timer = c.Timer(c.TimerKind.STEER, thread_id, turn_id)
+        world.carry_out(world.supervisor.timer_fired(timer))
+    world.settle()
+    outcome = e.Steered if taken else e.SteerRejected
+    assert len(bodies(world, BEN, outcome)) == 1
+    assert not bodies(world, BEN, e.TurnEnded), "steering makes no viewer"
+    assert not bodies(world, EVA, outcome), "nobody is there to hear it"
+    assert len(bodies(world, ANA, outcome)) == 2
+
+
 def test_a_backend_that_ignores_interrupts_is_abandoned(world: World) -> None:
     thread_id, turn_id = begin(world)
     world.backend(thread_id, turn_id, e.TextStarted(ItemId("i")), e.TextDelta(ItemId("i"), "x"))
@@ -170,7 +192,8 @@ def test_steers_that_wait_do_not_keep_an_interrupted_turn_alive(world: World) ->
     assert kinds == [e.SteerRejected, e.SteerRejected, e.Interrupted, e.TurnEnded]
     (ended,) = bodies(world, ANA, e.TurnEnded)
     assert ended == e.TurnEnded(e.EndReason.INTERRUPTED)
-    assert len(bodies(world, ANA, e.SteerRejected)) == 2
+    refused = [x.error.code for x in bodies(world, ANA, e.SteerRejected) if isinstance(x, e.SteerRejected)]
+    assert refused == ["cancelled", "cancelled"], "clients say again what came too late for any other end"
     world.settle()
     assert world.running() == []
     assert not bodies(world, ANA, e.Steered)

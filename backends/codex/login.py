@@ -39,6 +39,9 @@ _HELLO: Final = {
     "capabilities": {"experimentalApi": True},
 }
 _WAYS: Final = {"browser": "chatgpt", "device-code": "chatgptDeviceCode"}
+_KEPT: Final = (
+    "Codex has written down a login all the same; `process login codex --status` says whether it counts."
+)
 _OFFLINE: Final = "Check that this machine reaches auth.openai.com, or use `process login codex --api-key`."
 
 
@@ -81,9 +84,12 @@ class CodexLogin:
             with contextlib.suppress(ProcessError):
                 await self._connection.request("account/login/cancel", cancel, timeout=STOP_SECONDS)
             raise
-        if error is not None:
-            raise AuthError(f"Codex is not logged in: {without_addresses(error).rstrip('.')}.")
-        return await self.state()
+        if error is None:
+            return await self.state()
+        raise AuthError(
+            f"The login did not come to its end: {without_addresses(error).rstrip('.')}.",
+            fix=_KEPT if await asyncio.to_thread((self._home / "auth.json").exists) else None,
+        )
 
     async def keep_key(self, key: str) -> LoginState:
         """See the port."""

@@ -17,6 +17,7 @@ import pytest
 
 from process_agent.core.events import EndReason
 from tests.contract.codex_room import codex_room
+from tests.fakes.chatgpt import callback_port
 
 KEY = "sk-of-nobody-0123456789"
 PROCESS = [sys.executable, "-c", "from process_agent.cli import main; main()"]
@@ -74,18 +75,19 @@ def test_what_does_not_come_to_a_login_says_why(
 
 def test_the_browser_is_told_where_to_go_and_ctrl_c_gives_up(tmp_path: Path) -> None:
     arguments = [*PROCESS, "login", "codex", "--codex-home", str(tmp_path / "codex")]
-    program = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    )
-    try:
-        assert program.stdout is not None
-        page = next(line.strip() for line in program.stdout if "https://" in line)
-        assert page.startswith("https://auth.openai.com/oauth/authorize?")
-        program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=30)
-    finally:
-        program.kill()
-        program.wait()
+    with callback_port():
+        program = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+        try:
+            assert program.stdout is not None
+            page = next(line.strip() for line in program.stdout if "https://" in line)
+            assert page.startswith("https://auth.openai.com/oauth/authorize?")
+            program.send_signal(signal.SIGINT)
+            _, said = program.communicate(timeout=30)
+        finally:
+            program.kill()
+            program.wait()
     assert program.returncode == 130
     assert "Given up; nothing was changed." in said
     assert not (tmp_path / "codex" / "auth.json").exists()

@@ -4,22 +4,19 @@ section 4): OAuth with PKCE, profile, projects, tokens, rooms. The hosted one wa
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+
+from tests.fakes.served import served
 
 CLIENT_ID = "client-of-the-tests"
 
@@ -122,16 +119,5 @@ class Accounts:
 async def accounts() -> AsyncIterator[tuple[str, Accounts]]:
     """The stand-in at an address of this machine, which is given."""
     there = Accounts()
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    app = Starlette(routes=[Route("/{path:path}", there.handle, methods=["GET", "POST"])])
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, ws="none", lifespan="off", date_header=False
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve([listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", there
-    finally:
-        server.should_exit = server.force_exit = True
-        await task
+    async with served(there.handle) as url:
+        yield url, there

@@ -1,4 +1,4 @@
-"""A turn of a ChatGPT account: the real Codex with its own provider, and a stand-in for chatgpt.com over TLS."""
+"""A turn of a ChatGPT account: the real Codex with its own provider, and a stand-in for ChatGPT over TLS."""
 
 from __future__ import annotations
 

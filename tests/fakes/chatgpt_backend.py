@@ -77,7 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, "application/json", json.dumps(value).encode())
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/backend-api/codex/responses":
+            self._send(404, "application/json", b"{}")
+            return
         one = self._one
         one.headers.append({name.lower(): value for name, value in self.headers.items()})
         sent = {"Authorization": f"Bearer {one.model.api_key}", "Content-Type": "application/json"}

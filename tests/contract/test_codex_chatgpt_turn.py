@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from process_agent.scripted.server import ScriptedServer
@@ -18,7 +19,8 @@ async def test_its_token_pays_where_the_proxys_authority_is_trusted(
     home.mkdir()
     access = token(kind="access")
     tokens = {"id_token": token(), "access_token": access, "refresh_token": "r", "account_id": ACCOUNT}
-    (home / "auth.json").write_text(json.dumps({"auth_mode": "chatgpt", "tokens": tokens}))
+    login = {"auth_mode": "chatgpt", "tokens": tokens, "last_refresh": datetime.now(UTC).isoformat()}
+    (home / "auth.json").write_text(json.dumps(login))
     with chatgpt_backend(tmp_path, ACCOUNT, model) as there:
         (home / "config.toml").write_text(
             f'chatgpt_base_url = "{there.url}/backend-api"\n[features]\nenable_request_compression = false\n'

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from process_agent.channels.merging import Merging, Pace
-from process_agent.channels.outbox import Outbox
+from process_agent.channels.outbox import Behind, Outbox
 from process_agent.channels.refusing import Recordings, refusals, text_of
 from process_agent.channels.repeats import Repeats
 from process_agent.channels.sent_pieces import SentPieces
@@ -30,12 +30,13 @@ from process_agent.core.events import (
 from process_agent.core.ids import Clock, IdSource, MessageId, ParticipantId, ThreadId, TurnId
 from process_agent.core.participants import Participant
 from process_agent.core.replies import Reply, ThreadStartRejected
-from process_agent.core.requests import CloseThread, Envelope, Left, Request
-from process_agent.errors import WireError
+from process_agent.core.requests import CloseThread, Envelope, Left, OpenThread, Request
+from process_agent.errors import RoomError, WireError
 from process_agent.io.tasks import Tasks
 from process_agent.wire.agent_messages import (
     compact,
     decode_request,
+    encode_behind,
     encode_event,
     encode_reply,
     limits,
@@ -49,6 +50,11 @@ INVALID = "invalid_message"
 
 DRAIN_SECONDS = 2.0
 """How long a channel that closes goes on sending what is left."""
+
+
+LONGEST_PAUSE = 30.0
+QUIET_SECONDS = 60.0
+"""Seconds after which nobody remembers that a viewer fell behind."""
 
 
 class Transport(Protocol):
@@ -66,9 +72,9 @@ class Transport(Protocol):
         """
         ...
 
-    def lost(self, participant: ParticipantId, thread_id: ThreadId | None) -> None:
+    def lost(self, participant: ParticipantId, thread_id: ThreadId | None) -> bool:
         """The participant cannot be reached, or reads too slowly: nothing more is sent to it, as a viewer of
-        `thread_id` or directly, until it asks again.
+        `thread_id` or directly, until it asks again. False when nothing ends by which it hears of that.
         """
         ...
 
@@ -97,6 +103,10 @@ class AgentMessages:
         self._sent = SentPieces()
         self._repeats = Repeats()
         self._recordings = Recordings()
+        self._behind: set[tuple[ParticipantId, ThreadId]] = set()
+        """Viewers that lost their view, and get it back as soon as they take something."""
+        self._caught_up: dict[tuple[ParticipantId, ThreadId], tuple[float, float]] = {}
+        """When they got it back, and after how long a pause."""
 
     def start(self, ask: Ask) -> None:
         """Requests go to `ask` from now on."""
@@ -174,19 +184,52 @@ class AgentMessages:
         return Outbox(
             str(participant) if thread_id is None else f"{participant} in {thread_id}",
             partial(self._transport.send, participant, thread_id),
-            lambda _: self._failed(participant, thread_id),
+            lambda behind: self._failed(participant, thread_id, behind),
             self._tasks,
             Merging(self._pace, connection),
         )
 
-    def _failed(self, participant: ParticipantId, thread_id: ThreadId | None) -> None:
+    def _failed(self, participant: ParticipantId, thread_id: ThreadId | None, behind: Behind | None) -> None:
         if thread_id is None:
             self._direct.pop(participant, None)
         else:
             self._views.pop((participant, thread_id), None)
-        self._transport.lost(participant, thread_id)
-        if thread_id is not None:
-            self.ask(CloseThread(self.envelope(Participant(participant)), thread_id))
+        told = self._transport.lost(participant, thread_id)
+        if thread_id is None:
+            return
+        self.ask(CloseThread(self.envelope(Participant(participant)), thread_id))
+        if behind is not None and not told:
+            self._behind.add((participant, thread_id))
+            self._tasks.start(self._catch_up(participant, thread_id, behind), f"{participant} catches up")
+
+    async def _catch_up(self, participant: ParticipantId, thread_id: ThreadId, behind: Behind) -> None:
+        """Show a thread again to one who fell behind and does not know it, once it takes messages again. What
+        it has of it keeps its ids.
+        """
+        origin, key = self._origin, (participant, thread_id)
+        notice = encode_behind(
+            thread_id,
+            message_id=origin.new_id(),
+            created_at=origin.clock(),
+            sender_name=origin.agent_name,
+        )
+        try:
+            await self._transport.send(participant, thread_id, notice)
+        except RoomError:
+            self._behind.discard(key)
+        await asyncio.sleep(self._pause(key))
+        who = self._transport.who(participant)
+        if key in self._behind and who is not None:
+            self.ask(OpenThread(self.envelope(who), thread_id, load=True, since_turn=behind.since))
+        self._behind.discard(key)
+
+    def _pause(self, key: tuple[ParticipantId, ThreadId]) -> float:
+        """Seconds to leave one alone that falls behind again and again: each replay is work for all."""
+        now = asyncio.get_running_loop().time()
+        last, pause = self._caught_up.get(key, (float("-inf"), 0.0))
+        pause = 0.0 if now > last + QUIET_SECONDS else min(max(2 * pause, 1.0), LONGEST_PAUSE)
+        self._caught_up[key] = (now, pause)
+        return pause
 
     def _encode(self, reply: Reply) -> Mapping[str, Json]:
         encoded = encode_reply(
@@ -207,6 +250,8 @@ class AgentMessages:
         """The participant is gone; nothing is sent to it any more."""
         self.ask(Left(participant, self._origin.channel))
         self._recordings.forget(participant.id)
+        for key in [key for key in self._caught_up if key[0] == participant.id]:
+            del self._caught_up[key]
         direct = self._direct.pop(participant.id, None)
         if direct is not None:
             direct.close()
@@ -231,6 +276,8 @@ class AgentMessages:
             try:
                 request = self._decode(message, sender)
                 if request is not None and not self._repeats.repeated(request):
+                    if isinstance(request, OpenThread | CloseThread):  # it sees to that itself
+                        self._behind.discard((sender.id, request.thread_id))
                     self.ask(request)
             except WireError as error:
                 if message is whole and error.refusal == INVALID:

@@ -122,12 +122,12 @@ class ChatChannel:
             return
         await self._messaging.send(participant, AGENT_MESSAGE, body)
 
-    def lost(self, participant: ParticipantId, thread_id: ThreadId | None) -> None:
-        """See `Transport`. The participant knows, because its stream ends."""
-        if thread_id is not None:
-            self._tasks.start(
-                self._streams.close(participant, thread_id), f"close the stream of {participant}"
-            )
+    def lost(self, participant: ParticipantId, thread_id: ThreadId | None) -> bool:
+        """See `Transport`. The participant knows, because its stream ends, if it has one."""
+        if thread_id is None or not self._streams.has(participant, thread_id):
+            return False
+        self._tasks.start(self._streams.close(participant, thread_id), f"close the stream of {participant}")
+        return True
 
     # --- From participants -----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from process_agent.channels.flows import flow_of
 from process_agent.channels.merging import Merging
@@ -32,16 +33,25 @@ _FEW = 16
 """An event that is cut into more pieces came before, in as many."""
 
 type Body = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Too much waits for one who is there; `since` is the turn of what it lacks first, if known."""
+
+    since: str | None
+
+
 type Send = Callable[[Body], Awaitable[None]]
 
 
 class Outbox:
     """One ordered way to one participant. `send` raises `RoomError` when it cannot be reached any more;
-    `failed` is called, once, then and when too much waits.
+    `failed` is called, once, then and, with how far it is behind, when too much waits.
     """
 
     def __init__(
-        self, name: str, send: Send, failed: Callable[[str], None], tasks: Tasks, merging: Merging
+        self, name: str, send: Send, failed: Callable[[Behind | None], None], tasks: Tasks, merging: Merging
     ) -> None:
         self._name = name
         self._send = send
@@ -50,7 +60,7 @@ class Outbox:
         self._queue: deque[Body | deque[ThreadEvent]] = deque()
         self._pumping = False
         """Whether it is sending, or will before the event loop's next turn is over."""
-        self._sending = False
+        self._sending: Body | None = None
         self._ended = False
         self._closing = False
         self._room = asyncio.Event()
@@ -113,7 +123,7 @@ class Outbox:
         if len(self._queue) > _READY:
             self._room.clear()
         if len(self._queue) > MAX_MESSAGES:
-            self._fail(f"{MAX_MESSAGES} messages wait for it")
+            self._fail(f"{MAX_MESSAGES} messages wait for it", self._behind())
         self._go()
 
     def _mind_the_rest(self) -> None:
@@ -122,7 +132,7 @@ class Outbox:
         if due is None:
             return
         if self._merging.size > MAX_CHARACTERS:
-            self._fail(f"{MAX_CHARACTERS} characters wait for it")
+            self._fail(f"{MAX_CHARACTERS} characters wait for it", self._behind())
         elif due <= self._loop.time():
             self._go()
         elif self._timer is None and not self._pumping:
@@ -153,7 +163,7 @@ class Outbox:
             raise
         self._task, self._pumping = None, False
         if failure is not None:
-            self._fail(str(failure), logging.INFO)  # it left; the room tells us so in a moment
+            self._fail(str(failure))  # it left; the room tells us so in a moment
         elif self._closing:
             self._end()
         else:
@@ -168,11 +178,11 @@ class Outbox:
             body = self._next()
             if len(self._queue) <= _READY:
                 self._room.set()
-            self._sending = True
+            self._sending = body
             try:
                 await self._send(body)
             finally:
-                self._sending = False
+                self._sending = None
 
     def _next(self) -> Body:
         first = self._queue[0]
@@ -184,13 +194,19 @@ class Outbox:
             self._queue.popleft()
         return _encode(piece)
 
-    def _fail(self, reason: str, level: int = logging.WARNING) -> None:
+    def _behind(self) -> Behind:
+        """What is on its way may not have got there either."""
+        waiting = (each for each in (self._sending, *self._queue) if each is not None)
+        return Behind(next((turn for each in waiting if (turn := _turn_of(each)) is not None), None))
+
+    def _fail(self, reason: str, behind: Behind | None = None) -> None:
         if not self._ended:
             self._end()
             if self._task is not None:
                 self._task.cancel()  # it may wait for a participant that takes nothing
+            level = logging.INFO if behind is None else logging.WARNING
             logger.log(level, "%s gets nothing more: %s", self._name, reason)
-            self._failed(reason)
+            self._failed(behind)
 
     def _end(self) -> None:
         self._ended = True
@@ -200,6 +216,13 @@ class Outbox:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _turn_of(waiting: Body | deque[ThreadEvent]) -> str | None:
+    if isinstance(waiting, deque):
+        return waiting[0].turn_id if waiting else None
+    turn = waiting.get("turn_id")
+    return turn if isinstance(turn, str) else None
 
 
 def _encode(event: ThreadEvent) -> Body:

@@ -81,6 +81,10 @@ class Streams:
             return False
         return True
 
+    def has(self, participant: ParticipantId, thread_id: ThreadId) -> bool:
+        """Whether there is a stream of this participant and thread."""
+        return (participant, thread_id) in self._live
+
     async def close(self, participant: ParticipantId, thread_id: ThreadId) -> None:
         """End a stream from our side."""
         stream = self._live.pop((participant, thread_id), None)

@@ -31,7 +31,7 @@ def merged(shown: str, delta: str) -> str:
 
 @dataclass
 class Bubble:
-    """One thing on the screen. `kind` is user, text, reasoning, file, terminal, diff, tool or error."""
+    """A thing on the screen. `kind` is user, text, reasoning, file, image, terminal, diff, tool or error."""
 
     kind: str
     text: str = ""
@@ -91,7 +91,7 @@ class FlutterThread:
             self.may_steer = message.get("turn_id") if message.get("mode") == "steerable" else None
         elif kind == "thread.loaded":
             self.loading = False
-        elif kind in _OUTPUT:
+        elif kind in _OUTPUT or kind.startswith("image_generation."):
             self._output(kind, message)
         else:
             self.ignored.append(kind)
@@ -113,6 +113,9 @@ class FlutterThread:
 
     def _output(self, kind: str, message: dict[str, Any]) -> None:
         family, _, step = kind.partition(".")
+        if family == "image_generation":
+            self._image(kind, message)
+            return
         bubble = self._item(family, message)
         if step == "delta" and message["message_id"] not in self._merged:
             self._merged.add(message["message_id"])
@@ -128,10 +131,18 @@ class FlutterThread:
             bubble.kind, bubble.name = _look(message), message["tool"]
             bubble.text = _diff(message) or bubble.text
 
+    def _image(self, kind: str, message: dict[str, Any]) -> None:
+        bubble = self._item("image_generation", message)
+        images = message.get("images") or [message[name] for name in ("image",) if name in message]
+        if images:
+            bubble.text = " ".join(image["uri"] for image in images)
+        bubble.final = kind.endswith((".completed", ".failed"))
+
     def _item(self, family: str, message: dict[str, Any]) -> Bubble:
         key = (family, message["item_id"])
         if key not in self._items:
             kind = {"text_content": "text", "reasoning_content": "reasoning", "file_content": "file"}
+            kind["image_generation"] = "image"
             self._items[key] = Bubble(kind.get(family, "tool"))
             self.bubbles.append(self._items[key])
         return self._items[key]

@@ -226,6 +226,8 @@ class MemoryThreadStore:
         return newest[offset : offset + limit], len(newest)
 
     async def rename(self, thread_id: ThreadId, name: str, *, instead_of: str | None = None) -> ThreadEntry:
+        if thread_id not in self.entries:
+            raise RoomRequestError(f"There is no thread {thread_id[:200]!r}.", code=1003)
         old = self.entries[thread_id]
         if instead_of not in (None, old.name):
             return old
@@ -247,7 +249,8 @@ class MemoryThreadStore:
     async def delete(
         self, thread_id: ThreadId, *, keep_files: bool = False
     ) -> Sequence[tuple[str, KeptState]]:
-        del self.entries[thread_id], self.rows[thread_id]
+        self.entries.pop(thread_id, None)
+        self.rows.pop(thread_id, None)
         return self.kept.pop(thread_id, [])
 
     async def expire(self, thread_id: ThreadId, before: datetime) -> Sequence[tuple[str, KeptState]] | None:

@@ -15,7 +15,7 @@ _CANCELLED = ("cancel", "interrupt", "abort")
 
 @dataclass
 class Line:
-    """One item of the timeline. `kind` is user, text, reasoning, file, tool, model or error."""
+    """One item of the timeline. `kind` is user, text, reasoning, file, tool, image, model or error."""
 
     kind: str
     text: str = ""
@@ -52,6 +52,8 @@ class ReactThread:
             self._turn(step, message)
         elif family in {"text_content", "reasoning_content", "file_content", "tool_call"}:
             self._output(family, step, message)
+        elif family == "image_generation":
+            self._image(step, message)
         elif kind == "thread.status":
             self.status = message.get("status")
         elif kind == "model.changed":
@@ -97,6 +99,16 @@ class ReactThread:
             line.text += message.get("text", message.get("url", "")) + "".join(lines)
         elif step == "ended":
             line.done = True
+
+    def _image(self, step: str, message: dict[str, Any]) -> None:
+        line = self._items.get(message["item_id"])
+        if line is None:
+            line = self._items[message["item_id"]] = Line("image")
+            self.lines.append(line)
+        images = message.get("images") or [message[name] for name in ("image",) if name in message]
+        if images:
+            line.text = " ".join(image["uri"] for image in images)
+        line.done = step in {"completed", "failed"}
 
     def _usage(self, message: dict[str, Any]) -> None:
         usage = {name.removeprefix("model."): value for name, value in (message.get("usage") or {}).items()}

@@ -8,6 +8,7 @@ import pytest
 
 from process_agent.agent.assemble import Agent, started
 from process_agent.agent.channels import AgentRoom
+from process_agent.channels import outbox as outbox_module
 from process_agent.core import events as e
 from process_agent.core.backend import ToolkitInfo
 from process_agent.core.ids import ItemId
@@ -40,6 +41,35 @@ async def test_an_open_that_names_a_backend_leaves_the_running_turn_alone(room: 
     follows = await room.backend.turn(1)
     assert (follows.input.model, len(room.backend.threads)) == (turn.input.model, 1)
     follows.end()
+
+
+async def test_a_slow_viewer_without_a_stream_is_shown_what_it_missed(
+    room: Room, ana: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 250)
+    thread = await start(ana)
+    turn = await room.backend.turn(0)
+    slow = room.messaging.join("slow")
+    slow.send("thread.open", thread_id=thread)
+    await slow.wait("thread.status")
+    turn.say(e.TextStarted(ITEM), e.TextDelta(ITEM, "first "))
+    await slow.wait("text_content.delta")
+    slow.listening.clear()
+    calls = [e.ToolRef(ItemId(f"call {n}"), "codex", "shell") for n in range(150)]
+    turn.say(e.TextDelta(ITEM, "second"))
+    for call in calls:
+        turn.say(e.ToolStarted(call, {}), e.ToolEnded(call))
+        await ana.wait("tool_call.ended", item_id=call.item_id)
+    slow.listening.set()
+    assert (await slow.wait("thread.event"))["event"]["name"] == "viewer.behind"
+    await slow.wait("thread.loaded")
+    turn.say(e.TextDelta(ITEM, " third"), e.TextEnded(ITEM))
+    turn.end()
+    await slow.wait("turn.ended")
+    ended = {message["item_id"] for message in slow.all("tool_call.ended")}
+    assert ended == {call.item_id for call in calls}
+    pieces = {message["message_id"]: message["text"] for message in slow.all("text_content.delta")}
+    assert "".join(pieces.values()) == "first second third", "clients drop what they have by its id"
 
 
 async def test_a_replay_goes_to_who_asked_alone(room: Room, ana: Client) -> None:

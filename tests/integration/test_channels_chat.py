@@ -182,6 +182,47 @@ async def test_a_viewer_that_reads_nothing_loses_its_view(
         await ana.wait("turn.interrupt.accepted")
 
 
+async def test_a_viewer_without_a_stream_that_fell_behind_is_told_and_shown_it_again(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 50)
+    slow = chat.messaging.join("slow")
+    chat.view(slow)
+    slow.listening.clear()
+    for n in range(60):
+        chat.show(e.InterruptAccepted(MessageId(f"m{n}")), slow)
+        await asyncio.sleep(0)
+    await chat.wait_for(r.CloseThread)
+    assert not chat.asked, "it would be too early"
+    slow.listening.set()
+    told = await slow.wait("thread.event")
+    assert (told["event"]["name"], told["thread_id"]) == ("viewer.behind", T)
+    opened = await chat.wait_for(r.OpenThread)
+    assert (opened.thread_id, opened.load, opened.since_turn) == (T, True, "U")
+    assert opened.envelope.sender == slow.participant
+
+
+@pytest.mark.parametrize("kind", ["thread.open", "thread.close"])
+async def test_a_viewer_that_fell_behind_may_see_to_it_itself(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 50)
+    slow = chat.messaging.join("slow")
+    chat.view(slow)
+    slow.listening.clear()
+    for n in range(60):
+        chat.show(e.InterruptAccepted(MessageId(f"m{n}")), slow)
+        await asyncio.sleep(0)
+    await chat.wait_for(r.CloseThread)
+    source = slow.send(kind, thread_id=T)
+    slow.listening.set()
+    await slow.wait("thread.event")
+    await asyncio.sleep(0)
+    assert [request.envelope.message_id for request in chat.asked if not isinstance(request, r.Left)] == [
+        source
+    ]
+
+
 async def test_a_viewer_that_left_is_told_of(chat: Chat) -> None:
     ana = chat.messaging.join("ana")
     chat.view(ana)

@@ -175,10 +175,11 @@ class CommandChannel:
             raise RoomError(f"{self._launch.program} does not run.")
         await self._program.send(envelope(self._threads.theirs(body), self._participants.get(participant)))
 
-    def lost(self, participant: ParticipantId, _thread_id: ThreadId | None) -> None:
+    def lost(self, participant: ParticipantId, _thread_id: ThreadId | None) -> bool:
         """See `Transport`. A program that missed an event has to begin anew."""
         if participant == self.observer and self._program is not None:
             self._program.give_up("it reads too slowly")
+        return True
 
     # --- From the program ------------------------------------------------------------------------
 

@@ -142,11 +142,12 @@ class WebsocketChannel:
         except (WebSocketDisconnect, RuntimeError) as error:  # starlette's word for "closed already"
             raise RoomError(f"{participant} has hung up.") from error
 
-    def lost(self, participant: ParticipantId, _thread_id: ThreadId | None) -> None:
+    def lost(self, participant: ParticipantId, _thread_id: ThreadId | None) -> bool:
         """See `Transport`. The client sees its connection end, and comes back if it wants."""
         connection = self._connections.get(participant)
         if connection is not None:
             connection.link.drop()
+        return True
 
     # --- From participants -----------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from process_agent.wire.agent_messages.decode_events import decode_event
 from process_agent.wire.agent_messages.encode_events import encode_event
 from process_agent.wire.agent_messages.encode_requests import encode_request
 from process_agent.wire.agent_messages.injected import unpack
+from process_agent.wire.agent_messages.notices import encode_behind
 from process_agent.wire.agent_messages.parts import PREFIX, compact
 from process_agent.wire.agent_messages.replies import decode_reply, encode_reply
 from process_agent.wire.agent_messages.requests import decode_request
@@ -18,6 +19,7 @@ __all__ = [
     "decode_event",
     "decode_reply",
     "decode_request",
+    "encode_behind",
     "encode_event",
     "encode_reply",
     "encode_request",

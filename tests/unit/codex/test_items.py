@@ -25,11 +25,9 @@ from process_agent.core.events import (
     ToolLog,
     ToolStarted,
     TurnEnded,
-    UsageUpdated,
     Working,
 )
 from process_agent.core.ids import TurnId
-from process_agent.core.usage import Usage
 
 KINDS: list[tuple[str, dict[str, Any], str, object]] = [
     ("functionCallOutput", {"name": "f", "namespace": None, "output": "42"}, "f", TextResult("42")),
@@ -293,27 +291,6 @@ def test_notices_are_finished_tool_calls(method: str, params: dict[str, Any], to
 def test_a_hook_that_runs_is_the_status() -> None:
     (status,) = feed(mapper(), "hook/started", run={"eventName": "preToolUse"})
     assert status == Working("Running a hook (preToolUse)", steerable=True)
-
-
-def test_a_hook_that_is_over_is_not_the_status_any_more() -> None:
-    mapped = mapper()
-    feed(mapped, "hook/started", run={"eventName": "postToolUse"})
-    events = feed(mapped, "hook/completed", run={"eventName": "postToolUse", "status": "completed"})
-    assert events[-1] == Working("Thinking", steerable=True)
-
-
-@pytest.mark.parametrize(
-    ("action", "searches"),
-    [({"type": "search"}, 1), (None, 1), ({"type": "openPage"}, 0), ({"type": "x"}, 0)],
-)
-def test_searches_are_used_with_the_call_that_made_them(action: dict[str, str] | None, searches: int) -> None:
-    mapped, counts = mapper(), {"inputTokens": 5, "totalTokens": 5}
-    item = {"type": "webSearch", "id": "s", "query": "cats", "action": action}
-    feed(mapped, "item/completed", item=item)
-    for total in ({"inputTokens": 5}, {"inputTokens": 9}):
-        (told,) = feed(mapped, "thread/tokenUsage/updated", tokenUsage={"total": total, "last": counts})
-        assert isinstance(told, UsageUpdated)
-        assert told.usage == Usage(input=total["inputTokens"], searches=searches)
 
 
 def diff_of(name: str, lines: int) -> str:

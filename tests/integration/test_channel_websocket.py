@@ -239,7 +239,12 @@ async def test_iap_takes_the_name_from_the_proxy(room: SocketRoom) -> None:
         assert await refusal(port, headers={**proxy, "Origin": "https://evil.example"}) == 403
         async with socket_client(port, headers={**proxy, "Origin": "https://studio.example"}) as ana:
             await ana.say("thread.start", "hello")
-            assert (await room.backend.turn(0)).input.sender_name == "ana@example.com"
+            turn = await room.backend.turn(0)
+            assert turn.input.sender_name == "ana@example.com"
+            assert (await ana.wait("turn.started"))["sender_name"] == "ana@example.com"
+            turn.answer("hi")
+            assert (await ana.wait("text_content.delta"))["text"] == "hi"
+            await ana.wait("turn.ended")
 
 
 async def test_none_asks_for_nothing_but_keeps_pages_out(room: SocketRoom) -> None:

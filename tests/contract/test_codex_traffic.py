@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -153,7 +154,7 @@ def watched(base: Path, home: Path | None = None) -> tuple[list[str], set[tuple[
         [sys.executable, "-c", WATCHED, str(base), str(home or "")],
         capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    if ran.returncode == 77:
+    if ran.returncode == 77 and not os.environ.get("CI"):
         pytest.skip(f"this machine allows no network of one's own: {ran.stderr}")
     assert ran.returncode == 0, ran.stderr
     ends, tried = json.loads(ran.stdout)

@@ -283,8 +283,13 @@ async def main() -> None:
     commands = Commands()
     async with asyncio.TaskGroup() as group:
         tell({"ready": True})
+        served = set[asyncio.Task[None]]()
         while line := await reader.readline():
-            group.create_task(serve(commands, json.loads(line)))
+            task = group.create_task(serve(commands, json.loads(line)))
+            served.add(task)
+            task.add_done_callback(served.discard)
+        for task in served:  # nobody waits for it any more; one that waits for ever would keep us
+            task.cancel()
         for client in list(commands.clients):
             await commands.leave(client)
 

@@ -1,4 +1,7 @@
-"""The official SDKs read the same streams as our readers, and the scripted server suits both."""
+"""The official SDKs and our readers, asking the scripted server over HTTP: it suits both.
+
+What either makes of an answer is compared in full in `unit/wire/test_llm_judged`.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,6 @@ PIXEL = (
 TOOL = OfferedTool("look", "look it up", {"type": "object", "properties": {"where": {"type": "string"}}})
 
 PROMPTS = {
-    "text": "say 7 7 7 and ha ha ha",
-    "reasoning": "think about cats",
     "two calls": script(
         {"say": "Looking."},
         {"together": [{"call": "look", "arguments": {"where": w}} for w in ("here", "there")]},

@@ -38,7 +38,6 @@ async def test_steers_late_viewers_decisions_tools_secrets_and_stops(
         turn = await backend.turn(0)
         await ana.wait("turn.started")
         thread, turn_id = await session.path(), turn.input.turn_id
-        assert (await session.state())["streams"] == ([thread] if streams else [])
 
         turn.say(e.TextStarted(ITEM), e.TextDelta(ITEM, "Once upon"))
         await ana.wait("text_content.delta")
@@ -85,6 +84,7 @@ async def test_steers_late_viewers_decisions_tools_secrets_and_stops(
         for client in (ana, ben):
             await client.wait("turn.ended", turn_id=turn_id)
         assert "Once upon a time." in [text for who, text in await late.shown() if who == "agent"]
+        assert (await session.state())["streams"] == ([thread] if streams else [])
         await stops(session, ana, backend)
 
 

@@ -207,7 +207,7 @@ async def test_where_no_sandbox_works_the_agent_refuses_or_asks(tmp_path: Path) 
         with pytest.raises(BackendError, match=r"does not work on this machine.*--sandbox full-access"):
             async with shell_house(tmp_path, approvals=mode, environment=broken):
                 pass
-    with pytest.raises(BackendError, match=r"there is none: .*Install it"):
+    with pytest.raises(BackendError, match=r"there is none: .*Name the Codex program there"):
         async with shell_house(
             tmp_path, approvals="auto", environment={"PROCESS_CODEX_BINARY": str(tmp_path / "none")}
         ):

@@ -8,7 +8,7 @@ import os
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -99,17 +99,22 @@ class Program:
                         take(said)
             elif "ready" in said:
                 self._answers.pop(0).set_result(None)
-            elif "error" in said:
-                answer = self._answers.pop(said["id"])
-                answer.set_exception(PublishedError(said["error"], said["code"]))
             else:
-                self._answers.pop(said["id"]).set_result(said["value"])
+                with suppress(InvalidStateError):  # cancelled: nobody waits for it any more
+                    _settle(self._answers.pop(said["id"]), said)
         self._errors.flush()
         self._errors.seek(0)
         last = PublishedError(f"the published client ended: {self._errors.read()[-2000:]}", None)
         for answer in self._answers.values():
             with suppress(Exception):
                 answer.set_exception(last)
+
+
+def _settle(answer: Future[Any], said: dict[str, Any]) -> None:
+    if "error" in said:
+        answer.set_exception(PublishedError(said["error"], said["code"]))
+    else:
+        answer.set_result(said["value"])
 
 
 @contextmanager

@@ -38,8 +38,11 @@ NOTICES: Final = frozenset({"warning", "retry", "notice", "diff_updated", "plan"
 a model.
 """
 
-IMAGE_MADE: Final = "[An image was made.]"
-"""Before each image that a model made: models are told of it as if somebody had shown it."""
+IMAGE_MADE: Final = "[An image was made"
+"""Begins the line before each image that a model made: models are told of it as if somebody had shown it."""
+
+MAX_PROMPT: Final = 2_000
+"""Characters of what an image was to show that are told."""
 
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
@@ -58,7 +61,8 @@ def call_name(call: ToolCall) -> str:
 
 def made_images(made: ImageCompleted, turn: TurnId | None) -> MadeImages:
     """What is remembered of images that were made in a turn."""
-    parts = [(TextPart(IMAGE_MADE), FilePart(image.uri)) for image in made.images]
+    about = f": {made.prompt[:MAX_PROMPT]}]" if made.prompt else ".]"
+    parts = [(TextPart(IMAGE_MADE + about), FilePart(image.uri)) for image in made.images]
     return MadeImages(tuple(part for pair in parts for part in pair), turn, made.item_id)
 
 

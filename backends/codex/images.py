@@ -48,7 +48,7 @@ class OpenImage:
         found = _image(item)
         if isinstance(found, ErrorInfo):
             return [*later, ImageFailed(self._item_id, found)]
-        return [*later, ImageCompleted(self._item_id, (found,))]
+        return [*later, ImageCompleted(self._item_id, (found,), self._prompt)]
 
     def abandon(self, reason: EndReason) -> list[BackendEvent]:
         """The turn ends while it is being made."""

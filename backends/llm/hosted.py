@@ -108,7 +108,8 @@ class HostedCalls:
             if isinstance(image, ErrorInfo):
                 yield ImageFailed(ref.item_id, image)
             else:
-                yield ImageCompleted(ref.item_id, (image,))
+                prompt = event.arguments.get("prompt")
+                yield ImageCompleted(ref.item_id, (image,), prompt if isinstance(prompt, str) else None)
         yield Working("Thinking")
 
 

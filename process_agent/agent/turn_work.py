@@ -26,7 +26,7 @@ from process_agent.core.backend import (
 )
 from process_agent.core.content import ContentPart, ErrorInfo
 from process_agent.core.decisions import Answers, Decision
-from process_agent.core.events import EndReason, ImageCompleted, TextDelta, TextEnded, TextStarted, TurnEnded
+from process_agent.core.events import EndReason, TextDelta, TextEnded, TextStarted, TurnEnded
 from process_agent.core.ids import AskId, ItemId, ThreadId, TurnId
 from process_agent.core.mcp import UNSUPPORTED
 from process_agent.core.retry import LastMessage, of_log
@@ -147,9 +147,10 @@ class TurnWork:
                 running.begun.set()
                 leave()
                 self._files.observe(event)
-                if isinstance(event, ImageCompleted):
-                    event = await pictures.kept(self._provisions.attachments.images, self._thread_id, event)
-                report(turn.turn_id, event)
+                for told in await pictures.in_room(
+                    self._provisions.attachments.images, self._thread_id, event
+                ):
+                    report(turn.turn_id, told)
                 if isinstance(event, TurnEnded):
                     return
         finally:

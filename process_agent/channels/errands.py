@@ -29,6 +29,7 @@ from process_agent.core.events import (
     TurnStarted,
 )
 from process_agent.core.ids import IdSource, ItemId, MessageId, ParticipantId, ThreadId, TurnId
+from process_agent.core.images import GIVEN_BACK
 from process_agent.core.participants import Participant, of_channel
 from process_agent.core.replies import Reply, RequestRejected, ThreadStarted, ThreadStartRejected
 from process_agent.core.requests import (
@@ -132,7 +133,7 @@ class Errand:
                 message.pieces.append(self._fitting(text))
             case FileShown(_, url):
                 self._show(url)
-            case ImageCompleted(_, images):
+            case ImageCompleted(item_id, images) if not item_id.endswith(GIVEN_BACK):
                 for image in images:
                     self._show(image.uri)
             case _:

@@ -198,10 +198,11 @@ class ImagePartial:
 
 @dataclass(frozen=True, slots=True)
 class ImageCompleted:
-    """The images are made."""
+    """The images are made. `prompt` is what they were to show, as the model that made them put it."""
 
     item_id: ItemId
     images: tuple[GeneratedImage, ...]
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

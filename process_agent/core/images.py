@@ -8,6 +8,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 _TABLE = "images"
 
+GIVEN_BACK = ":given-back"
+"""Ends the name of an item that is an image which a tool gave back, and no model made."""
+
 
 def image_type(head: bytes) -> str | None:
     """The MIME type of an image by its first bytes; None when it is no PNG, JPEG, GIF or WebP."""

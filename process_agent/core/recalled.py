@@ -12,6 +12,7 @@ from process_agent.core.backend import MadeImages, ToolCall
 from process_agent.core.content import EmptyResult, FilePart, JsonResult, LinkResult, TextPart, TextResult
 from process_agent.core.events import ImageCompleted
 from process_agent.core.ids import TurnId
+from process_agent.core.images import GIVEN_BACK
 
 SUMMARY: Final = "The conversation so far was shortened. A model left this summary of it:\n\n"
 """Before the summary that stands for an earlier conversation."""
@@ -38,8 +39,11 @@ NOTICES: Final = frozenset({"warning", "retry", "notice", "diff_updated", "plan"
 a model.
 """
 
-IMAGE_MADE: Final = "[An image was made.]"
-"""Before each image that a model made: models are told of it as if somebody had shown it."""
+IMAGE_MADE: Final = "[An image was made"
+"""Begins the line before each image that a model made: models are told of it as if somebody had shown it."""
+
+MAX_PROMPT: Final = 2_000
+"""Characters of what an image was to show that are told."""
 
 _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
@@ -58,7 +62,11 @@ def call_name(call: ToolCall) -> str:
 
 def made_images(made: ImageCompleted, turn: TurnId | None) -> MadeImages:
     """What is remembered of images that were made in a turn."""
-    parts = [(TextPart(IMAGE_MADE), FilePart(image.uri)) for image in made.images]
+    prompt = (made.prompt or "")[:MAX_PROMPT]
+    line = f"{IMAGE_MADE}: {prompt}]" if prompt else f"{IMAGE_MADE}.]"
+    if prompt and made.item_id.endswith(GIVEN_BACK):
+        line = f"[An image was {prompt}]"
+    parts = [(TextPart(line), FilePart(image.uri)) for image in made.images]
     return MadeImages(tuple(part for pair in parts for part in pair), turn, made.item_id)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from process_agent.core.content import (
     ContentPart,
@@ -156,12 +157,19 @@ class FileItem:
     urls: list[str] = field(default_factory=list)
 
 
+MAX_PROMPT: Final = 500
+"""Characters of what an image was to show that stand with it."""
+
+
 @dataclass(slots=True)
 class ImageItem:
-    """An image the agent makes; `partial` is how far it got. It never waits for an approval."""
+    """An image the agent makes; `partial` is how far it got, `prompt` what it is to show. It never waits for
+    an approval.
+    """
 
     id: ItemId
     images: tuple[GeneratedImage, ...] = ()
+    prompt: str | None = None
     partial: GeneratedImage | None = None
     state: ToolState = ToolState.RUNNING
     error: ErrorInfo | None = None

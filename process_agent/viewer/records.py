@@ -103,6 +103,7 @@ def _image(item: ImageItem) -> dict[str, Json]:
         "type": "image",
         "text": "\n".join(image.uri for image in item.images),
         "images": images,
+        "prompt": item.prompt,
         "state": item.state.value,
         "error": _error(item.error),
     }

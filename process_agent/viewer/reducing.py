@@ -172,10 +172,13 @@ def _reduce_image(turn: Turn, body: ImageStarted | ImagePartial | ImageCompleted
     if not isinstance(item, ImageItem):
         return item
     match body:
+        case ImageStarted(arguments={"prompt": str(prompt)}):
+            item.prompt = prompt
         case ImagePartial(image=image):
             item.partial = image
-        case ImageCompleted(images=images):
+        case ImageCompleted(images=images, prompt=prompt):
             item.images, item.partial, item.state = images, None, ToolState.DONE
+            item.prompt = prompt or item.prompt
         case ImageFailed(error=error):
             item.error, item.partial, item.state = error, None, ToolState.FAILED
     return item

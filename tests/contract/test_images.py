@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from process_agent.core import events as e
-from process_agent.core.content import GeneratedImage
+from process_agent.core.content import GeneratedImage, LinkResult
 from process_agent.core.ids import ItemId
-from process_agent.core.images import id_of
+from process_agent.core.images import GIVEN_BACK, id_of
 from process_agent.threads.images import IMAGES
 from tests.contract.agent_room import AGENT, agent_in, chat_client
 from tests.fakes.backend import FakeBackend
@@ -79,6 +79,45 @@ async def test_an_image_is_kept_and_goes_with_its_thread(server: LocalRoom, tmp_
         await ana.send("thread.delete", thread_id=copy)
         await ana.wait("thread.deleted")
         assert await rows(app) == []
+
+
+async def test_an_image_that_a_tool_gives_back_is_kept_and_goes_with_its_thread(
+    server: LocalRoom, tmp_path: Path
+) -> None:
+    backend, tool = FakeBackend(), e.ToolRef(ItemId("look"), "camera", "look")
+    async with (
+        agent_in(server, tmp_path, [backend]),
+        chat_client(server, "ana") as ana,
+        server.client("app") as app,
+    ):
+        await ana.say("thread.start", "draw")
+        other = (await ana.wait("thread.started"))["thread_id"]
+        drawing = await backend.turn(0)
+        drawing.say(e.ImageStarted(ITEM), e.ImageCompleted(ITEM, (GeneratedImage(PNG, "image/png", 1, 1),)))
+        drawing.end()
+        [others] = (await ana.wait("image_generation.completed"))["images"]
+        await ana.wait("turn.ended")
+
+        await ana.say("thread.start", "look")
+        thread = (await ana.wait("thread.started"))["thread_id"]
+        assert thread != other
+        looking = await backend.turn(1)
+        looking.say(e.ToolStarted(tool, {}), e.ToolEnded(tool, LinkResult("dot.png", PNG)))
+        forged = e.ToolRef(ItemId("forged"), "camera", "look")
+        looking.say(e.ToolStarted(forged, {}), e.ToolEnded(forged, LinkResult("x", others["uri"])))
+        looking.end()
+        ended = await ana.wait("tool_call.ended", item_id="look")
+        shown = await ana.wait("image_generation.completed", item_id=f"look{GIVEN_BACK}")
+        assert ended["result"] == {"type": "link", "name": "dot.png", "url": shown["images"][0]["uri"]}
+        assert shown["arguments"] == {"prompt": "given back by look: dot.png"}
+        await ana.wait("turn.ended", thread_id=thread)
+        assert len(await rows(app)) == 2
+
+        await ana.send("thread.watch")
+        await ana.send("thread.delete", thread_id=thread)
+        await ana.wait("thread.deleted")
+        [left] = await rows(app)
+        assert left["id"] == id_of(others["uri"]), "a tool's word for it makes no image one of the thread's"
 
 
 async def test_what_the_room_does_not_take_stays_in_the_thread(

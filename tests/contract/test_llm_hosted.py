@@ -132,6 +132,7 @@ async def test_an_image_grows_is_kept_in_the_room_and_known_to_all_models(
         assert done["images"][0]["uri"].startswith("dataset://images?id=")
         assert len(ana.all("image_generation.partial")) == 1
         assert ana.all("image_generation.started")[-1]["arguments"] == {"prompt": "a pear"}
+        assert done["arguments"] == {"prompt": "a pear"}, "which is stored, as the start is not"
     first, again, elsewhere = (request.body for request in model.requests)
     offered = {"type": "image_generation", "partial_images": 2, "model": "gpt-image-1"}
     assert offered in first["tools"]

@@ -161,7 +161,7 @@ async def test_an_image_that_a_model_made_is_told_to_the_next_model_after_a_rest
     data = PNG.partition(",")[2]
     for request in [each for each in model.requests if IMAGE_MADE in json.dumps(each.body)]:
         text = json.dumps(request.body)
-        assert (text.count(IMAGE_MADE), text.count(data)) == (1, 2), text
+        assert (text.count(f"{IMAGE_MADE}: a pear]"), text.count(data)) == (1, 2), text
     asked = [request for request in model.requests if IMAGE_MADE in json.dumps(request.body)]
     assert [("codex" if of_codex(each) else each.path) for each in asked] == [
         "/v1/responses",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from process_agent.core.content import FilePart, plain_text
 from process_agent.viewer.items import (
+    MAX_PROMPT,
     CompactionItem,
     FileItem,
     ImageItem,
@@ -162,7 +163,9 @@ def _image(paper: Paper, item: ImageItem) -> str:
     if item.state is ToolState.FAILED:
         why = item.error.message if item.error else "no reason given"
         return f'<p class="note bad">No image: {text(why)}</p>\n'
-    return "".join(f'<p class="image">{_picture(paper, image.uri)}</p>\n' for image in item.images)
+    shown = "".join(f'<p class="image">{_picture(paper, image.uri)}</p>\n' for image in item.images)
+    about = f'<p class="note">{text(one_line(item.prompt, MAX_PROMPT))}</p>\n' if item.prompt else ""
+    return shown + (about if shown else "")
 
 
 def _picture(paper: Paper, address: str) -> str:

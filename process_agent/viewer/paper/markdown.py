@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from process_agent.core.content import FilePart, plain_text
 from process_agent.viewer.items import (
+    MAX_PROMPT,
     CompactionItem,
     FileItem,
     ImageItem,
@@ -140,6 +141,8 @@ def _image(item: ImageItem) -> Iterator[str]:
         yield f"*No image: {escaped(one_line(why, TITLE_WIDTH))}*\n\n"
     for image in item.images:
         yield f"- Image: {code(_short(image.uri))}\n\n"
+    if item.images and item.prompt:
+        yield f"*{escaped(one_line(item.prompt, MAX_PROMPT))}*\n\n"
 
 
 def _diff(file: FileDiff) -> str:

@@ -18,6 +18,7 @@ from process_agent.core.images import id_of
 from process_agent.core.usage import ContextWindow
 from process_agent.core.visible import visible
 from process_agent.viewer.items import (
+    MAX_PROMPT,
     AskedSecret,
     CompactionItem,
     FileItem,
@@ -138,7 +139,12 @@ def image(item: ImageItem, *, saved: bool = False) -> RenderableType:
     if item.state is ToolState.RUNNING:
         return Text("▣ an image is being made", "yellow")
     found = [(f"▣ {_image_line(i)}", shown_file(i.uri, i.mime_type)) for i in item.images]
-    return _listed(found, saved=saved) if found else Text("▣ no image", "cyan")
+    if not found:
+        return Text("▣ no image", "cyan")
+    listed = _listed(found, saved=saved)
+    if item.prompt:
+        listed.append(f"\n  {one_line(item.prompt, MAX_PROMPT)}", "dim")
+    return listed
 
 
 def _image_line(image: GeneratedImage) -> str:

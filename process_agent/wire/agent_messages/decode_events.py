@@ -152,7 +152,9 @@ def _image_partial(f: Fields) -> e.EventBody:
 
 def _image_completed(f: Fields) -> e.EventBody:
     images = (decode_image(image) for image in f.objects("images"))
-    return e.ImageCompleted(_item(f), tuple(image for image in images if image is not None))
+    prompt = f.object("arguments").get("prompt")
+    made = tuple(image for image in images if image is not None)
+    return e.ImageCompleted(_item(f), made, prompt if isinstance(prompt, str) and prompt else None)
 
 
 def _ask(f: Fields) -> AskId:

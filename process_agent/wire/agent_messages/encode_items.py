@@ -94,9 +94,10 @@ def _encode_image(body: _Image) -> Encoded:
         case e.ImagePartial(_, image, index):
             drawn: dict[str, Json] = {"image": encode_image(image, "in_progress"), "partial_index": index}
             return "image_generation.partial", fields | drawn
-        case e.ImageCompleted(_, images):
+        case e.ImageCompleted(_, images, prompt):
             done: list[Json] = [encode_image(image, "completed") for image in images]
-            return "image_generation.completed", fields | {"images": done}
+            told: dict[str, Json] = {"arguments": {"prompt": prompt}} if prompt else {}
+            return "image_generation.completed", fields | told | {"images": done}
         case e.ImageFailed(_, error):
             return "image_generation.failed", fields | {"error": encode_error(error)}
         case _:

@@ -15,6 +15,7 @@ from process_agent.core import replies as a
 from process_agent.core import requests as r
 from process_agent.core.content import ErrorInfo, GeneratedImage, TextPart
 from process_agent.core.ids import ItemId, MessageId, ThreadId, TurnId
+from process_agent.core.images import GIVEN_BACK
 
 T = ThreadId("dataset://agents/bot/threads/t")
 NO = ErrorInfo("no", "no")
@@ -69,6 +70,7 @@ async def test_the_answer_is_collected_in_order_without_commentary(house: House)
         e.TextDelta(item(4), " \n"),
         e.FileShown(item(5), "room:///a.png"),
         e.ImageCompleted(item(6), (GeneratedImage("room:///b.png"), GeneratedImage("room:///a.png"))),
+        e.ImageCompleted(ItemId(item(7) + GIVEN_BACK), (GeneratedImage("room:///of-a-tool.png"),)),
     )
     assert running.errand.outcome is None
     house.say(running, e.TurnEnded(e.EndReason.COMPLETED))

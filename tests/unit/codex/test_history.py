@@ -168,7 +168,7 @@ def test_memory_keeps_images_that_codex_made_and_forgets_old_ones() -> None:
     for _ in range(3):
         memory.observe(ImageCompleted(ItemId("i"), (GeneratedImage(PNG + "A" * 9 * 1024 * 1024),)))
     kept = [item.content for item in memory.items() if isinstance(item, MadeImages)]
-    assert [content[0] for content in kept] == [TextPart(IMAGE_MADE)] * 3
+    assert [content[0] for content in kept] == [TextPart(f"{IMAGE_MADE}.]")] * 3
     assert [isinstance(content[1], FilePart) for content in kept] == [False, False, True]
 
 

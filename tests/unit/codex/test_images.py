@@ -38,7 +38,7 @@ def test_an_image_is_started_and_completed_with_its_size() -> None:
     done = feed(turn, "item/completed", status="completed", result=PIXEL, revisedPrompt="a cat")
     assert done == [
         ImageStarted(ItemId("i"), {"prompt": "a cat"}),
-        ImageCompleted(ItemId("i"), (GeneratedImage(PNG, "image/png", 1, 1),)),
+        ImageCompleted(ItemId("i"), (GeneratedImage(PNG, "image/png", 1, 1),), "a cat"),
     ]
 
 

@@ -108,8 +108,8 @@ def test_a_call_that_nobody_ended_counts_as_failed() -> None:
 
 def test_images_that_a_model_made_are_told_with_the_turn_they_are_of() -> None:
     say = Speaker()
-    made = say.say(e.ImageCompleted(ItemId("i"), (GeneratedImage("dataset://images?id=1"),)))
-    image = MadeImages((TextPart(IMAGE_MADE), FilePart("dataset://images?id=1")))
+    made = say.say(e.ImageCompleted(ItemId("i"), (GeneratedImage("dataset://images?id=1"),), "a pear"))
+    image = MadeImages((TextPart(f"{IMAGE_MADE}: a pear]"), FilePart("dataset://images?id=1")))
     none = say.say(e.ImageCompleted(ItemId("j"), ()))
     assert told(*say.begin()[:2], made, none) == [UserMessage(CONTENT, "Ana"), image]
     assert told(made, again(say, "t2", str(made.turn_id))) == [UserMessage(CONTENT, "Ana")]

@@ -45,6 +45,17 @@ def test_an_image_grows_and_is_shown_as_a_line() -> None:
     assert "base64" not in printed(made)
 
 
+def test_what_an_image_was_to_show_is_told_and_kept() -> None:
+    begun = transcript(e.ImageStarted(IMAGE, {"prompt": "a pear"}), e.ImageCompleted(IMAGE, (SHOWN,)))
+    stored = transcript(e.ImageCompleted(IMAGE, (SHOWN,), "a\x1b[2J pear\non a table"))
+    assert "a pear" in printed(begun)
+    assert "a pear on a table" in " ".join(printed(stored).split())
+    assert "\x1b[2J" not in printed(stored)
+    item = stored.turns[0].items[IMAGE]
+    assert isinstance(item, ImageItem)
+    assert item.prompt == "a\x1b[2J pear\non a table"
+
+
 def test_an_image_that_was_not_made_says_why() -> None:
     made = transcript(e.ImageStarted(IMAGE), e.ImageFailed(IMAGE, ErrorInfo("not\x1b[2J allowed", "policy")))
     assert "no image: not allowed" in printed(made)

@@ -42,14 +42,20 @@ export const ITEM_RULES = {
   },
   "file_content.delta": { kind: "media", change: (item, m) => ({ ...item, url: m.url ?? item.url }) },
   "file_content.ended": { kind: "media", change: (item) => ({ ...item, done: true }) },
-  "image_generation.started": { kind: "image", change: (item) => item },
+  "image_generation.started": { kind: "image", change: (item, m) => ({ ...item, prompt: promptOf(m, item) }) },
   "image_generation.partial": {
     kind: "image",
     change: (item, m) => (item.state === "running" ? { ...item, partial: m.image ?? item.partial } : item),
   },
   "image_generation.completed": {
     kind: "image",
-    change: (item, m) => ({ ...item, images: m.images ?? [], partial: null, state: "done" }),
+    change: (item, m) => ({
+      ...item,
+      images: m.images ?? [],
+      prompt: promptOf(m, item),
+      partial: null,
+      state: "done",
+    }),
   },
   "image_generation.failed": {
     kind: "image",
@@ -104,7 +110,7 @@ export function blankItem(kind, id, at) {
     case "media":
       return { kind, key, id, url: "", done: false };
     case "image":
-      return { kind, key, id, images: [], partial: null, state: "running", error: "" };
+      return { kind, key, id, images: [], prompt: "", partial: null, state: "running", error: "" };
     case "user":
       return { kind, key, id, content: [], sender: null, steer: false, at };
     case "notice":
@@ -289,4 +295,10 @@ function failedResult(result) {
   if (result?.type === "error") return true;
   const code = result?.type === "json" ? result.json?.exit_code : undefined;
   return typeof code === "number" && code !== 0;
+}
+
+/** What an image is to show: told when it begins or when it is made. @param {Body} m @param {ImageItem} item */
+function promptOf(m, item) {
+  const prompt = m.arguments?.prompt;
+  return typeof prompt === "string" && prompt ? prompt : item.prompt;
 }

@@ -21,7 +21,7 @@
  * @typedef {{kind: "reasoning", key: string, id: string, text: string, done: boolean, startedAt: number, endedAt: number | null}} ReasoningItem
  * @typedef {{kind: "media", key: string, id: string, url: string, done: boolean}} MediaItem
  * @typedef {{uri: string, mime_type?: string, width?: number, height?: number}} Picture
- * @typedef {{kind: "image", key: string, id: string, images: Picture[], partial: Picture | null, state: "running" | "done" | "failed" | "stopped", error: string}} ImageItem
+ * @typedef {{kind: "image", key: string, id: string, images: Picture[], prompt: string, partial: Picture | null, state: "running" | "done" | "failed" | "stopped", error: string}} ImageItem
  * @typedef {{kind: "notice", key: string, id: string, level: "info" | "error", text: string, detail: string, compaction: boolean}} NoticeItem
  *
  * @typedef {{label: string, description: string}} Option

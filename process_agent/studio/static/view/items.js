@@ -106,6 +106,9 @@ export function mediaView(find) {
   };
 }
 
+/** Characters of what an image was to show that stand below it. */
+const MAX_PROMPT = 500;
+
 const UNMADE = { running: "An image is being made", stopped: "The image was not finished.", done: "", failed: "" };
 
 /** Images the agent makes: how far they are, then as they are. @param {FindFile} find */
@@ -125,9 +128,12 @@ export function imageView(find) {
       const uris = images.map((image) => image.uri);
       if (uris.length !== shown.length || uris.some((uri, index) => uri !== shown[index])) {
         shown = uris;
-        pictures.replaceChildren(...images.map((image) => pictureView(image, find)));
+        pictures.replaceChildren(...images.map((image) => pictureView(image, find, item.prompt || undefined)));
       }
-      const words = item.state === "failed" ? `The image could not be made. ${item.error}`.trim() : UNMADE[item.state];
+      const words =
+        item.state === "failed"
+          ? `The image could not be made. ${item.error}`.trim()
+          : UNMADE[item.state] || item.prompt.slice(0, MAX_PROMPT);
       note.replaceChildren(
         ...(item.state === "running" ? [h("span", { class: "spinner" })] : []),
         ...(words ? [words] : []),

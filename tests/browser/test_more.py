@@ -48,7 +48,7 @@ async def test_images_are_shown_and_nothing_is_fetched_from_elsewhere(studio: St
         said = f"image room:///images/a%20cat.png room:///images/missing.png {remote} room:///x.svg {stored}"
         await say(page, said)
         await ended(page)
-        images = conversation(page).get_by_role("img", name="Image from the agent")
+        images = conversation(page).get_by_role("img", name="a cat")
         await expect(images).to_have_count(3)
         await page.wait_for_function(
             "() => [...document.querySelectorAll('.generated img')].every(i => i.naturalWidth === 2)"
@@ -90,7 +90,7 @@ async def test_an_image_is_seen_while_it_is_made(studio: Studio) -> None:
         page = await studio.enter()
         await say(page, "image wait")
         await expect(conversation(page)).to_contain_text("An image is being made")
-        await expect(conversation(page).get_by_role("img", name="Image from the agent")).to_have_count(1)
+        await expect(conversation(page).get_by_role("img", name="a cat")).to_have_count(1)
         await page.get_by_role("button", name="Stop").click()
         await ended(page)
         await expect(conversation(page)).to_contain_text("The image was not finished.")
